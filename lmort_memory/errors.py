@@ -1,0 +1,91 @@
+"""The exceptions that a caller can tell apart, by what can be done about them.
+
+    LmortError                        catch this to catch everything of ours
+    ├── BackboneError                 GGUF missing, unreadable, unsupported; a pass refused
+    ├── TunerError                    artifact missing, damaged, or of a newer format
+    │   └── TunerMismatchError        made for another backbone        .expected .found
+    ├── StoreError                    database unreadable, damaged, full, or of a newer schema
+    │   └── SpaceMismatchError        vectors of another space         .expected .found
+    ├── ImportFileError               a file that no importer understands       .path
+    ├── RecordNotFoundError           (also a LookupError)             .record_id
+    └── MissingDependencyError        (also an ImportError)            .package .extra
+
+Every message says three things: what failed, what was found against what was expected, and what
+to do. Bad arguments stay `ValueError` and `TypeError`: those are bugs of the caller. This module
+imports nothing.
+"""
+
+__all__ = [
+    "BackboneError",
+    "ImportFileError",
+    "LmortError",
+    "MissingDependencyError",
+    "RecordNotFoundError",
+    "SpaceMismatchError",
+    "StoreError",
+    "TunerError",
+    "TunerMismatchError",
+]
+
+
+class LmortError(Exception):
+    """Base of every error that lmort-memory raises on purpose."""
+
+
+class BackboneError(LmortError):
+    """The GGUF model is missing, unreadable, unsupported, or refused a pass."""
+
+
+class TunerError(LmortError):
+    """The tuner artifact is missing, damaged, or of a format newer than this version."""
+
+
+class TunerMismatchError(TunerError):
+    """The tuner was made for another backbone."""
+
+    def __init__(self, message: str, *, expected: str, found: str) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.found = found
+
+
+class StoreError(LmortError):
+    """The database is unreadable, damaged, full, read-only, or of a newer schema."""
+
+
+class SpaceMismatchError(StoreError):
+    """A vector of one space was offered where another space is in use."""
+
+    def __init__(self, message: str, *, expected: str, found: str) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.found = found
+
+
+class ImportFileError(LmortError):
+    """A file that no importer understands, or that could not be read."""
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class RecordNotFoundError(LmortError, LookupError):
+    """No record has this id."""
+
+    def __init__(self, record_id: str) -> None:
+        super().__init__(
+            f"no record has the id {record_id!r} — list the ids with `lmort-mem list` or recall again"
+        )
+        self.record_id = record_id
+
+
+class MissingDependencyError(LmortError, ImportError):
+    """An optional package is not installed."""
+
+    def __init__(self, package: str, *, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed — run: pip install 'lmort-memory[{extra}]'"
+        )
+        self.package = package
+        self.extra = extra

@@ -1,0 +1,190 @@
+"""The values that travel between the parts, and the Protocol at the model seam.
+
+Frozen, slotted dataclasses and nothing else: no llama.cpp, no SQL, no torch. Arrays are float32
+unless a docstring says otherwise; text spans count characters (Python `str` indices).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "DEFAULT_SCOPE",
+    "Encoded",
+    "Encoder",
+    "HiddenStates",
+    "Hit",
+    "JsonValue",
+    "Progress",
+    "Record",
+    "Scores",
+    "Source",
+    "Turn",
+]
+
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+
+Progress: TypeAlias = Callable[[int, int | None], None]
+"""Called as work goes on with (done, total); total is None where it is not known beforehand."""
+
+DEFAULT_SCOPE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a text came from: a URI or path, and the span of characters inside it."""
+
+    uri: str
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One utterance or note, as offered to `Memory.add`.
+
+    `scope` is the isolation boundary and matches exactly; `session` is an ordered run of turns
+    inside it. `created_at` must be aware; None means now. `expires_at` hides the record from then
+    on. `role` is free text; "user", "assistant", "system" and "note" are the usual ones.
+    """
+
+    text: str
+    role: str = "user"
+    scope: str = DEFAULT_SCOPE
+    session: str | None = None
+    created_at: datetime | None = None
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    source: Source | None = None
+    expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what the store could not keep truthfully.
+
+        Raises:
+            ValueError: the text is empty or a time is naive.
+        """
+        if not self.text.strip():
+            raise ValueError("a turn needs text; found only white space")
+        for name in ("created_at", "expires_at"):
+            when: datetime | None = getattr(self, name)
+            if when is not None and when.tzinfo is None:
+                raise ValueError(f"{name} must carry a time zone; found the naive {when}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the store keeps of a turn; `id` sorts by time of creation of the record (ULID).
+
+    All times are aware UTC.
+    """
+
+    id: str
+    text: str
+    role: str
+    scope: str
+    session: str | None
+    created_at: datetime
+    updated_at: datetime
+    metadata: Mapping[str, JsonValue]
+    source: Source | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The parts of a hit's score; None where that ranking did not see the record.
+
+    Attributes:
+        dense: Cosine of the query's vector and the record's best chunk, in [-1, 1].
+        bm25: BM25 of the record, higher is better (SQLite's sign turned around).
+        dense_rank: Rank in the dense ranking, from 1.
+        bm25_rank: Rank in the lexical ranking, from 1.
+        recency: Factor in (0, 1] that the half-life gave.
+    """
+
+    dense: float | None = None
+    bm25: float | None = None
+    dense_rank: int | None = None
+    bm25_rank: int | None = None
+    recency: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A recalled record: `score` is higher for better, `rank` counts from 1.
+
+    `span` is the best chunk's part of the text, `neighbours` the turns around it in its session,
+    in order, where they were asked for.
+    """
+
+    record: Record
+    score: float
+    rank: int
+    scores: Scores
+    span: tuple[int, int] | None = None
+    neighbours: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenStates:
+    """States of the wanted layers for the tokens of one text, template tokens excluded.
+
+    Attributes:
+        tokens: The text's own tokens, length T.
+        layers: DESIGN's layer numbers: 0 enters block 0, k leaves block k-1, n_layer is the state
+            after the final norm.
+        states: float32 (len(layers), T, n_embd), in the order of `layers`, owned by the caller.
+    """
+
+    tokens: tuple[int, ...]
+    layers: tuple[int, ...]
+    states: NDArray[np.float32]
+
+    def layer(self, number: int) -> NDArray[np.float32]:
+        """Return the states of one layer, float32 (T, n_embd).
+
+        Raises:
+            ValueError: that layer was not captured.
+        """
+        return self.states[self.layers.index(number)]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The vectors of one text in one space: one row for each chunk.
+
+    Attributes:
+        vectors: float32 (n_chunks, dim), each row of unit norm.
+        spans: The characters [start, end) of the text that each row stands for.
+    """
+
+    vectors: NDArray[np.float32]
+    spans: tuple[tuple[int, int], ...]
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Text to vectors. The store and `Memory` know a model by this and nothing else."""
+
+    @property
+    def space(self) -> str:
+        """Identity of the vectors: backbone, tuner and contract. Spaces are never mixed."""
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+
+    def encode(
+        self, texts: Sequence[str], *, progress: Progress | None = None
+    ) -> list[Encoded]:
+        """Encode texts to be stored; long ones become several chunks."""
+
+    def encode_query(self, text: str) -> NDArray[np.float32]:
+        """Encode a question to one unit vector, float32 (dim,)."""
