@@ -1,0 +1,305 @@
+"""The tuner file: one GGUF with `general.architecture = "lmort"`.
+
+Matrices are float16 or Q8_0, everything else float32. The metadata holds the shape (`TunerConfig`),
+the backbone it belongs to, the encoding contract it was trained under, where it comes from, and a
+hash of shape and weights, so that a flipped bit is an error and not a slightly wrong vector.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numpy as np
+
+from lmort_memory.backbone.header import GgufHeader, read_header
+from lmort_memory.backbone.tensors import read_array, read_tensor, tensor_rows
+from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
+from lmort_memory.errors import BackboneError, TunerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gguf import GGUFWriter
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float32]
+
+__all__ = [
+    "ARCHITECTURE",
+    "CONTRACT_VERSION",
+    "Artifact",
+    "TunerCard",
+    "read_artifact",
+    "read_card",
+    "write_artifact",
+]
+
+_Value = TypeVar("_Value", int, str)
+
+ARCHITECTURE: Final = "lmort"
+FORMAT_VERSION: Final = 1
+CONTRACT_VERSION: Final = 1
+"""Version of DESIGN's encoding contract (prefix, standardisation, pooling): part of a space."""
+
+_MATRIX_TYPES: Final = ("F16", "Q8_0")
+_Q8_BLOCK: Final = 32  # values in a block of Q8_0; rows that are no multiple of it stay float16
+
+
+@dataclass(frozen=True, slots=True)
+class TunerCard:
+    """What the metadata of a tuner file says, without its weights.
+
+    Attributes:
+        config: Shape and connections.
+        backbone: The model it belongs to.
+        contract_version: The encoding contract it was trained under.
+        provenance: Recipe, data, teacher, licences, steps, date: free text by key.
+        fingerprint: Hash of shape and stored weights.
+    """
+
+    config: TunerConfig
+    backbone: BackboneIdentity
+    contract_version: int = CONTRACT_VERSION
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A tuner in memory: its card and its weights, float32 by the names of `tensor_shapes`."""
+
+    card: TunerCard
+    weights: Mapping[str, Array]
+
+
+def read_card(path: Path) -> TunerCard:
+    """Read the metadata of a tuner file; costs about a millisecond.
+
+    Raises:
+        TunerError: the file is missing, damaged, no tuner, or of a newer format.
+    """
+    return _card(_header(path))
+
+
+def read_artifact(path: Path) -> Artifact:
+    """Read a tuner file and check it: names, shapes, types, finite values, and the hash.
+
+    Raises:
+        TunerError: as for `read_card`.
+    """
+    header = _header(path)
+    card = _card(header)
+    _check_tensors(header, card.config)
+    try:
+        weights = {name: read_tensor(header, name) for name in header.tensors}
+        found = _fingerprint(
+            card.config,
+            {
+                name: (info.type_name, tensor_rows(header, name))
+                for name, info in header.tensors.items()
+            },
+        )
+    except BackboneError as error:
+        raise TunerError(f"the tuner {path} cannot be loaded: {error}") from error
+    if found != card.fingerprint:
+        raise _damaged(path, f"its weights hash to {found}, its header says {card.fingerprint}")
+    _check_values(path, weights)
+    return Artifact(card, weights)
+
+
+def write_artifact(path: Path, artifact: Artifact, *, matrix_type: str = "F16") -> str:
+    """Write a tuner file, atomically and readable by its owner only; return its fingerprint.
+
+    Args:
+        path: Where to; an existing file is replaced once the new one is complete.
+        artifact: The fingerprint of its card is ignored and computed anew.
+        matrix_type: "F16" or "Q8_0" for the matrices.
+
+    Raises:
+        ValueError: the weights do not fit the shape, or the type is another one.
+        OSError: the file cannot be written.
+    """
+    if matrix_type not in _MATRIX_TYPES:
+        raise ValueError(f"matrix_type must be one of {_MATRIX_TYPES}; found {matrix_type!r}")
+    config = artifact.card.config
+    found = {name: tuple(weight.shape) for name, weight in artifact.weights.items()}
+    if found != config.tensor_shapes():
+        wrong = dict(found.items() ^ config.tensor_shapes().items())
+        raise ValueError(f"weights do not fit the shape of the tuner: {wrong}")
+    stored = {name: _stored(artifact.weights[name], matrix_type) for name in config.tensor_shapes()}
+    fingerprint = _fingerprint(config, stored)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    os.close(handle)
+    try:
+        _write_gguf(Path(name), artifact.card, stored, fingerprint)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return fingerprint
+
+
+def _header(path: Path) -> GgufHeader:
+    try:
+        header = read_header(path)
+    except BackboneError as error:
+        raise TunerError(f"the tuner {path} cannot be loaded: {error}") from error
+    architecture = header.metadata.get("general.architecture")
+    if architecture != ARCHITECTURE:
+        raise TunerError(
+            f"{path} is no tuner: general.architecture is {architecture!r}, expected "
+            f"{ARCHITECTURE!r} — pass a file made by `lmort-mem tuner`"
+        )
+    version = _typed(header, "lmort.format_version", int)
+    if version != FORMAT_VERSION:
+        raise TunerError(
+            f"the tuner {path} has format {version}, this version reads {FORMAT_VERSION} — "
+            "update lmort-memory or train the tuner again"
+        )
+    return header
+
+
+def _card(header: GgufHeader) -> TunerCard:
+    prefix = "lmort.training."
+    return TunerCard(
+        config=_config(header),
+        backbone=BackboneIdentity(
+            fingerprint=_typed(header, "lmort.backbone.fingerprint", str),
+            architecture=_typed(header, "lmort.backbone.architecture", str),
+            n_layer=_typed(header, "lmort.backbone.n_layer", int),
+            n_embd=_typed(header, "lmort.backbone.n_embd", int),
+        ),
+        contract_version=_typed(header, "lmort.contract_version", int),
+        provenance={
+            key.removeprefix(prefix): value
+            for key, value in header.metadata.items()
+            if key.startswith(prefix) and isinstance(value, str)
+        },
+        fingerprint=_typed(header, "lmort.fingerprint", str),
+    )
+
+
+def _config(header: GgufHeader) -> TunerConfig:
+    values: dict[str, Any] = {}
+    for item in fields(TunerConfig):
+        key = f"lmort.{item.name}"
+        if item.name == "pooled_layers":
+            values[item.name] = _numbers(header, key)
+        elif item.name == "mode":
+            values[item.name] = _typed(header, key, str)
+        else:
+            values[item.name] = _typed(header, key, int)
+    try:
+        return TunerConfig(**values)
+    except ValueError as error:
+        raise _damaged(header.path, str(error)) from error
+
+
+def _numbers(header: GgufHeader, key: str) -> tuple[int, ...]:
+    """Read an optional array of whole numbers; missing means empty (GGUF writers drop those)."""
+    if key not in header.metadata:
+        return ()
+    try:
+        values = read_array(header, key)
+    except BackboneError as error:
+        raise _damaged(header.path, str(error)) from error
+    if not np.issubdtype(values.dtype, np.integer) or len(values) > 1024:
+        raise _damaged(header.path, f"{key} is no short array of whole numbers")
+    return tuple(int(value) for value in values)
+
+
+def _typed(header: GgufHeader, key: str, kind: type[_Value]) -> _Value:
+    value = header.metadata.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise _damaged(header.path, f"{key} is {value!r}, expected {kind.__name__}")
+    return value
+
+
+def _check_tensors(header: GgufHeader, config: TunerConfig) -> None:
+    expected = config.tensor_shapes()
+    if set(header.tensors) != set(expected):
+        odd = sorted(set(header.tensors) ^ set(expected))[:4]
+        raise _damaged(header.path, f"tensors are missing or too many, such as {odd}")
+    for name, info in header.tensors.items():
+        allowed = ("F32", *_MATRIX_TYPES) if len(info.shape) == 2 else ("F32",)
+        if info.shape != expected[name] or info.type_name not in allowed:
+            raise _damaged(
+                header.path,
+                f"{name} is {info.type_name} {info.shape}, expected {expected[name]} "
+                f"of {' or '.join(allowed)}",
+            )
+
+
+def _check_values(path: Path, weights: Mapping[str, Array]) -> None:
+    for name, weight in weights.items():
+        if not np.isfinite(weight).all():
+            raise _damaged(path, f"{name} has values that are no finite numbers")
+        if name.startswith("stats.") and name.endswith(".std") and not (weight > 0).all():
+            raise _damaged(path, f"{name} has standard deviations that are not positive")
+
+
+def _damaged(path: Path, why: str) -> TunerError:
+    return TunerError(f"the tuner {path} is damaged: {why} — get or train it again")
+
+
+def _stored(weight: Array, matrix_type: str) -> tuple[str, NDArray[Any]]:
+    """Encode a tensor as it goes to disk: type name and data."""
+    if weight.ndim != 2:
+        return "F32", np.ascontiguousarray(weight, dtype=np.float32)
+    if matrix_type == "Q8_0" and weight.shape[1] % _Q8_BLOCK == 0:
+        import gguf
+
+        packed = gguf.quants.quantize(weight, gguf.GGMLQuantizationType.Q8_0)
+        return "Q8_0", packed
+    return "F16", weight.astype(np.float16)
+
+
+def _fingerprint(config: TunerConfig, stored: Mapping[str, tuple[str, NDArray[Any]]]) -> str:
+    """Hash shape and stored bytes; 32 hex digits."""
+    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+    for name in config.tensor_shapes():
+        type_name, data = stored[name]
+        digest.update(f"\0{name}\0{type_name}\0".encode())
+        digest.update(np.ascontiguousarray(data).view(np.uint8).data)
+    return digest.hexdigest()[:32]
+
+
+def _write_gguf(
+    path: Path,
+    card: TunerCard,
+    stored: Mapping[str, tuple[str, NDArray[Any]]],
+    fingerprint: str,
+) -> None:
+    import gguf
+
+    writer = gguf.GGUFWriter(path, ARCHITECTURE)
+    writer.add_uint32("lmort.format_version", FORMAT_VERSION)
+    writer.add_uint32("lmort.contract_version", card.contract_version)
+    writer.add_string("lmort.fingerprint", fingerprint)
+    _add_values(writer, "lmort", asdict(card.config))
+    _add_values(writer, "lmort.backbone", asdict(card.backbone))
+    _add_values(writer, "lmort.training", dict(card.provenance))
+    for name, (type_name, data) in stored.items():
+        writer.add_tensor(name, data, raw_dtype=gguf.GGMLQuantizationType[type_name])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _add_values(writer: GGUFWriter, prefix: str, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        key = f"{prefix}.{name}"
+        if isinstance(value, str):
+            writer.add_string(key, value)
+        elif isinstance(value, int):
+            writer.add_uint32(key, value)
+        else:
+            writer.add_array(key, list(value))

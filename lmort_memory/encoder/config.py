@@ -1,0 +1,188 @@
+"""The shape of a tuner: which states it reads, how wide it is, which tensors it has.
+
+One frozen dataclass, shared by the NumPy forward pass, the artifact file and the torch twin, so
+that the three cannot disagree. Knows no file format and no arithmetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["LAYER_NORM_EPS", "MODES", "BackboneIdentity", "TunerConfig"]
+
+MODES: Final = ("A->U", "U->A", "A", "U")
+"""Connection modes: self-attention -> cross-attention; the last two have no cross-attention."""
+
+LAYER_NORM_EPS: Final = 1e-5
+
+_MAX_WIDTH: Final = 1 << 17
+_MAX_LAYERS: Final = 1 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneIdentity:
+    """The model whose states a tuner reads.
+
+    Attributes:
+        fingerprint: Identity of the weights, as the backbone gives it.
+        architecture: `general.architecture` of the GGUF, such as "llama".
+        n_layer: Number of blocks.
+        n_embd: Width of a state.
+    """
+
+    fingerprint: str
+    architecture: str
+    n_layer: int
+    n_embd: int
+
+
+@dataclass(frozen=True, slots=True)
+class TunerConfig:
+    """Sizes and connections of an LMORT network (section 4.1 of the paper).
+
+    Attributes:
+        n_embd: Width of the backbone's states.
+        align_layer: A, in DESIGN's layer numbers.
+        uniform_layer: U.
+        mode: "A->U" attends to A first and then across to U; "U->A" the other way; "A" and "U"
+            have self-attention to that layer alone (the ablations of the paper's Table 2).
+        n_layer: Number of LMORT blocks; 0 leaves the linear path alone.
+        n_head: Attention heads; divides `width`.
+        width: Inner width. Equal to `n_embd` without `n_reduce`, the states enter as they are.
+        n_ff: Inner width of the feed-forward sub-layer (ReLU, as in the vanilla Transformer).
+        n_reduce: Hidden width of the two-layer MLP that reduces `n_embd` to `width`
+            (appendix A of the paper); 0 means one linear map where the widths differ.
+        pooled_layers: Layers whose mean-pooled states are mapped linearly and added to the
+            output; empty means no such path.
+        dim: Width of the vector.
+    """
+
+    n_embd: int
+    align_layer: int
+    uniform_layer: int
+    mode: str = "A->U"
+    n_layer: int = 2
+    n_head: int = 8
+    width: int = 256
+    n_ff: int = 1024
+    n_reduce: int = 0
+    pooled_layers: tuple[int, ...] = ()
+    dim: int = 384
+
+    def __post_init__(self) -> None:
+        """Refuse shapes that no network has.
+
+        Raises:
+            ValueError: a size is out of range or two of them do not fit together.
+        """
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}; found {self.mode!r}")
+        for name in ("n_embd", "n_head", "width", "n_ff", "dim"):
+            self._check_range(name, 1, _MAX_WIDTH)
+        self._check_range("n_reduce", 0, _MAX_WIDTH)
+        for name in ("n_layer", "align_layer", "uniform_layer"):
+            self._check_range(name, 0, _MAX_LAYERS)
+        if self.width % self.n_head:
+            raise ValueError(f"n_head must divide width; found {self.n_head} and {self.width}")
+        if not self.n_layer and not self.pooled_layers:
+            raise ValueError("a tuner without blocks needs pooled_layers; found none")
+        if list(self.pooled_layers) != sorted(set(self.pooled_layers)):
+            raise ValueError(f"pooled_layers must ascend; found {self.pooled_layers}")
+        if any(not 0 <= layer <= _MAX_LAYERS for layer in self.pooled_layers):
+            raise ValueError(f"pooled_layers out of range: {self.pooled_layers}")
+
+    def _check_range(self, name: str, low: int, high: int) -> None:
+        value = getattr(self, name)
+        if not low <= value <= high:
+            raise ValueError(f"{name} must be from {low} to {high}; found {value}")
+
+    @property
+    def first_layer(self) -> int:
+        """The layer that self-attention starts from."""
+        return self.align_layer if self.mode.startswith("A") else self.uniform_layer
+
+    @property
+    def second_layer(self) -> int | None:
+        """The layer that cross-attention attends to; None where there is no cross-attention."""
+        if "->" not in self.mode:
+            return None
+        return self.uniform_layer if self.mode == "A->U" else self.align_layer
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers to capture, ascending, each once."""
+        wanted = set(self.pooled_layers)
+        if self.n_layer:
+            wanted.add(self.first_layer)
+            if self.second_layer is not None:
+                wanted.add(self.second_layer)
+        return tuple(sorted(wanted))
+
+    @property
+    def has_projection(self) -> bool:
+        """Whether states pass through a map on their way into the blocks."""
+        return bool(self.n_reduce) or self.width != self.n_embd
+
+    @property
+    def has_output(self) -> bool:
+        """Whether a linear map follows the pooling: always beside a pooled path."""
+        return bool(self.n_layer) and (self.dim != self.width or bool(self.pooled_layers))
+
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name every tensor of the tuner with its shape (matrices: rows are outputs)."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in self.layers:
+            shapes[f"stats.{layer}.mean"] = shapes[f"stats.{layer}.std"] = (self.n_embd,)
+        if self.n_layer:
+            self._add_projections(shapes)
+        for index in range(self.n_layer):
+            self._add_block(shapes, f"block.{index}")
+        if self.has_output:
+            _add_linear(shapes, "output", self.dim, self.width)
+        if self.pooled_layers:
+            _add_linear(shapes, "pooled", self.dim, self.n_embd * len(self.pooled_layers))
+        return shapes
+
+    def _add_projections(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Add the maps into the inner width: one for each stream."""
+        if not self.has_projection:
+            return
+        streams = ("first", "second") if self.second_layer is not None else ("first",)
+        for stream in streams:
+            if self.n_reduce:
+                _add_linear(shapes, f"{stream}.hidden", self.n_reduce, self.n_embd)
+            _add_linear(shapes, f"{stream}.out", self.width, self.n_reduce or self.n_embd)
+
+    def _add_block(self, shapes: dict[str, tuple[int, ...]], prefix: str) -> None:
+        width = self.width
+        _add_linear(shapes, f"{prefix}.attn.qkv", 3 * width, width)
+        _add_linear(shapes, f"{prefix}.attn.out", width, width)
+        _add_norm(shapes, f"{prefix}.attn_norm", width)
+        if self.second_layer is not None:
+            _add_linear(shapes, f"{prefix}.cross.q", width, width)
+            _add_linear(shapes, f"{prefix}.cross.kv", 2 * width, width)
+            _add_linear(shapes, f"{prefix}.cross.out", width, width)
+            _add_norm(shapes, f"{prefix}.cross_norm", width)
+        _add_linear(shapes, f"{prefix}.ff.up", self.n_ff, width)
+        _add_linear(shapes, f"{prefix}.ff.down", width, self.n_ff)
+        _add_norm(shapes, f"{prefix}.ff_norm", width)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trained parameters (the statistics are not trained)."""
+        total = 0
+        for name, shape in self.tensor_shapes().items():
+            if not name.startswith("stats."):
+                total += shape[0] * (shape[1] if len(shape) == 2 else 1)
+        return total
+
+
+def _add_linear(shapes: dict[str, tuple[int, ...]], name: str, rows: int, columns: int) -> None:
+    shapes[f"{name}.weight"] = (rows, columns)
+    shapes[f"{name}.bias"] = (rows,)
+
+
+def _add_norm(shapes: dict[str, tuple[int, ...]], name: str, width: int) -> None:
+    shapes[f"{name}.weight"] = (width,)
+    shapes[f"{name}.bias"] = (width,)
