@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gguf import GGUFWriter
     from numpy.typing import NDArray
 
-__all__ = ["CHATML", "CONTROL_TOKENS", "byte_vocabulary", "write_tiny_gguf"]
+__all__ = ["CHATML", "CONTROL_TOKENS", "add_byte_tokenizer", "byte_vocabulary", "write_tiny_gguf"]
 
 CHATML = (
     "{% for message in messages %}"
@@ -79,7 +79,7 @@ def write_tiny_gguf(
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name(f"tiny-llama-{n_layer}x{n_embd}-seed{seed}")
     _add_sizes(writer, n_layer=n_layer, n_embd=n_embd, n_ctx=n_ctx)
-    _add_tokenizer(writer, chat_template)
+    add_byte_tokenizer(writer, chat_template)
     for name, tensor in _weights(n_layer, n_embd, seed):
         writer.add_tensor(name, tensor)
     writer.write_header_to_file()
@@ -87,6 +87,25 @@ def write_tiny_gguf(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def add_byte_tokenizer(writer: GGUFWriter, chat_template: str | None) -> None:
+    """Write `byte_vocabulary()` as a byte-pair tokenizer that never merges, and the template."""
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    tokens = byte_vocabulary()
+    writer.add_token_list(tokens)
+    n_control = len(CONTROL_TOKENS)
+    writer.add_token_types([_CONTROL] * n_control + [_NORMAL] * (len(tokens) - n_control))
+    # llama.cpp insists on merges and GGUF has no empty array: this pair never occurs in a text,
+    # for byte-pair encoding starts from single characters.
+    writer.add_token_merges([f"{CONTROL_TOKENS[1]} {CONTROL_TOKENS[2]}"])
+    writer.add_pad_token_id(0)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_add_bos_token(False)
+    if chat_template is not None:
+        writer.add_chat_template(chat_template)
 
 
 def _add_sizes(writer: GGUFWriter, *, n_layer: int, n_embd: int, n_ctx: int) -> None:
@@ -103,25 +122,6 @@ def _add_sizes(writer: GGUFWriter, *, n_layer: int, n_embd: int, n_ctx: int) -> 
     writer.add_rope_freq_base(10000.0)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(len(CONTROL_TOKENS) + 256)
-
-
-def _add_tokenizer(writer: GGUFWriter, chat_template: str | None) -> None:
-    """Write the byte vocabulary as a byte-pair vocabulary that never merges."""
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
-    tokens = byte_vocabulary()
-    writer.add_token_list(tokens)
-    n_control = len(CONTROL_TOKENS)
-    writer.add_token_types([_CONTROL] * n_control + [_NORMAL] * (len(tokens) - n_control))
-    # llama.cpp insists on merges and GGUF has no empty array: this pair never occurs in a text,
-    # for byte-pair encoding starts from single characters.
-    writer.add_token_merges([f"{CONTROL_TOKENS[1]} {CONTROL_TOKENS[2]}"])
-    writer.add_pad_token_id(0)
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_add_bos_token(False)
-    if chat_template is not None:
-        writer.add_chat_template(chat_template)
 
 
 def _weights(n_layer: int, n_embd: int, seed: int) -> list[tuple[str, NDArray[np.float32]]]:
