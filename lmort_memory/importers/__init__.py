@@ -1,0 +1,74 @@
+"""Files to turns: notes and exported chats, with where each turn came from.
+
+    report = scan(["~/notes", "chatgpt-export.zip"])   what there is, by strict detection
+    for file in report.files:
+        for turn in read(file):                         lazily, in bounded memory
+            ...
+
+Nothing here knows the store; `lmort_memory.importing` brings both together.
+
+To add a format, write one file beside the others that ends in a `Format`, and name it in
+`FORMATS` below. Three rules: `matches` looks at content and says False in doubt, since an unknown
+file must be an error and never silently text; `read` gives the turns of one source one after the
+other, each with `Source.uri` set to a name that is the same at the next export; what is passed over
+is counted by reason in `left_out`. `tests/unit/importers` shows the tests that a format needs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lmort_memory.importers import chatgpt, claude, claude_code, markdown, text, turns
+from lmort_memory.importers._format import Format, LeftOut, file_uri, fingerprint
+from lmort_memory.importers._scan import FoundFile, PassedOver, ScanReport, read_file, scan_paths
+from lmort_memory.types import Turn
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "FoundFile",
+    "LeftOut",
+    "PassedOver",
+    "ScanReport",
+    "file_uri",
+    "fingerprint",
+    "read",
+    "scan",
+]
+
+FORMATS: tuple[Format, ...] = (
+    markdown.FORMAT,
+    text.FORMAT,
+    chatgpt.FORMAT,
+    claude.FORMAT,
+    claude_code.FORMAT,
+    turns.FORMAT,
+)
+
+
+def scan(paths: Iterable[str | Path], *, formats: tuple[Format, ...] = FORMATS) -> ScanReport:
+    """Find what can be imported among files and folders, and why the rest cannot.
+
+    Folders are searched through, hidden ones and links to folders left out. Only beginnings of
+    files are read.
+
+    Raises:
+        ImportFileError: a file that was named, and not merely found in a folder, does not exist,
+            cannot be read, or is of no known format.
+    """
+    return scan_paths(paths, formats)
+
+
+def read(file: FoundFile, left_out: LeftOut | None = None) -> Iterator[Turn]:
+    """Read a file's turns one after the other, in bounded memory.
+
+    Args:
+        file: As found by `scan`.
+        left_out: Counts, by reason, what was passed over inside the file.
+
+    Raises:
+        ImportFileError: the file is damaged or cannot be read. Turns before the damage were given.
+    """
+    return read_file(file, Counter() if left_out is None else left_out)

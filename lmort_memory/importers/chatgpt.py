@@ -1,0 +1,192 @@
+"""ChatGPT exports: the zip, the unpacked folder, or one of the files conversations*.json.
+
+A conversation is a tree, since messages can be edited and replies regenerated. What is read is the
+branch that was last on the screen: from `current_node` up to the root. Hidden messages, system
+messages, tool calls and thoughts are no turns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from lmort_memory.importers._archive import first_element, json_files, list_elements
+from lmort_memory.importers._format import Format, LeftOut
+from lmort_memory.importers._json_fields import Object, items_of, object_of, text_of
+from lmort_memory.importers._times import from_epoch
+from lmort_memory.types import JsonValue, Source, Turn
+
+__all__ = ["FORMAT"]
+
+_FILES = re.compile(r"(?:^|/)conversations(?:[-_]?\d+)?\.json$")
+_SPOKEN = ("text", "multimodal_text", "code")
+# Citations stand between private-use signs and mean nothing outside the web page.
+_CITATION = re.compile("\ue200[^\ue201]*\ue201")
+
+
+def _matches(path: Path) -> bool:
+    for member in json_files(path, _FILES)[:1]:
+        return _is_conversation(first_element(path, member))
+    return False
+
+
+def _is_conversation(value: JsonValue) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("mapping"), dict)
+        and ("current_node" in value or "create_time" in value)
+    )
+
+
+def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
+    for member in json_files(path, _FILES):
+        for conversation in list_elements(path, member):
+            if not _is_conversation(conversation):
+                left_out["entry that is no conversation"] += 1
+            elif conversation.get("is_do_not_remember") is True:
+                left_out["conversation marked as not to be remembered"] += 1
+            else:
+                yield from _turns(conversation, left_out)
+
+
+def _turns(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
+    nodes = object_of(conversation["mapping"])
+    branch = _active_branch(conversation, nodes)
+    elsewhere = nodes.keys() - set(branch)
+    left_out["message on a branch that was left"] += sum(
+        1 for node in elsewhere if _is_spoken(_message(nodes[node]))
+    )
+    name = text_of(conversation, "conversation_id") or text_of(conversation, "id") or branch[-1]
+    uri = f"chatgpt:{name}"
+    metadata: dict[str, JsonValue] = {"format": "chatgpt", "conversation_id": name}
+    if title := text_of(conversation, "title").strip():
+        metadata["title"] = title
+    said_at = from_epoch(conversation.get("create_time"))
+    for node in branch:
+        message = _message(nodes[node])
+        said_at = from_epoch(message.get("create_time")) or said_at
+        if turn := _turn(message, uri, said_at, metadata, left_out):
+            yield turn
+
+
+def _active_branch(conversation: Object, nodes: Object) -> list[str]:
+    """Return the names of the nodes from the root to `current_node`."""
+    node = text_of(conversation, "current_node")
+    if node not in nodes:
+        node = _latest(nodes)
+    branch: dict[str, None] = {}
+    while node in nodes and node not in branch:  # a damaged export may hold a circle
+        branch[node] = None
+        node = text_of(object_of(nodes[node]), "parent")
+    return list(reversed(branch))
+
+
+def _latest(nodes: Object) -> str:
+    """Name the node that was written last: the end of the branch, where none is marked."""
+
+    def written(name: str) -> float:
+        when = _message(nodes[name]).get("create_time")
+        return when if isinstance(when, int | float) else 0.0
+
+    return max(nodes, key=written, default="")
+
+
+def _message(node: JsonValue) -> Object:
+    return object_of(object_of(node).get("message"))
+
+
+def _is_spoken(message: Object) -> bool:
+    return not _silence(message) and bool(_text(message))
+
+
+def _silence(message: Object) -> str:
+    """Why a message is no turn of the conversation; "" if it is one."""
+    metadata = object_of(message.get("metadata"))
+    role = text_of(object_of(message.get("author")), "role")
+    if metadata.get("is_visually_hidden_from_conversation") is True:
+        return "hidden message"
+    if role not in ("user", "assistant"):
+        return f"{role or 'nameless'} message"
+    if metadata.get("is_user_system_message") is True:
+        return "custom instructions"
+    if text_of(message, "recipient") not in ("", "all"):
+        return "tool call"
+    kind = text_of(object_of(message.get("content")), "content_type")
+    return "" if kind in _SPOKEN else f"{kind or 'unknown'} message"
+
+
+def _turn(
+    message: Object,
+    uri: str,
+    said_at: datetime | None,
+    conversation: Mapping[str, JsonValue],
+    left_out: LeftOut,
+) -> Turn | None:
+    if not message:  # the root of every tree
+        return None
+    if reason := _silence(message):
+        left_out[reason] += 1
+        return None
+    text = _text(message)
+    attachments = _attachments(message)
+    left_out["attachment"] += len(attachments)
+    if not text:
+        left_out["message without text"] += 1
+        return None
+    metadata = {**conversation, "message_id": text_of(message, "id")}
+    if model := text_of(object_of(message.get("metadata")), "model_slug"):
+        metadata["model"] = model
+    if attachments:
+        metadata["attachments"] = list[JsonValue](attachments)
+    return Turn(
+        text=text,
+        role=text_of(object_of(message.get("author")), "role"),
+        session=uri,
+        created_at=said_at,
+        metadata=metadata,
+        source=Source(uri),
+    )
+
+
+def _text(message: Object) -> str:
+    content = object_of(message.get("content"))
+    parts = [
+        part if isinstance(part, str) else _transcript(part) for part in items_of(content, "parts")
+    ]
+    text = "\n".join(part for part in parts if part) or text_of(content, "text")
+    return _CITATION.sub("", text).strip()
+
+
+def _transcript(part: JsonValue) -> str:
+    """Return what was said in a voice message; "" for images and other objects."""
+    spoken = object_of(part)
+    return text_of(spoken, "text") if spoken.get("content_type") == "audio_transcription" else ""
+
+
+def _attachments(message: Object) -> list[str]:
+    attached = items_of(object_of(message.get("metadata")), "attachments")
+    return [text_of(object_of(item), "name") or "unnamed" for item in attached]
+
+
+FORMAT = Format(
+    name="chatgpt",
+    suffixes=(".zip", ".json"),
+    matches=_matches,
+    read=_read,
+    companions=frozenset(
+        {
+            "chat.html",
+            "export_manifest.json",
+            "group_chats.json",
+            "message_feedback.json",
+            "model_comparisons.json",
+            "shared_conversations.json",
+            "shopping.json",
+            "sora.json",
+            "user.json",
+            "user_settings.json",
+        }
+    ),
+)

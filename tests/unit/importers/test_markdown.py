@@ -1,0 +1,178 @@
+"""Markdown notes: outline, front matter, pieces, spans."""
+
+import itertools
+import os
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmort_memory.errors import ImportFileError
+from lmort_memory.importers import read, scan
+from lmort_memory.importers._front_matter import parse_front_matter
+from lmort_memory.importers._markdown_sections import sections
+from lmort_memory.importers._split import PIECE_CHARS, pieces
+
+
+def turns_of(path, text):
+    """Write a note and return its turns."""
+    path.write_text(text, encoding="utf-8")
+    (file,) = scan([path]).files
+    return list(read(file))
+
+
+def test_each_section_is_a_turn_under_its_heading_path(tmp_path):
+    """A section's turn begins with its headings, and its span is the section's own text."""
+    text = "# Ada\n\nBees.\n\n## Family\n\nA sister.\n\n### Work\nBaker.\n\n## Home\nTrondheim.\n"
+    path = tmp_path / "Ada.md"
+    turns = turns_of(path, text)
+    assert [turn.text for turn in turns] == [
+        "Ada\n\nBees.",
+        "Ada > Family\n\nA sister.",
+        "Ada > Family > Work\n\nBaker.",
+        "Ada > Home\n\nTrondheim.",
+    ]
+    for turn in turns:
+        assert turn.source.uri == str(path)
+        assert turn.text.endswith("\n\n" + text[turn.source.start : turn.source.end])
+        assert turn.role == "note"
+    assert turns[2].metadata["headings"] == ["Family", "Work"]
+
+
+def test_a_heading_without_text_is_kept(tmp_path):
+    """A heading with nothing below it is still something that the user wrote."""
+    turns = turns_of(tmp_path / "Todo.md", "## Buy milk\n## Call Ada\nToday.\n")
+    assert [turn.text for turn in turns] == ["Todo > Buy milk", "Todo > Call Ada\n\nToday."]
+
+
+def test_hashes_in_a_code_fence_are_no_headings():
+    """A comment in a code block does not cut the block."""
+    text = "# Top\n```sh\n# comment\n~~~\n```\n# Next\n"
+    assert [section.headings for section in sections(text)] == [(), ("Top",), ("Next",)]
+
+
+def test_underlined_headings_are_headings():
+    """A line underlined with = or - is a heading; a rule or a list item above dashes is none."""
+    text = "Top\n===\n\nSub\n---\n\ntwo\nlines\n---\n\n- item\n---\n\n---\n"
+    assert [section.headings for section in sections(text)] == [(), ("Top",), ("Top", "Sub")]
+
+
+def test_front_matter_tags_links_and_date_become_metadata(tmp_path):
+    """What Obsidian knows of a note is there to filter by."""
+    text = (
+        "---\ntitle: Our hives\ndate: 2024-05-01T10:00:00+02:00\ntags: [bees, 'home/garden']\n"
+        "rating: 4\ndone: false\naliases:\n  - Beehives\n  - The hives\nplace:\n  lat: 63.4\n---\n"
+        "Ask [[Ada|my sister]] about #honey and [[Trondheim#Weather]], not `#code` or [[]].\n"
+    )
+    (turn,) = turns_of(tmp_path / "hives.md", text)
+    assert turn.created_at == datetime(2024, 5, 1, 8, tzinfo=UTC)
+    assert turn.metadata["title"] == "Our hives"
+    assert turn.metadata["tags"] == ["bees", "home/garden", "honey"]
+    assert turn.metadata["links"] == ["Ada", "Trondheim"]
+    assert turn.metadata["rating"] == 4
+    assert turn.metadata["done"] is False
+    assert turn.metadata["aliases"] == ["Beehives", "The hives"]
+    assert turn.metadata["front_matter"] == "place:\n  lat: 63.4"
+    assert "title:" not in turn.text
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ('key: [a, don\'t, "b, c"]', {"key": ["a", "don't", "b, c"]}),
+        ("key: 3.5 # a comment", {"key": 3.5}),
+        ("key: 'quoted: #text'", {"key": "quoted: #text"}),
+        ("key:", {"key": None}),
+        ("key: []", {"key": []}),
+        ("key: 007", {"key": "007"}),
+        ("key: {a: 1}", {}),
+        ("key: [[a], b]", {}),
+        ("key: |", {}),
+        ('key: "a\\nb"', {}),
+        ("key: [a, 'b]", {}),
+        ("just words", {}),
+        ("http://example.org", {}),
+    ],
+)
+def test_front_matter_is_read_strictly(line, values):
+    """A line is either understood or kept as it is; nothing is guessed and nothing lost."""
+    found = parse_front_matter(f"---\n{line}\n---\nBody")
+    assert found.values == values
+    assert found.unread == ([] if values else [line])
+
+
+def test_an_open_front_matter_is_text(tmp_path):
+    """A rule at the top of a note does not swallow the note."""
+    (turn,) = turns_of(tmp_path / "a.md", "---\nkey: value\n")
+    assert turn.text == "a\n\n---\nkey: value"
+
+
+def test_the_date_is_in_the_name_or_is_the_time_of_writing(tmp_path):
+    """A daily note is of its day, any other of the time when the file was written."""
+    (daily,) = turns_of(tmp_path / "2023-11-05 walk.md", "Rain.")
+    assert daily.created_at.astimezone().date().isoformat() == "2023-11-05"
+    other = tmp_path / "other.md"
+    other.write_text("Sun.")
+    os.utime(other, (1_000_000_000, 1_000_000_000))
+    (turn,) = read(scan([other]).files[0])
+    assert turn.created_at == datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC)
+
+
+def test_an_empty_note_is_counted(tmp_path):
+    """A note without text gives no turn and is not lost from the report."""
+    path = tmp_path / "empty.md"
+    path.write_text("---\ntags: [a]\n---\n\n")
+    left_out = Counter()
+    assert list(read(scan([path]).files[0], left_out)) == []
+    assert left_out == {"note without text": 1}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"a\0b", "NUL"),
+        (b"caf\xe9", "offset 3"),
+        ("text".encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_a_note_that_is_no_utf8_is_an_error(tmp_path, data, reason):
+    """Bytes that are no text are never stored as some other text."""
+    path = tmp_path / "a.md"
+    path.write_bytes(data)
+    with pytest.raises(ImportFileError, match=reason):
+        list(read(scan([path]).files[0]))
+
+
+def test_windows_line_ends_and_a_byte_order_mark_do_not_show(tmp_path):
+    """A note written on Windows gives the same turns."""
+    path = tmp_path / "a.md"
+    path.write_bytes(b"\xef\xbb\xbf# Top\r\n\r\nOne.\r\n")
+    (turn,) = read(scan([path]).files[0])
+    assert turn.text == "a > Top\n\nOne."
+
+
+@given(st.text(st.sampled_from("ab .\n#!。\t-"), max_size=400), st.integers(1, 40))
+def test_pieces_cover_the_text_once(text, limit):
+    """Every character that is not white space is in exactly one piece, and none is too long."""
+    spans = list(pieces(text, 0, len(text), limit=limit))
+    assert "".join("".join(text[a:b].split()) for a, b in spans) == "".join(text.split())
+    assert all(0 < b - a <= limit and text[a:b] == text[a:b].strip() for a, b in spans)
+    assert spans == sorted(spans)
+
+
+def test_a_long_paragraph_is_cut_after_a_sentence():
+    """Pieces of a long paragraph end where a sentence does."""
+    text = "One two three. " * 200
+    spans = list(pieces(text, 0, len(text)))
+    assert all(text[a:b].endswith("three.") and b - a > PIECE_CHARS // 2 for a, b in spans[:-1])
+
+
+@given(st.text(st.sampled_from("ab\n#=-`~ "), max_size=300))
+def test_sections_cover_the_text(text):
+    """The sections follow each other without a gap, whatever the text."""
+    found = list(sections(text))
+    assert found[0].heading_start == 0
+    assert found[-1].end == len(text)
+    assert all(a.end == b.heading_start for a, b in itertools.pairwise(found))
