@@ -153,7 +153,8 @@ class HiddenStates:
         Raises:
             ValueError: that layer was not captured.
         """
-        return self.states[self.layers.index(number)]
+        found: NDArray[np.float32] = self.states[self.layers.index(number)]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +182,7 @@ class Encoder(Protocol):
     def dim(self) -> int:
         """Width of a vector."""
 
-    def encode(
-        self, texts: Sequence[str], *, progress: Progress | None = None
-    ) -> list[Encoded]:
+    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> list[Encoded]:
         """Encode texts to be stored; long ones become several chunks."""
 
     def encode_query(self, text: str) -> NDArray[np.float32]:

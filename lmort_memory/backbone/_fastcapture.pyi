@@ -1,0 +1,5 @@
+"""Types of _fastcapture.c."""
+
+ABI: int
+EVAL: int
+ABORT: int

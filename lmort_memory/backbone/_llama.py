@@ -1,0 +1,102 @@
+"""The one import of llama.cpp: its library with its log turned into Python's.
+
+Everything in this package reaches llama.cpp through `llama()` and `ggml()`, so that importing
+lmort_memory costs nothing and nothing of llama.cpp is ever printed to stdout.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import threading
+from collections import deque
+from functools import cache
+from typing import Any
+
+from lmort_memory.errors import MissingDependencyError
+
+logger = logging.getLogger("lmort_memory.llama_cpp")
+
+# enum ggml_log_level: DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5. We raise errors ourselves, so
+# llama.cpp's own lines about them are logged as information.
+_LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.DEBUG, 4: logging.INFO, 5: logging.DEBUG}
+_recent_errors: deque[str] = deque(maxlen=8)
+_keep_alive: list[object] = []
+_import_lock = threading.Lock()
+
+
+def llama() -> Any:  # noqa: ANN401 — llama-cpp-python publishes no types
+    """Return the module of llama.cpp's C functions, initialised once.
+
+    Raises:
+        MissingDependencyError: llama-cpp-python is not installed.
+    """
+    with _import_lock:
+        return _load()
+
+
+@cache
+def _load() -> Any:  # noqa: ANN401
+    # On an assertion ggml would start gdb on this process, which prints pages and takes seconds.
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+    try:
+        from llama_cpp import llama_cpp
+    except ImportError as error:
+        raise MissingDependencyError("llama-cpp-python", extra="smollm2") from error
+    log_callback = llama_cpp.llama_log_callback(_log)
+    _keep_alive.append(log_callback)  # llama.cpp holds the bare pointer for the process's life
+    llama_cpp.llama_log_set(log_callback, None)
+    llama_cpp.llama_backend_init()
+    return llama_cpp
+
+
+def _log(level: int, text: bytes, _user_data: object) -> None:
+    """Take one line of llama.cpp's log. Must not raise: its caller is C."""
+    line = text.decode("utf-8", "replace").rstrip()
+    if level >= 4 and line:
+        _recent_errors.append(line)
+    if line:
+        logger.log(_LEVELS.get(level, logging.DEBUG), "%s", line)
+
+
+def take_errors() -> str:
+    """Return llama.cpp's last error lines in one, and forget them."""
+    text = "; ".join(_recent_errors)
+    _recent_errors.clear()
+    return text
+
+
+@cache
+def ggml() -> ctypes.CDLL:
+    """Return libggml-base, which has the few functions that reading a tensor needs.
+
+    C prototypes:
+        const char * ggml_get_name (const struct ggml_tensor * tensor);
+        int64_t      ggml_nelements(const struct ggml_tensor * tensor);
+        int64_t      ggml_nrows    (const struct ggml_tensor * tensor);
+        size_t       ggml_nbytes   (const struct ggml_tensor * tensor);
+        void ggml_backend_tensor_get(const struct ggml_tensor * tensor,
+                                     void * data, size_t offset, size_t size);
+    """
+    llama()
+    from llama_cpp._ctypes_extensions import load_shared_library
+    from llama_cpp._ggml import libggml_base_path
+
+    library: ctypes.CDLL = load_shared_library("ggml-base", libggml_base_path)
+    for name, result in (
+        ("ggml_get_name", ctypes.c_char_p),
+        ("ggml_nelements", ctypes.c_int64),
+        ("ggml_nrows", ctypes.c_int64),
+        ("ggml_nbytes", ctypes.c_size_t),
+    ):
+        function = getattr(library, name)
+        function.argtypes, function.restype = [ctypes.c_void_p], result
+    library.ggml_backend_tensor_get.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+        ctypes.c_size_t,
+    ]
+    library.ggml_backend_tensor_get.restype = None
+    return library

@@ -1,0 +1,96 @@
+"""The inference thread: the one thread that computes, and the queue in front of it.
+
+llama.cpp contexts are not thread-safe, and Python runs signal handlers in the main thread only,
+between bytecodes: a main thread inside a long `llama_decode` cannot see Ctrl-C. So jobs run in a
+thread of their own and callers wait for them, which a signal interrupts at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from enum import IntEnum
+from typing import Any, TypeVar
+
+from lmort_memory.errors import BackboneError
+
+T = TypeVar("T")
+
+
+class Priority(IntEnum):
+    """Who goes first when several callers wait; equal ones go in order of arrival."""
+
+    CHAT = 0
+    RECALL = 1
+    IMPORT = 2
+
+
+class InferenceThread:
+    """Run jobs one at a time, the most urgent first. Every method may be called by any thread."""
+
+    def __init__(self, set_abort: Callable[[bool], None]) -> None:
+        """`set_abort(True)` must make the running job end soon, `set_abort(False)` undo that."""
+        self._set_abort = set_abort
+        self._arrival = itertools.count()
+        self._jobs: queue.PriorityQueue[tuple[int, int, Future[Any] | None, Callable[[], Any]]] = (
+            queue.PriorityQueue()
+        )
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="lmort-inference", daemon=True)
+        self._thread.start()
+
+    def run(self, job: Callable[[], T], priority: Priority) -> T:
+        """Run `job` in the inference thread and return what it returns.
+
+        An exception that reaches the waiting caller (Ctrl-C) stops the job; it propagates once
+        the job has ended and left its context usable.
+
+        Raises:
+            BackboneError: the backbone was closed.
+        """
+        if threading.current_thread() is self._thread:
+            return job()
+        if self._closed:
+            raise BackboneError("the backbone is closed — open it again to go on")
+        future: Future[T] = Future()
+        self._jobs.put((priority, next(self._arrival), future, job))
+        try:
+            return future.result()
+        except BaseException:
+            self._stop(future)
+            raise
+
+    def close(self) -> None:
+        """End the thread once the queued jobs are done; calling it again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._jobs.put((max(Priority) + 1, next(self._arrival), None, lambda: None))
+            if threading.current_thread() is not self._thread:
+                self._thread.join()
+
+    def _stop(self, future: Future[Any]) -> None:
+        if future.done() or future.cancel():
+            return
+        self._set_abort(True)
+        try:
+            future.exception()  # waits for the end of the job
+        finally:
+            self._set_abort(False)
+
+    def _work(self) -> None:
+        while True:
+            _, _, future, job = self._jobs.get()
+            if future is None:
+                return
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                result = job()
+            except BaseException as error:  # noqa: BLE001 — handed to the caller, who raises it
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+            del future, job

@@ -1,0 +1,277 @@
+"""`Backbone`: the frozen model that talks and whose states are remembered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lmort_memory.backbone._context import Context, ContextSize
+from lmort_memory.backbone._layers import find_layer_names
+from lmort_memory.backbone._llama import llama, take_errors
+from lmort_memory.backbone._standalone import N_BATCH, N_BATCH_LAST_LAYER, StandAlone
+from lmort_memory.backbone._thread import InferenceThread, Priority
+from lmort_memory.backbone.fingerprint import fingerprint
+from lmort_memory.backbone.gguf import ModelFacts, facts_of, read_header
+from lmort_memory.backbone.prompt import PromptWriter
+from lmort_memory.backbone.sequence import TokenSequence
+from lmort_memory.backbone.template import ChatTemplate
+from lmort_memory.backbone.tokens import Vocabulary
+from lmort_memory.errors import BackboneError
+from lmort_memory.types import HiddenStates, Progress
+
+_STANDALONE_CTX = 1024  # cells of the import context: two batches of texts, or one long text
+
+
+class Backbone:
+    """A loaded GGUF model. All methods may be called by any thread; one thread computes.
+
+    Attributes:
+        facts: What the file's header says.
+        n_layer: Number of blocks; layers are 0 to n_layer.
+        n_embd: Width of the hidden states.
+        vocabulary: Text to tokens and back.
+        prompts: Messages to tokens, by the model's own chat template.
+    """
+
+    def __init__(self, path: str | Path, *, n_threads: int | None = None) -> None:
+        """Load a model; `open` is the same with the words one expects.
+
+        Raises:
+            BackboneError: no usable GGUF, or an architecture that cannot be captured.
+        """
+        self._header = read_header(path)
+        self.facts: ModelFacts = facts_of(self._header)
+        self._n_threads = n_threads or _default_threads()
+        self._model = _load(self.facts.path)
+        self._contexts: list[Context] = []
+        self._standalone: StandAlone | None = None
+        cpp = llama()
+        self.n_layer: int = cpp.llama_model_n_layer(self._model)
+        self.n_embd: int = cpp.llama_model_n_embd(self._model)
+        self.vocabulary = Vocabulary(cpp.llama_model_get_vocab(self._model))
+        try:
+            self._names = find_layer_names(
+                self._model,
+                architecture=self.facts.architecture,
+                token=max(0, self.vocabulary.bos),
+            )
+            template = ChatTemplate(
+                self.facts.chat_template,
+                bos=self._special_text(self.vocabulary.bos),
+                eos=self._special_text(self.vocabulary.eos),
+            )
+        except BaseException:
+            cpp.llama_model_free(self._model)
+            raise
+        self.prompts = PromptWriter(template, self.vocabulary)
+        self._thread = InferenceThread(self._set_abort)
+
+    @classmethod
+    def open(cls, path: str | Path, *, n_threads: int | None = None) -> Self:
+        """Load a model.
+
+        Args:
+            path: A GGUF file.
+            n_threads: Threads that compute; None takes the machine's cores.
+
+        Raises:
+            BackboneError: the file is missing, not GGUF, damaged or truncated, or its architecture
+                cannot be captured.
+        """
+        return cls(path, n_threads=n_threads)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identity of the weights, the same for every quantisation of them."""
+        return fingerprint(self._header)
+
+    @property
+    def longest_text(self) -> int:
+        """Most tokens of one text that `hidden_states` takes."""
+        return self._open_standalone().longest
+
+    def hidden_states(
+        self,
+        texts: Sequence[str],
+        layers: Sequence[int],
+        *,
+        max_tokens: int | None = None,
+        progress: Progress | None = None,
+        priority: Priority = Priority.IMPORT,
+    ) -> Iterator[HiddenStates]:
+        """Capture layers of stand-alone texts, each behind the opening of a user turn.
+
+        Texts go through the model in batches that share the prefix; blocks above the upper layer
+        and the vocabulary projection are not computed.
+
+        Args:
+            texts: None may be empty.
+            layers: From 0 (what enters block 0) to n_layer (after the final norm).
+            max_tokens: Cut texts after this many tokens; None refuses longer ones than fit.
+            progress: Called with (texts done, texts).
+            priority: Who goes first when several callers wait.
+
+        Yields:
+            One `HiddenStates` for each text, in order, without the prefix's rows.
+
+        Raises:
+            ValueError: an empty text, a text that does not fit, or no such layer.
+            BackboneError: a wanted layer did not appear, or llama.cpp refused.
+        """
+        wanted = tuple(layers)
+        self._names.of(wanted)
+        standalone = self._open_standalone()
+        tokenised = (self._tokens_of(text, max_tokens, standalone.longest) for text in texts)
+        done = 0
+        for group in standalone.groups(tokenised):
+            for tokens, states in zip(
+                group,
+                self._thread.run(lambda g=group: standalone.states(g, wanted), priority),  # type: ignore[misc]
+                strict=True,
+            ):
+                yield HiddenStates(tuple(tokens), wanted, states)
+            done += len(group)
+            if progress is not None:
+                progress(done, len(texts))
+
+    def states_of_tokens(self, tokens: Sequence[int], layers: Sequence[int]) -> HiddenStates:
+        """Capture layers of exactly these tokens, with no prefix.
+
+        Raises:
+            ValueError: no tokens, too many, or no such layer.
+        """
+        standalone = self._open_standalone()
+        wanted = tuple(layers)
+        self._names.of(wanted)
+        if not 0 < len(tokens) <= standalone.longest:
+            raise ValueError(f"1 to {standalone.longest} tokens fit, found {len(tokens)}")
+        states = self._thread.run(
+            lambda: standalone.states_of_tokens(tokens, wanted), Priority.IMPORT
+        )
+        return HiddenStates(tuple(tokens), wanted, states)
+
+    def open_sequence(self, *, n_ctx: int = 2048, layers: Sequence[int] = ()) -> TokenSequence:
+        """Open a context of its own for one conversation.
+
+        Args:
+            n_ctx: Tokens that fit; never more than learned positions allow.
+            layers: Captured from every pass over the conversation, at no further pass.
+
+        Raises:
+            ValueError: no such layer.
+            BackboneError: llama.cpp could not make a context of this size.
+        """
+        self._names.of(layers)
+        if self.facts.learned_positions:
+            n_ctx = min(n_ctx, self.facts.n_ctx_train)
+        n_outputs = N_BATCH_LAST_LAYER if self.n_layer in layers else 1
+        size = ContextSize(n_ctx=n_ctx, n_batch=min(N_BATCH, n_ctx), n_outputs=n_outputs)
+        context = self._thread.run(
+            lambda: Context(self._model, size, n_threads=self._n_threads), Priority.CHAT
+        )
+        self._contexts.append(context)
+        return TokenSequence(
+            context,
+            self._thread,
+            names=self._names,
+            layers=layers,
+            n_vocab=self.vocabulary.size,
+        )
+
+    @property
+    def tokens_evaluated(self) -> int:
+        """Tokens that stand-alone encoding ran through the model, prefixes included."""
+        return 0 if self._standalone is None else self._standalone.tokens_evaluated
+
+    def close(self) -> None:
+        """Free the model and every context; calling it again does nothing."""
+        if self._model is None:
+            return
+        self._thread.close()
+        for context in self._contexts:
+            context.close()
+        if self._standalone is not None:
+            self._standalone.close()
+        llama().llama_model_free(self._model)
+        self._model = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _tokens_of(self, text: str, max_tokens: int | None, longest: int) -> list[int]:
+        tokens = self.prompts.tokenize(text)
+        if max_tokens is not None:
+            tokens = tokens[: min(max_tokens, longest)]
+        if not tokens:
+            raise ValueError("a text without tokens has no states")
+        if len(tokens) > longest:
+            raise ValueError(
+                f"a text of {len(tokens)} tokens is longer than the {longest} that fit — "
+                "split it, or pass max_tokens"
+            )
+        return tokens
+
+    def _open_standalone(self) -> StandAlone:
+        if self._model is None:
+            raise BackboneError("the backbone is closed — open it again to go on")
+        if self._standalone is None:
+            cpp = llama()
+            recurrent = cpp.llama_model_is_recurrent(self._model) or cpp.llama_model_is_hybrid(
+                self._model
+            )
+            n_ctx = _STANDALONE_CTX
+            if self.facts.learned_positions:
+                n_ctx = min(n_ctx, self.facts.n_ctx_train)
+            self._standalone = StandAlone(
+                self._model,
+                self._names,
+                prefix=self.prompts.prefix,
+                n_ctx=n_ctx,
+                n_threads=self._n_threads,
+                shares_prefix=not recurrent,
+            )
+        return self._standalone
+
+    def _set_abort(self, abort: bool) -> None:
+        contexts = [*self._contexts]
+        if self._standalone is not None and self._standalone.context is not None:
+            contexts.append(self._standalone.context)
+        for context in contexts:
+            context.capture.set_abort(abort)
+
+    def _special_text(self, token: int) -> str:
+        if token < 0:
+            return ""
+        return self.vocabulary.piece(token, special=True).decode("utf-8", "replace")
+
+
+def _load(path: Path) -> Any:  # noqa: ANN401 — llama_model_p
+    cpp = llama()
+    take_errors()
+    params = cpp.llama_model_default_params()
+    model = cpp.llama_model_load_from_file(os.fsencode(path), params)
+    if not model:
+        raise BackboneError(
+            f"llama.cpp cannot load {path}: {take_errors() or 'no reason given'} — "
+            "see whether the file is whole and of an architecture that llama.cpp runs"
+        )
+    return model
+
+
+def _default_threads() -> int:
+    """Return the cores to compute on: beyond four, hyper-threads only get in each other's way."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores or 1
+    return cores if cores <= 4 else max(4, cores // 2)

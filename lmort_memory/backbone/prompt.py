@@ -1,0 +1,83 @@
+"""Messages to the exact tokens of a prompt, and where each message's content stands in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from lmort_memory.backbone.template import ChatTemplate
+from lmort_memory.backbone.tokens import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt's tokens.
+
+    Attributes:
+        tokens: All of them, BOS included where the model wants one.
+        spans: For each message the [start, end) of its content in `tokens`.
+    """
+
+    tokens: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
+
+
+class PromptWriter:
+    """Writes prompts with a model's template and vocabulary."""
+
+    def __init__(self, template: ChatTemplate, vocabulary: Vocabulary) -> None:
+        self.template = template
+        self.vocabulary = vocabulary
+        self._template_tokens = lru_cache(maxsize=64)(self._tokenize_template)
+        self._tail = lru_cache(maxsize=64)(vocabulary.plain_tail)
+
+    @property
+    def prefix(self) -> list[int]:
+        """The tokens behind which stand-alone text is encoded: those that open a user turn."""
+        return self._with_bos(self.vocabulary.tokenize_template(self.template.user_opening))
+
+    @property
+    def user_tail(self) -> str:
+        """The plain text right before a user's words, for `Vocabulary.tokenize_after`."""
+        return self._tail(self.template.user_opening)
+
+    def tokenize(self, text: str) -> list[int]:
+        """Return a content's tokens as they come out inside the prompt."""
+        return self.vocabulary.tokenize_after(self.user_tail, text)
+
+    def write(
+        self, roles: Sequence[str], contents: Sequence[Sequence[int]], *, reply: bool
+    ) -> Prompt:
+        """Write a conversation whose contents are already tokens.
+
+        Args:
+            roles: "system", "user" or "assistant" of each message.
+            contents: The tokens of each message's content.
+            reply: End with the opening of the assistant's turn.
+
+        Raises:
+            BackboneError: the template refuses this order of roles.
+        """
+        tokens: list[int] = []
+        spans: list[tuple[int, int]] = []
+        for piece in self.template.pieces(roles, reply=reply):
+            if piece.message is None:
+                tokens += self._template_tokens(piece.text)
+            else:
+                start = len(tokens)
+                tokens += contents[piece.message]
+                spans.append((start, len(tokens)))
+        shift = len(self._with_bos(tokens)) - len(tokens)
+        return Prompt(
+            tuple(self._with_bos(tokens)), tuple((a + shift, b + shift) for a, b in spans)
+        )
+
+    def _tokenize_template(self, text: str) -> tuple[int, ...]:
+        return tuple(self.vocabulary.tokenize_template(text))
+
+    def _with_bos(self, tokens: list[int]) -> list[int]:
+        bos = self.vocabulary.bos
+        if self.vocabulary.adds_bos and tokens[:1] != [bos]:
+            return [bos, *tokens]
+        return tokens

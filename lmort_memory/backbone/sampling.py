@@ -1,0 +1,76 @@
+"""How the next token is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lmort_memory.backbone._llama import llama
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Options of a reply.
+
+    Attributes:
+        temperature: 0 always takes the likeliest token.
+        top_k: Only the k likeliest tokens; 0 for all.
+        top_p: Only the likeliest tokens that together reach this probability.
+        min_p: Only tokens at least this likely relative to the likeliest.
+        repeat_penalty: Above 1 makes tokens of the last `repeat_window` less likely.
+        repeat_window: How far back the penalty looks, in tokens.
+        seed: Makes a reply reproducible; None takes a new one each time.
+    """
+
+    temperature: float = 0.7
+    top_k: int = 40
+    top_p: float = 0.9
+    min_p: float = 0.05
+    repeat_penalty: float = 1.1
+    repeat_window: int = 128
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for options outside their range."""
+        if self.temperature < 0 or not 0 < self.top_p <= 1 or not 0 <= self.min_p < 1:
+            raise ValueError(
+                "temperature must be at least 0, top_p in (0, 1] and min_p in [0, 1); found "
+                f"{self.temperature}, {self.top_p}, {self.min_p}"
+            )
+
+
+class Sampler:
+    """A llama.cpp sampler chain for one reply. Belongs to the inference thread."""
+
+    def __init__(self, options: Sampling, n_vocab: int) -> None:
+        cpp = llama()
+        self._chain = cpp.llama_sampler_chain_init(cpp.llama_sampler_chain_default_params())
+        if options.repeat_penalty != 1:
+            self._add(
+                cpp.llama_sampler_init_penalties(
+                    n_vocab, options.repeat_window, options.repeat_penalty, 0.0, 0.0
+                )
+            )
+        if options.temperature == 0:
+            self._add(cpp.llama_sampler_init_greedy())
+            return
+        if options.top_k > 0:
+            self._add(cpp.llama_sampler_init_top_k(options.top_k))
+        self._add(cpp.llama_sampler_init_top_p(options.top_p, 1))
+        self._add(cpp.llama_sampler_init_min_p(options.min_p, 1))
+        self._add(cpp.llama_sampler_init_temp(options.temperature))
+        seed = cpp.LLAMA_DEFAULT_SEED if options.seed is None else options.seed
+        self._add(cpp.llama_sampler_init_dist(seed))
+
+    def _add(self, sampler: Any) -> None:  # noqa: ANN401
+        llama().llama_sampler_chain_add(self._chain, sampler)
+
+    def sample(self, context: Any) -> int:  # noqa: ANN401 — llama_context_p
+        """Choose a token from the logits of the last row that was decoded, and remember it."""
+        return int(llama().llama_sampler_sample(self._chain, context, -1))
+
+    def close(self) -> None:
+        """Free the chain; calling it again does nothing."""
+        if self._chain:
+            llama().llama_sampler_free(self._chain)
+            self._chain = None

@@ -1,0 +1,166 @@
+"""The model's chat template, rendered so that content can never act as template.
+
+The template is Jinja from the GGUF file, so it runs in Jinja's sandbox. It is rendered with a
+placeholder for every content and split at them: only the pieces that the template itself wrote are
+tokenised with special parsing, and whatever a user, a note or a file says stays text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NoReturn
+
+from lmort_memory.errors import BackboneError
+
+FALLBACK_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'system' %}{{ message['content'] + '\n\n' }}"
+    "{% else %}"
+    "{{ ('User: ' if message['role'] == 'user' else 'Assistant: ') + message['content'] + '\n' }}"
+    "{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+"""For models without a template: plain lines, with `FALLBACK_STOPS` to end a reply."""
+
+FALLBACK_STOPS = ("\nUser:", "\nAssistant:")
+
+_PLACEHOLDER = "\ue000{}\ue001"  # private use: no template writes it, and content is not rendered
+_SPLIT = re.compile("\ue000(\\d+)\ue001")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of the rendered conversation.
+
+    Attributes:
+        text: The template's own text; empty for content.
+        message: Index of the message whose content stands here, or None for the template's text.
+    """
+
+    text: str
+    message: int | None = None
+
+
+class ChatTemplate:
+    """A chat template with the special tokens that it may mention."""
+
+    def __init__(self, source: str | None, *, bos: str = "", eos: str = "") -> None:
+        """Compile a template; None takes the plain one.
+
+        Raises:
+            BackboneError: the template is not valid Jinja.
+        """
+        from jinja2 import TemplateSyntaxError
+        from jinja2.ext import loopcontrols
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        self.is_fallback = source is None
+        self._specials = {"bos_token": bos, "eos_token": eos}
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+        )
+        environment.globals["raise_exception"] = _refuse
+        environment.globals["strftime_now"] = _today
+        try:
+            self._template = environment.from_string(source or FALLBACK_TEMPLATE)
+        except TemplateSyntaxError as error:
+            raise BackboneError(
+                f"the model's chat template is not valid Jinja: {error} — pass another template"
+            ) from error
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts that end a reply beside the model's own end tokens."""
+        return FALLBACK_STOPS if self.is_fallback else ()
+
+    def pieces(self, roles: Sequence[str], *, reply: bool) -> list[Piece]:
+        """Render a conversation of these roles and split it at its contents.
+
+        Args:
+            roles: "system", "user" or "assistant" of each message, in order.
+            reply: End with the opening of the assistant's turn.
+
+        Raises:
+            BackboneError: the template refuses this order of roles, or drops a content.
+        """
+        messages = [
+            {"role": role, "content": _PLACEHOLDER.format(i)} for i, role in enumerate(roles)
+        ]
+        parts = _SPLIT.split(self._render(messages, reply))
+        contents = [int(index) for index in parts[1::2]]
+        if contents != list(range(len(roles))):
+            raise BackboneError(
+                f"the model's chat template shows the messages {contents} of a conversation of "
+                f"{len(roles)} ({', '.join(roles)}) — pass another template"
+            )
+        pieces: list[Piece] = []
+        for i, part in enumerate(parts):
+            if i % 2:
+                pieces.append(Piece("", int(part)))
+            elif part:
+                pieces.append(Piece(part))
+        return pieces
+
+    def _render(self, messages: Sequence[Mapping[str, str]], reply: bool) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            return self._template.render(
+                messages=messages, add_generation_prompt=reply, **self._specials
+            )
+        except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+            roles = ", ".join(message["role"] for message in messages)
+            raise BackboneError(
+                f"the model's chat template refuses a conversation of {roles}: {error}"
+            ) from error
+
+    @cached_property
+    def takes_system(self) -> bool:
+        """Whether the template accepts a system message at the start."""
+        try:
+            self.pieces(["system", "user"], reply=True)
+        except BackboneError:
+            return False
+        return True
+
+    @cached_property
+    def user_opening(self) -> str:
+        """What opens a user turn in the middle of a chat: the prefix of stand-alone encoding.
+
+        It is what stands between an assistant's content and the next user's, less what closes the
+        assistant's: no default system prompt, which some templates put before the first turn.
+        """
+        if self.is_fallback:
+            return "User: "
+        between = _text_after(self.pieces(["user", "assistant", "user"], reply=False), 1)
+        closing = _text_after(self.pieces(["user", "assistant"], reply=False), 1)
+        return between.removeprefix(closing) if closing else between
+
+
+def _text_after(pieces: Sequence[Piece], message: int) -> str:
+    """Return the template's text between this message's content and the next one's."""
+    texts: list[str] = []
+    inside = False
+    for piece in pieces:
+        if piece.message is None:
+            if inside:
+                texts.append(piece.text)
+        else:
+            inside = piece.message == message
+    return "".join(texts)
+
+
+def _refuse(message: str) -> NoReturn:
+    from jinja2 import TemplateError
+
+    raise TemplateError(message)
+
+
+def _today(pattern: str) -> str:
+    """Give templates the date they print (Llama 3.1 and later ask for it)."""
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).strftime(pattern)

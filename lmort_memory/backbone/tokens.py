@@ -1,0 +1,128 @@
+"""The model's vocabulary: text to tokens and back.
+
+Special parsing (`<|im_end|>` becoming one control token) is only ever done for pieces of the
+chat template. Text that somebody wrote is text: `tokenize` cannot produce a control token from it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import ctypes
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lmort_memory.backbone._llama import llama
+from lmort_memory.errors import BackboneError
+
+
+class Vocabulary:
+    """Tokeniser of a loaded model. Thread-safe: llama.cpp's vocabulary is read-only."""
+
+    def __init__(self, vocab: Any) -> None:  # noqa: ANN401 — llama_vocab_p
+        self._vocab = vocab
+        cpp = llama()
+        self.size: int = cpp.llama_vocab_n_tokens(vocab)
+        self.bos: int = cpp.llama_vocab_bos(vocab)
+        self.eos: int = cpp.llama_vocab_eos(vocab)
+        self.adds_bos: bool = cpp.llama_vocab_get_add_bos(vocab) and self.bos >= 0
+
+    def tokenize(self, text: str) -> list[int]:
+        """Return the tokens of plain text: no BOS, control tokens read as ordinary characters."""
+        return self._tokenize(text, parse_special=False)
+
+    def tokenize_after(self, opening: str, text: str) -> list[int]:
+        """Return the tokens of plain text that follows a template's plain text.
+
+        A SentencePiece vocabulary puts a space before whatever it is given, so a text must be
+        tokenised together with what stands before it to come out as it would in the whole prompt.
+        Where the two would merge into one token the text keeps its own tokens.
+        """
+        if not opening:
+            return self.tokenize(text)
+        before = self.tokenize(opening)
+        both = self.tokenize(opening + text)
+        return both[len(before) :] if both[: len(before)] == before else self.tokenize(text)
+
+    def plain_tail(self, template_text: str) -> str:
+        """Return what a piece of the template ends with after its last control token."""
+        tokens = self.tokenize_template(template_text)
+        last = max((i for i, t in enumerate(tokens) if self.is_control(t)), default=-1)
+        return self.detokenize(tokens[last + 1 :])
+
+    def tokenize_template(self, text: str) -> list[int]:
+        """Return the tokens of a piece of the chat template, control tokens parsed."""
+        return self._tokenize(text, parse_special=True)
+
+    def _tokenize(self, text: str, *, parse_special: bool) -> list[int]:
+        if not text:
+            return []
+        cpp = llama()
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8  # a token is at least one byte, but for a few that normalisers add
+        while True:
+            buffer = (ctypes.c_int32 * room)()
+            n = cpp.llama_tokenize(self._vocab, data, len(data), buffer, room, False, parse_special)
+            if n >= 0:
+                return list(buffer[:n])
+            if n == -(2**31) or -n <= room:
+                raise BackboneError(f"llama.cpp could not tokenise a text of {len(data)} bytes")
+            room = -n
+
+    def is_end(self, token: int) -> bool:
+        """Tell whether this token ends a generation (end of turn, end of text)."""
+        return bool(llama().llama_vocab_is_eog(self._vocab, token))
+
+    def is_control(self, token: int) -> bool:
+        """Tell whether this is a control token."""
+        return bool(llama().llama_vocab_is_control(self._vocab, token))
+
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """Return the bytes of one token; those of a control token only when `special`."""
+        cpp = llama()
+        room = 64
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            n = cpp.llama_token_to_piece(self._vocab, token, buffer, room, 0, special)
+            if n >= 0:
+                return buffer.raw[:n]
+            room = -n
+
+    def detokenize(self, tokens: Iterable[int]) -> str:
+        """Return the text of tokens; bytes that are not UTF-8 become U+FFFD."""
+        return b"".join(self.piece(token) for token in tokens).decode("utf-8", "replace")
+
+    def character_spans(self, text: str, tokens: Sequence[int]) -> list[int] | None:
+        """Return for each token the index of the character where it ends, or None.
+
+        None says that the tokens' bytes are not the text's (a tokeniser that normalises): the
+        caller then has no exact positions.
+        """
+        data = text.encode("utf-8", "replace")
+        pieces = [self.piece(token, special=True) for token in tokens]
+        joined = b"".join(pieces)
+        if joined != data:
+            if joined[:1] != b" " or joined[1:] != data:  # SentencePiece's leading space
+                return None
+            pieces[0] = pieces[0][1:]
+        ends: list[int] = []
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        characters = 0
+        for piece in pieces:
+            characters += len(decoder.decode(piece))
+            ends.append(characters)
+        return ends
+
+
+class StreamDecoder:
+    """Bytes of tokens to text as they come; half a character waits for its other half."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, piece: bytes) -> str:
+        """Return the text that is complete now."""
+        return self._decoder.decode(piece)
+
+    def finish(self) -> str:
+        """Return what is left; an unfinished character becomes U+FFFD."""
+        return self._decoder.decode(b"", final=True)
