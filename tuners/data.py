@@ -1,0 +1,143 @@
+"""Training text: drawn from a folder of JSONL files by a recipe, deterministically.
+
+The folder has `text/SOURCE.jsonl.gz` with {"text"} and `pairs/SOURCE.jsonl.gz` with
+{"query", "positive"}. Same folder, recipe and seed give the same texts in the same order.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from lmort_memory.errors import TunerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from .recipe import DataRecipe, SourceRecipe
+
+__all__ = ["TrainingData", "cut_words", "load_folder", "read_jsonl", "split_turns"]
+
+# Speakers as flattened dialogues name them: a role, "Speaker 2", or two capitalised words.
+_SPEAKER: Final = re.compile(
+    r"(?:^|(?<=\s))(?:User|System|Assistant|Agent|Speaker \d+|[A-Z][\w.'-]+(?: [A-Z][\w.'-]*)+): "
+)
+_MIN_CHARACTERS: Final = 8  # "Okay." and the like teach nothing
+
+Unit = tuple[str, ...]  # (text,) or (query, positive)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Texts, each once, and the units of training over them, as indices.
+
+    Attributes:
+        texts: Every text that needs states.
+        anchors: int64 (U,): the text of a unit, or the query of a labelled pair.
+        positives: int64 (U,): its positive; -1 where the unit is a lone text.
+        negatives: int64 (U, N): hard negatives; N may be 0, rows of lone texts are -1.
+        sources: What was used, for the tuner's provenance: (path, kind, units, licence).
+    """
+
+    texts: tuple[str, ...]
+    anchors: NDArray[np.int64]
+    positives: NDArray[np.int64]
+    negatives: NDArray[np.int64]
+    sources: tuple[tuple[str, str, int, str], ...]
+
+
+def load_folder(folder: Path, recipe: DataRecipe) -> TrainingData:
+    """Draw the units that a recipe asks for.
+
+    Raises:
+        TunerError: a source is missing or damaged.
+    """
+    index: dict[str, int] = {}
+    rows: list[tuple[int, int]] = []
+    sources: list[tuple[str, str, int, str]] = []
+    for source in recipe.sources:
+        drawn = _draw(folder, source, recipe)
+        sources.append((source.path, source.kind, len(drawn), source.licence))
+        for unit in drawn:
+            ids = [index.setdefault(text, len(index)) for text in unit]
+            rows.append((ids[0], ids[1] if len(ids) > 1 else -1))
+    order = np.random.default_rng(recipe.seed).permutation(len(rows))
+    table = np.array(rows, dtype=np.int64).reshape(-1, 2)[order]
+    none = np.full((len(table), 0), -1, dtype=np.int64)
+    return TrainingData(tuple(index), table[:, 0], table[:, 1], none, tuple(sources))
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, object]]:
+    """Read a JSONL file, gzip-compressed where its name says so.
+
+    Raises:
+        TunerError: missing, or a line that is no JSON object.
+    """
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+            for number, line in enumerate(lines, 1):
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise TunerError(f"{path}, line {number}: expected a JSON object — repair it")
+                yield row
+    except (OSError, EOFError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise TunerError(f"{path} cannot be read: {error} — check the data folder") from error
+
+
+def split_turns(dialogue: str) -> list[str]:
+    """Split a flattened dialogue at its speakers; the speakers' names are left out."""
+    return [turn.strip() for turn in _SPEAKER.split(dialogue) if turn.strip()]
+
+
+def cut_words(text: str, limit: int) -> str:
+    """Cut a text after `limit` words, keeping the white space between those that stay."""
+    for count, word in enumerate(re.finditer(r"\S+", text), 1):
+        if count == limit:
+            return text[: word.end()]
+    return text
+
+
+def _draw(folder: Path, source: SourceRecipe, recipe: DataRecipe) -> list[Unit]:
+    """Draw up to `source.count` distinct units, by a seed of their own for each source."""
+    units: dict[Unit, None] = {}
+    for row in read_jsonl(folder / f"{source.path}.jsonl.gz"):
+        for unit in _units(row, source.kind):
+            cut = tuple(
+                cut_words(text, _limit(recipe, source.kind, position))
+                for position, text in enumerate(unit)
+            )
+            if min(len(text) for text in cut) >= _MIN_CHARACTERS:
+                units[cut] = None
+    rng = random.Random(f"{recipe.seed} {source.path} {source.kind}")
+    return rng.sample(list(units), min(source.count, len(units)))
+
+
+def _limit(recipe: DataRecipe, kind: str, position: int) -> int:
+    is_query = kind == "queries" or (kind == "pairs" and position == 0)
+    return (recipe.query_max_words or recipe.max_words) if is_query else recipe.max_words
+
+
+def _units(row: dict[str, object], kind: str) -> list[Unit]:
+    """Turn one row of a file into units, by the kind that the recipe names."""
+    if kind == "pairs":
+        return [(_text(row, "query"), _text(row, "positive"))]
+    if kind in ("queries", "positives"):
+        return [(_text(row, "query" if kind == "queries" else "positive"),)]
+    text = _text(row, "text")
+    return [(turn,) for turn in split_turns(text)] if kind == "turns" else [(text,)]
+
+
+def _text(row: dict[str, object], key: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise TunerError(f"a training row has no text in {key!r}; found {value!r} — repair it")
+    return value.strip()
