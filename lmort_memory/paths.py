@@ -1,0 +1,77 @@
+"""Where files live, and how private ones are made.
+
+`$LMORT_HOME` puts everything into one folder; otherwise the platform's own folders are used.
+Files are created with mode 0600 and folders with 0700, whatever the umask. Nothing here reads or
+writes the content of a file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+__all__ = ["cache_dir", "config_dir", "data_dir", "default_db", "make_private_dir", "touch_private"]
+
+APP = "lmort"
+
+
+def data_dir() -> Path:
+    """Return the folder of databases and of tuners made on this machine; it may not exist yet."""
+    return _folder("XDG_DATA_HOME", ".local/share", mac="Application Support", part="data")
+
+
+def config_dir() -> Path:
+    """Return the folder of the settings file; it may not exist yet."""
+    return _folder("XDG_CONFIG_HOME", ".config", mac="Application Support", part="config")
+
+
+def cache_dir() -> Path:
+    """Return the folder of files that can be made again; it may not exist yet."""
+    return _folder("XDG_CACHE_HOME", ".cache", mac="Caches", part="cache")
+
+
+def default_db() -> Path:
+    """Return the database that is used when none is named: `$LMORT_DB`, or one in `data_dir()`."""
+    named = os.environ.get("LMORT_DB")
+    return Path(named).expanduser() if named else data_dir() / "memory.db"
+
+
+def make_private_dir(path: Path) -> Path:
+    """Create a folder and its missing parents with mode 0700; existing ones stay as they are.
+
+    Raises:
+        OSError: it cannot be created, or something else has that name.
+    """
+    if not path.is_dir():
+        if path.parent != path:
+            make_private_dir(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def touch_private(path: Path) -> None:
+    """Create an empty file with mode 0600 unless it is there already.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return
+
+
+def _folder(xdg: str, fallback: str, *, mac: str, part: str) -> Path:
+    home = os.environ.get("LMORT_HOME")
+    if home:
+        return Path(home).expanduser() / part
+    named = os.environ.get(xdg)
+    if named and Path(named).is_absolute():  # the XDG rules ignore relative paths
+        return Path(named) / APP
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / mac / APP
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+        return (Path(base) if base else Path.home() / "AppData" / "Local") / APP / part
+    return Path.home() / fallback / APP

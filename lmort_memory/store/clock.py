@@ -1,0 +1,31 @@
+"""Time as the database keeps it: whole microseconds since 1970 in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["from_us", "now_us", "to_us"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def to_us(when: datetime) -> int:
+    """Return microseconds since the epoch of an aware time, exactly (no float on the way).
+
+    Raises:
+        ValueError: the time is naive.
+    """
+    if when.tzinfo is None:
+        raise ValueError(f"a time must carry a time zone; found the naive {when}")
+    return (when - EPOCH) // MICROSECOND
+
+
+def from_us(microseconds: int) -> datetime:
+    """Return the aware UTC time."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def now_us() -> int:
+    """Return the present."""
+    return to_us(datetime.now(UTC))

@@ -1,0 +1,195 @@
+"""Connections to one SQLite file: opening it safely, reading, writing, and errors in our words.
+
+Each thread has its own connection, since a connection with an open transaction cannot be shared.
+Every write is one `BEGIN IMMEDIATE` transaction: the lock is taken before anything is read, so
+that a writer waits (up to `BUSY_S`) instead of failing half-way with "database is locked".
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lmort_memory.errors import StoreError
+from lmort_memory.paths import make_private_dir, touch_private
+from lmort_memory.store import schema
+
+__all__ = ["Database"]
+
+BUSY_S = 60.0
+HEADER = struct.Struct(">16s44xI4xI")  # magic, user_version at 60, application_id at 68
+MAGIC = b"SQLite format 3\0"
+
+PRAGMAS = """
+PRAGMA foreign_keys = ON;
+PRAGMA secure_delete = ON;
+PRAGMA synchronous = FULL;
+PRAGMA temp_store = MEMORY;
+PRAGMA cache_size = -16000;
+"""
+
+
+class Database:
+    """One database file; thread-safe.
+
+    Raises:
+        StoreError: it is not a database of ours, is of a newer schema, or cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        self._closed = False
+        self._guard = threading.Lock()
+        self._writing = threading.RLock()
+        refuse_foreign(path)
+        with self._translated("open"):
+            make_private_dir(path.parent)
+            touch_private(path)
+            self._prepare(self._connection())
+
+    @contextmanager
+    def read(self, doing: str = "read") -> Iterator[sqlite3.Connection]:
+        """Give this thread's connection; each statement sees what is committed by then."""
+        with self._translated(doing):
+            yield self._connection()
+
+    @contextmanager
+    def snapshot(self, doing: str = "read") -> Iterator[sqlite3.Connection]:
+        """Give this thread's connection with one unchanging view for several statements."""
+        with self._translated(doing):
+            connection = self._connection()
+            if connection.in_transaction:  # inside a write: it sees its own view already
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+
+    @contextmanager
+    def write(self, doing: str = "write") -> Iterator[sqlite3.Connection]:
+        """Give this thread's connection inside a transaction that is durable when it ends well.
+
+        Threads of this process queue at a lock, processes at SQLite's own.
+        """
+        with self._writing, self._translated(doing):
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if (
+                    connection.in_transaction
+                ):  # SQLite has rolled back by itself if the disk is full
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the connections of all threads; harmless when repeated."""
+        with self._guard:
+            self._closed = True
+            connections, self._all = self._all, []
+        for connection in connections:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StoreError(f"cannot use {self.path}: it was closed — open it again")
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        # check_same_thread is off only so that close() may close every thread's connection.
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        connection.executescript(PRAGMAS)
+        with self._guard:
+            self._all.append(connection)
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        version = schema.checked_version(connection, self.path)
+        if version < schema.VERSION:
+            if version == 0:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            switch_to_wal(connection)
+            with self.write("migrate"):
+                schema.migrate(connection, self.path)
+            # The version goes into the main file at once: `refuse_foreign` looks there.
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot {doing} {self.path}: {error} — {advice(error)}") from error
+        except OSError as error:
+            raise StoreError(
+                f"cannot {doing} {self.path}: {error.strerror or error} — "
+                "check that the folder exists, is yours and has room"
+            ) from error
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse a file that is not ours before SQLite sees, and perhaps changes, it.
+
+    Raises:
+        StoreError: not a database, not of this program, or of a newer schema.
+    """
+    try:
+        if not path.exists() or (path.is_file() and path.stat().st_size == 0):
+            return
+        if not path.is_file():
+            raise StoreError(f"cannot open {path}: it is not a file — name a database file")
+        with path.open("rb") as file:
+            head = file.read(HEADER.size)
+    except OSError as error:
+        raise StoreError(f"cannot open {path}: {error.strerror} — check its permissions") from error
+    if len(head) < HEADER.size or not head.startswith(MAGIC):
+        raise StoreError(
+            f"cannot open {path}: found a file that is not a SQLite database — "
+            "name another with --db; this one was not touched"
+        )
+    _, version, application = HEADER.unpack(head)
+    schema.refuse_other(path, application, version)
+
+
+def switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Turn on write-ahead logging; SQLite does not wait for other openers here, so this does."""
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def advice(error: sqlite3.Error) -> str:
+    """Say what can be done about an error of SQLite."""
+    text = str(error)
+    if "full" in text:
+        return "make room on the disk; what was stored before is intact"
+    if "readonly" in text or "unable to open" in text:
+        return "check that the folder and the file are yours and writable"
+    if "locked" in text or "busy" in text:
+        return "another process held it for a minute; close that one"
+    if "malformed" in text or "not a database" in text or "corrupt" in text:
+        return "the file is damaged: see `lmort-mem verify`, and export what can be read"
+    return "nothing was changed"

@@ -1,0 +1,171 @@
+"""Filters as SQL conditions on `records AS r`; every value travels as a bound parameter.
+
+The metadata grammar, with the conditions of one mapping joined by "and":
+
+    {"topic": "bees"}                       equals, by JSON type: 1, 1.0 and True differ from "1"
+    {"year": {"$gte": 2020, "$lt": 2024}}   $eq $ne $in $nin $gt $gte $lt $lte $contains
+    {"$or": [{…}, {…}], "$not": {…}}        $and $or $not
+
+A key names a top-level entry of the metadata, whatever characters it has. `$eq: None` also matches
+a missing key; `$ne` and `$nin` are the exact opposites of `$eq` and `$in`. `$gt` and its kin
+compare numbers with numbers and strings with strings. `$contains` looks for a substring in a
+string and for an element in a list.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from lmort_memory.store.clock import now_us, to_us
+from lmort_memory.store.values import Filter
+from lmort_memory.types import JsonValue
+
+__all__ = ["Condition", "compile_filter"]
+
+Condition: TypeAlias = tuple[str, list[object]]
+"""An SQL condition and its parameters in order. Those on metadata, which `$not` may turn around,
+are never NULL."""
+
+MAX_DEPTH = 32  # SQLite allows expressions 1,000 deep; no person writes 32
+ORDER = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+
+
+def compile_filter(chosen: Filter) -> Condition:
+    """Return the condition that holds for the chosen records.
+
+    Raises:
+        ValueError: a condition on the metadata is not of the grammar, or a time is naive.
+    """
+    parts = [*_columns(chosen)]
+    if chosen.ids is not None:
+        parts.append(("r.id IN (SELECT value FROM json_each(?))", [json.dumps(chosen.ids)]))
+    if chosen.where is not None:
+        parts.append(_mapping(chosen.where, depth=0))
+    return _joined(parts, "AND", empty="1")
+
+
+def _columns(chosen: Filter) -> list[Condition]:
+    named: tuple[tuple[str, object], ...] = (
+        ("r.scope = ?", chosen.scope),
+        ("r.session = ?", chosen.session),
+        ("r.role = ?", chosen.role),
+        ("r.source_uri = ?", chosen.source),
+        ("r.created_at >= ?", None if chosen.since is None else to_us(chosen.since)),
+        ("r.created_at < ?", None if chosen.until is None else to_us(chosen.until)),
+        ("(r.expires_at IS NULL OR r.expires_at > ?)", None if chosen.expired else now_us()),
+    )
+    return [(sql, [value]) for sql, value in named if value is not None]
+
+
+def _mapping(where: Mapping[str, JsonValue], *, depth: int) -> Condition:
+    if not isinstance(where, Mapping):
+        raise ValueError(f"a metadata filter must be a mapping; found {where!r}")
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a metadata filter may nest {MAX_DEPTH} deep; found more")
+    return _joined([_entry(key, value, depth) for key, value in where.items()], "AND", empty="1")
+
+
+def _entry(key: str, value: JsonValue, depth: int) -> Condition:
+    if key == "$not":
+        sql, parameters = _mapping(value, depth=depth + 1)  # type: ignore[arg-type] # it checks
+        return f"NOT {sql}", parameters
+    if key in ("$and", "$or"):
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{key} needs a list of filters; found {value!r}")
+        parts = [_mapping(one, depth=depth + 1) for one in value]  # type: ignore[arg-type]
+        return _joined(parts, key[1:].upper(), empty="1" if key == "$and" else "0")
+    if key.startswith("$"):
+        raise ValueError(f"unknown operator {key!r} in a filter; expected $and, $or or $not")
+    if isinstance(value, Mapping) and any(name.startswith("$") for name in value):
+        parts = [_operator(key, name, operand) for name, operand in value.items()]
+        return _joined(parts, "AND", empty="1")
+    return _equals(key, value)
+
+
+def _operator(key: str, name: str, operand: JsonValue) -> Condition:
+    if name in ORDER:
+        return _order(key, ORDER[name], operand)
+    simple: dict[str, Callable[[], Condition]] = {
+        "$eq": lambda: _equals(key, operand),
+        "$ne": lambda: _negated(_equals(key, operand)),
+        "$in": lambda: _among(key, name, operand),
+        "$nin": lambda: _negated(_among(key, name, operand)),
+        "$contains": lambda: _contains(key, operand),
+    }
+    if name not in simple:
+        known = ", ".join([*simple, *ORDER])
+        raise ValueError(f"unknown operator {name!r} for {key!r}; expected one of {known}")
+    return simple[name]()
+
+
+def _equals(key: str, value: JsonValue) -> Condition:
+    match, parameters = _same("j", value)
+    sql, parameters = _exists(match, key, parameters)
+    if value is None:
+        missing, extra = _exists("1", key, [])
+        return f"({sql} OR NOT {missing})", [*parameters, *extra]
+    return sql, parameters
+
+
+def _same(alias: str, value: JsonValue) -> Condition:
+    """Compare one row of json_each with a value of JSON, type included."""
+    if value is None or isinstance(value, bool):
+        return f"{alias}.type = ?", ["null" if value is None else str(value).lower()]
+    if isinstance(value, int | float):
+        return f"({alias}.type IN ('integer', 'real') AND {alias}.value = ?)", [_number(value)]
+    if isinstance(value, str):
+        return f"({alias}.type = 'text' AND {alias}.value = ?)", [value]
+    if isinstance(value, Mapping | list | tuple):
+        kind = "object" if isinstance(value, Mapping) else "array"
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        return f"({alias}.type = ? AND {alias}.value = json(?))", [kind, text]
+    raise ValueError(f"a filter compares JSON values; found {value!r}")
+
+
+def _order(key: str, sign: str, operand: JsonValue) -> Condition:
+    if isinstance(operand, bool) or not isinstance(operand, int | float | str):
+        raise ValueError(f"{key!r} is ordered by a number or a string; found {operand!r}")
+    if isinstance(operand, str):
+        return _exists(f"j.type = 'text' AND j.value {sign} ?", key, [operand])
+    match = f"j.type IN ('integer', 'real') AND j.value {sign} ?"
+    return _exists(match, key, [_number(operand)])
+
+
+def _among(key: str, name: str, operand: JsonValue) -> Condition:
+    if not isinstance(operand, list | tuple):
+        raise ValueError(f"{name} needs a list for {key!r}; found {operand!r}")
+    return _joined([_equals(key, one) for one in operand], "OR", empty="0")
+
+
+def _contains(key: str, operand: JsonValue) -> Condition:
+    match, parameters = _same("e", operand)
+    element = f"(j.type = 'array' AND EXISTS (SELECT 1 FROM json_each(j.value) e WHERE {match}))"
+    if isinstance(operand, str):
+        element = f"({element} OR (j.type = 'text' AND instr(j.value, ?) > 0))"
+        parameters = [*parameters, operand]
+    return _exists(element, key, parameters)
+
+
+def _exists(match: str, key: str, parameters: Sequence[object]) -> Condition:
+    sql = f"EXISTS (SELECT 1 FROM json_each(r.metadata) j WHERE j.key = ? AND ({match}))"
+    return sql, [key, *parameters]
+
+
+def _negated(condition: Condition) -> Condition:
+    return f"NOT {condition[0]}", condition[1]
+
+
+def _joined(parts: Sequence[Condition], word: str, *, empty: str) -> Condition:
+    if not parts:
+        return empty, []
+    sql = f" {word} ".join(part for part, _ in parts)
+    return f"({sql})", [value for _, values in parts for value in values]
+
+
+def _number(value: float) -> float:
+    if not math.isfinite(value) or (isinstance(value, int) and not -(2**63) <= value < 2**63):
+        raise ValueError(f"a filter compares finite numbers of 64 bits; found {value!r}")
+    return value

@@ -1,0 +1,146 @@
+"""Exact cosine over many vectors: float16 in memory, the arithmetic in float32.
+
+A matrix is append-only blocks of vectors with their ids, ascending; what is deleted stays as a
+dead row until the matrix is made anew. Reading is safe while another thread appends, because
+readers work on a `View`, whose arrays never change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Matrix", "View", "to_halves"]
+
+Ids = NDArray[np.int64]
+Halves = NDArray[np.int16]  # the bits of float16 numbers
+Floats = NDArray[np.float32]
+
+ROWS = 1024  # rows widened at a time: 1.5 MB of 384 float32, which stays in the L2 cache
+WIDEN = np.int32(-0x70002000)  # 0x8FFFE000: sign, and the exponent and fraction of a shifted half
+REBIAS = np.float32(2.0**112)
+
+
+def to_halves(vectors: Floats) -> bytes:
+    """Return vectors as the store keeps them: float16, little-endian, row after row.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    if not np.isfinite(vectors).all():
+        raise ValueError("a vector must hold finite numbers; found NaN or infinity")
+    return vectors.astype("<f2").tobytes()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An unchanging look at a matrix: blocks of (ids, halves, alive) in order of id."""
+
+    blocks: tuple[tuple[Ids, Halves, NDArray[np.bool_]], ...]
+
+    def __len__(self) -> int:
+        return sum(len(ids) for ids, _, _ in self.blocks)
+
+    def best(self, vector: Floats, count: int) -> tuple[Ids, Floats]:
+        """Return the ids and cosines of the `count` nearest rows that are alive, best first."""
+        if not self.blocks:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        ids = np.concatenate([ids for ids, _, _ in self.blocks])
+        scores = np.concatenate([dots(halves, vector) for _, halves, _ in self.blocks])
+        alive = np.concatenate([alive for _, _, alive in self.blocks])
+        scores[~alive] = -np.inf
+        order = top(scores, min(count, int(alive.sum())))
+        return ids[order], scores[order]
+
+    def among(self, vector: Floats, wanted: Ids) -> tuple[Ids, Floats]:
+        """Return the wanted ids (ascending) that are here and alive, best first, with cosines."""
+        found: list[Ids] = []
+        scores: list[Floats] = []
+        for ids, halves, alive in self.blocks:
+            rows = np.flatnonzero(np.isin(ids, wanted, assume_unique=True) & alive)
+            found.append(ids[rows])
+            scores.append(dots(halves[rows], vector))
+        if not found:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        all_ids, all_scores = np.concatenate(found), np.concatenate(scores)
+        order = top(all_scores, len(all_scores))
+        return all_ids[order], all_scores[order]
+
+
+class Matrix:
+    """The growing vectors of one space. Not thread-safe, except for the views it has given."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self.last = 0
+        self._n = 0
+        self._ids = np.empty(0, np.int64)
+        self._halves = np.empty((0, dim), np.int16)
+        self._alive = np.empty(0, np.bool_)
+
+    def __len__(self) -> int:
+        return self._n
+
+    def extend(self, ids: Sequence[int], blobs: Sequence[bytes]) -> None:
+        """Append rows whose ids are ascending and greater than `last`."""
+        if not ids:
+            return
+        halves = np.frombuffer(b"".join(blobs), "<i2").reshape(len(ids), self.dim)
+        n = self._n + len(ids)
+        if n > len(self._ids):
+            self._grow(max(n, 2 * len(self._ids), 1024))
+        self._ids[self._n : n] = ids
+        self._halves[self._n : n] = halves
+        self._alive[self._n : n] = True
+        self._n, self.last = n, ids[-1]
+
+    def keep_only(self, ids: Ids) -> None:
+        """Mark every row dead that is not among `ids`; views given before stay as they were."""
+        alive = np.zeros(len(self._alive), np.bool_)
+        alive[: self._n] = np.isin(self._ids[: self._n], ids, assume_unique=True)
+        self._alive = alive
+
+    def view(self) -> View:
+        """Return the rows as they are now."""
+        n = self._n
+        return View(((self._ids[:n], self._halves[:n], self._alive[:n]),))
+
+    def _grow(self, capacity: int) -> None:
+        n = self._n
+        for name in ("_ids", "_halves", "_alive"):
+            old: NDArray[np.generic] = getattr(self, name)
+            new = np.empty((capacity, *old.shape[1:]), old.dtype)
+            new[:n] = old[:n]
+            setattr(self, name, new)
+
+
+def dots(halves: Halves, vector: Floats) -> Floats:
+    """Return the products of float16 rows (n, dim) with a vector (dim,), float32 (n,).
+
+    NumPy widens float16 one number at a time (1.6 ns each). Shifting the bits of a finite half
+    into the place of a float32 gives its value times 2**-112; the factor is put back through the
+    vector. On the same machine this takes 0.23 ns a number, as fast as a product in float32.
+    """
+    out = np.empty(len(halves), np.float32)
+    scaled = vector.astype(np.float32) * REBIAS
+    buffer = np.empty((min(ROWS, len(halves)), halves.shape[1]), np.int32)
+    for start in range(0, len(halves), ROWS):
+        rows = halves[start : start + ROWS]
+        wide = buffer[: len(rows)]
+        np.copyto(wide, rows)
+        np.left_shift(wide, 13, out=wide)
+        np.bitwise_and(wide, WIDEN, out=wide)
+        np.dot(wide.view(np.float32), scaled, out=out[start : start + ROWS])
+    return out
+
+
+def top(scores: Floats, count: int) -> NDArray[np.intp]:
+    """Return the places of the `count` greatest scores, greatest first, equal ones in order."""
+    if count < len(scores):
+        chosen = np.sort(np.argpartition(scores, len(scores) - count)[len(scores) - count :])
+    else:
+        chosen = np.arange(len(scores))
+    return chosen[np.argsort(-scores[chosen], kind="stable")]

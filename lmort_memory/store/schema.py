@@ -1,0 +1,179 @@
+"""The schema and its migrations. The number of the last one is the file's `user_version`.
+
+A released migration is never edited: the golden databases in tests/golden hold every version.
+Pending migrations run in one transaction, together with sqlite-utils' record that they ran.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from lmort_memory.errors import StoreError
+
+__all__ = ["APPLICATION_ID", "VERSION", "checked_version", "migrate", "refuse_other"]
+
+APPLICATION_ID = 0x4C4D4F52  # "LMOR", at offset 68 of the file
+VERSION = 1
+
+M001 = (
+    # Times are microseconds since 1970 in UTC. `n` is never used twice, so that it can be a
+    # watermark. `origin` is the digest that stores the same content of one origin once.
+    """
+    CREATE TABLE records (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        text TEXT NOT NULL,
+        role TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        session TEXT,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        metadata TEXT NOT NULL,
+        source_uri TEXT,
+        source_start INTEGER,
+        source_end INTEGER,
+        origin BLOB UNIQUE
+    )""",
+    "CREATE INDEX records_session ON records (session, scope, created_at) WHERE session NOT NULL",
+    "CREATE INDEX records_source ON records (source_uri, scope) WHERE source_uri NOT NULL",
+    "CREATE INDEX records_scope ON records (scope, created_at)",
+    "CREATE INDEX records_expiry ON records (expires_at) WHERE expires_at NOT NULL",
+    # What FTS5 indexes is the folded text (see lexical.py), kept here so that a delete stays
+    # exact when the folding changes. Marks belong to words: Devanagari and Arabic need them.
+    """
+    CREATE VIRTUAL TABLE words USING fts5 (
+        body, tokenize = "porter unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
+    )""",
+    """
+    CREATE TABLE spaces (
+        s INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        dim INTEGER NOT NULL,
+        deleted INTEGER NOT NULL DEFAULT 0
+    )""",
+    # One row for each chunk; `vector` is float16, little-endian. `v` is never used twice and
+    # grows in order of commit: it is the watermark of the caches.
+    """
+    CREATE TABLE vectors (
+        v INTEGER PRIMARY KEY AUTOINCREMENT,
+        s INTEGER NOT NULL REFERENCES spaces ON DELETE CASCADE,
+        n INTEGER NOT NULL REFERENCES records ON DELETE CASCADE,
+        start INTEGER NOT NULL,
+        stop INTEGER NOT NULL,
+        vector BLOB NOT NULL
+    )""",
+    "CREATE INDEX vectors_record ON vectors (n, s)",
+    "CREATE INDEX vectors_space ON vectors (s)",
+    """
+    CREATE TABLE history (
+        h INTEGER PRIMARY KEY,
+        n INTEGER NOT NULL REFERENCES records ON DELETE CASCADE,
+        text TEXT NOT NULL,
+        role TEXT NOT NULL,
+        updated_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        metadata TEXT NOT NULL
+    )""",
+    "CREATE INDEX history_record ON history (n)",
+    """
+    CREATE TABLE sources (
+        uri TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        modified_ns INTEGER NOT NULL,
+        stored_at INTEGER NOT NULL,
+        PRIMARY KEY (uri, scope)
+    )""",
+    """
+    CREATE TABLE ledger (
+        reply_id TEXT PRIMARY KEY,
+        session TEXT,
+        created_at INTEGER NOT NULL,
+        payload TEXT NOT NULL
+    )""",
+    """
+    CREATE TABLE ledger_records (
+        reply_id TEXT NOT NULL REFERENCES ledger ON DELETE CASCADE,
+        record_id TEXT NOT NULL,
+        PRIMARY KEY (reply_id, record_id)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX ledger_record ON ledger_records (record_id)",
+    # Never holds a text: it outlives what is forgotten.
+    """
+    CREATE TABLE audit (
+        a INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        action TEXT NOT NULL,
+        count INTEGER NOT NULL
+    )""",
+    # A forget that is committed and not yet cleaned up; finished at the next open.
+    "CREATE TABLE purges (p INTEGER PRIMARY KEY, plan TEXT NOT NULL)",
+    # The saved graph of a space: which file is valid, and up to which vector.
+    """
+    CREATE TABLE graphs (
+        s INTEGER NOT NULL REFERENCES spaces ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        file TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        watermark INTEGER NOT NULL,
+        items INTEGER NOT NULL,
+        settings TEXT NOT NULL,
+        PRIMARY KEY (s, kind)
+    )""",
+)
+
+
+def checked_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the schema version, 0 for a new file.
+
+    Raises:
+        StoreError: another program's database, or a newer schema.
+    """
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if tables and not application:
+        raise StoreError(
+            f"cannot open {path}: found the database of another program — name another with --db"
+        )
+    refuse_other(path, application, version)
+    return version
+
+
+def refuse_other(path: Path, application: int, version: int) -> None:
+    """Raise StoreError unless the header's two numbers are ours."""
+    if application == 0 and version == 0:
+        return  # new, or its creation was cut short; `checked_version` looks for tables
+    if application != APPLICATION_ID:
+        raise StoreError(
+            f"cannot open {path}: found the database of another program (application id "
+            f"{application:#x}, expected {APPLICATION_ID:#x}) — name another with --db"
+        )
+    if version > VERSION:
+        raise StoreError(
+            f"cannot open {path}: found schema {version}, this version reads up to {VERSION} — "
+            "upgrade lmort-memory; the file was not touched"
+        )
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema up to date inside the caller's transaction; looks again under its lock."""
+    if checked_version(connection, path) == VERSION:
+        return
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+    migrations = Migrations("lmort-memory")
+
+    @migrations(name="m001_first")
+    def m001_first(db: Any) -> None:  # noqa: ANN401 - sqlite-utils publishes no types
+        for statement in M001:
+            db.execute(statement)
+
+    migrations.apply(Database(connection, recursive_triggers=False, execute_plugins=False))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -1,0 +1,73 @@
+"""A model-free encoder: hashed bags of words. Deterministic everywhere, and good for plumbing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmort_memory.types import Encoded, Progress
+
+__all__ = ["HashEncoder"]
+
+WORD = re.compile(r"\w+")
+
+
+class HashEncoder:
+    """Texts that share words are near; a text of `chunk` words or fewer is one vector.
+
+    Args:
+        dim: Width of a vector.
+        chunk: Words in one chunk of a stored text.
+        name: Part of the space's name, so that a test can have two spaces of one width.
+    """
+
+    def __init__(self, dim: int = 64, *, chunk: int = 50, name: str = "words") -> None:
+        self._dim = dim
+        self._chunk = chunk
+        self._name = name
+
+    @property
+    def space(self) -> str:
+        """`hash-<name>-<dim>`."""
+        return f"hash-{self._name}-{self._dim}"
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return self._dim
+
+    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> list[Encoded]:
+        """Encode texts; each has at least one chunk."""
+        encoded = []
+        for done, text in enumerate(texts, 1):
+            spans = self._spans(text)
+            vectors = np.stack([self.encode_query(text[start:end]) for start, end in spans])
+            encoded.append(Encoded(vectors, spans))
+            if progress is not None:
+                progress(done, len(texts))
+        return encoded
+
+    def encode_query(self, text: str) -> NDArray[np.float32]:
+        """Encode a text to one unit vector: the sum of a random direction for each word."""
+        total = np.zeros(self._dim, np.float32)
+        for word in WORD.findall(text.casefold()) or [text]:
+            total += self._direction(word)
+        length = float(np.linalg.norm(total))
+        return total / np.float32(length) if length else self._direction("")
+
+    def _direction(self, word: str) -> NDArray[np.float32]:
+        digest = blake2b(f"{self._name} {word}".encode(), digest_size=8).digest()
+        seed = int.from_bytes(digest, "little")
+        drawn = np.random.default_rng(seed).standard_normal(self._dim).astype(np.float32)
+        unit: NDArray[np.float32] = drawn / np.linalg.norm(drawn)
+        return unit
+
+    def _spans(self, text: str) -> tuple[tuple[int, int], ...]:
+        words = list(WORD.finditer(text))
+        starts = [words[i].start() for i in range(0, len(words), self._chunk)] or [0]
+        starts[0] = 0
+        return tuple(zip(starts, [*starts[1:], len(text)], strict=True))
