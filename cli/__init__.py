@@ -1,0 +1,35 @@
+"""The command line, `lmort-mem`: parse, call the library once, print.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 partly done, 130 stopped by the user. Results go to
+stdout, everything else to stderr. The library is imported inside the commands, so that help comes
+at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from lmort_memory.errors import LmortError
+
+from . import records  # noqa: F401  each module adds its commands to `app`
+from ._app import app
+
+__all__ = ["app", "main", "run"]
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status. Errors of ours become one line on stderr."""
+    try:
+        app(args=arguments, prog_name="lmort-mem")
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except LmortError as error:
+        print(f"lmort-mem: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def main() -> None:
+    """Run `lmort-mem` as the program."""
+    sys.exit(run())

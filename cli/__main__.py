@@ -1,0 +1,5 @@
+"""`python -m lmort_memory.cli`."""
+
+from . import main
+
+main()

@@ -1,0 +1,35 @@
+"""The typer application, and how a module adds a command to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from ._groups import expanded
+
+__all__ = ["app", "command"]
+
+app = typer.Typer(
+    name="lmort-mem",
+    help="Talk to a GGUF model that remembers, and search what it remembers. Nothing leaves this"
+    " computer.",
+    no_args_is_help=True,
+    # Plain help and plain errors: they are quicker to load, and the same in a pipe and in the docs.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def command(
+    *examples: str, name: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add a command, under its function's name or another one, with examples below its help."""
+    lines = "\n".join(f"  {example}" for example in examples)
+    epilog = f"\b\nExamples:\n{lines}"  # \b keeps the lines as they are
+
+    def add(function: Callable[..., None]) -> Callable[..., None]:
+        return app.command(name=name, epilog=epilog)(expanded(function))
+
+    return add

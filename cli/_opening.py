@@ -1,0 +1,55 @@
+"""From the command line's options to an open memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lmort_memory.types import DEFAULT_SCOPE
+
+from ._output import note
+from ._settings import setting
+
+if TYPE_CHECKING:
+    from lmort_memory.memory import Memory
+
+    from ._options import Base, Models
+
+__all__ = ["chosen_scope", "open_memory", "scope_to_write"]
+
+
+@contextmanager
+def open_memory(base: Base, models: Models | None = None) -> Iterator[Memory]:
+    """Open the memory that the options name; without `models` no model is loaded.
+
+    What there is to say about the model goes to stderr.
+    """
+    from lmort_memory.memory import Memory
+
+    path = _text("db", base.db)
+    if models is None:
+        with Memory.open(path, with_model=False) as memory:
+            yield memory
+        return
+    model, tuner = _text("model", models.model), _text("tuner", models.tuner)
+    with Memory.open(path, model=model, tuner=tuner) as memory:
+        if memory.opened is not None and memory.opened.notice:
+            note(memory.opened.notice)
+        yield memory
+
+
+def chosen_scope(option: str | None) -> str | None:
+    """Return the scope to look in; None is all of them."""
+    scope = _text("scope", option) or DEFAULT_SCOPE
+    return None if scope == "*" else scope
+
+
+def scope_to_write(option: str | None) -> str:
+    """Return the scope to store into."""
+    return _text("scope", option) or DEFAULT_SCOPE
+
+
+def _text(name: str, option: object) -> str | None:
+    value = setting(name, None if option is None else str(option)).value
+    return None if value is None else str(value)

@@ -1,0 +1,131 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ._opening import chosen_scope
+
+__all__ = ["Base", "Choice", "Models", "parse_object", "parse_time"]
+
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_time(text: str | datetime) -> datetime:
+    """Read a time: ISO 8601, local where it has no zone, or an age such as 12h, 7d, 3w."""
+    if isinstance(text, datetime):
+        return text
+    try:
+        if text[:-1].isdigit() and text[-1] in _UNITS:
+            return datetime.now(UTC) - timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(
+            f"{text!r} is no time; give 2024-05-01, 2024-05-01T10:00 or an age such as 7d"
+        ) from error
+
+
+def parse_object(text: str | dict[str, Any]) -> dict[str, Any]:
+    """Read a JSON object."""
+    if isinstance(text, dict):
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise typer.BadParameter(f"{text!r} is no JSON object")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Where the memory is and how results are printed."""
+
+    db: Annotated[
+        Path | None,
+        typer.Option("--db", metavar="PATH", help="Database. [env: LMORT_DB]", show_default=False),
+    ] = None
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Which weights talk and remember."""
+
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="GGUF", help="Model. [env: LMORT_MODEL]", show_default=False
+        ),
+    ] = None
+    tuner: Annotated[
+        str | None,
+        typer.Option(
+            "--tuner",
+            metavar="GGUF",
+            help="Tuner; the model's own by default. [env: LMORT_TUNER]",
+            show_default=False,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which records are meant."""
+
+    scope: Annotated[
+        str | None,
+        typer.Option(
+            "--scope", help='Isolation boundary; "*" is all. [env: LMORT_SCOPE]', show_default=False
+        ),
+    ] = None
+    session: Annotated[
+        str | None, typer.Option("--session", help="Only this session.", show_default=False)
+    ] = None
+    role: Annotated[
+        str | None, typer.Option("--role", help="Only user, assistant, note, …", show_default=False)
+    ] = None
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since",
+            parser=parse_time,
+            metavar="TIME",
+            help="From then on: 2024-05-01 or 7d.",
+            show_default=False,
+        ),
+    ] = None
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            "--until", parser=parse_time, metavar="TIME", help="Before then.", show_default=False
+        ),
+    ] = None
+    where: Annotated[
+        dict[str, Any] | None,
+        typer.Option(
+            "--where",
+            parser=parse_object,
+            metavar="JSON",
+            help='On metadata: \'{"tags": {"$contains": "bees"}}\'.',
+            show_default=False,
+        ),
+    ] = None
+
+    def filters(self) -> dict[str, Any]:
+        """Return the choice as the arguments that the library takes."""
+        return {
+            "scope": chosen_scope(self.scope),
+            "session": self.session,
+            "role": self.role,
+            "since": self.since,
+            "until": self.until,
+            "where": self.where,
+        }

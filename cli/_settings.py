@@ -1,0 +1,130 @@
+"""Settings: an option wins over `$LMORT_…`, that over the settings file, that over the default.
+
+The file is config.toml in the platform's folder, or the one that `$LMORT_CONFIG` names. A file in
+the working folder is never read: a folder that came from somewhere must not choose what runs.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmort_memory import paths
+from lmort_memory.errors import LmortError
+
+__all__ = ["KINDS", "Setting", "config_path", "read_config", "setting", "write_config"]
+
+KINDS: dict[str, type] = {
+    "db": str,
+    "max_tokens": int,
+    "model": str,
+    "scope": str,
+    "system": str,
+    "temperature": float,
+    "tuner": str,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The value in use, and which of "option", "environment", "file", "default" it came from."""
+
+    value: str | int | float | None
+    origin: str
+
+
+def config_path() -> Path:
+    """Where the settings file is, or would be."""
+    named = os.environ.get("LMORT_CONFIG")
+    return Path(named).expanduser() if named else paths.config_dir() / "config.toml"
+
+
+def setting(name: str, option: str | float | None = None) -> Setting:
+    """Find the value of a setting.
+
+    Raises:
+        LmortError: the settings file, or the variable's value, is not as it must be.
+    """
+    if option is not None:
+        return Setting(option, "option")
+    variable = f"LMORT_{name.upper()}"
+    if text := os.environ.get(variable):
+        return Setting(parse_value(name, text, where=f"${variable}"), "environment")
+    if name in (config := read_config()):
+        return Setting(config[name], "file")
+    return Setting(None, "default")
+
+
+def parse_value(name: str, text: str, *, where: str) -> str | int | float:
+    """Read a setting's value from a text.
+
+    Raises:
+        LmortError: there is no such setting, or it is of another type.
+    """
+    kind = _kind(name, where)
+    try:
+        value: str | int | float = kind(text)
+    except ValueError as error:
+        raise LmortError(f"{where}: {name} must be {_A[kind]}; found {text!r}") from error
+    return value
+
+
+_A = {str: "a text", int: "a whole number", float: "a number"}
+
+
+def _kind(name: str, where: str) -> type:
+    if name not in KINDS:
+        raise LmortError(f"{where}: no setting is named {name!r} — there are {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def read_config() -> dict[str, str | int | float]:
+    """Read the settings file; an absent one is empty.
+
+    Raises:
+        LmortError: it cannot be read, is no TOML, or sets what does not exist.
+    """
+    path = config_path()
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise LmortError(
+            f"settings file {path} cannot be read: {error} — mend or remove it"
+        ) from error
+    for name, value in entries.items():
+        kind = _kind(name, str(path))
+        wanted = (int, float) if kind is float else (kind,)
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise LmortError(f"{path}: {name} must be {_A[kind]}; found {value!r} — mend that line")
+    return entries
+
+
+def write_config(entries: dict[str, str | int | float]) -> Path:
+    """Replace the settings file, readable by its owner alone.
+
+    Raises:
+        LmortError: it cannot be written.
+    """
+    path = config_path()
+    lines = [f"{name} = {_toml(value)}\n" for name, value in sorted(entries.items())]
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        paths.make_private_dir(path.parent)
+        paths.touch_private(fresh)
+        fresh.write_text("".join(lines), encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise LmortError(f"settings file {path} cannot be written: {error}") from error
+    return path
+
+
+def _toml(value: str | float) -> str:
+    if not isinstance(value, str):
+        return repr(value)
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    controls = {c: f"\\u{ord(c):04x}" for c in set(escaped) if ord(c) < 32 or ord(c) == 127}
+    return '"' + escaped.translate(str.maketrans(controls)) + '"'
