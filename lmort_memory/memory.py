@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lmort_memory.backbone import Backbone
     from lmort_memory.encoder import OpenedEncoder
     from lmort_memory.types import Encoded, Encoder, JsonValue, Progress, Record
 
@@ -127,9 +128,9 @@ class Memory:
             self._opened.close()
 
     @property
-    def opened(self) -> OpenedEncoder | None:
+    def backbone(self) -> Backbone | None:
         """The model that `open` loaded, for a chat to talk to; None without one."""
-        return self._opened
+        return None if self._opened is None else self._opened.backbone
 
     @overload
     def add(  # type: ignore[overload-overlap] # a str is one item, though also a Sequence of str
@@ -281,6 +282,7 @@ class Memory:
         min_score: float | None = None,
         vector: NDArray[np.float32] | None = None,
         half_life: timedelta | None = None,
+        exclude: Iterable[str] = (),
     ) -> list[Hit]:
         """Find records by meaning and by words, best first.
 
@@ -301,9 +303,16 @@ class Memory:
                 cosine (dense), or BM25 (lexical).
             vector: The query's vector, where it is known already; float32 (dim,).
             half_life: Halve a score for each such time that a record is old.
+            exclude: Ids of records to leave out, such as those a conversation still shows.
         """
         chosen = Filter(
-            scope=scope, session=session, role=role, since=since, until=until, where=where
+            exclude=tuple(exclude),
+            scope=scope,
+            session=session,
+            role=role,
+            since=since,
+            until=until,
+            where=where,
         )
         depth = max(DEPTH, top_k)
         dense = [] if mode == "lexical" else self._dense(query, vector, chosen, depth)

@@ -42,6 +42,8 @@ def compile_filter(chosen: Filter) -> Condition:
     parts = [*_columns(chosen)]
     if chosen.ids is not None:
         parts.append(("r.id IN (SELECT value FROM json_each(?))", [json.dumps(chosen.ids)]))
+    if chosen.exclude:
+        parts.append(("r.id NOT IN (SELECT value FROM json_each(?))", [json.dumps(chosen.exclude)]))
     if chosen.where is not None:
         parts.append(_mapping(chosen.where, depth=0))
     return _joined(parts, "AND", empty="1")

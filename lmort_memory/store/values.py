@@ -45,6 +45,7 @@ class Filter:
     """
 
     ids: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
     scope: str | None = None
     session: str | None = None
     role: str | None = None
