@@ -37,6 +37,7 @@ class Format:
             other without a gap. It raises `ImportFileError` where the file is damaged.
         version: Counted up when `read` starts to give other turns for the same file, so that the
             next import reads it again.
+        restores: The turns bring the scope and the source that they had in another memory.
         companions: Names of files that lie beside such a file and hold no text to remember.
     """
 
@@ -45,6 +46,7 @@ class Format:
     matches: Callable[[Path], bool]
     read: Callable[[Path, LeftOut], Iterator[Turn]]
     version: int = 1
+    restores: bool = False
     companions: frozenset[str] = frozenset()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers._format import Format, LeftOut, file_uri
-from lmort_memory.importers._json_fields import Object, object_of, text_of
+from lmort_memory.importers._json_fields import Object, text_of
 from lmort_memory.importers._json_lines import first_objects, line_objects
 from lmort_memory.importers._times import from_iso
 from lmort_memory.types import DEFAULT_SCOPE, JsonValue, Source, Turn
@@ -60,7 +60,7 @@ def _turn(entry: Object, path: Path) -> Turn:
         created_at=_time(entry, "created_at"),
         expires_at=_time(entry, "expires_at"),
         metadata=metadata or {},
-        source=_source(object_of(entry.get("source"))) or Source(file_uri(path)),
+        source=_source(entry["source"]) if "source" in entry else Source(file_uri(path)),
     )
 
 
@@ -72,14 +72,25 @@ def _time(entry: Object, name: str) -> datetime | None:
     return when
 
 
-def _source(value: Object) -> Source | None:
-    if not text_of(value, "uri"):
+def _source(value: JsonValue) -> Source | None:
+    if value is None:
         return None
-    return Source(text_of(value, "uri"), _index(value.get("start")), _index(value.get("end")))
+    if not isinstance(value, dict) or not text_of(value, "uri"):
+        raise ValueError(f"source is {value!r}, not an object with a uri")
+    return Source(text_of(value, "uri"), _index(value, "start"), _index(value, "end"))
 
 
-def _index(value: JsonValue) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def _index(value: Object, key: str) -> int | None:
+    index = value.get(key)
+    if isinstance(index, bool) or not isinstance(index, int | None):
+        raise ValueError(f"the source's {key} is {index!r}, not a number of characters")
+    return index
 
 
-FORMAT = Format(name="turns", suffixes=(".jsonl", ".ndjson"), matches=_matches, read=_read)
+FORMAT = Format(
+    name="turns",
+    suffixes=(".jsonl", ".ndjson"),
+    matches=_matches,
+    read=_read,
+    restores=True,
+)

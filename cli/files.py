@@ -1,0 +1,118 @@
+"""Commands that bring files in: import."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ._app import command
+from ._opening import open_memory, scope_to_write
+from ._options import Base, Models
+from ._output import note, print_json
+from ._progress import Meter
+
+if TYPE_CHECKING:
+    from lmort_memory.importers import PassedOver, ScanReport
+    from lmort_memory.importing import ImportReport
+    from lmort_memory.memory import Memory
+
+_SHOWN = 10  # problems named one by one; --json has them all
+_STOPPED = 130
+_PARTLY = 3
+
+
+@command(
+    "lmort-mem import ~/notes",
+    "lmort-mem import chatgpt-export.zip ~/.claude/projects --dry-run",
+    name="import",
+)
+def import_(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files and folders.", show_default=False)
+    ],
+    *,
+    scope: Annotated[
+        str | None, typer.Option(help="Isolation boundary.", show_default=False)
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Forget the turns of files that are gone.")
+    ] = False,
+    vectors: Annotated[
+        bool, typer.Option(help="Make vectors now; later, `lmort-mem reencode` makes them.")
+    ] = True,
+    base: Base,
+    models: Models,
+) -> None:
+    """Remember notes and exported chats; a second run reads only what has changed.
+
+    Markdown and Obsidian folders, plain text, ChatGPT and Claude exports, Claude Code logs, and
+    JSONL of turns.
+    """
+    from lmort_memory.importers import scan
+
+    report = scan(paths)
+    with open_memory(base, models if vectors else None) as memory:
+        try:
+            _import(memory, report, scope=scope, prune=prune, base=base)
+        except KeyboardInterrupt:
+            note("stopped; what was stored is safe, and the same command goes on from here")
+            raise typer.Exit(_STOPPED) from None
+
+
+def _import(
+    memory: Memory, scan: ScanReport, *, scope: str | None, prune: bool, base: Base
+) -> None:
+    from lmort_memory import importing
+
+    place = scope_to_write(scope)
+    with Meter("reading", unit="bytes") as meter:
+        done = importing.import_files(memory, scan, scope=scope, progress=meter)
+    deleted = importing.find_deleted(memory, scan, scope=place)
+    pruned = importing.prune(memory, deleted, scope=place) if prune else 0
+    with Meter("making vectors", unit="turns") as meter:
+        encoded = memory.encode_pending(progress=meter)
+    if base.json:
+        print_json({"import": done, "deleted": deleted, "pruned": pruned, "encoded": encoded})
+    else:
+        _report(done, deleted, pruned=pruned, encoded=encoded)
+    if not done.complete:
+        raise typer.Exit(_PARTLY)
+
+
+def _report(done: ImportReport, deleted: list[str], *, pruned: int, encoded: int) -> None:
+    note(
+        f"{done.files} files read, {done.unchanged} unchanged: {done.added} turns added,"
+        f" {done.kept} kept, {done.removed} removed, {encoded} vectors made"
+    )
+    if done.left_out:
+        parts = [f"{count} x {reason}" for reason, count in sorted(done.left_out.items())]
+        note(f"left out of files: {', '.join(parts)}")
+    _report_passed_over(done.passed_over)
+    if pruned:
+        note(f"{len(deleted)} files are gone: {pruned} turns forgotten")
+    elif deleted:
+        note(f"{len(deleted)} files are gone, and still remembered; --prune forgets them:")
+        _list(deleted)
+
+
+def _report_passed_over(items: tuple[PassedOver, ...]) -> None:
+    expected = Counter(item.reason for item in items if item.expected)
+    if expected:
+        parts = [f"{count} x {reason}" for reason, count in sorted(expected.items())]
+        note(f"skipped: {', '.join(parts)}")
+    problems = [f"{item.path}: {item.reason}" for item in items if not item.expected]
+    if problems:
+        note(f"not imported, {len(problems)}:")
+        _list(problems)
+
+
+def _list(lines: Iterable[str]) -> None:
+    lines = list(lines)
+    for line in lines[:_SHOWN]:
+        note(f"  {line}")
+    if len(lines) > _SHOWN:
+        note(f"  and {len(lines) - _SHOWN} more; --json names them all")

@@ -1,0 +1,234 @@
+"""Files into a memory: incrementally, so that a second run reads only what has changed.
+
+A source (a note, one conversation of an export) is stored whole, with the hash of what it was made
+from, and what is stored is on disk. An interrupted run loses nothing, and the next one goes on
+where it stopped. Text is found by its words as soon as it is stored; the vectors follow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
+
+from lmort_memory.errors import ImportFileError
+from lmort_memory.importers import FoundFile, PassedOver, ScanReport, file_uri, fingerprint, read
+from lmort_memory.store.values import SourceState
+from lmort_memory.types import DEFAULT_SCOPE, Progress, Turn
+
+if TYPE_CHECKING:
+    from lmort_memory.memory import Memory
+
+__all__ = ["ImportReport", "find_deleted", "import_files", "prune"]
+
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did.
+
+    Attributes:
+        files: Files that were read.
+        unchanged: Files, and conversations in changed files, that are stored as they are now.
+        added: Turns that are new.
+        kept: Turns of changed sources that were there already.
+        removed: Turns that their changed source no longer holds.
+        left_out: Parts of files that are no turns, by reason.
+        passed_over: Files that were not imported, and why.
+    """
+
+    files: int
+    unchanged: int
+    added: int
+    kept: int
+    removed: int
+    left_out: Mapping[str, int]
+    passed_over: tuple[PassedOver, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file that may hold text to remember was stored."""
+        return all(item.expected for item in self.passed_over)
+
+
+def import_files(
+    memory: Memory,
+    scan: ScanReport,
+    *,
+    scope: str | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Store the files that a scan has found; the vectors are left to `Memory.encode_pending`.
+
+    A damaged file is reported and does not stop the others. Files that are stored as they are now
+    are not read again.
+
+    Args:
+        memory: Where to.
+        scan: What `lmort_memory.importers.scan` has found.
+        scope: Turns are stored in it. None is the default scope, and for an export of ours the
+            scopes that its turns had.
+        progress: Told the bytes of finished files, and of all files.
+    """
+    run = _Run(memory, scope or DEFAULT_SCOPE, force_scope=scope is not None)
+    done = 0
+    for file in scan.files:
+        try:
+            run.store_file(file)
+        except ImportFileError as error:
+            run.passed_over.append(PassedOver(str(file.path), str(error), expected=False))
+        done += file.size_bytes
+        if progress is not None:
+            progress(done, scan.size_bytes)
+    return ImportReport(
+        files=run.files,
+        unchanged=run.unchanged,
+        added=run.added,
+        kept=run.kept,
+        removed=run.removed,
+        left_out=+run.left_out,
+        passed_over=(*scan.passed_over, *run.passed_over),
+    )
+
+
+def find_deleted(memory: Memory, scan: ScanReport, *, scope: str = DEFAULT_SCOPE) -> list[str]:
+    """Return the sources below the scanned folders whose file is gone.
+
+    What lies in a folder that could not be read is not gone. Neither is anything below a scanned
+    folder in which no file was found: it looks like a disk that is not there.
+    """
+    roots = [
+        root for root in scan.roots if any(_is_below(str(file.path), root) for file in scan.files)
+    ]
+    return [
+        state.uri
+        for state in memory.store.sources(scope=scope)
+        if any(_is_below(state.uri, root) for root in roots)
+        and not any(_is_below(state.uri, folder) for folder in scan.unseen)
+        and not os.path.lexists(state.uri)
+    ]
+
+
+def prune(memory: Memory, sources: Iterable[str], *, scope: str = DEFAULT_SCOPE) -> int:
+    """Forget everything that came from the sources; returns how many turns that were."""
+    return sum(memory.forget(scope=scope, source=uri).records for uri in sources)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(os.path.join(folder, ""))  # noqa: PTH118  adds the separator
+
+
+@dataclass(slots=True)
+class _Run:
+    """One import, and what it has done so far."""
+
+    memory: Memory
+    scope: str
+    force_scope: bool
+    files: int = 0
+    unchanged: int = 0
+    added: int = 0
+    kept: int = 0
+    removed: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    passed_over: list[PassedOver] = field(default_factory=list)
+
+    def store_file(self, file: FoundFile) -> None:
+        """Store what a file holds, unless that is there already.
+
+        The file's own state is written last: an interrupted file is read again.
+        """
+        digest = fingerprint(file.path, file.format)
+        state = _file_state(file, digest)
+        if self._is_stored(state.uri, digest):
+            self.unchanged += 1
+            return
+        if file.format.restores:
+            self._restore(file, state)
+        else:
+            self._store(file, state)
+        self.files += 1
+
+    def _store(self, file: FoundFile, state: SourceState) -> None:
+        written = False
+        for uri, turns in groupby(self._turns(file), key=_source_uri):
+            if uri == state.uri:
+                self._replace(state, turns, self.scope)
+                written = True
+            else:
+                self._store_part(uri, list(turns))
+        if not written:
+            self._replace(state, (), self.scope)
+
+    def _store_part(self, uri: str, turns: list[Turn]) -> None:
+        """Store one of the sources that a file holds: a conversation of an export."""
+        digest = _digest(turns)
+        if self._is_stored(uri, digest):
+            self.unchanged += 1
+        else:
+            self._replace(SourceState(uri, digest), turns, self.scope)
+
+    def _is_stored(self, uri: str, digest: str) -> bool:
+        state = self.memory.store.source_state(uri, scope=self.scope)
+        return state is not None and state.digest == digest
+
+    def _replace(self, state: SourceState, turns: Iterable[Turn], scope: str) -> None:
+        placed = (replace(turn, scope=scope) for turn in turns)
+        change = self.memory.store.replace_source(state, placed, scope=scope)
+        self.added += change.added
+        self.kept += change.kept
+        self.removed += change.removed
+
+    def _turns(self, file: FoundFile) -> Iterator[Turn]:
+        """Yield a file's turns in the scope of the import; an export of ours keeps its scopes."""
+        for turn in read(file, self.left_out):
+            keeps = file.format.restores and not self.force_scope
+            yield turn if keeps else replace(turn, scope=self.scope)
+
+    def _restore(self, file: FoundFile, state: SourceState) -> None:
+        """Store an export of ours: each turn with the scope and the source that it had.
+
+        Turns that name another source are added and never replaced, since the file may hold only
+        a part of what came from there. The others belong to the file.
+        """
+        scopes = {self.scope}
+        for ours, turns in groupby(self._turns(file), key=lambda turn: _is_of(turn, state)):
+            while batch := list(islice(turns, _BATCH)):
+                if ours:
+                    scopes.update(turn.scope for turn in batch)
+                else:
+                    stored = self.memory.store.add(batch)
+                    self.added += sum(one.new for one in stored)
+                    self.kept += sum(not one.new for one in stored)
+        for scope in sorted(scopes):
+            own = (t for t in read(file) if _is_of(t, state))
+            self._replace(state, (t for t in own if self.force_scope or t.scope == scope), scope)
+
+
+def _file_state(file: FoundFile, digest: str) -> SourceState:
+    stat = file.path.stat()
+    return SourceState(file_uri(file.path), digest, stat.st_size, stat.st_mtime_ns)
+
+
+def _is_of(turn: Turn, state: SourceState) -> bool:
+    return _source_uri(turn) == state.uri
+
+
+def _source_uri(turn: Turn) -> str:
+    return turn.source.uri if turn.source else ""
+
+
+def _digest(turns: Iterable[Turn]) -> str:
+    """Hash what the turns of one source say, so that next month's export tells what is new."""
+    digest = hashlib.sha256()
+    for turn in turns:
+        when = turn.created_at and turn.created_at.isoformat()
+        parts = [turn.role, turn.session, when, dict(turn.metadata), turn.text]
+        digest.update(json.dumps(parts, sort_keys=True).encode())
+    return digest.hexdigest()
