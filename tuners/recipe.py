@@ -1,4 +1,4 @@
-"""Recipes: the exact settings behind a tuner, as a TOML file. Reading and checking, nothing else."""
+"""Recipes: the exact settings behind a tuner, as a TOML file. Reads and checks, nothing else."""
 
 from __future__ import annotations
 
