@@ -75,7 +75,7 @@ class RecordNotFoundError(LmortError, LookupError):
 
     def __init__(self, record_id: str) -> None:
         super().__init__(
-            f"no record has the id {record_id!r} — list the ids with `lmort-mem list` or recall again"
+            f"no record has the id {record_id!r} — `lmort-mem list` shows the ids there are"
         )
         self.record_id = record_id
 
@@ -84,8 +84,6 @@ class MissingDependencyError(LmortError, ImportError):
     """An optional package is not installed."""
 
     def __init__(self, package: str, *, extra: str) -> None:
-        super().__init__(
-            f"{package} is not installed — run: pip install 'lmort-memory[{extra}]'"
-        )
+        super().__init__(f"{package} is not installed — run: pip install 'lmort-memory[{extra}]'")
         self.package = package
         self.extra = extra

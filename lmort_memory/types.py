@@ -26,6 +26,7 @@ __all__ = [
     "Record",
     "Scores",
     "Source",
+    "StateEncoder",
     "Turn",
 ]
 
@@ -187,3 +188,17 @@ class Encoder(Protocol):
 
     def encode_query(self, text: str) -> NDArray[np.float32]:
         """Encode a question to one unit vector, float32 (dim,)."""
+
+
+@runtime_checkable
+class StateEncoder(Encoder, Protocol):
+    """An encoder that also takes the states which a chat's own pass has made."""
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers to capture, ascending, in DESIGN's numbers."""
+
+    def encode_states(
+        self, text: str, tokens: Sequence[int], states: NDArray[np.float32]
+    ) -> Encoded:
+        """Encode a text from the states of its tokens, float32 (len(layers), T, n_embd)."""

@@ -91,19 +91,19 @@ class Vocabulary:
         """Return the text of tokens; bytes that are not UTF-8 become U+FFFD."""
         return b"".join(self.piece(token) for token in tokens).decode("utf-8", "replace")
 
-    def character_spans(self, text: str, tokens: Sequence[int]) -> list[int] | None:
-        """Return for each token the index of the character where it ends, or None.
+    def character_ends(self, text: str, tokens: Sequence[int]) -> list[int]:
+        """Return for each token of a text the index of the character where it ends.
 
-        None says that the tokens' bytes are not the text's (a tokeniser that normalises): the
-        caller then has no exact positions.
+        Where the tokens' bytes are not the text's (a tokeniser that normalises) the ends are
+        spread evenly: good enough to cut a long text, not to quote from it.
         """
         data = text.encode("utf-8", "replace")
         pieces = [self.piece(token, special=True) for token in tokens]
         joined = b"".join(pieces)
-        if joined != data:
-            if joined[:1] != b" " or joined[1:] != data:  # SentencePiece's leading space
-                return None
+        if joined == b" " + data:  # SentencePiece's leading space
             pieces[0] = pieces[0][1:]
+        elif joined != data:
+            return [len(text) * (i + 1) // len(pieces) for i in range(len(pieces))]
         ends: list[int] = []
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         characters = 0

@@ -1,0 +1,15 @@
+"""Text, or states that a chat has captured, to vectors. NumPy only: no torch, no SQL.
+
+    text ──► Backbone.hidden_states ─┐
+                                     ├─► Tuner (LMORT) ──► unit vectors, one for each chunk
+    states of a chat's own pass ─────┘
+
+`open_encoder` is how the rest of the library comes by one.
+"""
+
+from __future__ import annotations
+
+from lmort_memory.encoder.opening import OpenedEncoder, open_encoder
+from lmort_memory.encoder.tuned import TunedEncoder, mean_vector
+
+__all__ = ["OpenedEncoder", "TunedEncoder", "mean_vector", "open_encoder"]

@@ -1,0 +1,64 @@
+"""From the name of a model to something that encodes: which file, which tuner."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmort_memory.backbone import Backbone, default_model_path
+from lmort_memory.encoder.tuned import TunedEncoder
+from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.paths import data_dir
+from lmort_memory.pretrained import find_tuner
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedEncoder:
+    """A loaded model with what could be found for it.
+
+    Attributes:
+        backbone: The model.
+        encoder: None where the model has no tuner; recall is then lexical.
+        notice: One line for the user about that, or None.
+    """
+
+    backbone: Backbone
+    encoder: TunedEncoder | None
+    notice: str | None
+
+    def close(self) -> None:
+        """Free the model; calling it again does nothing."""
+        self.backbone.close()
+
+
+def open_encoder(model: str | Path | None = None, tuner: str | Path | None = None) -> OpenedEncoder:
+    """Load a model and its tuner.
+
+    Args:
+        model: A GGUF file; None takes `$LMORT_MODEL`, else the packaged default.
+        tuner: A tuner file; None looks for one made for these weights, among those that ship and
+            those made on this machine.
+
+    Raises:
+        BackboneError: no usable model.
+        TunerError: the named tuner is damaged, or was made for another model.
+        MissingDependencyError: neither a model is named nor the default is installed.
+    """
+    # The tuner first: it loads in milliseconds, and a wrong path should not cost a model's load.
+    chosen = None if tuner is None else Tuner.load(tuner)
+    backbone = Backbone.open(model or os.environ.get("LMORT_MODEL") or default_model_path())
+    try:
+        if chosen is None:
+            found = find_tuner(backbone.fingerprint, data_dir() / "tuners")
+            chosen = None if found is None else Tuner.load(found)
+        encoder = None if chosen is None else TunedEncoder(backbone, chosen)
+    except BaseException:
+        backbone.close()
+        raise
+    notice = None
+    if encoder is None:
+        notice = (
+            f"no tuner is known for {backbone.facts.name}: recall works by words, not by meaning"
+        )
+    return OpenedEncoder(backbone, encoder, notice)
