@@ -1,0 +1,106 @@
+"""Agent memory for local-first apps: one GGUF model talks and remembers.
+
+    text ──► frozen GGUF model (llama.cpp) ──► reply
+                   │ eval callback
+                   ├─ states of layer A ─┐
+                   └─ states of layer U ─┴─► LMORT tuner ──► vector ──► SQLite + HNSW
+
+    >>> from lmort_memory import Memory
+    >>> with Memory.open("notes.db") as memory:                             # doctest: +SKIP
+    ...     memory.add("Ada keeps bees in Trondheim.")
+    ...     memory.recall("Where does Ada live?")[0].record.text
+    'Ada keeps bees in Trondheim.'
+
+Importing this package loads nothing heavy: each public name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmort_memory.backbone import Backbone, Sampling
+    from lmort_memory.chat import Chat, ChatOptions, Ledger, Reply
+    from lmort_memory.encoder import TunedEncoder
+    from lmort_memory.errors import (
+        BackboneError,
+        ImportFileError,
+        LmortError,
+        MissingDependencyError,
+        RecordNotFoundError,
+        SpaceMismatchError,
+        StoreError,
+        TunerError,
+        TunerMismatchError,
+    )
+    from lmort_memory.memory import Memory
+    from lmort_memory.types import Encoded, Encoder, HiddenStates, Hit, Record, Scores, Source, Turn
+
+_HOME = {
+    "Backbone": "backbone",
+    "BackboneError": "errors",
+    "Chat": "chat",
+    "ChatOptions": "chat",
+    "Encoded": "types",
+    "Encoder": "types",
+    "HiddenStates": "types",
+    "Hit": "types",
+    "ImportFileError": "errors",
+    "Ledger": "chat",
+    "LmortError": "errors",
+    "Memory": "memory",
+    "MissingDependencyError": "errors",
+    "Record": "types",
+    "RecordNotFoundError": "errors",
+    "Reply": "chat",
+    "Sampling": "backbone",
+    "Scores": "types",
+    "Source": "types",
+    "SpaceMismatchError": "errors",
+    "StoreError": "errors",
+    "TunedEncoder": "encoder",
+    "TunerError": "errors",
+    "TunerMismatchError": "errors",
+    "Turn": "types",
+}
+
+__all__ = [
+    "Backbone",
+    "BackboneError",
+    "Chat",
+    "ChatOptions",
+    "Encoded",
+    "Encoder",
+    "HiddenStates",
+    "Hit",
+    "ImportFileError",
+    "Ledger",
+    "LmortError",
+    "Memory",
+    "MissingDependencyError",
+    "Record",
+    "RecordNotFoundError",
+    "Reply",
+    "Sampling",
+    "Scores",
+    "Source",
+    "SpaceMismatchError",
+    "StoreError",
+    "TunedEncoder",
+    "TunerError",
+    "TunerMismatchError",
+    "Turn",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,35 @@
+"""What every test stands on: no network, a home of its own, no settings of the developer's."""
+
+import os
+import socket
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+class NetworkUsed(AssertionError):
+    """A test, or the code under it, tried to reach another machine."""
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch):
+    """Refuse every connection that leaves the process; local pipes and socket pairs stay."""
+
+    def refuse(*args: object, **_kwargs: object):
+        raise NetworkUsed(f"the tests run offline; something tried to reach {args[1:] or args}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
+    """Give the test, and its child processes, an empty LMORT_HOME; return it."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith("LMORT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LMORT_HOME", str(folder))
+    return folder

@@ -1,0 +1,97 @@
+"""The architecture as a rule: who may import whom."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+# Part of the library -> the parts that it may import. Everything may import errors and types.
+MAY_IMPORT = {
+    "errors": set(),
+    "types": {"errors"},
+    "paths": set(),
+    "backbone": {"paths"},
+    "encoder": {"backbone", "paths", "pretrained"},
+    "pretrained": {"encoder", "paths"},
+    "store": {"paths"},
+    "importers": set(),
+    "memory": {"encoder", "store", "backbone", "paths"},
+    "importing": {"memory", "importers", "store"},
+    "chat": {"memory", "encoder", "backbone", "store"},
+    "testing": {"memory", "store"},
+    "tuners": {"backbone", "encoder", "pretrained", "paths", "testing", "store"},
+    "cli": None,  # the outermost part may import everything
+}
+# Private modules of the package belong to the public one that they serve.
+SERVES = {
+    "_notes": "chat",
+    "_offered": "memory",
+    "_ranking": "memory",
+    "_reply": "chat",
+    "_window": "chat",
+}
+ONLY_IN = {
+    "llama_cpp": {"backbone"},
+    "hnswlib": {"store"},
+    "sqlite3": {"store"},
+    "sqlite_utils": {"store"},
+    "torch": {"tuners", "backbone.convert"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+}
+
+
+def _files():
+    for path in sorted((ROOT / "lmort_memory").rglob("*.py")):
+        yield path, ["lmort_memory", *path.relative_to(ROOT / "lmort_memory").with_suffix("").parts]
+    for folder in ("cli", "tuners"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            yield path, ["lmort_memory", folder, *parts]
+
+
+def _imports(path: Path, parts: list[str]):
+    """Yield the full name of every module that a file imports, function-level imports included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = parts[: -node.level] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _part(module: str) -> str | None:
+    names = module.split(".")
+    if names[0] != "lmort_memory" or len(names) < 2 or names[1] == "__init__":
+        return None
+    return SERVES.get(names[1], names[1])
+
+
+def test_imports_point_one_way():
+    """No part of the library imports one that is not to its left."""
+    wrong = []
+    for path, parts in _files():
+        own = _part(".".join(parts))
+        if own is None:
+            continue
+        allowed = MAY_IMPORT[own]
+        for module in _imports(path, parts):
+            other = _part(module)
+            known = other in MAY_IMPORT
+            if known and allowed is not None and other not in {own, "errors", "types", *allowed}:
+                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert sorted(set(wrong)) == []
+
+
+def test_each_heavy_package_has_one_home():
+    """llama.cpp, SQL, hnswlib, torch and the terminal are each known in one place."""
+    wrong = []
+    for path, parts in _files():
+        for module in _imports(path, parts):
+            homes = ONLY_IN.get(module.split(".")[0])
+            place = ".".join(parts[1:])
+            if homes and not any(place == home or place.startswith(home + ".") for home in homes):
+                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert sorted(set(wrong)) == []
