@@ -39,7 +39,7 @@ def expanded(function: Callable[..., None]) -> Callable[..., None]:
     shown = [p.replace(kind=p.KEYWORD_ONLY) for p in (*plain, *extra)]
     call.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     call.__annotations__ = {p.name: p.annotation for p in shown}
-    del call.__wrapped__  # type: ignore[attr-defined]  # typer would read the old signature
+    del call.__wrapped__  # typer would read the old signature
     return call
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,7 +17,20 @@ from typing import IO
 
 from lmort_memory.types import JsonValue
 
-__all__ = ["as_json", "day", "dim", "is_terminal", "note", "one_line", "print_json", "say", "size"]
+__all__ = [
+    "as_json",
+    "day",
+    "dim",
+    "duration_ms",
+    "is_terminal",
+    "note",
+    "one_line",
+    "print_json",
+    "say",
+    "size",
+    "terminal_width",
+    "visible",
+]
 
 
 def say(text: str = "") -> None:
@@ -62,6 +76,16 @@ def dim(text: str, *, stream: IO[str] | None = None) -> str:
     return f"\x1b[2m{text}\x1b[0m" if shown else text
 
 
+def visible(text: str) -> str:
+    """Remove what a terminal would obey: control characters other than line ends and tabs."""
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")
+
+
+def terminal_width() -> int:
+    """Return how many characters a line of the terminal holds."""
+    return shutil.get_terminal_size().columns
+
+
 def one_line(text: str, width: int) -> str:
     """Bring a text into one line of at most `width` characters, control characters removed."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -80,3 +104,8 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     raise AssertionError("the loop returns at its last unit")
+
+
+def duration_ms(seconds: float) -> str:
+    """Write a short length of time for people."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -126,5 +126,4 @@ def _toml(value: str | float) -> str:
     if not isinstance(value, str):
         return repr(value)
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    controls = {c: f"\\u{ord(c):04x}" for c in set(escaped) if ord(c) < 32 or ord(c) == 127}
-    return '"' + escaped.translate(str.maketrans(controls)) + '"'
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,7 +13,7 @@ from lmort_memory.types import Turn
 from ._app import command
 from ._opening import open_memory, scope_to_write
 from ._options import Base, Choice, Models, parse_object, parse_time
-from ._output import day, dim, note, one_line, print_json, say
+from ._output import day, dim, note, one_line, print_json, say, terminal_width
 
 if TYPE_CHECKING:
     from lmort_memory.types import Hit
@@ -97,8 +96,7 @@ def recall(
 def _say_hit(hit: Hit, *, explain: bool) -> None:
     record = hit.record
     start, end = hit.span or (0, len(record.text))
-    columns = shutil.get_terminal_size().columns
-    width = 3 * columns - 30 if sys.stdout.isatty() else sys.maxsize
+    width = 3 * terminal_width() - 30 if sys.stdout.isatty() else sys.maxsize
     say(f"{hit.rank}. {one_line(record.text[start:end], width)}")
     parts = [day(record.created_at), record.role, record.id, f"score {hit.score:.3f}"]
     if record.source is not None:

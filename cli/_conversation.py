@@ -1,0 +1,209 @@
+"""The loop of a chat: what is said goes to the model, what begins with a slash is a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from lmort_memory.errors import LmortError
+
+from ._output import day, duration_ms, one_line, size
+
+if TYPE_CHECKING:
+    from lmort_memory.chat import Chat, ChatOptions, Ledger, Reply
+    from lmort_memory.memory import Memory
+    from lmort_memory.types import Record
+
+    from ._screen import Screen
+
+__all__ = ["Conversation"]
+
+_WIDTH = 100
+_RECALLED = 5
+_HISTORY = 200
+
+
+class Conversation:
+    """A chat with a person or a program.
+
+    Attributes:
+        failed: Whether something that was asked for could not be done.
+    """
+
+    def __init__(self, memory: Memory, screen: Screen, *, scope: str, options: ChatOptions) -> None:
+        self.failed = False
+        self._memory = memory
+        self._screen = screen
+        self._scope = scope
+        self._options = options
+        self._chat: Chat | None = None
+        self._shown: list[Record] = []
+        self._ledger: Ledger | None = None
+        self._commands: dict[str, tuple[str, Callable[[str], None]]] = {
+            "/why": ("what the last reply was given, and why", self._why),
+            "/recall": ("TEXT: find what is remembered", self._recall),
+            "/forget": ("N: forget memory [N] of the last list", self._forget),
+            "/session": ("[NAME]: show this session, or go to another", self._session),
+            "/sessions": ("list the sessions", self._sessions),
+            "/model": ("the model that talks and remembers", self._model),
+            "/help": ("this list", self._help),
+        }
+
+    def run(self, session: str | None) -> None:
+        """Talk until the user leaves."""
+        try:
+            self._open(session)
+            while (line := self._screen.read()) is not None:
+                if line.strip() == "/quit":
+                    break
+                if line.strip():
+                    self._answer(line)
+        finally:
+            self._close()
+
+    def _answer(self, line: str) -> None:
+        try:
+            if line.startswith("/"):
+                name, _, rest = line.strip().partition(" ")
+                self._command(name, rest.strip())
+            else:
+                self._reply(line)
+        except LmortError as error:
+            self._fail(str(error))
+
+    def _command(self, name: str, rest: str) -> None:
+        if name in self._commands:
+            self._commands[name][1](rest)
+        else:
+            self._fail(f"there is no {name}; /help lists the commands")
+
+    def _fail(self, text: str) -> None:
+        self.failed = True
+        self._screen.say(text)
+
+    def _open(self, session: str | None) -> None:
+        from lmort_memory.chat import Chat
+
+        self._close()
+        self._chat = Chat(self._memory, session=session, scope=self._scope, options=self._options)
+        if session is not None:
+            said = self._memory.records(scope=self._scope, session=session, role="user")
+            self._screen.remember_lines(record.text for record in list(said)[-_HISTORY:])
+
+    def _close(self) -> None:
+        if self._chat is not None:
+            self._chat.close()
+            self._chat = None
+
+    @property
+    def chat(self) -> Chat:
+        """The open chat."""
+        assert self._chat is not None, "only called between _open and _close"
+        return self._chat
+
+    def _reply(self, text: str) -> None:
+        """Let the model answer. Ctrl-C ends the reply; what was said until then is kept."""
+        reply: Reply | None = None
+        try:
+            reply = self.chat.say(text)
+            self._show([memory.record for memory in reply.memories])
+            self._screen.show_reply(reply)
+        except KeyboardInterrupt:
+            if reply is None:
+                self._screen.say("(stopped)")
+                return
+        finally:
+            if reply is not None:
+                reply.close()
+        self._ledger = reply.ledger
+        self._screen.end_reply(reply)
+
+    def _show(self, records: Sequence[Record]) -> None:
+        self._shown = list(records)
+        self._screen.show_memories(self._shown)
+
+    def _why(self, _: str) -> None:
+        ledger = self._ledger
+        if ledger is None:
+            self._screen.say("nothing has been said yet")
+            return
+        self._shown = [memory.record for memory in ledger.memories]
+        for number, memory in enumerate(ledger.memories, 1):
+            scores = memory.scores
+            parts = [f"score {memory.score:.3f}", f"{memory.tokens} tokens"]
+            parts += [] if scores.dense is None else [f"cosine {scores.dense:.2f}"]
+            parts += [] if scores.bm25 is None else [f"words {scores.bm25:.1f}"]
+            self._screen.say(f"[{number}] {_line(memory.record)} ({', '.join(parts)})")
+        if not ledger.memories:
+            self._screen.say("no memory was given to the model")
+        for record in ledger.dropped:
+            self._screen.say(f"left out, no room: {_line(record)}")
+        self._say_costs(ledger)
+
+    def _say_costs(self, ledger: Ledger) -> None:
+        times = ledger.timings
+        self._screen.say(
+            f"tokens: {ledger.user_tokens} yours, {ledger.notes_tokens} of notes,"
+            f" {ledger.reply_tokens} of reply; {ledger.evaluated_tokens} evaluated"
+        )
+        first = "none" if times.first_token_s is None else duration_ms(times.first_token_s)
+        self._screen.say(
+            f"time: first token {first}, reading {duration_ms(times.prefill_s)},"
+            f" recall {duration_ms(times.recall_s)}, notes {duration_ms(times.notes_s)},"
+            f" reply {duration_ms(times.generate_s)}, storing {duration_ms(times.store_s)}"
+        )
+
+    def _recall(self, query: str) -> None:
+        if not query:
+            self._fail("/recall needs a text to look for")
+            return
+        hits = self._memory.recall(query, top_k=_RECALLED, scope=self._scope)
+        self._shown = [hit.record for hit in hits]
+        for hit in hits:
+            self._screen.say(f"[{hit.rank}] {_line(hit.record)} (score {hit.score:.3f})")
+        if not hits:
+            self._screen.say("nothing found")
+
+    def _forget(self, number: str) -> None:
+        if not number.isdigit() or not 1 <= int(number) <= len(self._shown):
+            self._fail(f"/forget needs a number from 1 to {len(self._shown)} of the last list")
+            return
+        receipt = self._memory.forget(self._shown[int(number) - 1].id)
+        self._screen.say(f"forgotten: {receipt.records} record, {receipt.vectors} vectors")
+
+    def _session(self, name: str) -> None:
+        if name:
+            self._open(name)
+            self._ledger = None
+        self._screen.say(f"session {self.chat.session}")
+
+    def _sessions(self, _: str) -> None:
+        first: dict[str, tuple[Record, int]] = {}
+        for record in self._memory.records(scope=self._scope):
+            if record.session is not None:
+                opening, count = first.get(record.session, (record, 0))
+                first[record.session] = (opening, count + 1)
+        for name, (opening, count) in first.items():
+            self._screen.say(f"{name}: {count} turns, began {_line(opening)}")
+
+    def _model(self, _: str) -> None:
+        backbone = self._memory.backbone
+        assert backbone is not None, "a chat cannot be opened without one"
+        facts = backbone.facts
+        self._screen.say(
+            f"{facts.name}: {facts.architecture}, {facts.n_layer} blocks of {facts.n_embd},"
+            f" {facts.quantisation}, {size(facts.size_bytes)}, {facts.path}"
+        )
+        encoder = self._memory.encoder
+        self._screen.say(f"vectors: {encoder.space if encoder else 'none, recall is by words'}")
+        self._screen.say(f"tokens evaluated in this chat: {self.chat.tokens_evaluated}")
+
+    def _help(self, _: str) -> None:
+        for name, (text, _function) in self._commands.items():
+            self._screen.say(f"{name:<10} {text}")
+        self._screen.say("/quit      leave (Ctrl-D does too); Ctrl-C stops a reply")
+        self._screen.say('"""        begins and ends a text of many lines')
+
+
+def _line(record: Record) -> str:
+    return one_line(f"{day(record.created_at)} {record.role}: {record.text}", _WIDTH)
