@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["pooled_states", "ridge", "statistics"]
+__all__ = ["MIN_STD", "pooled_states", "ridge", "statistics"]
 
 _SAMPLE_ROWS: Final = 200_000  # rows that statistics are taken from, spread over the cache
-_MIN_STD: Final = 1e-4  # of a dimension that never changes
+MIN_STD: Final = 1e-4  # of a dimension that never changes
 _PENALTIES: Final = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # times the mean variance of the inputs
 _HELD_OUT: Final = 10  # every tenth text judges the penalty
 
@@ -29,7 +29,7 @@ def statistics(cache: StatesCache) -> dict[int, tuple[Array, Array]]:
     for layer in cache.manifest.layers:
         rows = cache.layer(layer)
         picked = np.asarray(rows[:: max(1, len(rows) // _SAMPLE_ROWS)], dtype=np.float64)
-        std = np.maximum(picked.std(axis=0), _MIN_STD)
+        std = np.maximum(picked.std(axis=0), MIN_STD)
         result[layer] = (picked.mean(axis=0).astype(np.float32), std.astype(np.float32))
     return result
 
