@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from lmort_memory.errors import ImportFileError
@@ -16,15 +18,11 @@ _LINES_LOOKED_AT = 20
 
 
 def first_objects(path: Path) -> list[Object]:
-    """Return the objects of the first lines; an empty list where one of them is no object."""
+    """Return the objects of the first lines, up to one that is no object."""
     found: list[Object] = []
-    try:
-        for _, value in line_objects(path):
+    with suppress(ImportFileError):
+        for _, value in islice(line_objects(path), _LINES_LOOKED_AT):
             found.append(value)
-            if len(found) == _LINES_LOOKED_AT:
-                break
-    except ImportFileError:
-        return []
     return found
 
 

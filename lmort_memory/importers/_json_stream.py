@@ -74,13 +74,16 @@ class _Window:
         self.next_sign()
         while True:
             try:
-                value, self.at = self._parser.raw_decode(self._text, self.at)
+                value, end = self._parser.raw_decode(self._text, self.at)
             except json.JSONDecodeError as error:
                 self._grow_after(error)
             except RecursionError as error:
                 raise ValueError("the JSON is nested too deeply") from error
             else:
-                return value  # type: ignore[no-any-return]
+                if end < len(self._text) or self._ended:
+                    self.at = end
+                    return value  # type: ignore[no-any-return]
+                self._grow(_BLOCK)  # a number may go on
 
     def _grow_after(self, error: json.JSONDecodeError) -> None:
         """Read as much again as the window holds, if that can mend the error."""

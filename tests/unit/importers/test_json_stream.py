@@ -1,0 +1,97 @@
+"""Reading a JSON list of any length."""
+
+import io
+import json
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmort_memory.importers import _json_stream
+from lmort_memory.importers._json_stream import iter_json_list
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=8,
+)
+
+
+class Drip(io.BytesIO):
+    """A stream that gives at most three bytes at a time, as a slow pipe may."""
+
+    def read(self, size=-1):
+        """Return up to three bytes."""
+        return super().read(3)
+
+
+@given(st.lists(VALUES), st.booleans(), st.sampled_from([None, 2]))
+@settings(deadline=None)
+def test_any_list_comes_out_as_it_went_in(values, ascii_only, indent):
+    """Wherever the blocks end, the elements are those that json.loads gives."""
+    text = json.dumps(values, ensure_ascii=ascii_only, indent=indent)
+    assert list(iter_json_list(Drip(text.encode()))) == values
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"[1, 2",
+        b"[1 2]",
+        b"[1,]",
+        b'["a',
+        b"[1] x",
+        b"[1]]",
+        b"[tru]",
+        b"\xff[1]",
+        b'["\xff"]',
+    ],
+)
+def test_what_is_no_list_is_an_error(data):
+    """A damaged list raises and never ends as if it were complete."""
+    with pytest.raises(ValueError):
+        list(iter_json_list(io.BytesIO(data)))
+
+
+def test_deep_nesting_is_an_error():
+    """A hostile file cannot exhaust the stack."""
+    data = b"[" * 200_000
+    with pytest.raises(ValueError, match="deep"):
+        list(iter_json_list(io.BytesIO(data)))
+
+
+def test_an_endless_element_is_an_error(monkeypatch):
+    """A string without an end is given up at the limit, not at the end of memory."""
+    monkeypatch.setattr(_json_stream, "MAX_ELEMENT_CHARS", 1000)
+    monkeypatch.setattr(_json_stream, "_BLOCK", 100)
+    with pytest.raises(ValueError, match="longer than 1000"):
+        list(iter_json_list(io.BytesIO(b'["' + b"x" * 100_000)))
+
+
+def test_memory_is_bounded_by_the_largest_element():
+    """A list of 24 MB in elements of 24 KB is read in a few megabytes."""
+
+    class Endless(io.RawIOBase):
+        """Gives the same element again and again, never holding the whole."""
+
+        def __init__(self):
+            element = json.dumps({"text": "x" * 24_000}).encode()
+            self.blocks = iter([b"[" + element, *[b"," + element] * 999, b"]"])
+            self.rest = b""
+
+        def read(self, size=-1):
+            """Return the next bytes."""
+            while len(self.rest) < size and (block := next(self.blocks, b"")):
+                self.rest += block
+            given, self.rest = self.rest[:size], self.rest[size:]
+            return given
+
+    tracemalloc.start()
+    count = sum(1 for _ in iter_json_list(Endless()))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 1000
+    assert peak < 8 * 2**20

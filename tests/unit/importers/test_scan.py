@@ -1,0 +1,116 @@
+"""Finding files: strict detection, nothing lost without a word."""
+
+import json
+import os
+import zipfile
+
+import pytest
+
+from lmort_memory.errors import ImportFileError
+from lmort_memory.importers import FORMATS, fingerprint, scan
+from lmort_memory.importers._format import MAX_TEXT_BYTES, read_text
+
+
+def test_a_folder_is_searched_and_everything_in_it_accounted_for(tmp_path):
+    """Each file of a folder is found, or passed over with a reason."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / ".obsidian").mkdir()
+    (tmp_path / ".obsidian" / "app.json").write_text("{}")
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "a.md").write_text("Note.")
+    (tmp_path / ".draft.md").write_text("Hidden.")
+    (tmp_path / "sub" / "b.TXT").write_text("Text.")
+    (tmp_path / "sub" / "photo.png").write_bytes(b"\x89PNG\0")
+    (tmp_path / "sub" / "latin.dat").write_bytes(b"caf\xe9 caf\xe9")
+    (tmp_path / "sub" / "script.py").write_text("print()")
+    (tmp_path / "sub" / "Makefile").write_text("all:")
+    (tmp_path / "broken.md").symlink_to(tmp_path / "nowhere")
+    report = scan([tmp_path])
+    assert [(file.path.name, file.format.name) for file in report.files] == [
+        ("a.md", "markdown"),
+        ("b.TXT", "text"),
+    ]
+    found = {
+        os.path.relpath(i.path, tmp_path): (i.expected, i.reason) for i in report.passed_over
+    }
+    assert found == {
+        ".draft.md": (True, "hidden file"),
+        ".obsidian": (True, "hidden folder"),
+        "loop": (True, "link to a folder"),
+        "sub/photo.png": (True, "binary file (.png)"),
+        "sub/latin.dat": (True, "binary file (.dat)"),
+        "sub/script.py": (False, "no importer reads .py"),
+        "sub/Makefile": (False, "no importer reads files without a suffix"),
+        "broken.md": (False, "it is no regular file"),
+    }
+    assert report.size_bytes == len("Note.") + len("Text.")
+    assert report.roots == (str(tmp_path),)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.py", b"print()", "no importer reads .py"),
+        ("a.json", b'{"mapping": {}}', "none of the formats"),
+        ("a.json", b"[]", "none of the formats"),
+        ("a.json", b"[1]", "none of the formats"),
+        ("a.json", b"no JSON", "none of the formats"),
+        ("a.jsonl", b'{"title": "no turn"}', "none of the formats"),
+        ("a.jsonl", b"", "none of the formats"),
+        ("a.jsonl", b"\xff\n", "none of the formats"),
+        ("a.zip", b"no zip", "none of the formats"),
+        ("a.bin", b"\0", "binary file"),
+    ],
+)
+def test_a_named_file_that_is_unknown_is_an_error(tmp_path, name, data, reason):
+    """What nobody understands is an error with the file's name, and never silently text."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(ImportFileError, match=reason) as caught:
+        scan([path])
+    assert caught.value.path == str(path)
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    """A path that does not exist stops the import before anything is stored."""
+    with pytest.raises(ImportFileError, match="no such file"):
+        scan([tmp_path / "nowhere"])
+
+
+def test_a_zip_of_other_things_is_unknown(tmp_path):
+    """Only an export's own file names inside a zip are looked at."""
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("my-conversations.json.txt", json.dumps([{"mapping": {}}]))
+    with pytest.raises(ImportFileError):
+        scan([path])
+
+
+def test_a_file_named_twice_is_found_once(tmp_path):
+    """A file and its folder, or a path written in two ways, are one file."""
+    path = tmp_path / "a.md"
+    path.write_text("Note.")
+    assert len(scan([tmp_path, path, tmp_path / "." / "a.md"]).files) == 1
+
+
+def test_a_fingerprint_is_of_content_and_reader(tmp_path):
+    """The same bytes have the same fingerprint, and another reader or other bytes another one."""
+    one, two = tmp_path / "a.md", tmp_path / "b.md"
+    one.write_text("Note.")
+    two.write_text("Note.")
+    markdown, text = FORMATS[0], FORMATS[1]
+    assert fingerprint(one, markdown) == fingerprint(two, markdown)
+    assert fingerprint(one, markdown) != fingerprint(one, text)
+    two.write_text("Note!")
+    assert fingerprint(one, markdown) != fingerprint(two, markdown)
+    with pytest.raises(ImportFileError, match="cannot be read"):
+        fingerprint(tmp_path / "nowhere", markdown)
+
+
+def test_a_giant_text_is_refused(tmp_path):
+    """A text is read whole, so one that is larger than any note is refused and not read."""
+    path = tmp_path / "a.txt"
+    with path.open("wb") as stream:
+        stream.truncate(MAX_TEXT_BYTES + 1)
+    with pytest.raises(ImportFileError, match="split it"):
+        read_text(path)
