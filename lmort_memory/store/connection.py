@@ -21,7 +21,8 @@ from lmort_memory.store import schema
 
 __all__ = ["Database"]
 
-BUSY_S = 60.0
+BUSY_S = 60.0  # what a writer waits for others; each of theirs takes milliseconds
+CHECKPOINT_S = 5.0  # what a checkpoint waits for readers; it can be made later as well
 HEADER = struct.Struct(">16s44xI4xI")  # magic, user_version at 60, application_id at 68
 MAGIC = b"SQLite format 3\0"
 
@@ -49,7 +50,7 @@ class Database:
         self._guard = threading.Lock()
         self._writing = threading.RLock()
         refuse_foreign(path)
-        with self._translated("open"):
+        with self.translated("open"):
             make_private_dir(path.parent)
             touch_private(path)
             self._prepare(self._connection())
@@ -57,13 +58,13 @@ class Database:
     @contextmanager
     def read(self, doing: str = "read") -> Iterator[sqlite3.Connection]:
         """Give this thread's connection; each statement sees what is committed by then."""
-        with self._translated(doing):
+        with self.translated(doing):
             yield self._connection()
 
     @contextmanager
     def snapshot(self, doing: str = "read") -> Iterator[sqlite3.Connection]:
         """Give this thread's connection with one unchanging view for several statements."""
-        with self._translated(doing):
+        with self.translated(doing):
             connection = self._connection()
             if connection.in_transaction:  # inside a write: it sees its own view already
                 yield connection
@@ -80,7 +81,7 @@ class Database:
 
         Threads of this process queue at a lock, processes at SQLite's own.
         """
-        with self._writing, self._translated(doing):
+        with self._writing, self.translated(doing):
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -92,6 +93,34 @@ class Database:
                 ):  # SQLite has rolled back by itself if the disk is full
                     connection.execute("ROLLBACK")
                 raise
+
+    def truncate_log(self) -> bool:
+        """Move the write-ahead log into the file and empty it; False if a reader is in the way."""
+        with self.translated("checkpoint"):
+            # A connection of its own, so that waiting for a reader ends after a short while.
+            connection = sqlite3.connect(self.path, timeout=CHECKPOINT_S, isolation_level=None)
+            try:
+                busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                busy = True
+            finally:
+                connection.close()
+        return not busy
+
+    @contextmanager
+    def translated(self, doing: str) -> Iterator[None]:
+        """Turn errors of SQLite and of the file system into StoreError."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot {doing} {self.path}: {error} — {advice(error)}") from error
+        except OSError as error:
+            raise StoreError(
+                f"cannot {doing} {self.path}: {error.strerror or error} — "
+                "check that the folder exists, is yours and has room"
+            ) from error
 
     def close(self) -> None:
         """Close the connections of all threads; harmless when repeated."""
@@ -130,18 +159,6 @@ class Database:
                 schema.migrate(connection, self.path)
             # The version goes into the main file at once: `refuse_foreign` looks there.
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-
-    @contextmanager
-    def _translated(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreError(f"cannot {doing} {self.path}: {error} — {advice(error)}") from error
-        except OSError as error:
-            raise StoreError(
-                f"cannot {doing} {self.path}: {error.strerror or error} — "
-                "check that the folder exists, is yours and has room"
-            ) from error
 
 
 def refuse_foreign(path: Path) -> None:

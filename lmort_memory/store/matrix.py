@@ -7,7 +7,7 @@ readers work on a `View`, whose arrays never change.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,15 +39,13 @@ def to_halves(vectors: Floats) -> bytes:
 class View:
     """An unchanging look at a matrix: blocks of (ids, halves, alive) in order of id."""
 
-    blocks: tuple[tuple[Ids, Halves, NDArray[np.bool_]], ...]
+    blocks: tuple[tuple[Ids, Halves, NDArray[np.bool_]], ...]  # at least one, perhaps empty
 
     def __len__(self) -> int:
         return sum(len(ids) for ids, _, _ in self.blocks)
 
     def best(self, vector: Floats, count: int) -> tuple[Ids, Floats]:
         """Return the ids and cosines of the `count` nearest rows that are alive, best first."""
-        if not self.blocks:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
         ids = np.concatenate([ids for ids, _, _ in self.blocks])
         scores = np.concatenate([dots(halves, vector) for _, halves, _ in self.blocks])
         alive = np.concatenate([alive for _, _, alive in self.blocks])
@@ -55,39 +53,68 @@ class View:
         order = top(scores, min(count, int(alive.sum())))
         return ids[order], scores[order]
 
+    def after(self, id_: int) -> View:
+        """Return the rows with greater ids."""
+        return self._cut(id_, upper=True)
+
+    def upto(self, id_: int) -> View:
+        """Return the rows with ids no greater."""
+        return self._cut(id_, upper=False)
+
+    def alive_ids(self) -> Ids:
+        """Return the ids of the rows that are alive, ascending."""
+        return np.concatenate([ids[alive] for ids, _, alive in self.blocks])
+
+    def slices(self, rows: int) -> Iterator[tuple[Ids, Halves]]:
+        """Yield what is alive, in order, at most `rows` at a time."""
+        for ids, halves, alive in self.blocks:
+            for start in range(0, len(ids), rows):
+                some = slice(start, start + rows)
+                yield ids[some][alive[some]], halves[some][alive[some]]
+
     def among(self, vector: Floats, wanted: Ids) -> tuple[Ids, Floats]:
         """Return the wanted ids (ascending) that are here and alive, best first, with cosines."""
         found: list[Ids] = []
         scores: list[Floats] = []
         for ids, halves, alive in self.blocks:
-            rows = np.flatnonzero(np.isin(ids, wanted, assume_unique=True) & alive)
+            places = np.minimum(np.searchsorted(ids, wanted), max(len(ids) - 1, 0))
+            rows = places[ids[places] == wanted] if len(ids) else places[:0]
+            rows = rows[alive[rows]]
             found.append(ids[rows])
             scores.append(dots(halves[rows], vector))
-        if not found:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
         all_ids, all_scores = np.concatenate(found), np.concatenate(scores)
         order = top(all_scores, len(all_scores))
         return all_ids[order], all_scores[order]
 
+    def _cut(self, id_: int, *, upper: bool) -> View:
+        blocks = []
+        for ids, halves, alive in self.blocks:
+            place = int(np.searchsorted(ids, id_, side="right"))
+            part = slice(place, None) if upper else slice(0, place)
+            blocks.append((ids[part], halves[part], alive[part]))
+        return View(tuple(blocks))
+
 
 class Matrix:
-    """The growing vectors of one space. Not thread-safe, except for the views it has given."""
+    """The growing vectors of one space. Not thread-safe, except for the views it has given.
 
-    def __init__(self, dim: int) -> None:
+    Args:
+        dim: Width of a vector.
+        base: Ids and halves to begin with, which are never written to: a mapped file.
+    """
+
+    def __init__(self, dim: int, base: tuple[Ids, Halves] | None = None) -> None:
         self.dim = dim
-        self.last = 0
+        self._base = base or (np.empty(0, np.int64), np.empty((0, dim), np.int16))
+        self._base_alive = np.ones(len(self._base[0]), np.bool_)
+        self.last = int(self._base[0][-1]) if len(self._base[0]) else 0
         self._n = 0
         self._ids = np.empty(0, np.int64)
         self._halves = np.empty((0, dim), np.int16)
         self._alive = np.empty(0, np.bool_)
 
-    def __len__(self) -> int:
-        return self._n
-
     def extend(self, ids: Sequence[int], blobs: Sequence[bytes]) -> None:
         """Append rows whose ids are ascending and greater than `last`."""
-        if not ids:
-            return
         halves = np.frombuffer(b"".join(blobs), "<i2").reshape(len(ids), self.dim)
         n = self._n + len(ids)
         if n > len(self._ids):
@@ -99,6 +126,7 @@ class Matrix:
 
     def keep_only(self, ids: Ids) -> None:
         """Mark every row dead that is not among `ids`; views given before stay as they were."""
+        self._base_alive = np.isin(self._base[0], ids, assume_unique=True)
         alive = np.zeros(len(self._alive), np.bool_)
         alive[: self._n] = np.isin(self._ids[: self._n], ids, assume_unique=True)
         self._alive = alive
@@ -106,7 +134,8 @@ class Matrix:
     def view(self) -> View:
         """Return the rows as they are now."""
         n = self._n
-        return View(((self._ids[:n], self._halves[:n], self._alive[:n]),))
+        tail = (self._ids[:n], self._halves[:n], self._alive[:n])
+        return View(((*self._base, self._base_alive), tail))
 
     def _grow(self, capacity: int) -> None:
         n = self._n

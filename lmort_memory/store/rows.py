@@ -13,7 +13,15 @@ from lmort_memory.store.lexical import fold
 from lmort_memory.store.ulid import new_id
 from lmort_memory.types import JsonValue, Record, Source, Turn
 
-__all__ = ["COLUMNS", "dump_metadata", "insert", "load_metadata", "origin_of", "to_record"]
+__all__ = [
+    "COLUMNS",
+    "dump_metadata",
+    "insert",
+    "insert_record",
+    "load_metadata",
+    "origin_of",
+    "to_record",
+]
 
 COLUMNS = (
     "r.n, r.id, r.text, r.role, r.scope, r.session, r.created_at, r.updated_at, r.metadata,"

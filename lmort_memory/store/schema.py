@@ -112,15 +112,16 @@ M001 = (
     )""",
     # A forget that is committed and not yet cleaned up; finished at the next open.
     "CREATE TABLE purges (p INTEGER PRIMARY KEY, plan TEXT NOT NULL)",
-    # The saved graph of a space: which file is valid, and up to which vector.
+    # Saved caches of a space: which file is valid, up to which vector, after how many deletions.
     """
-    CREATE TABLE graphs (
+    CREATE TABLE caches (
         s INTEGER NOT NULL REFERENCES spaces ON DELETE CASCADE,
         kind TEXT NOT NULL,
         file TEXT NOT NULL,
         sha256 TEXT NOT NULL,
         watermark INTEGER NOT NULL,
         items INTEGER NOT NULL,
+        deleted INTEGER NOT NULL,
         settings TEXT NOT NULL,
         PRIMARY KEY (s, kind)
     )""",

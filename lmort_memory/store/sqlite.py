@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmort_memory.errors import SpaceMismatchError
-from lmort_memory.store import rows, schema
-from lmort_memory.store.clock import to_us
+from lmort_memory.store import edits, rows, schema, sources, spaces, upkeep
+from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.dense import DenseSearch
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.lexical import match_expression
-from lmort_memory.store.matrix import to_halves
+from lmort_memory.store.purge import Purger, state_path
 from lmort_memory.store.values import (
     DenseMatch,
+    Dumped,
     Filter,
+    LedgerEntry,
     LexicalMatch,
     Receipt,
+    SourceChange,
+    SourceState,
     SpaceInfo,
     Stored,
     StoreStatus,
+    Verification,
 )
 
 if TYPE_CHECKING:
-    from lmort_memory.types import Encoded, Record, Turn
+    from lmort_memory.types import Encoded, Progress, Record, Turn
 
 __all__ = ["SQLiteStore"]
 
 PAGE = 500  # records read with one statement while iterating
+PENDING = """
+AND NOT EXISTS (SELECT 1 FROM vectors v
+                WHERE v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = ?))
+"""
 
 
 class SQLiteStore:
@@ -42,16 +51,24 @@ class SQLiteStore:
 
     Args:
         path: The database. It is created, with its folder, where it is missing.
+        graph_from: Vectors in a space from which on an approximate index is kept; below, and while
+            it is being built, every search is exact.
 
     Raises:
         StoreError: the file is not a database of ours, is of a newer schema, or cannot be opened;
             it was not touched then.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, graph_from: int = 20_000) -> None:
         self.path = Path(path).expanduser()
         self._database = Database(self.path)
-        self._dense = DenseSearch(self._database)
+        self._dense = DenseSearch(self._database, graph_from=graph_from)
+        self._purger = Purger(self._database, self._dense)
+        try:
+            self._purger.finish()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +83,7 @@ class SQLiteStore:
 
     def close(self) -> None:
         """Close the file; harmless when repeated."""
+        self._dense.close()
         self._database.close()
 
     def add(
@@ -78,18 +96,41 @@ class SQLiteStore:
         """Store turns in one transaction; the same content of the same origin is stored once.
 
         `encoded` holds the vectors of all turns, in the space `space`; without it the records are
-        pending. An existing record keeps the vectors it has.
+        pending. A record that was there keeps the vectors it has.
 
         Raises:
-            ValueError: metadata that JSON does not have, or a number of vectors unlike that of turns.
+            ValueError: metadata that JSON does not have, or not one Encoded for each turn.
             SpaceMismatchError: vectors of another width than the space's.
         """
         with self._database.write("add to") as connection:
-            stored = [self._add(connection, turn) for turn in turns]
+            stored = [_add(connection, turn) for turn in turns]
             if encoded is not None and space is not None:
                 records = [one.record for one in stored]
-                self._put(connection, space, records, encoded)
+                spaces.put_vectors(connection, space, records, encoded)
         return stored
+
+    def restore(self, dumped: Sequence[Dumped]) -> int:
+        """Bring exported records back under their ids; returns how many were not there."""
+        with self._database.write("import into") as connection:
+            return sum(_restore(connection, one) for one in dumped)
+
+    def dump(self, chosen: Filter, *, vectors: bool = False) -> Iterator[Dumped]:
+        """Iterate like `records`, with what `restore` needs."""
+        names = [space.name for space in self.spaces()] if vectors else []
+        for page in self._pages(chosen, None):
+            ids = [row[1] for row in page]
+            with self._database.read("export") as connection:
+                found = {name: spaces.read_vectors(connection, name, ids) for name in names}
+                origins = dict(
+                    connection.execute(
+                        "SELECT id, origin FROM records"
+                        " WHERE id IN (SELECT value FROM json_each(?))",
+                        (json.dumps(ids),),
+                    )
+                )
+            for row in page:
+                own = {name: by_id[row[1]] for name, by_id in found.items() if row[1] in by_id}
+                yield Dumped(rows.to_record(row), origins.get(row[1]), own)
 
     def get(self, ids: Iterable[str]) -> dict[str, Record]:
         """Return the records that exist and have not expired, by id, in the order asked for."""
@@ -100,26 +141,46 @@ class SQLiteStore:
             found = {row[1]: rows.to_record(row) for row in connection.execute(sql, values)}
         return {id_: found[id_] for id_ in wanted if id_ in found}
 
+    def update(self, record_id: str, turn: Turn) -> Record:
+        """Replace text, role, metadata and expiry of a record; the old version is history.
+
+        Raises:
+            RecordNotFoundError: no record has the id.
+        """
+        with self._database.write("update") as connection:
+            return edits.update(connection, record_id, turn)
+
+    def history(self, record_id: str) -> list[Record]:
+        """Return the versions of a record, oldest first, the present one last.
+
+        Raises:
+            RecordNotFoundError: no record has the id.
+        """
+        with self._database.snapshot() as connection:
+            return edits.history(connection, record_id)
+
+    def around(self, record_id: str, n: int) -> list[Record]:
+        """Return the `n` turns before and after a record in its session (else its source).
+
+        Raises:
+            RecordNotFoundError: no record has the id.
+        """
+        with self._database.snapshot() as connection:
+            return edits.around(connection, record_id, n)
+
     def records(self, chosen: Filter, *, after: str | None = None) -> Iterator[Record]:
         """Iterate in order of id, from behind `after`; each record once, whatever is written."""
-        condition, values = compile_filter(chosen)
-        sql = (
-            f"SELECT {rows.COLUMNS} FROM records r WHERE r.id > ? AND {condition}"
-            f" ORDER BY r.id LIMIT {PAGE}"
-        )
-        last = after or ""
-        while True:
-            with self._database.read() as connection:
-                page = connection.execute(sql, [last, *values]).fetchall()
+        for page in self._pages(chosen, after):
             yield from map(rows.to_record, page)
-            if len(page) < PAGE:
-                return
-            last = page[-1][1]
+
+    def readable_records(self) -> Iterator[Record]:
+        """Iterate over what can be read of a damaged file."""
+        return upkeep.readable_records(self._database)
 
     def dense(
         self, space: str, vector: NDArray[np.float32], chosen: Filter, *, limit: int
     ) -> list[DenseMatch]:
-        """Rank records by the cosine of their best chunk; exact, whatever the filter.
+        """Rank records by the cosine of their best chunk.
 
         Raises:
             SpaceMismatchError: the vector has another width than the space.
@@ -140,128 +201,172 @@ class SQLiteStore:
             found = connection.execute(sql, [expression, *values, limit]).fetchall()
         return [LexicalMatch(id_, score) for id_, score in found]
 
+    def vectors(self, space: str, ids: Iterable[str]) -> dict[str, Encoded]:
+        """Return the stored vectors of records by id: float32 of float16 accuracy."""
+        with self._database.read() as connection:
+            return spaces.read_vectors(connection, space, ids)
+
     def put_vectors(self, space: str, records: Sequence[Record], encoded: Sequence[Encoded]) -> int:
-        """Give records their vectors; those changed or gone meanwhile are passed over."""
+        """Give records their vectors; those changed or gone meanwhile are passed over.
+
+        Raises:
+            ValueError: not one Encoded for each record, or a vector that is not finite.
+            SpaceMismatchError: vectors of another width than the space's.
+        """
         with self._database.write("add to") as connection:
-            return self._put(connection, space, records, encoded)
+            return spaces.put_vectors(connection, space, records, encoded)
 
     def pending(self, space: str, *, limit: int, after: str | None = None) -> list[Record]:
         """Return records without vectors in the space, in order of id."""
-        sql = (
-            f"SELECT {rows.COLUMNS} FROM records r WHERE r.id > ? AND NOT EXISTS (SELECT 1 FROM"
-            " vectors v WHERE v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = ?))"
-            " ORDER BY r.id LIMIT ?"
-        )
+        sql = f"SELECT {rows.COLUMNS} FROM records r WHERE r.id > ? {PENDING} ORDER BY r.id LIMIT ?"
         with self._database.read() as connection:
-            return [
-                rows.to_record(row) for row in connection.execute(sql, (after or "", space, limit))
-            ]
-
-    def forget(self, chosen: Filter) -> Receipt:
-        """Delete records and every trace of them."""
-        condition, values = compile_filter(chosen)
-        with self._database.write("forget in") as connection:
-            doomed = [
-                n
-                for (n,) in connection.execute(
-                    f"SELECT r.n FROM records r WHERE {condition}", values
-                )
-            ]
-            connection.executemany("DELETE FROM words WHERE rowid = ?", [(n,) for n in doomed])
-            vectors = 0
-            for n in doomed:
-                connection.execute(
-                    "UPDATE spaces SET deleted = deleted + (SELECT count(*) FROM vectors v WHERE v.n = ? AND v.s = spaces.s)",
-                    (n,),
-                )
-                vectors += connection.execute("DELETE FROM vectors WHERE n = ?", (n,)).rowcount
-                connection.execute("DELETE FROM records WHERE n = ?", (n,))
-        return Receipt(records=len(doomed), vectors=vectors)
+            found = connection.execute(sql, (after or "", space, limit)).fetchall()
+        return [rows.to_record(row) for row in found]
 
     def spaces(self) -> list[SpaceInfo]:
         """Return every space that has been used, the oldest first."""
-        sql = """
-            SELECT name, dim, count(v.v), (SELECT count(*) FROM records) - count(DISTINCT v.n)
-            FROM spaces LEFT JOIN vectors v USING (s) GROUP BY s ORDER BY s
-        """
         with self._database.read() as connection:
-            return [SpaceInfo(*row, indexed=0) for row in connection.execute(sql)]
+            return spaces.list_spaces(connection)
+
+    def drop_space(self, space: str) -> int:
+        """Delete the vectors of a space; returns how many."""
+        with self._database.write("drop a space of") as connection:
+            return spaces.drop_space(connection, space)
+
+    def source_state(self, uri: str, *, scope: str) -> SourceState | None:
+        """Return what is known of a source that was stored whole, or None."""
+        with self._database.read() as connection:
+            return sources.source_state(connection, uri, scope=scope)
+
+    def sources(self, *, scope: str) -> list[SourceState]:
+        """Return every source that was stored whole, in order of URI."""
+        with self._database.read() as connection:
+            return sources.list_sources(connection, scope=scope)
+
+    def replace_source(
+        self,
+        state: SourceState,
+        turns: Iterable[Turn],
+        *,
+        scope: str,
+        progress: Progress | None = None,
+    ) -> SourceChange:
+        """Make the records of a source equal to `turns`; see `sources.replace_source`."""
+        return sources.replace_source(self._database, state, turns, scope=scope, progress=progress)
+
+    def add_ledger(self, entry: LedgerEntry) -> None:
+        """Keep which records a reply was given; an entry of the same reply is replaced."""
+        payload = rows.dump_metadata(entry.payload)
+        with self._database.write("add to") as connection:
+            connection.execute("DELETE FROM ledger WHERE reply_id = ?", (entry.reply_id,))
+            connection.execute(
+                "INSERT INTO ledger VALUES (?, ?, ?, ?)",
+                (entry.reply_id, entry.session, now_us(), payload),
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO ledger_records VALUES (?, ?)",
+                [(entry.reply_id, id_) for id_ in entry.record_ids],
+            )
+
+    def ledger(self, reply_id: str) -> LedgerEntry | None:
+        """Return what was kept for a reply; the record ids come sorted."""
+        with self._database.snapshot() as connection:
+            row = connection.execute(
+                "SELECT session, payload FROM ledger WHERE reply_id = ?", (reply_id,)
+            ).fetchone()
+            ids = connection.execute(
+                "SELECT record_id FROM ledger_records WHERE reply_id = ? ORDER BY record_id",
+                (reply_id,),
+            ).fetchall()
+        if row is None:
+            return None
+        found = tuple(id_ for (id_,) in ids)
+        return LedgerEntry(reply_id, row[0], found, rows.load_metadata(row[1]))
+
+    def state_path(self, session: str) -> Path:
+        """Return where a chat may save a session's state; `forget` deletes it with its turns."""
+        return state_path(self.path, session)
+
+    def forget(self, chosen: Filter) -> Receipt:
+        """Delete records and every trace of them: see purge.py."""
+        return self._purger.forget(chosen)
+
+    def sweep(self) -> Receipt:
+        """Forget what has expired."""
+        return self._purger.sweep()
+
+    def compact(self) -> None:
+        """Rewrite the file without free pages, and finish what is left of a forget."""
+        self._purger.compact()
+
+    def build_index(self, *, progress: Progress | None = None) -> None:
+        """Bring the caches of every space up to date now instead of in the background."""
+        self._dense.build(progress=progress)
+
+    def verify(self) -> Verification:
+        """Look at every page, row and word, and count the records that can be read."""
+        return upkeep.verify(self._database)
+
+    def backup(self, target: Path) -> None:
+        """Copy the database, as it is at one instant, while others read and write.
+
+        Raises:
+            StoreError: the target exists, or cannot be written.
+        """
+        upkeep.backup(self._database, target)
 
     def status(self) -> StoreStatus:
         """Return sizes and counts."""
-        spaces = self.spaces()
-        with self._database.read() as connection:
+        with self._database.snapshot() as connection:
+            found = spaces.list_spaces(connection)
             records = connection.execute("SELECT count(*) FROM records").fetchone()[0]
-            sources = connection.execute("SELECT count(*) FROM sources").fetchone()[0]
+            n_sources = connection.execute("SELECT count(*) FROM sources").fetchone()[0]
+        log = self.path.with_name(self.path.name + "-wal")
         return StoreStatus(
             path=self.path,
             schema=schema.VERSION,
             records=records,
-            sources=sources,
-            size_bytes=sum(
-                file.stat().st_size
-                for suffix in ("", "-wal")
-                if (file := self.path.with_name(self.path.name + suffix)).exists()
-            ),
-            index_bytes=0,
-            spaces=tuple(spaces),
+            sources=n_sources,
+            size_bytes=sum(file.stat().st_size for file in (self.path, log) if file.exists()),
+            index_bytes=self._dense.files.size_bytes(),
+            spaces=tuple(found),
         )
 
-    def _add(self, connection: sqlite3.Connection, turn: Turn) -> Stored:
-        origin = rows.origin_of(turn)
-        there = connection.execute(
-            f"SELECT {rows.COLUMNS} FROM records r WHERE r.origin = ?", (origin,)
-        ).fetchone()
-        if there is not None:
-            return Stored(rows.to_record(there), new=False)
-        return Stored(rows.insert(connection, turn, origin)[1], new=True)
-
-    def _put(
-        self,
-        connection: sqlite3.Connection,
-        space: str,
-        records: Sequence[Record],
-        encoded: Sequence[Encoded],
-    ) -> int:
-        if len(records) != len(encoded):
-            raise ValueError(f"found {len(encoded)} vectors for {len(records)} records")
-        s = self._space(connection, space, encoded)
-        put = 0
-        for record, vectors in zip(records, encoded, strict=True):
-            row = connection.execute(
-                "SELECT n FROM records r WHERE id = ? AND updated_at = ?"
-                " AND NOT EXISTS (SELECT 1 FROM vectors v WHERE v.n = r.n AND v.s = ?)",
-                (record.id, to_us(record.updated_at), s),
-            ).fetchone()
-            if row is not None:
-                connection.executemany(
-                    "INSERT INTO vectors (s, n, start, stop, vector) VALUES (?, ?, ?, ?, ?)",
-                    [
-                        (s, row[0], start, stop, to_halves(vector))
-                        for (start, stop), vector in zip(
-                            vectors.spans, vectors.vectors, strict=True
-                        )
-                    ],
-                )
-                put += 1
-        return put
-
-    def _space(self, connection: sqlite3.Connection, name: str, encoded: Sequence[Encoded]) -> int:
-        row = connection.execute("SELECT s, dim FROM spaces WHERE name = ?", (name,)).fetchone()
-        widths = {one.vectors.shape[1] for one in encoded}
-        if row is not None:
-            widths.add(row[1])
-        if len(widths) > 1:
-            raise SpaceMismatchError(
-                f"cannot store vectors in the space {name}: found widths {sorted(widths)} — "
-                "a space has one width; name another space",
-                expected=str(row and row[1]),
-                found=str(sorted(widths)),
-            )
-        if row is not None:
-            return int(row[0])
-        cursor = connection.execute(
-            "INSERT INTO spaces (name, dim) VALUES (?, ?)", (name, max(widths, default=0))
+    def _pages(self, chosen: Filter, after: str | None) -> Iterator[list[tuple[Any, ...]]]:
+        condition, values = compile_filter(chosen)
+        sql = (
+            f"SELECT {rows.COLUMNS} FROM records r WHERE r.id > ? AND {condition}"
+            f" ORDER BY r.id LIMIT {PAGE}"
         )
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
+        last = after or ""
+        while True:
+            with self._database.read() as connection:
+                page = connection.execute(sql, [last, *values]).fetchall()
+            yield page
+            if len(page) < PAGE:
+                return
+            last = page[-1][1]
+
+
+def _add(connection: sqlite3.Connection, turn: Turn) -> Stored:
+    origin = rows.origin_of(turn)
+    there = connection.execute(
+        f"SELECT {rows.COLUMNS} FROM records r WHERE r.origin = ?", (origin,)
+    ).fetchone()
+    if there is not None:
+        record = rows.to_record(there)
+        if record.expires_at is None or record.expires_at > from_us(now_us()):
+            return Stored(record, new=False)
+        connection.execute("UPDATE records SET origin = NULL WHERE origin = ?", (origin,))
+    return Stored(rows.insert(connection, turn, origin)[1], new=True)
+
+
+def _restore(connection: sqlite3.Connection, dumped: Dumped) -> bool:
+    record = dumped.record
+    there = "SELECT 1 FROM records WHERE id = ? OR origin = ?"
+    if connection.execute(there, (record.id, dumped.origin)).fetchone():
+        return False
+    rows.insert_record(connection, record, dumped.origin)
+    for name, encoded in dumped.vectors.items():
+        spaces.put_vectors(connection, name, [record], [encoded])
+    return True

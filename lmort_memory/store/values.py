@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DenseMatch",
+    "Dumped",
     "Filter",
     "LedgerEntry",
     "LexicalMatch",
@@ -122,6 +123,21 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Dumped:
+    """A record with what an export needs to bring it back exactly.
+
+    Attributes:
+        record: The record.
+        origin: The digest under which it is stored once, or None.
+        vectors: Its vectors by space, or nothing if they were not asked for.
+    """
+
+    record: Record
+    origin: bytes | None
+    vectors: Mapping[str, Encoded] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What a forget removed. `verified` says that no byte of the texts was found afterwards.
 
@@ -179,11 +195,17 @@ class Store(Protocol):
     ) -> list[Stored]:
         """Store turns in one transaction; the same content of the same origin is stored once."""
 
+    def restore(self, dumped: Sequence[Dumped]) -> int:
+        """Bring exported records back under their ids; those there are kept; returns how many."""
+
+    def dump(self, chosen: Filter, *, vectors: bool = False) -> Iterator[Dumped]:
+        """Iterate like `records`, with what `restore` needs."""
+
     def get(self, ids: Iterable[str]) -> dict[str, Record]:
         """Return the records that exist and have not expired, by id."""
 
-    def update(self, record: Record, turn: Turn) -> Record:
-        """Replace a record by what `turn` says, drop its vectors, keep the old one as history."""
+    def update(self, record_id: str, turn: Turn) -> Record:
+        """Replace text, role, metadata and expiry of a record; the old version is history."""
 
     def history(self, record_id: str) -> list[Record]:
         """Return the versions of a record, oldest first, the present one last."""
@@ -233,11 +255,32 @@ class Store(Protocol):
     ) -> SourceChange:
         """Make the records of a source equal to `turns`; unchanged ones stay as they are."""
 
+    def add_ledger(self, entry: LedgerEntry) -> None:
+        """Keep which records a reply was given."""
+
+    def ledger(self, reply_id: str) -> LedgerEntry | None:
+        """Return what was kept for a reply."""
+
     def forget(self, chosen: Filter) -> Receipt:
         """Delete records and every trace of them."""
 
     def status(self) -> StoreStatus:
         """Return sizes and counts."""
+
+    def sweep(self) -> Receipt:
+        """Forget what has expired."""
+
+    def compact(self) -> None:
+        """Give back the space of what was deleted."""
+
+    def build_index(self, *, progress: Progress | None = None) -> None:
+        """Bring the caches of every space up to date now instead of in the background."""
+
+    def verify(self) -> Verification:
+        """Look for damage, and count what can be read."""
+
+    def backup(self, target: Path) -> None:
+        """Copy everything to a new file while others read and write."""
 
     def close(self) -> None:
         """Let go of the files; harmless when repeated."""

@@ -1,0 +1,143 @@
+"""Files that can be made again: written whole, named in SQLite with checksum and watermark.
+
+A cache is written under a new name, flushed, and only then named in the table `caches`; the file it
+replaces is deleted last. So a file that SQLite names is complete, or was damaged later, which the
+checksum shows before anyone else reads it. All of this happens under one lock between processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+
+from lmort_memory.paths import make_private_dir
+from lmort_memory.store.connection import Database
+from lmort_memory.store.locks import try_lock
+
+__all__ = ["Cache", "CacheFiles"]
+
+CACHES = "SELECT s, kind, file, sha256, watermark, items, deleted, settings FROM caches"
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """What SQLite knows of a cache.
+
+    Attributes:
+        s: Number of the space.
+        kind: "graph" or "matrix".
+        file: Name in the folder of caches.
+        sha256: Digest of the file, in hex.
+        watermark: Number of the last vector that was considered.
+        items: Vectors in the file.
+        deleted: How many vectors of the space had been deleted by then; none of them is in it.
+        settings: What it was built with; a cache of other settings is not used.
+    """
+
+    s: int
+    kind: str
+    file: str
+    sha256: str
+    watermark: int
+    items: int
+    deleted: int
+    settings: str
+
+
+class CacheFiles:
+    """The folder of caches beside a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.folder = database.path.with_name(database.path.name + ".index")
+
+    @contextmanager
+    def writing(self) -> Iterator[bool]:
+        """Give whether this process may write caches until the end of the block."""
+        make_private_dir(self.folder)
+        with try_lock(self.folder / "lock") as ours:
+            yield ours
+
+    def find(self, connection: sqlite3.Connection, s: int, kind: str) -> Cache | None:
+        """Return what SQLite knows of a cache."""
+        row = connection.execute(f"{CACHES} WHERE s = ? AND kind = ?", (s, kind)).fetchone()
+        return None if row is None else Cache(*row)
+
+    def intact(self, cache: Cache) -> Path | None:
+        """Return the path of a cache's file if it is there and undamaged."""
+        path = self.folder / Path(cache.file).name
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
+        return path if digest == cache.sha256 else None
+
+    def publish(self, cache: Cache, write: Callable[[Path], None]) -> Cache | None:
+        """Write a cache and name it in SQLite; to be called while `writing`.
+
+        Args:
+            cache: What is to be known of it; `file` and `sha256` are filled in here.
+            write: Writes the file at a path.
+
+        Returns:
+            None if vectors were deleted meanwhile: the file might hold them, and is gone again.
+        """
+        name = f"{cache.s}-{secrets.token_hex(8)}.{cache.kind}"
+        path = self.folder / name
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            write(path)
+            with path.open("rb+") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                os.fsync(file.fileno())
+            published = replace(cache, file=name, sha256=digest)
+            named = self._name(published)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        self._remove_unnamed()
+        return published if named else None
+
+    def drop(self, s: int, kind: str) -> None:
+        """Forget a cache and delete its file."""
+        with self._database.write("clean") as connection:
+            cache = self.find(connection, s, kind)
+            connection.execute("DELETE FROM caches WHERE s = ? AND kind = ?", (s, kind))
+        if cache is not None:
+            (self.folder / Path(cache.file).name).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Delete files that a kill left behind, unless another process is writing."""
+        if self.folder.is_dir():
+            with self.writing() as ours:
+                if ours:
+                    self._remove_unnamed()
+
+    def size_bytes(self) -> int:
+        """Return what the caches take on disk."""
+        if not self.folder.is_dir():
+            return 0
+        return sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
+
+    def _name(self, cache: Cache) -> bool:
+        with self._database.write("index") as connection:
+            done = connection.execute(
+                "INSERT OR REPLACE INTO caches SELECT ?, ?, ?, ?, ?, ?, ?, ?"
+                " WHERE EXISTS (SELECT 1 FROM spaces WHERE s = ? AND deleted = ?)",
+                (*astuple(cache), cache.s, cache.deleted),
+            )
+            return done.rowcount == 1
+
+    def _remove_unnamed(self) -> None:
+        with self._database.read() as connection:
+            named = {file for (file,) in connection.execute("SELECT file FROM caches")}
+        for file in self.folder.iterdir():
+            if file.suffix in (".graph", ".matrix") and file.name not in named:
+                file.unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+"""Deleting records in SQL: rows, words, vectors, history and ledger, in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from lmort_memory.store.filters import Condition
+
+__all__ = ["Erased", "erase"]
+
+LEDGER = """
+SELECT reply_id FROM ledger_records WHERE record_id IN (SELECT id FROM doomed)
+UNION SELECT reply_id FROM ledger WHERE reply_id IN (SELECT id FROM doomed)
+"""
+SESSIONS = f"""
+SELECT DISTINCT session FROM records WHERE n IN (SELECT n FROM doomed) AND session NOT NULL
+UNION SELECT session FROM ledger WHERE reply_id IN ({LEDGER}) AND session NOT NULL
+"""
+TEXTS = """
+SELECT text FROM records WHERE n IN (SELECT n FROM doomed)
+UNION SELECT text FROM history WHERE n IN (SELECT n FROM doomed) LIMIT ?
+"""
+ORPHANS = """
+DELETE FROM sources WHERE NOT EXISTS (
+    SELECT 1 FROM records r WHERE r.source_uri = sources.uri AND r.scope = sources.scope)
+AND EXISTS (SELECT 1 FROM doomed WHERE source_uri = sources.uri AND scope = sources.scope)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What one transaction deleted.
+
+    Attributes:
+        texts: Some of the texts, to look for what is left of them; at most as many as asked for.
+        vectors: The numbers of the deleted vectors.
+        sessions: Sessions whose saved chat states may hold the texts.
+    """
+
+    records: int
+    history: int
+    ledger: int
+    texts: tuple[str, ...]
+    vectors: tuple[int, ...]
+    sessions: tuple[str, ...]
+
+
+def erase(connection: sqlite3.Connection, condition: Condition, *, texts: int = 0) -> Erased:
+    """Delete the records for which the condition (on `records r`) holds, inside a transaction."""
+    connection.execute("DROP TABLE IF EXISTS temp.doomed")
+    connection.execute(
+        "CREATE TEMP TABLE doomed AS SELECT r.n, r.id, r.source_uri, r.scope FROM records r"
+        f" WHERE {condition[0]}",
+        condition[1],
+    )
+    found_texts = tuple(text for (text,) in connection.execute(TEXTS, (texts,)))
+    sessions = tuple(session for (session,) in connection.execute(SESSIONS))
+    vectors = _vectors(connection)
+    counts = [
+        connection.execute(f"DELETE FROM {table} WHERE {condition}").rowcount
+        for table, condition in (
+            ("ledger", f"reply_id IN ({LEDGER})"),
+            ("words", "rowid IN (SELECT n FROM doomed)"),
+            ("history", "n IN (SELECT n FROM doomed)"),
+            ("records", "n IN (SELECT n FROM doomed)"),
+        )
+    ]
+    connection.execute(ORPHANS)
+    connection.execute("DROP TABLE temp.doomed")
+    return Erased(
+        records=counts[3],
+        history=counts[2],
+        ledger=counts[0],
+        texts=found_texts,
+        vectors=vectors,
+        sessions=sessions,
+    )
+
+
+def _vectors(connection: sqlite3.Connection) -> tuple[int, ...]:
+    rows = connection.execute("SELECT v, s FROM vectors WHERE n IN (SELECT n FROM doomed)")
+    doomed = rows.fetchall()
+    for s in {s for _, s in doomed}:
+        gone = sum(one == s for _, one in doomed)
+        connection.execute("UPDATE spaces SET deleted = deleted + ? WHERE s = ?", (gone, s))
+    connection.execute("DELETE FROM vectors WHERE n IN (SELECT n FROM doomed)")
+    return tuple(v for v, _ in doomed)
