@@ -29,7 +29,7 @@ __all__ = ["TrainingData", "cut_words", "load_folder", "read_jsonl", "split_turn
 
 # Speakers as flattened dialogues name them: a role, "Speaker 2", or two capitalised words.
 _SPEAKER: Final = re.compile(
-    r"(?:^|(?<=\s))(?:User|System|Assistant|Agent|Speaker \d+|[A-Z][\w.'-]+(?: [A-Z][\w.'-]*)+): "
+    r"(?:^|(?<=\s))(?:User|System|Assistant|Agent|Speaker \d+|[A-Z][\w'-]+(?: [A-Z][\w'-]*)+): "
 )
 _MIN_CHARACTERS: Final = 8  # "Okay." and the like teach nothing
 

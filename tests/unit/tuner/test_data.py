@@ -1,0 +1,197 @@
+"""Training text: turns, sampling, labelled pairs, MS MARCO's files, recipes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from lmort_memory.errors import TunerError
+from lmort_memory.tuners.data import cut_words, load_folder, split_turns
+from lmort_memory.tuners.msmarco import load_msmarco
+from lmort_memory.tuners.recipe import DataRecipe, SourceRecipe, load_recipe, recipe_path
+
+RECIPES = sorted(path.stem for path in recipe_path("smollm2-135m-first").parent.glob("*.toml"))
+
+
+def write_jsonl(path, rows):
+    """Write rows as gzip-compressed JSONL."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path, "wt") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A data folder with dialogues, paragraphs and pairs."""
+    dialogue = "User: I need a table for two. System: At what time? User: At half past seven."
+    write_jsonl(tmp_path / "text/chats.jsonl.gz", [{"text": dialogue}])
+    rows = [{"text": f"Paragraph number {i} says something."} for i in range(50)]
+    write_jsonl(tmp_path / "text/notes.jsonl.gz", rows)
+    pairs = [{"query": f"What is {i}?", "positive": f"It is the number {i}."} for i in range(20)]
+    write_jsonl(tmp_path / "pairs/questions.jsonl.gz", pairs)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("dialogue", "turns"),
+    [
+        (
+            "User: Hi there. System: Confirming: two people? User: Yes.",
+            ["Hi there.", "Confirming: two people?", "Yes."],
+        ),
+        (
+            "Speaker 1: Is it 10:30 already? Speaker 2: Note: it is.",
+            ["Is it 10:30 already?", "Note: it is."],
+        ),
+        ("It began. Pooja Ranjan: Yes. Mario Havel: Okay.", ["It began.", "Yes.", "Okay."]),
+        ("No speaker at all.", ["No speaker at all."]),
+    ],
+)
+def test_dialogues_are_split_at_their_speakers(dialogue, turns):
+    """Speakers end a turn; other colons do not."""
+    assert split_turns(dialogue) == turns
+
+
+def test_cutting_keeps_whole_words_and_their_spacing():
+    """A text is cut behind a word; one that is short enough stays as it is."""
+    assert cut_words("one  two\nthree four", 3) == "one  two\nthree"
+    assert cut_words("one two", 3) == "one two"
+
+
+def test_sampling_is_deterministic_and_bounded(folder):
+    """The same recipe draws the same units; another seed draws others; counts are upper bounds."""
+    recipe = DataRecipe(
+        sources=(
+            SourceRecipe("text/notes", "paragraphs", 10, "MIT"),
+            SourceRecipe("text/chats", "turns", 99),
+        )
+    )
+    first, again = load_folder(folder, recipe), load_folder(folder, recipe)
+    other = load_folder(folder, DataRecipe(sources=recipe.sources, seed=1))
+    assert first.texts == again.texts
+    assert np.array_equal(first.anchors, again.anchors)
+    assert set(first.texts) != set(other.texts)
+    assert len(first.anchors) == 10 + 3
+    assert (first.positives == -1).all()
+    assert first.sources == (
+        ("text/notes", "paragraphs", 10, "MIT"),
+        ("text/chats", "turns", 3, ""),
+    )
+
+
+def test_pairs_stay_together(folder):
+    """Each anchor of a labelled pair points at its own positive."""
+    recipe = DataRecipe(sources=(SourceRecipe("pairs/questions", "pairs", 20),))
+    data = load_folder(folder, recipe)
+    for anchor, positive in zip(data.anchors, data.positives, strict=True):
+        number = data.texts[anchor].removeprefix("What is ").removesuffix("?")
+        assert data.texts[positive] == f"It is the number {number}."
+
+
+def test_damaged_sources_name_their_file(folder):
+    """A missing source, broken JSON and a row without text are errors that say where."""
+    (folder / "text/broken.jsonl.gz").write_bytes(gzip.compress(b'{"text": "fine"}\n{"te'))
+    write_jsonl(folder / "text/empty.jsonl.gz", [{"text": " "}])
+    for name, words in (("missing", "missing"), ("broken", "broken"), ("empty", "no text")):
+        recipe = DataRecipe(sources=(SourceRecipe(f"text/{name}", "paragraphs", 5),))
+        with pytest.raises(TunerError, match=words):
+            load_folder(folder, recipe)
+
+
+@pytest.fixture
+def msmarco(tmp_path):
+    """A sample in the public formats: two queries with judgements, a third without negatives."""
+    passages = "".join(f"{i}\tPassage number {i} about things.\n" for i in range(40))
+    (tmp_path / "collection.tsv").write_text(passages)
+    (tmp_path / "queries.train.tsv").write_text('7\twhat is a thing\n8\twhere "is" it\n9\twho\n')
+    (tmp_path / "qrels.train.tsv").write_text("7\t0\t3\t1\n8\t0\t4\t1\n8\t0\t5\t1\n9\t0\t6\t1\n")
+    rows = [
+        {"qid": 7, "pos": [3], "neg": {"bm25": [3, 10, 11], "distilbert": [11, 12]}},
+        {"qid": 8, "pos": [4, 5], "neg": {"bm25": [20, 21, 22, 23]}},
+        {"qid": 9, "pos": [6], "neg": {"bm25": []}},
+    ]
+    write_jsonl(tmp_path / "msmarco-hard-negatives.jsonl.gz", rows)
+    return tmp_path
+
+
+def test_msmarco_gives_queries_positives_and_negatives(msmarco):
+    """One unit for each judgement, with hard negatives of its own query that are not relevant."""
+    data = load_msmarco(msmarco, DataRecipe(layout="msmarco", n_negatives=3))
+    found = {
+        (data.texts[a], data.texts[p]): {data.texts[n] for n in negatives}
+        for a, p, negatives in zip(data.anchors, data.positives, data.negatives, strict=True)
+    }
+    assert set(found) == {
+        ("what is a thing", "Passage number 3 about things."),
+        ('where "is" it', "Passage number 4 about things."),
+        ('where "is" it', "Passage number 5 about things."),
+    }
+    first = found["what is a thing", "Passage number 3 about things."]
+    assert first == {f"Passage number {i} about things." for i in (10, 11, 12)}
+    assert data.negatives.shape == (3, 3)
+
+
+def test_msmarco_repeats_negatives_where_there_are_few(msmarco):
+    """The paper's fifteen negatives come out even where a query has three."""
+    data = load_msmarco(msmarco, DataRecipe(layout="msmarco", n_negatives=15))
+    assert data.negatives.shape == (3, 15)
+    assert (data.negatives >= 0).all()
+
+
+def test_msmarco_reads_gzip_and_limits_pairs(msmarco):
+    """Compressed files serve as well, and `max_pairs` bounds the units."""
+    plain = msmarco / "collection.tsv"
+    (msmarco / "collection.tsv.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    data = load_msmarco(msmarco, DataRecipe(layout="msmarco", n_negatives=1, max_pairs=2))
+    assert len(data.anchors) == 2
+
+
+def test_msmarco_files_must_belong_together(msmarco):
+    """A passage that the collection lacks, a broken row and a missing file are errors."""
+    recipe = DataRecipe(layout="msmarco", n_negatives=3)
+    (msmarco / "collection.tsv").write_text("3\tOnly one passage.\n")
+    with pytest.raises(TunerError, match="lacks"):
+        load_msmarco(msmarco, recipe)
+    (msmarco / "collection.tsv").write_text("3 no tab\n")
+    with pytest.raises(TunerError, match="columns"):
+        load_msmarco(msmarco, recipe)
+    (msmarco / "collection.tsv").unlink()
+    with pytest.raises(TunerError, match=r"no collection\.tsv"):
+        load_msmarco(msmarco, recipe)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_shipped_recipes_load(name):
+    """Every recipe that ships is valid and named like its file."""
+    assert load_recipe(recipe_path(name)).name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[tuner]\ncolour = 1", "colour"),
+        ("[extra]", "extra"),
+        ("[train]\nepoch = 3", "epoch"),
+        ("[loss]\ndistillation = 0.0", "weight"),
+        ("[loss]\ncontrastive = 1.0\ncontrastive_kind = 'dot'", "dot"),
+        ("[loss]\ncontrastive = 1.0\n[train]\nclosed_form = true", "teacher"),
+        ("[loss]\ndistillation = 1.0\n[data]\nlayout = 'csv'", "csv"),
+        ("not toml", "read"),
+    ],
+)
+def test_wrong_recipes_say_what_is_wrong(tmp_path, text, words):
+    """Unknown keys, impossible values and broken files are errors that name the key."""
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(TunerError, match=words):
+        load_recipe(path)
+
+
+def test_a_recipe_that_does_not_exist_lists_those_that_do():
+    """The error for an unknown name says which names there are."""
+    with pytest.raises(TunerError, match="smollm2-135m-first"):
+        recipe_path("smollm3")
