@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from ._groups import expanded
 
 __all__ = ["app", "command"]
 
+_TALK = ("chat", "add", "recall", "list", "show", "edit", "forget")
+_FILES = ("import", "export", "backup")
+_CARE = ("status", "doctor", "verify", "reencode", "gc")
+_ORDER = (*_TALK, *_FILES, *_CARE, "model", "tuner", "bench", "config")
+
+
+class _InOrder(TyperGroup):
+    """Lists the commands as one meets them, and not as the modules are imported."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  a private class of typer
+        return sorted(self.commands, key=_ORDER.index)
+
+
 app = typer.Typer(
     name="lmort-mem",
+    cls=_InOrder,
     help="Talk to a GGUF model that remembers, and search what it remembers. Nothing leaves this"
     " computer.",
     no_args_is_help=True,

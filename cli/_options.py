@@ -44,6 +44,19 @@ def parse_object(text: str | dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def parse_where(text: str | dict[str, Any]) -> dict[str, Any]:
+    """Read conditions on metadata, of the grammar in `lmort_memory.store.filters`."""
+    from lmort_memory.store.filters import compile_filter
+    from lmort_memory.store.values import Filter
+
+    where = parse_object(text)
+    try:
+        compile_filter(Filter(where=where))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return where
+
+
 @dataclass(frozen=True, slots=True)
 class Base:
     """Where the memory is and how results are printed."""
@@ -112,7 +125,7 @@ class Choice:
         dict[str, Any] | None,
         typer.Option(
             "--where",
-            parser=parse_object,
+            parser=parse_where,
             metavar="JSON",
             help='On metadata: \'{"tags": {"$contains": "bees"}}\'.',
             show_default=False,
