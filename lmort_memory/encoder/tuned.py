@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmort_memory.backbone import Backbone, Priority
+from lmort_memory.encoder.artifact import CONTRACT_VERSION
 from lmort_memory.encoder.chunking import chunk_tokens
 from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.errors import TunerMismatchError
 from lmort_memory.types import Encoded, HiddenStates, Progress
 
-CONTRACT = 1
-"""Version of the encoding contract: prefix, rows, chunks. Another one is another space."""
 
 _TUNER_BATCH = 32  # texts whose states are held at a time: 32 × 128 tokens × 3 layers, 28 MB
 
@@ -53,7 +52,7 @@ class TunedEncoder:
     @property
     def space(self) -> str:
         """Identity of the vectors: backbone, tuner and version of the contract."""
-        return f"{self._backbone.fingerprint}-{self._tuner.fingerprint}-{CONTRACT}"
+        return f"{self._backbone.fingerprint}-{self._tuner.fingerprint}-{CONTRACT_VERSION}"
 
     @property
     def dim(self) -> int:

@@ -1,0 +1,100 @@
+"""Chat templates: split at contents, the user's opening, refusals."""
+
+import pytest
+
+from lmort_memory import BackboneError
+from lmort_memory.backbone.template import ChatTemplate, Piece
+from lmort_memory.testing.tiny_gguf import CHATML
+
+LLAMA_3 = (
+    "{{ bos_token }}{% for m in messages %}"
+    "{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\n\n' + m['content'] | trim"
+    " + '<|eot_id|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}"
+    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+GEMMA = (
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
+    "{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% for m in messages %}"
+    "{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Roles must alternate') }}{% endif %}"
+    "{{ '<start_of_turn>' + ('model' if m['role'] == 'assistant' else m['role']) + '\n'"
+    " + m['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+)
+MISTRAL = (
+    "{{ bos_token }}{% for m in messages %}"
+    "{% if m['role'] == 'user' %}{{ '[INST] ' + m['content'] + ' [/INST]' }}"
+    "{% else %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "opening"),
+    [
+        (CHATML, "<|im_start|>user\n"),
+        (LLAMA_3, "<|start_header_id|>user<|end_header_id|>\n\n"),
+        (GEMMA, "<start_of_turn>user\n"),
+        (MISTRAL, "[INST] "),
+        (None, "User: "),
+    ],
+)
+def test_the_opening_of_a_user_turn(source, opening):
+    """The prefix of stand-alone text is what opens a user's turn in the middle of a chat."""
+    assert ChatTemplate(source, bos="<s>", eos="</s>").user_opening == opening
+
+
+def test_contents_are_holes_in_the_template():
+    """Only the template's own text comes out as text; each content is a reference."""
+    pieces = ChatTemplate(CHATML).pieces(["user", "assistant"], reply=True)
+    assert pieces == [
+        Piece("<|im_start|>user\n"),
+        Piece("", 0),
+        Piece("<|im_end|>\n<|im_start|>assistant\n"),
+        Piece("", 1),
+        Piece("<|im_end|>\n<|im_start|>assistant\n"),
+    ]
+
+
+def test_templates_that_refuse_a_system_message_are_known():
+    """Gemma raises for one, ChatML takes one."""
+    assert ChatTemplate(CHATML).takes_system
+    assert not ChatTemplate(GEMMA, bos="<bos>").takes_system
+
+
+def test_a_refused_order_of_roles_is_an_error():
+    """What the template raises reaches the caller with the roles that it was given."""
+    with pytest.raises(BackboneError, match=r"user, user.*must alternate"):
+        ChatTemplate(GEMMA).pieces(["user", "user"], reply=True)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for m in messages %}{{ m['role'] }}{% endfor %}",
+        "{{ messages[0]['content'] }}{{ messages[0]['content'] }}",
+    ],
+)
+def test_a_template_that_loses_or_doubles_content_is_refused(source):
+    """Every content must come out exactly once."""
+    with pytest.raises(BackboneError, match="chat template shows"):
+        ChatTemplate(source).pieces(["user"], reply=True)
+
+
+def test_templates_are_untrusted():
+    """Broken Jinja is an error, and the sandbox keeps Python's insides out of reach."""
+    with pytest.raises(BackboneError, match="not valid Jinja"):
+        ChatTemplate("{% for %}")
+    escape = "{{ messages.__class__.__mro__[1].__subclasses__() }}{{ messages[0]['content'] }}"
+    with pytest.raises(BackboneError, match="refuses"):
+        ChatTemplate(escape).pieces(["user"], reply=True)
+
+
+def test_a_model_without_template_chats_in_plain_lines():
+    """User and assistant lines, and the stops that end a reply."""
+    template = ChatTemplate(None)
+    text = "".join(piece.text or "…" for piece in template.pieces(["user"], reply=True))
+    assert text == "User: …\nAssistant:"
+    assert "\nUser:" in template.stops
+    assert ChatTemplate(CHATML).stops == ()
