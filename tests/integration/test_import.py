@@ -1,0 +1,297 @@
+"""Files into a memory: incremental, idempotent, nothing lost by a kill."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lmort_memory.importers import scan
+from lmort_memory.importing import find_deleted, import_files, prune
+from lmort_memory.memory import Memory
+from lmort_memory.store import SQLiteStore
+from lmort_memory.store.values import SourceState
+from lmort_memory.testing.hash_encoder import HashEncoder
+from lmort_memory.types import Turn
+
+
+@pytest.fixture
+def memory(tmp_path):
+    """A memory with a model-free encoder."""
+    with Memory(HashEncoder(), SQLiteStore(tmp_path / "memory.db")) as memory:
+        yield memory
+
+
+@pytest.fixture
+def vault(tmp_path):
+    """A folder of three notes."""
+    folder = tmp_path / "vault"
+    (folder / "people").mkdir(parents=True)
+    (folder / "people" / "Ada.md").write_text("# Ada\n\nKeeps bees.\n\n## Home\n\nTrondheim.\n")
+    (folder / "people" / "Bo.md").write_text("Bakes bread.\n")
+    (folder / "todo.txt").write_text("Buy milk.\n")
+    return folder
+
+
+def texts(memory, **choice):
+    """Return what is remembered, in order."""
+    return sorted(record.text for record in memory.records(**choice))
+
+
+def run(memory, *paths, **options):
+    """Import paths."""
+    return import_files(memory, scan(paths), **options)
+
+
+def test_a_second_import_reads_nothing(memory, vault):
+    """Unchanged files are skipped by hash; records keep their ids."""
+    first = run(memory, vault)
+    assert (first.files, first.unchanged, first.added) == (3, 0, 4)
+    ids = [record.id for record in memory.records()]
+    for path in vault.rglob("*.md"):
+        os.utime(path)
+    second = run(memory, vault)
+    assert (second.files, second.unchanged, second.added) == (0, 3, 0)
+    assert [record.id for record in memory.records()] == ids
+
+
+def test_a_changed_file_replaces_its_turns(memory, vault):
+    """What a file no longer says is gone, what it still says keeps its id, the rest is new."""
+    run(memory, vault)
+    kept = {record.text: record.id for record in memory.records()}
+    note = vault / "people" / "Ada.md"
+    note.write_text("# Ada\n\nKeeps bees.\n\n## Home\n\nBergen.\n")
+    report = run(memory, vault)
+    assert (report.files, report.added, report.kept, report.removed) == (1, 1, 1, 1)
+    now = {record.text: record.id for record in memory.records()}
+    assert "Ada > Home\n\nTrondheim." not in now
+    assert "Ada > Home\n\nBergen." in now
+    assert now["Ada\n\nKeeps bees."] == kept["Ada\n\nKeeps bees."]
+    assert memory.recall("Trondheim", mode="lexical") == []
+
+
+def test_an_emptied_file_leaves_nothing(memory, vault):
+    """A note that was cleared takes its turns with it, and is not read again."""
+    run(memory, vault)
+    (vault / "todo.txt").write_text("")
+    report = run(memory, vault)
+    assert (report.removed, dict(report.left_out)) == (1, {"empty file": 1})
+    assert run(memory, vault).unchanged == 3
+
+
+def test_deleted_files_are_reported_and_forgotten_only_when_asked(memory, vault):
+    """A file that is gone stays remembered until the user prunes."""
+    run(memory, vault)
+    (vault / "people" / "Bo.md").unlink()
+    found = scan([vault])
+    assert import_files(memory, found).removed == 0
+    assert find_deleted(memory, found) == [str(vault / "people" / "Bo.md")]
+    assert "Bo\n\nBakes bread." in texts(memory)
+    assert prune(memory, find_deleted(memory, found)) == 1
+    assert "Bo\n\nBakes bread." not in texts(memory)
+    assert find_deleted(memory, found) == []
+
+
+def test_what_cannot_be_seen_is_not_deleted(memory, vault, tmp_path):
+    """An empty mount point, or a folder that lies elsewhere, deletes nothing."""
+    run(memory, vault)
+    vault.rename(tmp_path / "unplugged")
+    vault.mkdir()
+    assert find_deleted(memory, scan([vault])) == []
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.md").write_text("Note.")
+    assert find_deleted(memory, scan([tmp_path / "other"])) == []
+
+
+def test_an_unreadable_folder_is_a_problem_and_no_deletion(memory, vault):
+    """What the user may not read is reported, and nothing in it counts as gone."""
+    run(memory, vault)
+    with tempfile.TemporaryDirectory() as parent:  # pytest's own folder is closed to others
+        shut = Path(parent) / "shut"
+        (shut / "inner").mkdir(parents=True)
+        (shut / "open.md").write_text("Note.")
+        run(memory, shut)
+        Path(parent).chmod(0o755)
+        (shut / "inner").chmod(0)
+        code = (
+            "import os, pickle, sys; from lmort_memory.importers import scan;"
+            " os.getuid() or os.setuid(65534);"  # root may read everything
+            f" report = scan([{str(shut)!r}]);"
+            " print(report.unseen, [(i.reason, i.expected) for i in report.passed_over])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout.strip() == (
+            f"({str(shut / 'inner')!r},) [('folder cannot be read: Permission denied', False)]"
+        ), done.stderr
+        (shut / "inner").chmod(0o755)
+        found = replace(scan([shut]), unseen=(str(shut / "inner"),))
+        memory.store.replace_source(
+            SourceState(str(shut / "inner" / "a.md"), "x"), [Turn("Text.")], scope="default"
+        )
+        assert find_deleted(memory, found) == []
+        assert find_deleted(memory, replace(found, unseen=())) == [str(shut / "inner" / "a.md")]
+
+
+def test_damaged_files_do_not_stop_the_others(memory, vault):
+    """Each file that cannot be read is named with its reason; the rest is stored."""
+    (vault / "broken.md").write_bytes(b"caf\xe9")
+    (vault / "script.py").write_text("print()")
+    report = run(memory, vault)
+    assert report.files == 3
+    assert not report.complete
+    problems = {i.path.rsplit("/", 1)[1]: i.reason for i in report.passed_over}
+    assert "not UTF-8" in problems["broken.md"]
+    assert problems["script.py"] == "no importer reads .py"
+
+
+def conversation(name, *texts):
+    """Return a ChatGPT conversation of one user's messages."""
+    mapping, parent = {}, None
+    for number, text in enumerate(texts):
+        message = {
+            "id": f"{name}-{number}",
+            "author": {"role": "user"},
+            "create_time": 1700000000 + number,
+            "content": {"content_type": "text", "parts": [text]},
+        }
+        mapping[str(number)] = {"id": str(number), "parent": parent, "message": message}
+        parent = str(number)
+    return {"id": name, "title": name, "mapping": mapping, "current_node": parent}
+
+
+def write_export(path, *conversations):
+    """Write a ChatGPT export as a zip."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("conversations.json", json.dumps(conversations))
+    return path
+
+
+def test_next_months_export_adds_only_what_is_new(memory, tmp_path):
+    """Another file with mostly the same conversations stores the changed ones only."""
+    old = write_export(
+        tmp_path / "may.zip", conversation("one", "Hi.", "Bees?"), conversation("two", "Bread?")
+    )
+    run(memory, old)
+    ids = {record.text: record.id for record in memory.records()}
+    new = write_export(
+        tmp_path / "june.zip",
+        conversation("one", "Hi.", "Bees?"),
+        conversation("two", "Bread?", "With rye."),
+        conversation("three", "Tea?"),
+    )
+    report = run(memory, new)
+    assert (report.unchanged, report.added, report.kept, report.removed) == (1, 2, 1, 0)
+    assert texts(memory) == ["Bees?", "Bread?", "Hi.", "Tea?", "With rye."]
+    assert {record.text: record.id for record in memory.records()} | ids == {
+        record.text: record.id for record in memory.records()
+    }
+    order = [r.text for r in memory.records(session="chatgpt:two")]
+    assert order == ["Bread?", "With rye."]
+
+
+def test_a_damaged_export_keeps_what_came_before(memory, tmp_path):
+    """Conversations before the damage are stored, and the next import goes on from there."""
+    path = tmp_path / "conversations.json"
+    whole = json.dumps([conversation(str(n), f"Text {n}.") for n in range(5)])
+    path.write_text(whole[: len(whole) // 2])
+    report = run(memory, path)
+    assert not report.complete
+    assert texts(memory) == ["Text 0."]  # the one at which the file breaks off is not trusted
+    path.write_text(whole)
+    report = run(memory, path)
+    assert report.complete
+    assert (report.unchanged, report.added) == (1, 4)
+
+
+def test_an_export_of_ours_keeps_scopes_and_sources(memory, tmp_path):
+    """JSONL of turns goes back to where it came from, and again without a double."""
+    path = tmp_path / "turns.jsonl"
+    lines = [
+        {"text": "Of the file."},
+        {"text": "Of work.", "scope": "work"},
+        {"text": "Of a note.", "scope": "work", "source": {"uri": "a.md", "start": 0, "end": 10}},
+        {"text": "Of nowhere.", "source": None, "created_at": "2024-01-01T00:00:00Z"},
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    assert run(memory, path).added == 4
+    assert texts(memory, scope="work") == ["Of a note.", "Of work."]
+    assert texts(memory, scope="default") == ["Of nowhere.", "Of the file."]
+    path.write_text("\n".join(map(json.dumps, [*lines[1:], {"text": "New."}])))
+    report = run(memory, path)
+    assert (report.added, report.kept, report.removed) == (1, 3, 1)
+    assert texts(memory, scope="default") == ["New.", "Of nowhere."]
+
+
+def test_a_scope_takes_everything(memory, tmp_path, vault):
+    """With a scope given, all turns go there, whatever an export says."""
+    path = tmp_path / "turns.jsonl"
+    path.write_text('{"text": "Of work.", "scope": "work"}\n')
+    run(memory, path, vault, scope="mine")
+    assert texts(memory, scope="work") == []
+    assert len(texts(memory, scope="mine")) == 5
+
+
+def test_vectors_follow_and_are_not_made_twice(memory, vault):
+    """Words are found at once, meaning after `encode_pending`; a second run has nothing to do."""
+    run(memory, vault)
+    assert [hit.record.text for hit in memory.recall("bread", mode="lexical")] == [
+        "Bo\n\nBakes bread."
+    ]
+    assert memory.recall("bread", mode="dense") == []
+    seen = []
+    assert memory.encode_pending(progress=lambda done, total: seen.append((done, total))) == 4
+    assert seen[-1] == (4, 4)
+    assert memory.recall("bread", mode="dense")[0].record.text == "Bo\n\nBakes bread."
+    run(memory, vault)
+    assert memory.encode_pending() == 0
+
+
+KILLED = """
+import sys
+from lmort_memory.importers import scan
+from lmort_memory.importing import import_files
+from lmort_memory.memory import Memory
+from lmort_memory.store import SQLiteStore
+from lmort_memory.testing.hash_encoder import HashEncoder
+
+with Memory(HashEncoder(), SQLiteStore(sys.argv[1])) as memory:
+    print("ready", flush=True)
+    import_files(memory, scan([sys.argv[2]]), progress=lambda done, total: print(done, flush=True))
+    memory.encode_pending(progress=lambda done, total: print("v", done, flush=True), batch_size=8)
+"""
+
+
+def kill_import_after(lines, database, folder):
+    """Import in a process and kill it when it has printed so many lines."""
+    command = [sys.executable, "-c", KILLED, str(database), str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for _, _line in zip(range(lines), process.stdout, strict=False):
+            pass
+        process.kill()
+
+
+def test_a_killed_import_goes_on_where_it_stopped(tmp_path):
+    """Killed again and again, at any moment, an import ends up whole and without a double."""
+    folder = tmp_path / "vault"
+    folder.mkdir()
+    for number in range(60):
+        (folder / f"{number:02}.md").write_text(f"# Note {number}\n\nOne.\n\n## Sub\n\nTwo.\n")
+    database = tmp_path / "memory.db"
+    stored = []
+    for lines in (1, 20, 25, 40, 15):
+        kill_import_after(lines, database, folder)
+        with SQLiteStore(database) as store:
+            stored.append(store.status().records)
+    assert stored == sorted(stored)
+    assert stored[1] >= 19 * 2
+    with Memory(HashEncoder(), SQLiteStore(database)) as memory:
+        run(memory, folder)
+        memory.encode_pending()
+        assert len(texts(memory)) == len(set(texts(memory))) == 120
+        assert memory.status().pending == 0
+        assert run(memory, folder).unchanged == 60
