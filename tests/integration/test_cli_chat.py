@@ -1,0 +1,218 @@
+"""`lmort-mem chat`: over a pipe, at a terminal, from one run to the next."""
+
+import json
+import os
+import pty
+import re
+import select
+import sys
+import time
+
+import pytest
+
+from lmort_memory.cli._markdown import complete_length
+from lmort_memory.cli._output import one_line, visible
+from tests.support.cli import Cli, spawn, write_tiny_pair
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """A tiny model and its tuner."""
+    return write_tiny_pair(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def tiny(monkeypatch, pair):
+    """Let every command use the tiny model, and keep replies short."""
+    monkeypatch.setenv("LMORT_MODEL", str(pair[0]))
+    monkeypatch.setenv("LMORT_TUNER", str(pair[1]))
+    monkeypatch.setenv("LMORT_MAX_TOKENS", "8")
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tiny):
+    """Run commands in this process."""
+    return Cli(monkeypatch, capsys)
+
+
+def test_a_fact_told_in_one_run_is_recalled_in_the_next():
+    """The packaged model, two processes: what was said before comes back, and is shown."""
+    short = {"LMORT_MAX_TOKENS": "4"}
+    fact = "My sister Ada keeps bees in Trondheim."
+    first = spawn("chat", stdin=f"{fact}\n/quit\n", environment=short)
+    assert first.status == 0
+    second = spawn("chat", stdin="Where does my sister live?\n/quit\n", environment=short)
+    assert second.status == 0
+    assert re.search(
+        rf"^\[1\] recalled \d{{4}}-\d\d-\d\d, user: {re.escape(fact)}$", second.out, re.M
+    )
+
+
+def test_replies_over_a_pipe_can_be_json(cli):
+    """With --json each reply is one object: its text and the ledger of what it was given."""
+    cli("add", "Ada keeps bees.")
+    outcome = cli("chat", "--json", "--session", "s", stdin="Who keeps bees?\nAnd why?\n")
+    assert outcome.status == 0
+    replies = [json.loads(line) for line in outcome.out.splitlines()]
+    assert len(replies) == 2
+    ledger = replies[0]["ledger"]
+    assert [m["record"]["text"] for m in ledger["memories"]] == ["Ada keeps bees."]
+    assert ledger["reply_tokens"] <= 8
+    turns = cli("recall", "bees", "--session", "s", "--json", "-k", "9").json["hits"]
+    assert "Who keeps bees?" in {hit["record"]["text"] for hit in turns}
+
+
+def test_commands_inside_the_chat(cli):
+    """/why, /recall, /forget, /session, /sessions, /model and /help do what they say."""
+    cli("add", "Ada keeps bees.")
+    lines = [
+        "/why",
+        "Who keeps bees?",
+        "/why",
+        "/recall bees",
+        "/session trip",
+        "Hello.",
+        "/sessions",
+    ]
+    outcome = cli("chat", "--session", "home", stdin="\n".join([*lines, "/model", "/help"]))
+    assert outcome.status == 0
+    assert "nothing has been said yet" in outcome.out
+    assert re.search(r"\[1\] .* user: Ada keeps bees\. \(score .* tokens", outcome.out)
+    assert re.search(r"tokens: \d+ yours, \d+ of notes, \d+ of reply", outcome.out)
+    assert re.search(r"\[\d\] .*Ada keeps bees\. \(score [\d.]+\)", outcome.out)
+    assert "session trip" in outcome.out
+    assert re.search(r"home: \d turns, began", outcome.out)
+    assert re.search(r"trip: \d turns, began", outcome.out)
+    assert "4 blocks of 32" in outcome.out
+    assert "/forget    N:" in outcome.out
+
+
+def test_forget_inside_the_chat(cli):
+    """/forget N deletes the N-th memory of the last list, and only with a list to choose from."""
+    cli("add", "Ada keeps bees.")
+    outcome = cli("chat", stdin="/forget 1\n/recall bees\n/forget 2\n/forget 1\n/recall bees\n")
+    assert outcome.status == 3
+    assert "a number from 1 to 0" in outcome.out
+    assert "a number from 1 to 1" in outcome.out
+    assert "forgotten: 1 record" in outcome.out
+    assert outcome.out.endswith("nothing found\n")
+
+
+def test_what_cannot_be_done_does_not_end_the_chat(cli):
+    """An unknown command and a text longer than the context are reported; the next line works."""
+    outcome = cli("chat", "--json", stdin="/dance\n" + "bees " * 3000 + "\nHello.\n")
+    assert outcome.status == 3
+    assert "no /dance" in outcome.err
+    assert len(outcome.out.splitlines()) == 1
+
+
+class Tty:
+    """`lmort-mem chat` on a terminal of its own."""
+
+    def __init__(self, *arguments):
+        """Start it and wait for the prompt."""
+        self.shown = ""
+        self.child, self.fd = pty.fork()
+        if not self.child:
+            os.environ["TERM"] = "xterm"
+            os.execv(sys.executable, [sys.executable, "-m", "lmort_memory.cli", *arguments])
+        self.wait_for("> ")
+
+    def wait_for(self, text, seconds=60):
+        """Read until a text is shown."""
+        end = time.monotonic() + seconds
+        while text not in self.shown:
+            ready, _, _ = select.select([self.fd], [], [], end - time.monotonic())
+            assert ready, f"waited for {text!r}, shown is {self.shown!r}"
+            try:
+                self.shown += os.read(self.fd, 4096).decode(errors="replace")
+            except OSError:  # the program ended
+                raise AssertionError(f"waited for {text!r}, shown is {self.shown!r}") from None
+
+    def type(self, text):
+        """Type a text; what is shown from here on is new."""
+        self.shown = ""
+        os.write(self.fd, text.encode())
+
+    def status(self):
+        """Wait for the end and return the exit status."""
+        while True:
+            try:
+                if not os.read(self.fd, 4096):
+                    break
+            except OSError:
+                break
+        _, status = os.waitpid(self.child, 0)
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(status)
+
+
+def test_a_chat_at_a_terminal(tiny, monkeypatch):
+    """A person sees a prompt, the memories in one faint line, and leaves with Ctrl-D."""
+    spawn("add", "Ada keeps bees.")
+    terminal = Tty("chat")
+    terminal.type("Who keeps bees?\r")
+    terminal.wait_for("\x1b[2m[1] ")
+    terminal.wait_for("Ada keeps bees.")
+    terminal.wait_for("> ")
+    terminal.type('"""\rtwo\r')
+    terminal.wait_for("… ")
+    terminal.type('lines"""\r')
+    terminal.wait_for("> ")
+    terminal.type("/sessions\r")
+    terminal.wait_for("4 turns")
+    terminal.type("\x04")
+    assert terminal.status() == 0
+    hits = spawn("recall", "two lines", "--mode", "lexical", "--json").json["hits"]
+    assert "two\nlines" in {hit["record"]["text"] for hit in hits}
+
+
+def test_ctrl_c_stops_the_reply_and_not_the_program(tiny, monkeypatch):
+    """Ctrl-C ends a long reply, what was said is kept; at the prompt it only gives a hint."""
+    monkeypatch.setenv("LMORT_MAX_TOKENS", "1500")
+    terminal = Tty("chat")
+    terminal.type("Tell me everything.\r")
+    terminal.wait_for("\n")
+    time.sleep(0.5)
+    terminal.type("\x03")
+    terminal.wait_for("(stopped)")
+    terminal.wait_for("> ")
+    terminal.type("\x03")
+    terminal.wait_for("Ctrl-D or /quit leaves")
+    terminal.type("/quit\r")
+    assert terminal.status() == 0
+    hits = spawn("recall", "everything", "--mode", "lexical", "--json").json["hits"]
+    assert hits[0]["record"]["text"] == "Tell me everything."
+
+
+def test_no_color_is_respected(tiny, monkeypatch):
+    """With NO_COLOR the terminal's chat is readable and without faint lines."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Tty("chat")
+    terminal.type("/model\r")
+    terminal.wait_for("4 blocks")
+    assert "\x1b[2m" not in terminal.shown
+    terminal.type("/quit\r")
+    assert terminal.status() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "complete"),
+    [
+        ("", ""),
+        ("half a block", ""),
+        ("one\n\ntwo", "one\n\n"),
+        ("one\n\n```\ncode\n\nmore", "one\n\n"),
+        ("```\ncode\n\nmore\n```\n\nrest", "```\ncode\n\nmore\n```\n\n"),
+    ],
+)
+def test_complete_blocks(text, complete):
+    """A block is complete at a blank line, but not at one inside a code fence."""
+    assert text[: complete_length(text)] == complete
+
+
+def test_remembered_text_cannot_drive_the_terminal():
+    """Escape sequences in memories and replies are shown as text, or not at all."""
+    assert visible("a\x1b[2Jb\rc\x07\n\td") == "a[2Jbc\n\td"
+    assert one_line("a\x1b]0;title\x07\nb   c", 20) == "a ]0;title b c"
+    assert one_line("abcdefgh", 5) == "abcd…"
