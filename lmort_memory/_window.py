@@ -94,8 +94,8 @@ class Window:
         self._messages.append(Message("user", tuple(tokens)))
         prompt = self._prompts.write(*self._contents(self._messages), reply=True)
         start, end = prompt.spans[-1]
-        kept = self._sequence.sync(prompt.tokens[: start + 1])
-        states = self._sequence.extend(prompt.tokens[kept:end])
+        kept = self._sequence.sync(prompt.tokens[: start + 1]).kept
+        states = self._sequence.extend(prompt.tokens[kept:end], logits=False)
         return states[:, start - kept :]
 
     def name_last(self, record_id: str) -> None:
@@ -112,7 +112,7 @@ class Window:
         tokens = tuple(self._vocabulary.tokenize(notes))
         self._messages[-1] = replace(last, tokens=last.tokens + tokens)
         prompt = self._prompts.write(*self._contents(self._messages), reply=True)
-        kept = self._sequence.sync(prompt.tokens)
+        kept = self._sequence.sync(prompt.tokens).kept
         self._sequence.extend(prompt.tokens[kept:])
         return len(tokens)
 

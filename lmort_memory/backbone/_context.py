@@ -143,13 +143,37 @@ class Context:
         cpp.llama_memory_seq_rm(self.memory, sequence, -1, -1)
         return False
 
-    def clear(self) -> None:
-        """Forget every sequence."""
-        llama().llama_memory_clear(self.memory, True)
+    def shift(self, sequence: int, start: int, end: int) -> None:
+        """Remove positions [start, end) of a sequence and move what follows into the gap.
+
+        The keys are turned to their new positions; they and the values still carry what the model
+        saw before it. Only for models of which `can_shift` holds.
+        """
+        cpp = llama()
+        cpp.llama_memory_seq_rm(self.memory, sequence, start, end)
+        cpp.llama_memory_seq_add(self.memory, sequence, end, -1, start - end)
 
     def copy(self, source: int, target: int, end: int) -> None:
         """Share the cells of positions [0, end) of one sequence with another."""
         llama().llama_memory_seq_cp(self.memory, source, target, 0, end)
+
+    def state(self, max_bytes: int) -> bytes | None:
+        """Return the cells of sequence 0, or None where they are more than `max_bytes`."""
+        cpp = llama()
+        size = cpp.llama_state_seq_get_size(self._ctx, 0)
+        if size > max_bytes:
+            return None
+        buffer = (ctypes.c_uint8 * size)()
+        written = cpp.llama_state_seq_get_data(self._ctx, buffer, size, 0)
+        return bytes(memoryview(buffer)[:written])
+
+    def set_state(self, data: bytes) -> bool:
+        """Put cells into sequence 0; False where llama.cpp does not take them.
+
+        The data must come from `state` of the same model and build: llama.cpp does not check it.
+        """
+        buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
+        return bool(llama().llama_state_seq_set_data(self._ctx, buffer, len(data), 0))
 
     def close(self) -> None:
         """Free the context; calling it again does nothing."""

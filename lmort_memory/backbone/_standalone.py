@@ -20,8 +20,9 @@ from lmort_memory.errors import BackboneError
 
 N_BATCH = 512  # tokens of one decode; larger ones were no faster on CPU
 N_SEQUENCES = 32  # sequences of one decode: a turn has about 40 tokens
-# With the last layer wanted every row is an output, and llama.cpp keeps n_vocab floats for each.
-N_BATCH_LAST_LAYER = 64
+# With the last layer wanted every row is an output, and llama.cpp keeps n_vocab floats for each:
+# 32 rows of SmolLM2's vocabulary are 6 MB, where a whole batch would be 96 MB.
+N_BATCH_LAST_LAYER = 32
 
 
 @dataclass(slots=True)

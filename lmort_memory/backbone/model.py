@@ -14,10 +14,11 @@ from lmort_memory.backbone._layers import find_layer_names
 from lmort_memory.backbone._llama import llama, take_errors
 from lmort_memory.backbone._standalone import N_BATCH, N_BATCH_LAST_LAYER, StandAlone
 from lmort_memory.backbone._thread import InferenceThread, Priority
+from lmort_memory.backbone.checks import check_model
 from lmort_memory.backbone.fingerprint import fingerprint
 from lmort_memory.backbone.gguf import ModelFacts, facts_of, read_header
 from lmort_memory.backbone.prompt import PromptWriter
-from lmort_memory.backbone.sequence import TokenSequence
+from lmort_memory.backbone.sequence import ModelIdentity, TokenSequence
 from lmort_memory.backbone.template import ChatTemplate
 from lmort_memory.backbone.tokens import Vocabulary
 from lmort_memory.errors import BackboneError
@@ -45,6 +46,7 @@ class Backbone:
         """
         self._header = read_header(path)
         self.facts: ModelFacts = facts_of(self._header)
+        check_model(self._header)
         self._n_threads = n_threads or _default_threads()
         self._model = _load(self.facts.path)
         self._contexts: list[Context] = []
@@ -179,7 +181,7 @@ class Backbone:
             self._thread,
             names=self._names,
             layers=layers,
-            n_vocab=self.vocabulary.size,
+            model=ModelIdentity(self.fingerprint, self.vocabulary.size, self._can_shift(context)),
         )
 
     @property
@@ -223,14 +225,35 @@ class Backbone:
             )
         return tokens
 
+    @cached_property
+    def _is_recurrent(self) -> bool:
+        cpp = llama()
+        return bool(
+            cpp.llama_model_is_recurrent(self._model) or cpp.llama_model_is_hybrid(self._model)
+        )
+
+    def _can_shift(self, context: Context) -> bool:
+        """Whether positions of the cache can move.
+
+        `llama_memory_can_shift` alone says yes to learned positions, which cannot, and to
+        recurrent models, which hold no positions.
+        """
+        cpp = llama()
+        rotary = cpp.llama_model_rope_type(self._model) in (
+            cpp.LLAMA_ROPE_TYPE_NORM,
+            cpp.LLAMA_ROPE_TYPE_NEOX,
+        )
+        return (
+            rotary
+            and not self._is_recurrent
+            and not self.facts.learned_positions
+            and bool(cpp.llama_memory_can_shift(context.memory))
+        )
+
     def _open_standalone(self) -> StandAlone:
         if self._model is None:
             raise BackboneError("the backbone is closed — open it again to go on")
         if self._standalone is None:
-            cpp = llama()
-            recurrent = cpp.llama_model_is_recurrent(self._model) or cpp.llama_model_is_hybrid(
-                self._model
-            )
             n_ctx = _STANDALONE_CTX
             if self.facts.learned_positions:
                 n_ctx = min(n_ctx, self.facts.n_ctx_train)
@@ -240,7 +263,7 @@ class Backbone:
                 prefix=self.prompts.prefix,
                 n_ctx=n_ctx,
                 n_threads=self._n_threads,
-                shares_prefix=not recurrent,
+                shares_prefix=not self._is_recurrent,
             )
         return self._standalone
 

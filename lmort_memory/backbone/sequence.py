@@ -1,12 +1,15 @@
 """A conversation's tokens in the K/V cache: appended to, cut, captured, and continued by sampling.
 
 Nothing is evaluated twice: `sync` keeps the longest common beginning of what is there and what is
-wanted. Every method runs in the inference thread at chat priority.
+wanted, and where the model allows it also what follows a gap. Every method runs in the inference
+thread at chat priority.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -17,15 +20,37 @@ from lmort_memory.backbone._layers import LayerNames
 from lmort_memory.backbone._standalone import captured
 from lmort_memory.backbone._thread import InferenceThread, Priority
 from lmort_memory.backbone.sampling import Sampler, Sampling
+from lmort_memory.backbone.saved_state import SavedState, read_state, write_state
 from lmort_memory.errors import BackboneError
 
 T = TypeVar("T")
+
+# A shorter rest is evaluated again: cheaper than a pass over the keys, and without stale context.
+_LEAST_MOVED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What `TokenSequence.sync` found.
+
+    Attributes:
+        kept: Tokens of the wanted ones that are in the cache now, from the first on.
+        moved: How many of these were moved to earlier positions (0: none).
+        cut: Tokens that were removed from the cache.
+    """
+
+    kept: int
+    moved: int
+    cut: int
 
 
 class TokenSequence:
     """One sequence of tokens in a context of its own.
 
-    `tokens_evaluated` counts every token that was run through the model here.
+    Attributes:
+        layers: The layers that `extend` captures.
+        can_shift: Whether positions can move: RoPE, no recurrent state, no learned positions.
+        tokens_evaluated: Every token that was run through the model here.
     """
 
     def __init__(
@@ -35,16 +60,17 @@ class TokenSequence:
         *,
         names: LayerNames,
         layers: Sequence[int],
-        n_vocab: int,
+        model: ModelIdentity,
     ) -> None:
         """Made by `Backbone.open_sequence`."""
         self._context = context
         self._thread = thread
-        self._n_vocab = n_vocab
+        self._model = model
         self._tokens: list[int] = []
         self.layers = tuple(layers)
+        self.can_shift = model.can_shift
         self._names = names.of(self.layers)
-        self._wants_last = len(names.names) - 1 in self.layers
+        self._last_name = names.names[-1]
         self.tokens_evaluated = 0
 
     @property
@@ -57,16 +83,21 @@ class TokenSequence:
         """The tokens whose K/V cells are there."""
         return tuple(self._tokens)
 
-    def sync(self, tokens: Sequence[int]) -> int:
-        """Keep the beginning that `tokens` shares with what is there, cut the rest.
+    def sync(self, tokens: Sequence[int]) -> Synced:
+        """Keep what the cache shares with `tokens`, remove the rest.
 
-        Returns:
-            How many tokens are kept; `tokens[kept:]` is what `extend` has to evaluate.
+        Kept is the common beginning; where the cache has a stretch too much after it and then goes
+        on as wanted, the stretch is cut out and the rest moved, if the model can. The last token is
+        never kept: its logits are wanted. `tokens[kept:]` is what `extend` has to evaluate.
         """
         return self._run(lambda: self._sync(tokens))
 
-    def extend(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+    def extend(self, tokens: Sequence[int], *, logits: bool = True) -> NDArray[np.float32]:
         """Evaluate tokens after those that are there.
+
+        Args:
+            tokens: What follows.
+            logits: Whether `sample` comes next; without, the vocabulary projection is saved.
 
         Returns:
             Their states, float32 (len(layers), n, n_embd); with no layers wanted the first
@@ -75,15 +106,39 @@ class TokenSequence:
         Raises:
             BackboneError: they do not fit, or llama.cpp refused.
         """
-        return self._run(lambda: self._extend(tokens))
+        return self._run(lambda: self._extend(tokens, logits))
 
     def sampler(self, options: Sampling) -> Sampler:
         """Return a sampler for one reply; the caller closes it."""
-        return self._run(lambda: Sampler(options, self._n_vocab))
+        return self._run(lambda: Sampler(options, self._model.n_vocab))
 
     def sample(self, sampler: Sampler) -> int:
         """Choose the next token from the logits of the last one evaluated."""
         return self._run(lambda: sampler.sample(self._context.handle))
+
+    def save(self, path: Path, *, max_bytes: int = 1 << 30) -> bool:
+        """Write the K/V cells to a file (0600, replaced atomically); False where it is too large.
+
+        Raises:
+            BackboneError: the file cannot be written.
+        """
+        data = self._run(lambda: self._context.state(max_bytes))
+        if data is None:
+            return False
+        write_state(path, SavedState(self._model.fingerprint, tuple(self._tokens), data))
+        return True
+
+    def restore(self, path: Path) -> bool:
+        """Take the cells of a file in place of those that are there.
+
+        Returns:
+            False, and nothing is changed, where the file is missing, damaged, of another model,
+            of another build of llama.cpp, or does not fit: the caller evaluates again.
+        """
+        saved = read_state(path, self._model.fingerprint)
+        if saved is None or len(saved.tokens) > self.n_ctx:
+            return False
+        return self._run(lambda: self._restore(saved))
 
     def close(self) -> None:
         """Free the context."""
@@ -92,37 +147,102 @@ class TokenSequence:
     def _run(self, job: Callable[[], T]) -> T:
         return self._thread.run(job, Priority.CHAT)
 
-    def _sync(self, tokens: Sequence[int]) -> int:
-        kept = 0
-        # The last token is evaluated again even where all are there: its logits are wanted.
-        for have, want in zip(self._tokens, tokens[:-1], strict=False):
-            if have != want:
-                break
-            kept += 1
-        if kept < len(self._tokens):
-            if not self._context.truncate(0, kept):
-                kept = 0
-            del self._tokens[kept:]
-        return kept
+    def _sync(self, tokens: Sequence[int]) -> Synced:
+        wanted = list(tokens[:-1])
+        kept = _common(self._tokens, wanted)
+        rest = self._tokens[kept:]
+        gap = _gap(rest, wanted[kept:]) if self.can_shift else None
+        if gap is not None:
+            self._context.shift(0, kept, kept + gap)
+            del self._tokens[kept : kept + gap]
+            return Synced(len(self._tokens), len(rest) - gap, gap)
+        if rest and not self._context.truncate(0, kept):
+            rest, kept = self._tokens, 0  # a recurrent state cannot be cut: begin anew
+        cut = len(rest)
+        del self._tokens[kept:]
+        return Synced(kept, 0, cut)
 
-    def _extend(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+    def _extend(self, tokens: Sequence[int], logits: bool) -> NDArray[np.float32]:
         start, n = len(self._tokens), len(tokens)
         if start + n > self.n_ctx:
             raise BackboneError(
                 f"the context holds {self.n_ctx} tokens; {start} are there and {n} more do not "
                 "fit — drop old turns or open a larger context"
             )
-        self._context.capture.want(self._names, exit_after=None)
         parts: list[NDArray[np.float32]] = []
-        step = self._context.size.n_outputs if self._wants_last else self._context.size.n_batch
-        for i in range(0, n, step):
-            part = tokens[i : i + step]
-            outputs = slice(None) if self._wants_last else slice(-1, None)
-            self._context.decode(part, range(start + i, start + i + len(part)), outputs=outputs)
-            self._tokens.extend(part)
-            self.tokens_evaluated += len(part)
+        for part, with_logits in self._steps(tokens, logits):
+            self._decode(part, logits=with_logits)
             if self._names:
                 parts.append(captured(self._context, self._names, len(part)))
         if not parts:
             return np.empty((0, n, 0), np.float32)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _steps(self, tokens: Sequence[int], logits: bool) -> list[tuple[Sequence[int], bool]]:
+        """Cut tokens into decodes; only the last one may need logits.
+
+        With the last layer wanted every row is an output, so steps are short and end before the
+        vocabulary projection, but for the one token whose logits are wanted.
+        """
+        if not self._wants_last:
+            step = self._context.size.n_batch
+            parts = [tokens[i : i + step] for i in range(0, len(tokens), step)]
+            return [(part, logits and i == len(parts) - 1) for i, part in enumerate(parts)]
+        step = self._context.size.n_outputs
+        body = tokens[:-1] if logits else tokens
+        steps = [(body[i : i + step], False) for i in range(0, len(body), step)]
+        return [*steps, (tokens[-1:], True)] if logits else steps
+
+    @property
+    def _wants_last(self) -> bool:
+        return self._last_name in self._names
+
+    def _decode(self, tokens: Sequence[int], *, logits: bool) -> None:
+        # Ending the graph after the final norm is safe in a conversation: every cell is written.
+        ends_early = self._wants_last and not logits
+        self._context.capture.want(self._names, exit_after=self._last_name if ends_early else None)
+        outputs = slice(None) if self._wants_last else slice(-1, None) if logits else None
+        start = len(self._tokens)
+        self._context.decode(tokens, range(start, start + len(tokens)), outputs=outputs)
+        self._tokens.extend(tokens)
+        self.tokens_evaluated += len(tokens)
+
+    def _restore(self, saved: SavedState) -> bool:
+        self._context.truncate(0, -1)
+        self._tokens.clear()
+        if not self._context.set_state(saved.cells):
+            self._context.truncate(0, -1)
+            return False
+        self._tokens.extend(saved.tokens)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """What a sequence has to know of its model."""
+
+    fingerprint: str
+    n_vocab: int
+    can_shift: bool
+
+
+def _common(have: Sequence[int], want: Sequence[int]) -> int:
+    """Return the length of the common beginning."""
+    n = 0
+    for a, b in zip(have, want, strict=False):
+        if a != b:
+            break
+        n += 1
+    return n
+
+
+def _gap(have: Sequence[int], want: Sequence[int]) -> int | None:
+    """Return how much to cut from the beginning of `have` so that `want` begins with its rest.
+
+    None where there is no such cut, or where the rest would be too short to be worth it.
+    """
+    for gap in range(1, len(have) - _LEAST_MOVED + 1):
+        length = len(have) - gap
+        if length <= len(want) and have[gap] == want[0] and have[gap:] == want[:length]:
+            return gap
+    return None

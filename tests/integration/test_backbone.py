@@ -11,6 +11,7 @@ from lmort_memory.backbone._capture import CCapture, PythonCapture
 from lmort_memory.backbone._standalone import N_BATCH
 from lmort_memory.backbone._thread import InferenceThread
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
+from tests.support.tiny_hf import write_tiny_hf
 
 TEXTS = ["Hello there.", "A rather longer line about bees in Trondheim.", "x"]
 EVERY_LAYER = (0, 1, 2, 3, 4)
@@ -123,12 +124,12 @@ def test_a_prefix_is_never_evaluated_twice(backbone):
     tokens = backbone.prompts.tokenize("What is said once is evaluated once.")
     sequence.extend(tokens)
     longer = [*tokens, *backbone.prompts.tokenize(" And no more.")]
-    kept = sequence.sync(longer)
+    kept = sequence.sync(longer).kept
     assert kept == len(tokens)
     sequence.extend(longer[kept:])
     assert sequence.tokens_evaluated == len(longer)
     changed = [*longer[:10], *longer[11:]]
-    assert sequence.sync(changed) == 10
+    assert sequence.sync(changed).kept == 10
     sequence.extend(changed[10:])
     assert list(sequence.tokens) == changed
     sequence.close()
@@ -263,3 +264,91 @@ def test_fingerprint_names_weights(tiny, tmp_path):
         with Backbone.open(path, n_threads=1) as opened:
             prints.append(opened.fingerprint)
     assert prints[0] == prints[1] != prints[2]
+
+
+def test_a_gap_is_closed_by_moving_what_follows(backbone):
+    """Where a stretch leaves the middle, the rest moves up and is not evaluated again."""
+    sequence = backbone.open_sequence(n_ctx=512, layers=(3,))
+    assert sequence.can_shift
+    start, gone, rest = ([10 + i % 90 for i in range(n, n + 100)] for n in (0, 33, 66))
+    sequence.extend([*start, *gone, *rest])
+    synced = sequence.sync([*start, *rest, 7, 8])
+    assert (synced.kept, synced.moved, synced.cut) == (200, 100, 100)
+    moved = sequence.extend([7, 8])
+    assert list(sequence.tokens) == [*start, *rest, 7, 8]
+    again = backbone.states_of_tokens([*start, *rest, 7, 8], (3,)).states[:, -2:]
+    cosine = (moved * again).sum() / np.linalg.norm(moved) / np.linalg.norm(again)
+    assert 0.9 < cosine < 1 - 1e-7  # the moved cells still carry what was dropped
+    sequence.close()
+
+
+def test_a_moved_end_is_exact_in_the_first_block(backbone):
+    """Keys of the first block do not depend on other tokens, so there a shift is exact."""
+    sequence = backbone.open_sequence(n_ctx=512, layers=(1,))
+    start, gone, rest = ([10 + i % 90 for i in range(n, n + 100)] for n in (0, 33, 66))
+    sequence.extend([*start, *gone, *rest])
+    assert sequence.sync([*start, *rest, 7]).moved == 100
+    moved = sequence.extend([7])
+    again = backbone.states_of_tokens([*start, *rest, 7], (1,)).states[:, -1:]
+    assert np.abs(moved - again).max() < 0.02 * np.sqrt(np.square(again).mean())
+    sequence.close()
+
+
+def test_learned_positions_never_move_and_never_run_out(tmp_path):
+    """GPT-2's context is held to its position table, and a gap there means evaluating again."""
+    path = tmp_path / "gpt2.gguf"
+    write_tiny_hf("gpt2", path, seed=1)
+    with Backbone.open(path, n_threads=1) as gpt2:
+        assert gpt2.facts.learned_positions
+        sequence = gpt2.open_sequence(n_ctx=100_000)
+        assert sequence.n_ctx <= max(gpt2.facts.n_ctx_train, 256)
+        assert not sequence.can_shift
+        tokens = [10 + i % 90 for i in range(60)]
+        sequence.extend([*tokens[:10], 5, 5, *tokens[10:]][:62])
+        synced = sequence.sync([*tokens, 7])
+        assert (synced.kept, synced.moved) == (10, 0)
+        sequence.close()
+
+
+def test_a_saved_conversation_goes_on_without_a_pass(backbone, tmp_path):
+    """Restored cells give the states that the unbroken conversation gives."""
+    path = tmp_path / "chat.state"
+    tokens = backbone.prompts.tokenize("What was said is still known.")
+    sequence = backbone.open_sequence(n_ctx=256, layers=(3,))
+    sequence.extend(tokens)
+    assert sequence.save(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    expected = sequence.extend([7, 8])
+    sequence.close()
+    again = backbone.open_sequence(n_ctx=256, layers=(3,))
+    assert again.restore(path)
+    assert again.tokens == tuple(tokens)
+    assert np.array_equal(again.extend([7, 8]), expected)
+    assert again.tokens_evaluated == 2
+    assert not again.save(path, max_bytes=10)
+    again.close()
+
+
+def test_a_state_that_is_not_ours_is_not_restored(backbone, tmp_path):
+    """Damaged, foreign, missing and oversized states are passed over and change nothing."""
+    path = tmp_path / "chat.state"
+    sequence = backbone.open_sequence(n_ctx=512)
+    sequence.extend([7] * 300)
+    sequence.save(path)
+    good = path.read_bytes()
+    damaged = [b"", good[:20], good[:-1], b"X" + good[1:], good[:-50] + b"!" + good[-49:]]
+    small = backbone.open_sequence(n_ctx=256)
+    for data in damaged:
+        path.write_bytes(data)
+        assert not sequence.restore(path)
+    path.write_bytes(good)
+    assert not small.restore(path)
+    assert not small.restore(tmp_path / "missing.state")
+    other = write_tiny_gguf(tmp_path / "other.gguf", seed=9)
+    with Backbone.open(other, n_threads=1) as foreign:
+        theirs = foreign.open_sequence(n_ctx=512)
+        assert not theirs.restore(path)
+    assert len(sequence.tokens) == 300
+    sequence.extend([8])
+    small.close()
+    sequence.close()

@@ -1,0 +1,92 @@
+"""K/V cells in a file, so that a long chat reopens at once.
+
+    b"LMORTKV1" | length of the header | header, JSON | cells
+
+The header has the model's fingerprint, the build of llama.cpp (whose cells these are), the tokens
+and a SHA-256 over tokens and cells. llama.cpp trusts such data blindly, so nothing reaches it that
+does not pass the checksum. The file holds what was said as token ids: as private as the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from lmort_memory.errors import BackboneError
+
+_MAGIC = b"LMORTKV1"
+_MAX_HEADER = 1 << 24  # a million tokens as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """A sequence's tokens with its cells, of the model with this fingerprint."""
+
+    fingerprint: str
+    tokens: tuple[int, ...]
+    cells: bytes
+
+
+def write_state(path: Path, state: SavedState) -> None:
+    """Write a state to a file of mode 0600, or leave what was there.
+
+    Raises:
+        BackboneError: the file cannot be written.
+    """
+    header = json.dumps(
+        {
+            "fingerprint": state.fingerprint,
+            "build": version("llama-cpp-python"),
+            "tokens": state.tokens,
+            "sha256": _checksum(state.tokens, state.cells),
+        }
+    ).encode()
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:  # mode 0600
+            temporary = Path(file.name)
+            for part in (_MAGIC, len(header).to_bytes(8, "little"), header, state.cells):
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink()
+        raise BackboneError(
+            f"the chat's state cannot be saved to {path}: {error.strerror} — "
+            "the chat itself is stored and can be evaluated again"
+        ) from error
+
+
+def read_state(path: Path, fingerprint: str) -> SavedState | None:
+    """Read a state back; None where it is missing, damaged, or not of this model and build."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    size = int.from_bytes(data[8:16], "little")
+    if data[:8] != _MAGIC or size > min(_MAX_HEADER, len(data)):
+        return None
+    try:
+        header = json.loads(data[16 : 16 + size])
+        tokens = tuple(int(token) for token in header["tokens"])
+        cells = data[16 + size :]
+        expected = (fingerprint, version("llama-cpp-python"), _checksum(tokens, cells))
+        found = (header["fingerprint"], header["build"], header["sha256"])
+    except (ValueError, TypeError, LookupError):
+        return None
+    return SavedState(fingerprint, tokens, cells) if found == expected else None
+
+
+def _checksum(tokens: tuple[int, ...], cells: bytes) -> str:
+    digest = hashlib.sha256(json.dumps(tokens).encode())
+    digest.update(cells)
+    return digest.hexdigest()
