@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
 
+from lmort_memory._keeping import Keeping
 from lmort_memory._offered import Offered, to_turn
-from lmort_memory._ranking import Ranked, fuse, with_recency
-from lmort_memory.errors import RecordNotFoundError, SpaceMismatchError
-from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch, Receipt, Store, StoreStatus
+from lmort_memory._recall import Recall
+from lmort_memory.store.values import Filter, Store, StoreStatus
 from lmort_memory.types import DEFAULT_SCOPE, Hit
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ __all__ = ["Memory", "MemoryStatus", "Mode"]
 
 Mode: TypeAlias = Literal["hybrid", "dense", "lexical"]
 
-DEPTH = 100  # records that each ranking gives to the fusion; deeper changes no top 50
 BATCH = 64
 
 
@@ -51,7 +49,7 @@ class MemoryStatus:
     notice: str | None
 
 
-class Memory:
+class Memory(Keeping):
     """What was said and written, kept in one file and found by meaning and by words.
 
     Without an encoder everything works by words alone, and what is added waits for vectors
@@ -60,11 +58,13 @@ class Memory:
     Args:
         encoder: Makes vectors, or None.
         store: Keeps everything; closed with the memory.
+        previous: Encoders of older vectors, asked too until no record waits for new ones.
     """
 
-    def __init__(self, encoder: Encoder | None, store: Store) -> None:
-        self.encoder = encoder
-        self.store = store
+    def __init__(
+        self, encoder: Encoder | None, store: Store, *, previous: Sequence[Encoder] = ()
+    ) -> None:
+        super().__init__(encoder, store, previous=previous)
         self._opened: OpenedEncoder | None = None
 
     @classmethod
@@ -96,7 +96,7 @@ class Memory:
         from lmort_memory.store.connection import refuse_foreign
 
         place = default_db() if path is None else Path(path).expanduser()
-        refuse_foreign(place)
+        refuse_foreign(place)  # before minutes of loading, and before anything is created
         if not with_model:
             return cls(None, SQLiteStore(place))
         from lmort_memory.encoder import open_encoder
@@ -110,20 +110,12 @@ class Memory:
         memory._opened = opened
         return memory
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Close the database and free the model; harmless when repeated."""
-        self.store.close()
+        """Close the database and free the model; harmless when repeated.
+
+        Work in the background ends after its present batch; the next open goes on with it.
+        """
+        super().close()
         if self._opened is not None:
             self._opened.close()
 
@@ -131,6 +123,11 @@ class Memory:
     def backbone(self) -> Backbone | None:
         """The model that `open` loaded, for a chat to talk to; None without one."""
         return None if self._opened is None else self._opened.backbone
+
+    @property
+    def notice(self) -> str | None:
+        """One line for the user about the model, or about trouble in the background, or None."""
+        return self._encoding.trouble or (None if self._opened is None else self._opened.notice)
 
     @overload
     def add(  # type: ignore[overload-overlap] # a str is one item, though also a Sequence of str
@@ -187,12 +184,12 @@ class Memory:
         items: Sequence[Offered] = [item] if single else item  # type: ignore[list-item, assignment]
         turns = [to_turn(one, scope=scope, session=session, metadata=metadata) for one in items]
         if encoded is not None:
-            self._check_space(encoded)
-            stored = self.store.add(turns, space=self._space(), encoded=[encoded])
+            self._encoding.check(encoded)
+            stored = self.store.add(turns, space=self._encoding.space, encoded=[encoded])
         else:
             stored = self.store.add(turns)
-            if self.encoder is not None and not defer:
-                self._encode([one.record for one in stored if one.new])
+            if not defer:
+                self._encoding.encode([one.record for one in stored if one.new])
         records = [one.record for one in stored]
         return records[0] if single else records
 
@@ -218,7 +215,7 @@ class Memory:
             done += len(batch)
             if progress is not None:
                 progress(done, None)
-        if self.encoder is not None and not defer:
+        if not defer:
             self.encode_pending(progress=progress)
         return new
 
@@ -228,44 +225,26 @@ class Memory:
         Each batch is on disk before the next begins, so it can be stopped and called again.
         Without an encoder it does nothing.
         """
-        if self.encoder is None:
-            return 0
-        space = self.encoder.space
-        total = self._pending()
-        done, last = 0, None
-        while batch := self.store.pending(space, limit=batch_size, after=last):
-            self._encode(batch)
-            done, last = done + len(batch), batch[-1].id
-            if progress is not None:
-                progress(done, max(total, done))
+        return self._encoding.catch_up(progress=progress, batch_size=batch_size)
+
+    def encode_in_background(self) -> None:
+        """Let `encode_pending` run beside everything else; `status` shows how far it is."""
+        self._encoding.begin(batch_size=BATCH)
+
+    def reencode(self, *, progress: Progress | None = None, drop_old: bool = False) -> int:
+        """Give every record vectors of the present model; returns how many got some.
+
+        It can be stopped and called again. Until it is done, records are found by words and, where
+        the memory was given their encoder, by their old vectors.
+
+        Args:
+            progress: Told of records done and in all.
+            drop_old: Delete the vectors of other spaces once all is done.
+        """
+        done = self.encode_pending(progress=progress)
+        if drop_old:
+            self._encoding.drop_others()
         return done
-
-    def get(self, record_id: str) -> Record:
-        """Return a record.
-
-        Raises:
-            RecordNotFoundError: there is none, or it has expired.
-        """
-        found = self.store.get([record_id])
-        if record_id not in found:
-            raise RecordNotFoundError(record_id)
-        return found[record_id]
-
-    def records(
-        self,
-        *,
-        scope: str | None = None,
-        session: str | None = None,
-        role: str | None = None,
-        where: Mapping[str, JsonValue] | None = None,
-        after: str | None = None,
-    ) -> Iterator[Record]:
-        """Iterate over records in order of id, each once, even while others write.
-
-        `after` continues behind an id, which makes stable pages with `itertools.islice`.
-        """
-        chosen = Filter(scope=scope, session=session, role=role, where=where)
-        return self.store.records(chosen, after=after)
 
     def recall(
         self,
@@ -278,19 +257,21 @@ class Memory:
         since: datetime | None = None,
         until: datetime | None = None,
         where: Mapping[str, JsonValue] | None = None,
+        exclude: Iterable[str] = (),
         mode: Mode = "hybrid",
         min_score: float | None = None,
         vector: NDArray[np.float32] | None = None,
         half_life: timedelta | None = None,
-        exclude: Iterable[str] = (),
+        diversity: float = 0.0,
+        neighbours: int = 0,
+        explain: bool = False,
     ) -> list[Hit]:
         """Find records by meaning and by words, best first.
 
-        Filters are applied before ranking. Without an encoder, and with no vector given, the
-        words alone decide.
+        Filters are applied before ranking. Without an encoder the words alone decide.
 
         Args:
-            query: Any text.
+            query: Any text; white space finds nothing.
             top_k: The most hits to return.
             scope: Only this scope; None is all of them.
             session: Only this session.
@@ -298,57 +279,47 @@ class Memory:
             since: Only records created then or later.
             until: Only records created before.
             where: Conditions on the metadata, see `lmort_memory.store.filters`.
+            exclude: Ids of records to leave out, such as those a conversation still shows.
             mode: "hybrid" fuses both rankings, "dense" and "lexical" use one.
             min_score: Leave out hits below it: a share of the best possible fused rank (hybrid), a
                 cosine (dense), or BM25 (lexical).
             vector: The query's vector, where it is known already; float32 (dim,).
             half_life: Halve a score for each such time that a record is old.
-            exclude: Ids of records to leave out, such as those a conversation still shows.
-        """
-        chosen = Filter(
-            exclude=tuple(exclude),
-            scope=scope,
-            session=session,
-            role=role,
-            since=since,
-            until=until,
-            where=where,
-        )
-        depth = max(DEPTH, top_k)
-        dense = [] if mode == "lexical" else self._dense(query, vector, chosen, depth)
-        lexical: list[LexicalMatch] | None = None
-        if mode != "dense":
-            lexical = self.store.lexical(query, chosen, limit=depth)
-        ranked = fuse(dense, lexical)
-        if half_life is not None:
-            ranked = self._aged(ranked, half_life)
-        return self._hits(
-            [one for one in ranked if min_score is None or one.score >= min_score][:top_k]
-        )
-
-    def forget(
-        self,
-        ids: str | Iterable[str] | None = None,
-        *,
-        scope: str | None = None,
-        session: str | None = None,
-        source: str | None = None,
-        where: Mapping[str, JsonValue] | None = None,
-    ) -> Receipt:
-        """Delete records and every trace of them; returns what was removed.
-
-        Conditions narrow each other down; all scopes are meant unless one is named.
+            diversity: From 0 to 1: how far what resembles a better hit is put off.
+            neighbours: Turns before and after each hit in its session to return with it.
+            explain: Give every hit both its cosine and its BM25, however low it ranked.
 
         Raises:
-            ValueError: no condition at all, which would be everything.
+            ValueError: a filter that is not of the grammar, a naive time, or a number out of range.
+            SpaceMismatchError: `vector` has another width than this memory's space.
         """
-        chosen_ids = (ids,) if isinstance(ids, str) else ids if ids is None else tuple(ids)
-        chosen = Filter(
-            ids=chosen_ids, scope=scope, session=session, source=source, where=where, expired=True
+        if top_k < 1 or neighbours < 0 or not 0 <= diversity <= 1:
+            raise ValueError(
+                f"found top_k={top_k}, neighbours={neighbours}, diversity={diversity}; expected"
+                " at least 1, at least 0, and from 0 to 1"
+            )
+        if not query.strip() and vector is None:
+            return []
+        asked = Recall(
+            store=self.store,
+            query=None if mode == "dense" and self.encoder is not None else query,
+            vectors={} if mode == "lexical" else self._encoding.queries(query, vector),
+            chosen=Filter(
+                exclude=tuple(exclude),
+                scope=scope,
+                session=session,
+                role=role,
+                since=since,
+                until=until,
+                where=where,
+            ),
+            top_k=top_k,
         )
-        if chosen == Filter(expired=True):
-            raise ValueError("forget needs ids or a condition; found none, which means everything")
-        return self.store.forget(chosen)
+        ranked = asked.ranked(half_life=half_life, diversity=diversity)
+        ranked = [one for one in ranked if min_score is None or one.score >= min_score][:top_k]
+        if explain:
+            ranked = replace(asked, query=query).explained(ranked)
+        return asked.hits(ranked, neighbours=neighbours)
 
     def status(self) -> MemoryStatus:
         """Return what the memory holds and how it can be recalled."""
@@ -356,60 +327,11 @@ class Memory:
         return MemoryStatus(
             store=self.store.status(),
             model=None if opened is None else opened.backbone.facts.path.name,
-            space=self._space(),
-            pending=self._pending(),
-            notice=None if opened is None else opened.notice,
+            space=self._encoding.space,
+            pending=self._encoding.pending(),
+            notice=self.notice,
         )
 
     remember = add
     search = recall
-    delete = forget
-
-    def _space(self) -> str | None:
-        return None if self.encoder is None else self.encoder.space
-
-    def _check_space(self, encoded: Encoded) -> None:
-        expected = None if self.encoder is None else self.encoder.dim
-        if encoded.vectors.shape[1:] != (expected,):
-            raise SpaceMismatchError(
-                f"cannot add vectors of shape {encoded.vectors.shape}: expected rows of {expected}"
-                " numbers — take the vectors from this memory's own encoder",
-                expected=str(expected),
-                found=str(encoded.vectors.shape),
-            )
-
-    def _pending(self) -> int:
-        if self.encoder is None:
-            return 0
-        for space in self.store.spaces():
-            if space.name == self.encoder.space:
-                return space.pending
-        return self.store.status().records
-
-    def _encode(self, records: Sequence[Record]) -> None:
-        if self.encoder is not None and records:
-            encoded = self.encoder.encode([record.text for record in records])
-            self.store.put_vectors(self.encoder.space, records, encoded)
-
-    def _dense(
-        self, query: str, vector: NDArray[np.float32] | None, chosen: Filter, depth: int
-    ) -> list[list[DenseMatch]]:
-        if self.encoder is None or (vector is None and not query.strip()):
-            return []
-        if vector is None:
-            vector = self.encoder.encode_query(query)
-        return [self.store.dense(self.encoder.space, vector, chosen, limit=depth)]
-
-    def _aged(self, ranked: Sequence[Ranked], half_life: timedelta) -> list[Ranked]:
-        found = self.store.get(one.id for one in ranked)
-        created = {id_: record.created_at for id_, record in found.items()}
-        kept = [one for one in ranked if one.id in created]
-        return with_recency(kept, created, now=datetime.now(UTC), half_life=half_life)
-
-    def _hits(self, ranked: Sequence[Ranked]) -> list[Hit]:
-        found = self.store.get(one.id for one in ranked)
-        kept = [one for one in ranked if one.id in found]  # the others were forgotten meanwhile
-        return [
-            Hit(found[one.id], one.score, rank, one.scores, one.span)
-            for rank, one in enumerate(kept, 1)
-        ]
+    delete = Keeping.forget

@@ -19,7 +19,7 @@ from lmort_memory.types import DEFAULT_SCOPE, JsonValue, Source, Turn
 __all__ = ["FORMAT"]
 
 _STRINGS = ("text", "role", "scope", "session", "created_at", "expires_at")
-_FIELDS = {*_STRINGS, "id", "updated_at", "metadata", "source", "vectors"}
+_FIELDS = {*_STRINGS, "id", "updated_at", "metadata", "source", "origin", "vectors"}
 
 
 def _matches(path: Path) -> bool:

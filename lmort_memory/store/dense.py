@@ -32,9 +32,11 @@ GRAPH_MOST = 1024  # vectors asked of a graph; walking to more takes longer than
 WAIT_S = 0.005  # for a slice of additions to end, before scanning instead
 BATCH = 2000  # vectors read or checked with one statement
 
+# CROSS JOIN fixes SQLite's order: left alone, it may walk through a whole scope instead.
 CHECK = """
-SELECT v.v, r.id, v.start, v.stop FROM vectors v JOIN records r ON r.n = v.n
-WHERE v.v IN (SELECT value FROM json_each(?)) AND {condition}
+SELECT v.v, r.id, v.start, v.stop
+FROM json_each(?) w CROSS JOIN vectors v ON v.v = w.value CROSS JOIN records r ON r.n = v.n
+WHERE {condition}
 """
 SELECT = "SELECT v.v FROM records r JOIN vectors v ON v.n = r.n AND v.s = ? WHERE {condition}"
 

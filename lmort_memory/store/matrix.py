@@ -168,6 +168,8 @@ def dots(halves: Halves, vector: Floats) -> Floats:
 
 def top(scores: Floats, count: int) -> NDArray[np.intp]:
     """Return the places of the `count` greatest scores, greatest first, equal ones in order."""
+    if count < 1:
+        return np.empty(0, np.intp)
     if count < len(scores):
         chosen = np.sort(np.argpartition(scores, len(scores) - count)[len(scores) - count :])
     else:

@@ -194,7 +194,8 @@ class SQLiteStore:
             return []
         condition, values = compile_filter(chosen)
         sql = (
-            "SELECT r.id, -bm25(words) AS score FROM words JOIN records r ON r.n = words.rowid"
+            "SELECT r.id, -bm25(words) AS score"
+            " FROM words CROSS JOIN records r ON r.n = words.rowid"
             f" WHERE words MATCH ? AND {condition} ORDER BY score DESC, r.n LIMIT ?"
         )
         with self._database.read("search") as connection:

@@ -24,9 +24,13 @@ MAY_IMPORT = {
 }
 # Private modules of the package belong to the public one that they serve.
 SERVES = {
+    "_encoding": "memory",
+    "_keeping": "memory",
     "_notes": "chat",
     "_offered": "memory",
     "_ranking": "memory",
+    "_recall": "memory",
+    "_transfer": "memory",
     "_reply": "chat",
     "_window": "chat",
 }

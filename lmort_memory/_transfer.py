@@ -1,0 +1,154 @@
+"""JSONL that brings records back exactly: one record a line, every field, vectors if wanted.
+
+{"id": …, "text": …, "role": …, "scope": …, "session": …, "created_at": …, "updated_at": …,
+ "metadata": {…}, "source": {"uri": …, "start": …, "end": …}, "expires_at": …, "origin": hex,
+ "vectors": {space: {"dim": …, "spans": [[0, 40], …], "data": base64 of float32-LE}}}
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lmort_memory.errors import ImportFileError, StoreError
+from lmort_memory.store.values import Dumped, Filter, Store
+from lmort_memory.types import Encoded, Progress, Record, Source
+
+__all__ = ["export_records", "from_line", "restore_records", "to_line"]
+
+BATCH = 500  # records in one transaction
+
+
+def to_line(dumped: Dumped) -> str:
+    """Return a record as one line of JSON, without the line's end."""
+    record = dumped.record
+    source, expires = record.source, record.expires_at
+    value: dict[str, Any] = {
+        "id": record.id,
+        "text": record.text,
+        "role": record.role,
+        "scope": record.scope,
+        "session": record.session,
+        "created_at": record.created_at.isoformat(),
+        "updated_at": record.updated_at.isoformat(),
+        "metadata": dict(record.metadata),
+        "source": source and {"uri": source.uri, "start": source.start, "end": source.end},
+        "expires_at": expires and expires.isoformat(),
+        "origin": dumped.origin and dumped.origin.hex(),
+    }
+    if dumped.vectors:
+        value["vectors"] = {name: _vectors(one) for name, one in dumped.vectors.items()}
+    return json.dumps(value, ensure_ascii=False)
+
+
+def from_line(line: str) -> Dumped:
+    """Return the record of a line.
+
+    Raises:
+        ValueError: it is not a line that `to_line` wrote.
+    """
+    try:
+        value = json.loads(line)
+        source, expires, origin = value["source"], value["expires_at"], value["origin"]
+        record = Record(
+            id=_text(value, "id"),
+            text=_text(value, "text"),
+            role=_text(value, "role"),
+            scope=_text(value, "scope"),
+            session=value["session"],
+            created_at=datetime.fromisoformat(value["created_at"]),
+            updated_at=datetime.fromisoformat(value["updated_at"]),
+            metadata=dict(value["metadata"]),
+            source=source and Source(source["uri"], source["start"], source["end"]),
+            expires_at=expires and datetime.fromisoformat(expires),
+        )
+        vectors = dict(_encoded(value.get("vectors", {})))
+        return Dumped(record, origin and bytes.fromhex(origin), vectors)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a record that was exported: {error!r}") from error
+
+
+def _vectors(encoded: Encoded) -> dict[str, Any]:
+    return {
+        "dim": encoded.vectors.shape[1],
+        "spans": encoded.spans,
+        "data": base64.b64encode(encoded.vectors.astype("<f4").tobytes()).decode("ascii"),
+    }
+
+
+def _encoded(spaces: Mapping[str, Any]) -> Iterator[tuple[str, Encoded]]:
+    for name, value in spaces.items():
+        spans = tuple((int(start), int(stop)) for start, stop in value["spans"])
+        flat = np.frombuffer(base64.b64decode(value["data"], validate=True), "<f4")
+        yield name, Encoded(flat.reshape(len(spans), int(value["dim"])).astype(np.float32), spans)
+
+
+def _text(value: Mapping[str, Any], name: str) -> str:
+    if not isinstance(value[name], str):
+        raise TypeError(f"{name} must be a string; found {value[name]!r}")
+    text: str = value[name]
+    return text
+
+
+def export_records(store: Store, path: Path, *, scope: str | None, vectors: bool) -> int:
+    """Write records to a new file; returns how many.
+
+    Raises:
+        StoreError: the file exists or cannot be written.
+    """
+    count = 0
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            for dumped in store.dump(Filter(scope=scope), vectors=vectors):
+                file.write(to_line(dumped) + "\n")
+                count += 1
+    except OSError as error:
+        raise StoreError(
+            f"cannot export to {path}: {error.strerror} — name a new file in a writable folder"
+        ) from error
+    return count
+
+
+def restore_records(store: Store, path: Path, *, progress: Progress | None) -> int:
+    """Store the records of a file that are not there; returns how many.
+
+    Raises:
+        ImportFileError: the file cannot be read, or a line of it is not a record.
+    """
+    new = done = 0
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for batch in _batches(lines):
+                new += store.restore(batch)
+                done += len(batch)
+                if progress is not None:
+                    progress(done, None)
+    except (OSError, ValueError) as error:
+        raise ImportFileError(
+            f"cannot restore from {path}: {error} — name a file that `export` wrote",
+            path=str(path),
+        ) from error
+    return new
+
+
+def _batches(lines: Iterable[str]) -> Iterator[list[Dumped]]:
+    batch = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                batch.append(from_line(line))
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from error
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
