@@ -62,8 +62,13 @@ class Vocabulary:
         while True:
             buffer = (ctypes.c_int32 * room)()
             n = cpp.llama_tokenize(self._vocab, data, len(data), buffer, room, False, parse_special)
-            if n >= 0:
+            if n >= 0 and all(token >= 0 for token in buffer[:n]):
                 return list(buffer[:n])
+            if n >= 0:
+                raise BackboneError(
+                    "the model's vocabulary has no token for a part of this text and none for "
+                    "the unknown — its GGUF lacks tokens"
+                )
             if n == -(2**31) or -n <= room:
                 raise BackboneError(f"llama.cpp could not tokenise a text of {len(data)} bytes")
             room = -n
