@@ -34,8 +34,8 @@ def open_memory(base: Base, models: Models | None = None) -> Iterator[Memory]:
         return
     model, tuner = _text("model", models.model), _text("tuner", models.tuner)
     with Memory.open(path, model=model, tuner=tuner) as memory:
-        if notice := memory.status().notice:
-            note(notice)
+        if memory.notice:
+            note(memory.notice)
         yield memory
 
 

@@ -70,7 +70,7 @@ def _import(
 
     place = scope_to_write(scope)
     with Meter("reading", unit="bytes") as meter:
-        done = importing.import_files(memory, scan, scope=scope, progress=meter)
+        done = importing.import_files(memory, scan, scope=place, progress=meter)
     deleted = importing.find_deleted(memory, scan, scope=place)
     pruned = importing.prune(memory, deleted, scope=place) if prune else 0
     with Meter("making vectors", unit="turns") as meter:

@@ -11,9 +11,9 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import groupby, islice
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from lmort_memory.errors import ImportFileError
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from lmort_memory.memory import Memory
 
 __all__ = ["ImportReport", "find_deleted", "import_files", "prune"]
-
-_BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def import_files(
     memory: Memory,
     scan: ScanReport,
     *,
-    scope: str | None = None,
+    scope: str = DEFAULT_SCOPE,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Store the files that a scan has found; the vectors are left to `Memory.encode_pending`.
@@ -72,11 +70,10 @@ def import_files(
     Args:
         memory: Where to.
         scan: What `lmort_memory.importers.scan` has found.
-        scope: Turns are stored in it. None is the default scope, and for an export of ours the
-            scopes that its turns had.
+        scope: Turns are stored in it; the records of an export of ours go back to their own.
         progress: Told the bytes of finished files, and of all files.
     """
-    run = _Run(memory, scope or DEFAULT_SCOPE, force_scope=scope is not None)
+    run = _Run(memory, scope)
     done = 0
     for file in scan.files:
         try:
@@ -130,7 +127,6 @@ class _Run:
 
     memory: Memory
     scope: str
-    force_scope: bool
     files: int = 0
     unchanged: int = 0
     added: int = 0
@@ -157,14 +153,14 @@ class _Run:
 
     def _store(self, file: FoundFile, state: SourceState) -> None:
         written = False
-        for uri, turns in groupby(self._turns(file), key=_source_uri):
+        for uri, turns in groupby(read(file, self.left_out), key=_source_uri):
             if uri == state.uri:
-                self._replace(state, turns, self.scope)
+                self._replace(state, turns)
                 written = True
             else:
                 self._store_part(uri, list(turns))
         if not written:
-            self._replace(state, (), self.scope)
+            self._replace(state, ())
 
     def _store_part(self, uri: str, turns: list[Turn]) -> None:
         """Store one of the sources that a file holds: a conversation of an export."""
@@ -172,52 +168,30 @@ class _Run:
         if self._is_stored(uri, digest):
             self.unchanged += 1
         else:
-            self._replace(SourceState(uri, digest), turns, self.scope)
+            self._replace(SourceState(uri, digest), turns)
 
     def _is_stored(self, uri: str, digest: str) -> bool:
         state = self.memory.store.source_state(uri, scope=self.scope)
         return state is not None and state.digest == digest
 
-    def _replace(self, state: SourceState, turns: Iterable[Turn], scope: str) -> None:
-        placed = (replace(turn, scope=scope) for turn in turns)
-        change = self.memory.store.replace_source(state, placed, scope=scope)
+    def _replace(self, state: SourceState, turns: Iterable[Turn]) -> None:
+        change = self.memory.store.replace_source(state, turns, scope=self.scope)
         self.added += change.added
         self.kept += change.kept
         self.removed += change.removed
 
-    def _turns(self, file: FoundFile) -> Iterator[Turn]:
-        """Yield a file's turns in the scope of the import; an export of ours keeps its scopes."""
-        for turn in read(file, self.left_out):
-            keeps = file.format.restores and not self.force_scope
-            yield turn if keeps else replace(turn, scope=self.scope)
-
     def _restore(self, file: FoundFile, state: SourceState) -> None:
-        """Store an export of ours: each turn with the scope and the source that it had.
-
-        Turns that name another source are added and never replaced, since the file may hold only
-        a part of what came from there. The others belong to the file.
-        """
-        scopes = {self.scope}
-        for ours, turns in groupby(self._turns(file), key=lambda turn: _is_of(turn, state)):
-            while batch := list(islice(turns, _BATCH)):
-                if ours:
-                    scopes.update(turn.scope for turn in batch)
-                else:
-                    stored = self.memory.store.add(batch)
-                    self.added += sum(one.new for one in stored)
-                    self.kept += sum(not one.new for one in stored)
-        for scope in sorted(scopes):
-            own = (t for t in read(file) if _is_of(t, state))
-            self._replace(state, (t for t in own if self.force_scope or t.scope == scope), scope)
+        """Bring back the records of an export of ours, with the scopes and sources they had."""
+        seen = [0]
+        new = self.memory.restore(file.path, progress=lambda done, _: seen.append(done))
+        self.added += new
+        self.kept += seen[-1] - new
+        self._replace(state, ())  # marks the file as done
 
 
 def _file_state(file: FoundFile, digest: str) -> SourceState:
     stat = file.path.stat()
     return SourceState(file_uri(file.path), digest, stat.st_size, stat.st_mtime_ns)
-
-
-def _is_of(turn: Turn, state: SourceState) -> bool:
-    return _source_uri(turn) == state.uri
 
 
 def _source_uri(turn: Turn) -> str:

@@ -45,6 +45,7 @@ FORMATS: tuple[Format, ...] = (
     claude.FORMAT,
     claude_code.FORMAT,
     turns.FORMAT,
+    turns.EXPORT,
 )
 
 

@@ -37,7 +37,7 @@ class Format:
             other without a gap. It raises `ImportFileError` where the file is damaged.
         version: Counted up when `read` starts to give other turns for the same file, so that the
             next import reads it again.
-        restores: The turns bring the scope and the source that they had in another memory.
+        restores: It is an export of ours, for `Memory.restore`; `read` is for looking at it.
         companions: Names of files that lie beside such a file and hold no text to remember.
     """
 

@@ -1,6 +1,8 @@
-"""JSONL of turns: one object a line with the fields of `Turn`; what `lmort-mem export` writes.
+"""JSONL: one object a line, either a turn of anybody's or a record that `lmort-mem export` wrote.
 
-Only `text` is needed. A field that no turn has is an error and not lost in silence.
+A turn needs `text` and may have role, session, created_at, expires_at and metadata; its source is
+the file. A record has every field, and comes back as it was, its scope and source included. A field
+that neither has is an error and not lost in silence.
 """
 
 from __future__ import annotations
@@ -14,27 +16,35 @@ from lmort_memory.importers._format import Format, LeftOut, file_uri
 from lmort_memory.importers._json_fields import Object, text_of
 from lmort_memory.importers._json_lines import first_objects, line_objects
 from lmort_memory.importers._times import from_iso
-from lmort_memory.types import DEFAULT_SCOPE, JsonValue, Source, Turn
+from lmort_memory.types import Source, Turn
 
-__all__ = ["FORMAT"]
+__all__ = ["EXPORT", "FORMAT"]
 
-_STRINGS = ("text", "role", "scope", "session", "created_at", "expires_at")
-_FIELDS = {*_STRINGS, "id", "updated_at", "metadata", "source", "origin", "vectors"}
+_STRINGS = ("text", "role", "session", "created_at", "expires_at")
+_FIELDS = {*_STRINGS, "metadata"}
+_OF_A_RECORD = {*_FIELDS, "id", "scope", "updated_at", "source", "origin"}
 
 
-def _matches(path: Path) -> bool:
+def _is_turns(path: Path) -> bool:
     objects = first_objects(path)
     return bool(objects) and all(
         isinstance(entry.get("text"), str) and entry.keys() <= _FIELDS for entry in objects
     )
 
 
-def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
+def _is_export(path: Path) -> bool:
+    objects = first_objects(path)
+    return bool(objects) and all(entry.keys() >= _OF_A_RECORD for entry in objects)
+
+
+def _read_turns(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     for number, entry in line_objects(path):
         if isinstance(entry.get("text"), str) and not text_of(entry, "text").strip():
             left_out["turn without text"] += 1
             continue
         try:
+            if unknown := sorted(entry.keys() - _FIELDS):
+                raise ValueError(f"no turn has the field {unknown[0]!r}")
             yield _turn(entry, path)
         except ValueError as error:
             raise ImportFileError(
@@ -43,9 +53,13 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
             ) from error
 
 
+def _read_export(path: Path, left_out: LeftOut) -> Iterator[Turn]:
+    """Yield what the records say; `Memory.restore` is what brings them back whole."""
+    for _, entry in line_objects(path):
+        yield _turn(entry, path)
+
+
 def _turn(entry: Object, path: Path) -> Turn:
-    if unknown := sorted(entry.keys() - _FIELDS):
-        raise ValueError(f"no turn has the field {unknown[0]!r}")
     for name in _STRINGS:
         if not isinstance(entry.get(name), str | None):
             raise ValueError(f"{name} is {entry[name]!r}, not a string")
@@ -55,12 +69,11 @@ def _turn(entry: Object, path: Path) -> Turn:
     return Turn(
         text=text_of(entry, "text"),
         role=text_of(entry, "role") or "user",
-        scope=text_of(entry, "scope") or DEFAULT_SCOPE,
         session=text_of(entry, "session") or None,
         created_at=_time(entry, "created_at"),
         expires_at=_time(entry, "expires_at"),
         metadata=metadata or {},
-        source=_source(entry["source"]) if "source" in entry else Source(file_uri(path)),
+        source=Source(file_uri(path)),
     )
 
 
@@ -72,25 +85,11 @@ def _time(entry: Object, name: str) -> datetime | None:
     return when
 
 
-def _source(value: JsonValue) -> Source | None:
-    if value is None:
-        return None
-    if not isinstance(value, dict) or not text_of(value, "uri"):
-        raise ValueError(f"source is {value!r}, not an object with a uri")
-    return Source(text_of(value, "uri"), _index(value, "start"), _index(value, "end"))
-
-
-def _index(value: Object, key: str) -> int | None:
-    index = value.get(key)
-    if isinstance(index, bool) or not isinstance(index, int | None):
-        raise ValueError(f"the source's {key} is {index!r}, not a number of characters")
-    return index
-
-
-FORMAT = Format(
-    name="turns",
+FORMAT = Format(name="turns", suffixes=(".jsonl", ".ndjson"), matches=_is_turns, read=_read_turns)
+EXPORT = Format(
+    name="export",
     suffixes=(".jsonl", ".ndjson"),
-    matches=_matches,
-    read=_read,
+    matches=_is_export,
+    read=_read_export,
     restores=True,
 )

@@ -208,32 +208,30 @@ def test_a_damaged_export_keeps_what_came_before(memory, tmp_path):
     assert (report.unchanged, report.added) == (1, 4)
 
 
-def test_an_export_of_ours_keeps_scopes_and_sources(memory, tmp_path):
-    """JSONL of turns goes back to where it came from, and again without a double."""
-    path = tmp_path / "turns.jsonl"
-    lines = [
-        {"text": "Of the file."},
-        {"text": "Of work.", "scope": "work"},
-        {"text": "Of a note.", "scope": "work", "source": {"uri": "a.md", "start": 0, "end": 10}},
-        {"text": "Of nowhere.", "source": None, "created_at": "2024-01-01T00:00:00Z"},
-    ]
-    path.write_text("\n".join(map(json.dumps, lines)))
-    assert run(memory, path).added == 4
-    assert texts(memory, scope="work") == ["Of a note.", "Of work."]
-    assert texts(memory, scope="default") == ["Of nowhere.", "Of the file."]
-    path.write_text("\n".join(map(json.dumps, [*lines[1:], {"text": "New."}])))
-    report = run(memory, path)
-    assert (report.added, report.kept, report.removed) == (1, 3, 1)
-    assert texts(memory, scope="default") == ["New.", "Of nowhere."]
+def test_an_export_of_ours_brings_back_every_record(memory, tmp_path, vault):
+    """An export goes into another memory with ids, scopes and sources, and only once."""
+    run(memory, vault)
+    memory.add("Of work.", scope="work", session="s", metadata={"n": 1})
+    path = tmp_path / "all.jsonl"
+    memory.export(path)
+    with Memory(None, SQLiteStore(tmp_path / "other.db")) as other:
+        assert run(other, path).added == 5
+        assert list(other.records()) == list(memory.records())
+        assert run(other, path).unchanged == 1
+        path.write_text(path.read_text() + "\n")
+        report = run(other, path)
+        assert (report.added, report.kept) == (0, 5)
 
 
-def test_a_scope_takes_everything(memory, tmp_path, vault):
-    """With a scope given, all turns go there, whatever an export says."""
+def test_jsonl_of_turns_is_one_source(memory, tmp_path):
+    """Lines that leave a file of turns take their turns with them, equal lines stay two."""
     path = tmp_path / "turns.jsonl"
-    path.write_text('{"text": "Of work.", "scope": "work"}\n')
-    run(memory, path, vault, scope="mine")
-    assert texts(memory, scope="work") == []
-    assert len(texts(memory, scope="mine")) == 5
+    path.write_text('{"text": "Yes."}\n{"text": "Yes."}\n{"text": "No.", "session": "s"}\n')
+    assert run(memory, path, scope="work").added == 3
+    path.write_text('{"text": "Yes."}\n{"text": "Yes."}\n')
+    report = run(memory, path, scope="work")
+    assert (report.added, report.kept, report.removed) == (0, 2, 1)
+    assert texts(memory, scope="work") == ["Yes.", "Yes."]
 
 
 def test_vectors_follow_and_are_not_made_twice(memory, vault):

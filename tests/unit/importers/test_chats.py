@@ -253,32 +253,26 @@ def test_claude_code_logs(tmp_path):
 
 
 def test_jsonl_of_turns(tmp_path):
-    """Each line is a turn with the fields it names; the file is the source of the others."""
+    """Each line is a turn with the fields it names; the file is their source."""
     path = tmp_path / "turns.jsonl"
     lines = [
-        {"text": "One.", "id": "01ABC"},
+        {"text": "One."},
         {"text": " ", "role": "user"},
         {
             "text": "Two.",
             "role": "assistant",
-            "scope": "work",
             "session": "s",
             "created_at": "2024-01-01T00:00:00Z",
             "metadata": {"a": [1]},
-            "source": {"uri": "notes/a.md", "start": 3, "end": 7},
             "expires_at": "2030-01-01T00:00:00Z",
         },
-        {"text": "Three.", "source": None},
     ]
     path.write_text("\n\n".join(map(json.dumps, lines)))
-    (one, two, three), left_out = read_all(path)
-    assert (one.role, one.scope, one.source) == ("user", "default", Source(str(path)))
-    assert (two.role, two.scope, two.session) == ("assistant", "work", "s")
+    (one, two), left_out = read_all(path)
+    assert (one.role, one.session, one.source) == ("user", None, Source(str(path)))
+    assert (two.role, two.session, two.metadata) == ("assistant", "s", {"a": [1]})
     assert two.created_at == datetime(2024, 1, 1, tzinfo=UTC)
     assert two.expires_at == datetime(2030, 1, 1, tzinfo=UTC)
-    assert two.source == Source("notes/a.md", 3, 7)
-    assert two.metadata == {"a": [1]}
-    assert three.source is None
     assert left_out == {"turn without text": 1}
 
 
@@ -290,8 +284,7 @@ def test_jsonl_of_turns(tmp_path):
         ('{"role": "user"}', "needs text"),
         ('{"text": "a", "created_at": "soon"}', "soon"),
         ('{"text": "a", "metadata": 3}', "metadata"),
-        ('{"text": "a", "source": {"start": 1}}', "uri"),
-        ('{"text": "a", "source": {"uri": "x", "start": "1"}}', "start"),
+        ('{"text": "a", "scope": "work"}', "scope"),
         ('{"text": "a"', "line 22"),
         ("[1]", "no JSON object"),
         ("\xff", "line 22"),

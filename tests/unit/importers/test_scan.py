@@ -30,9 +30,7 @@ def test_a_folder_is_searched_and_everything_in_it_accounted_for(tmp_path):
         ("a.md", "markdown"),
         ("b.TXT", "text"),
     ]
-    found = {
-        os.path.relpath(i.path, tmp_path): (i.expected, i.reason) for i in report.passed_over
-    }
+    found = {os.path.relpath(i.path, tmp_path): (i.expected, i.reason) for i in report.passed_over}
     assert found == {
         ".draft.md": (True, "hidden file"),
         ".obsidian": (True, "hidden folder"),
