@@ -107,8 +107,14 @@ class Trainer:
         """Prepare a run, or continue the one whose checkpoint is in `folder`.
 
         Raises:
-            TunerError: the folder's checkpoint is damaged or of another run.
+            TunerError: the folder's checkpoint is damaged or of another run, or without a teacher
+                some units have nothing to learn from.
         """
+        if not recipe.loss.distillation and (training.data.positives < 0).any():
+            raise TunerError(
+                f"the recipe {recipe.name} has no teacher, and some of its texts are no labelled "
+                "pairs — set distillation above 0, or use pairs only"
+            )
         self.recipe = recipe
         self.training = training
         self.folder = folder
