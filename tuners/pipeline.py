@@ -117,7 +117,11 @@ def to_artifact(model: Lmort, backbone: Backbone, notes: dict[str, str]) -> Arti
     """Put a trained network together with what it belongs to and where it comes from."""
     facts = backbone.facts
     identity = BackboneIdentity(
-        backbone.fingerprint, facts.architecture, facts.n_layer, facts.n_embd
+        backbone.fingerprint,
+        facts.architecture,
+        facts.n_layer,
+        facts.n_embd,
+        backbone.sketch.to_text(),
     )
     return Artifact(TunerCard(model.config, identity, provenance=notes), model.weights())
 

@@ -19,6 +19,7 @@ from lmort_memory.backbone.fingerprint import fingerprint
 from lmort_memory.backbone.gguf import ModelFacts, facts_of, read_header
 from lmort_memory.backbone.prompt import PromptWriter
 from lmort_memory.backbone.sequence import ModelIdentity, TokenSequence
+from lmort_memory.backbone.sketch import Sketch, sketch
 from lmort_memory.backbone.template import ChatTemplate
 from lmort_memory.backbone.tokens import Vocabulary
 from lmort_memory.errors import BackboneError
@@ -90,6 +91,11 @@ class Backbone:
     def fingerprint(self) -> str:
         """Identity of the weights, the same for every quantisation of them."""
         return fingerprint(self._header)
+
+    @cached_property
+    def sketch(self) -> Sketch:
+        """Sketch of the large matrices: tells a merged LoRA from its base model."""
+        return sketch(self._header)
 
     @property
     def longest_text(self) -> int:

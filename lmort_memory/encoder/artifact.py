@@ -173,6 +173,7 @@ def _card(header: GgufHeader) -> TunerCard:
             architecture=_typed(header, "lmort.backbone.architecture", str),
             n_layer=_typed(header, "lmort.backbone.n_layer", int),
             n_embd=_typed(header, "lmort.backbone.n_embd", int),
+            sketch=str(header.metadata.get("lmort.backbone.sketch", "")),
         ),
         contract_version=_typed(header, "lmort.contract_version", int),
         provenance={

@@ -29,12 +29,14 @@ class BackboneIdentity:
         architecture: `general.architecture` of the GGUF, such as "llama".
         n_layer: Number of blocks.
         n_embd: Width of a state.
+        sketch: Text of the weights' sketch; empty where none was taken.
     """
 
     fingerprint: str
     architecture: str
     n_layer: int
     n_embd: int
+    sketch: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from lmort_memory.backbone import Backbone, default_model_path
 from lmort_memory.encoder.tuned import TunedEncoder
 from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.errors import TunerMismatchError
 from lmort_memory.paths import data_dir
 from lmort_memory.pretrained import find_tuner
 
@@ -49,16 +50,23 @@ def open_encoder(model: str | Path | None = None, tuner: str | Path | None = Non
     chosen = None if tuner is None else Tuner.load(tuner)
     backbone = Backbone.open(model or os.environ.get("LMORT_MODEL") or default_model_path())
     try:
-        if chosen is None:
-            found = find_tuner(backbone.fingerprint, data_dir() / "tuners")
-            chosen = None if found is None else Tuner.load(found)
-        encoder = None if chosen is None else TunedEncoder(backbone, chosen)
+        if chosen is not None:
+            return OpenedEncoder(backbone, TunedEncoder(backbone, chosen), None)
+        return _look_up(backbone)
     except BaseException:
         backbone.close()
         raise
-    notice = None
-    if encoder is None:
-        notice = (
-            f"no tuner is known for {backbone.facts.name}: recall works by words, not by meaning"
+
+
+def _look_up(backbone: Backbone) -> OpenedEncoder:
+    """Find a tuner by the weights' fingerprint; none that fits is a notice, not an error."""
+    by_words = "recall works by words, not by meaning"
+    path = find_tuner(backbone.fingerprint, data_dir() / "tuners")
+    if path is None:
+        return OpenedEncoder(
+            backbone, None, f"no tuner is known for {backbone.facts.name}: {by_words}"
         )
-    return OpenedEncoder(backbone, encoder, notice)
+    try:
+        return OpenedEncoder(backbone, TunedEncoder(backbone, Tuner.load(path)), None)
+    except TunerMismatchError as error:
+        return OpenedEncoder(backbone, None, f"{error}; until then {by_words}")

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmort_memory.backbone import Backbone, Priority
-from lmort_memory.encoder.artifact import CONTRACT_VERSION
+from lmort_memory.backbone.sketch import Sketch
+from lmort_memory.encoder.artifact import CONTRACT_VERSION, TunerCard
 from lmort_memory.encoder.chunking import chunk_tokens
 from lmort_memory.encoder.tuner import Tuner
-from lmort_memory.errors import TunerMismatchError
+from lmort_memory.errors import TunerError, TunerMismatchError
 from lmort_memory.types import Encoded, HiddenStates, Progress
-
 
 _TUNER_BATCH = 32  # texts whose states are held at a time: 32 × 128 tokens × 3 layers, 28 MB
 
@@ -38,14 +38,7 @@ class TunedEncoder:
         Raises:
             TunerMismatchError: the tuner was made for another backbone.
         """
-        if tuner.backbone_fingerprint != backbone.fingerprint:
-            raise TunerMismatchError(
-                f"the tuner was made for the backbone {tuner.backbone_fingerprint}, and "
-                f"{backbone.facts.path.name} is {backbone.fingerprint} — pass the tuner of this "
-                "model, or none to have it looked up",
-                expected=tuner.backbone_fingerprint,
-                found=backbone.fingerprint,
-            )
+        check_match(tuner.card, backbone)
         self._backbone = backbone
         self._tuner = tuner
 
@@ -139,6 +132,46 @@ class TunedEncoder:
         if not found:
             raise ValueError("a text without tokens cannot be encoded")
         return found
+
+
+def check_match(card: TunerCard, backbone: Backbone) -> None:
+    """Make sure that a tuner was made for a backbone and for this version's contract.
+
+    Raises:
+        TunerMismatchError: other weights, or the same model fine-tuned.
+        TunerError: another version of the encoding contract.
+    """
+    name, expected, found = (
+        backbone.facts.path.name,
+        card.backbone.fingerprint,
+        backbone.fingerprint,
+    )
+    if expected != found:
+        raise TunerMismatchError(
+            f"the tuner was made for the backbone {expected}, and {name} is {found} — pass the "
+            "tuner of this model, or none to have it looked up",
+            expected=expected,
+            found=found,
+        )
+    if card.contract_version != CONTRACT_VERSION:
+        raise TunerError(
+            f"the tuner follows version {card.contract_version} of the encoding contract, this "
+            f"program version {CONTRACT_VERSION} — train it again or update lmort-memory"
+        )
+    if card.backbone.sketch and not _sketch_of(card).agrees(backbone.sketch):
+        raise TunerMismatchError(
+            f"the tuner was made for {expected}, and the matrices of {name} are others: it is a "
+            "fine-tuned or merged version of that model — make a tuner for it",
+            expected=f"{expected}, unchanged",
+            found=f"{found}, fine-tuned",
+        )
+
+
+def _sketch_of(card: TunerCard) -> Sketch:
+    try:
+        return Sketch.from_text(card.backbone.sketch)
+    except ValueError as error:
+        raise TunerError(f"the tuner is damaged: {error} — get or train it again") from error
 
 
 def mean_vector(encoded: Encoded) -> NDArray[np.float32]:

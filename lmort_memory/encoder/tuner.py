@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from lmort_memory.encoder.artifact import Artifact, read_artifact
+from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact
 from lmort_memory.encoder.config import LAYER_NORM_EPS, TunerConfig
 
 if TYPE_CHECKING:
@@ -148,6 +148,11 @@ class Tuner:
     def fingerprint(self) -> str:
         """Identity of weights and shape."""
         return self._card.fingerprint
+
+    @property
+    def card(self) -> TunerCard:
+        """What the tuner's file says about it."""
+        return self._card
 
     @property
     def backbone_fingerprint(self) -> str:
