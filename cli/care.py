@@ -1,4 +1,4 @@
-"""Commands that look after the memory: status."""
+"""Commands that look after the memory: status, verify, reencode, gc."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import typer
 from ._app import command
 from ._opening import open_memory
 from ._options import Base, Models
-from ._output import print_json, say, size
+from ._output import note, print_json, say, size
+from ._progress import Meter
 
 if TYPE_CHECKING:
     from lmort_memory.memory import MemoryStatus
@@ -47,3 +48,58 @@ def _say_status(found: MemoryStatus) -> None:
     if found.model is not None:
         say(f"model     {found.model}")
         say(f"space     {found.space or 'none: no tuner'}, {found.pending} records wait")
+
+
+@command("lmort-mem verify")
+def verify(*, base: Base) -> None:
+    """Look at every page and row of the database; status 1 if anything is damaged."""
+    with open_memory(base) as memory:
+        found = memory.store.verify()
+    if base.json:
+        print_json(found)
+    else:
+        for problem in found.problems:
+            say(problem)
+        note(f"{'damaged' if found.problems else 'sound'}; {found.readable} records can be read")
+        if found.problems:
+            note("save them with `lmort-mem export`, and import that file into a new database")
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@command("lmort-mem reencode", "lmort-mem reencode --model ~/models/qwen3-4b.gguf --drop-old")
+def reencode(
+    *,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Then delete the vectors of other models.")
+    ] = False,
+    base: Base,
+    models: Models,
+) -> None:
+    """Make the vectors that are missing for the present model; it may be stopped and repeated."""
+    with open_memory(base, models) as memory:
+        try:
+            with Meter("making vectors", unit="records") as meter:
+                count = memory.reencode(progress=meter, drop_old=drop_old)
+        except KeyboardInterrupt:
+            note("stopped; what was made is stored, and the same command goes on from here")
+            raise typer.Exit(130) from None
+        spaces = memory.store.spaces()
+    if base.json:
+        print_json({"encoded": count, "spaces": spaces})
+    else:
+        note(f"{count} records have new vectors")
+
+
+@command("lmort-mem gc")
+def gc(*, base: Base) -> None:
+    """Delete what has expired, finish interrupted forgets, give free space back to the disk."""
+    with open_memory(base) as memory:
+        before = memory.status().store.size_bytes
+        receipt = memory.store.sweep()
+        memory.store.compact()
+        after = memory.status().store.size_bytes
+    if base.json:
+        print_json({"expired": receipt, "before_bytes": before, "after_bytes": after})
+    else:
+        note(f"{receipt.records} expired records deleted; {size(before)} before, {size(after)} now")

@@ -1,4 +1,4 @@
-"""Commands that bring files in: import."""
+"""Commands that carry memory in and out: import, export, backup."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from ._app import command
 from ._opening import open_memory, scope_to_write
 from ._options import Base, Models
-from ._output import note, print_json
+from ._output import note, print_json, size
 from ._progress import Meter
 
 if TYPE_CHECKING:
@@ -116,3 +116,37 @@ def _list(lines: Iterable[str]) -> None:
         note(f"  {line}")
     if len(lines) > _SHOWN:
         note(f"  and {len(lines) - _SHOWN} more; --json names them all")
+
+
+@command("lmort-mem export memory.jsonl", "lmort-mem export work.jsonl --scope work --vectors")
+def export(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.", show_default=False)],
+    *,
+    scope: Annotated[str | None, typer.Option(help="Only this scope.")] = None,
+    vectors: Annotated[
+        bool, typer.Option("--vectors", help="With vectors: larger, and quicker to import.")
+    ] = False,
+    base: Base,
+) -> None:
+    """Write what is remembered as JSONL, one record a line; `import` brings it back whole."""
+    with open_memory(base) as memory:
+        count = memory.export(path, vectors=vectors, scope=scope)
+    if base.json:
+        print_json({"path": path, "records": count, "size_bytes": path.stat().st_size})
+    else:
+        note(f"{count} records, {size(path.stat().st_size)}, written to {path}")
+
+
+@command("lmort-mem backup ~/backups/memory-2026-05-01.db")
+def backup(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.", show_default=False)],
+    *,
+    base: Base,
+) -> None:
+    """Copy the whole database, while it may be in use; the copy is a database like any other."""
+    with open_memory(base) as memory:
+        memory.backup(path)
+    if base.json:
+        print_json({"path": path, "size_bytes": path.stat().st_size})
+    else:
+        note(f"{size(path.stat().st_size)} written to {path}")

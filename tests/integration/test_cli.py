@@ -1,5 +1,6 @@
 """`lmort-mem` from the outside: results, errors, exit statuses."""
 
+import json
 import stat
 import subprocess
 import sys
@@ -247,3 +248,125 @@ def test_the_shell_can_complete_commands():
     environment = {"COMP_WORDS": "lmort-mem rec", "COMP_CWORD": "1"}
     outcome = spawn(environment={"_LMORT_MEM_COMPLETE": "complete_bash", **environment})
     assert outcome.out.split() == ["recall"]
+
+
+def test_list_and_show(cli):
+    """The newest records are listed, pages follow an id, one record is shown with its history."""
+    ids = [cli("add", f"Text {n}.", "--role", "note").out.strip() for n in range(5)]
+    listed = cli("list", "-n", "2", "--json").json
+    assert [record["id"] for record in listed] == ids[3:]
+    page = cli("list", "-n", "2", "--after", ids[0], "--json").json
+    assert [record["id"] for record in page] == ids[1:3]
+    assert cli("list", "--until", "2020-01-01").out == ""
+    assert cli("list").out.splitlines()[0].startswith(f"{ids[0]}  ")
+    assert cli("edit", ids[0], "Text zero.").status == 0
+    shown = cli("show", ids[0])
+    assert shown.out.startswith("Text zero.\n")
+    assert "Text 0." in shown.out
+    found = cli("show", ids[0], "--json").json
+    assert found["record"]["role"] == "note"
+    assert [version["text"] for version in found["history"]] == ["Text 0."]
+
+
+def test_edit_changes_text_and_metadata(cli):
+    """What is changed is found, what was is not; nothing given, or an unknown id, is refused."""
+    name = cli("add", "Ada keeps bees in Trondheim.").out.strip()
+    assert cli("edit", name, "-", stdin="Ada keeps bees in Bergen.\n").status == 0
+    assert cli("edit", name, "--metadata", '{"topic": "bees"}').status == 0
+    hits = cli("recall", "Bergen", "--where", '{"topic": "bees"}', "--json").json["hits"]
+    assert [hit["record"]["id"] for hit in hits] == [name]
+    assert hits[0]["scores"]["dense"] is not None
+    assert cli("recall", "Trondheim", "--mode", "lexical", "--json").json["hits"] == []
+    assert cli("edit", name).status == 2
+    assert cli("edit", name, " ").status == 2
+    missing = cli("edit", "01JB2X4V8QW6T1Y0Z3N5M7K9PA", "Text.")
+    assert (missing.status, missing.err.count("\n")) == (1, 1)
+
+
+def test_forget_deletes_what_is_named(cli):
+    """Ids are deleted at once, whole sessions and sources only when that is confirmed."""
+    one, two = (cli("add", text, "--session", "s").out.strip() for text in ("One.", "Two."))
+    cli("add", "Three.")
+    assert cli("forget").status == 2
+    assert cli("forget", "--session", "s").status == 2
+    assert len(cli("list", "--json").json) == 3
+    assert cli("forget", one, "01JB2X4V8QW6T1Y0Z3N5M7K9PA").status == 3
+    receipt = cli("forget", "--session", "s", "--yes", "--json").json
+    assert (receipt["records"], receipt["verified"]) == (1, True)
+    assert [record["text"] for record in cli("list", "--json").json] == ["Three."]
+    assert "no byte of their texts" in cli("forget", "--scope", "*", "--yes").out
+    assert cli("show", two).status == 1
+
+
+def test_export_and_backup_bring_everything_back(cli, tmp_path):
+    """An export goes into a new database, a backup is one; neither overwrites a file."""
+    cli("add", "Ada keeps bees.", "--scope", "garden", "--metadata", '{"n": 1}')
+    before = cli("list", "--scope", "*", "--json").json
+    for command, name in (("export", "all.jsonl"), ("backup", "copy.db")):
+        assert cli(command, tmp_path / name).status == 0
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+        refused = cli(command, tmp_path / name)
+        assert (refused.status, refused.err.count("\n")) == (1, 1)
+    fresh = ["--db", tmp_path / "fresh.db"]
+    assert cli("import", tmp_path / "all.jsonl", *fresh).status == 0
+    assert cli("list", "--scope", "*", "--json", *fresh).json == before
+    assert cli("list", "--scope", "*", "--json", "--db", tmp_path / "copy.db").json == before
+
+
+def add_notes(cli, folder, count):
+    """Store notes of some length without vectors."""
+    lines = [json.dumps({"text": f"Text {number}. " * 100}) for number in range(count)]
+    (folder / "notes.jsonl").write_text("\n".join(lines))
+    assert cli("import", folder / "notes.jsonl", "--no-vectors").status == 0
+
+
+def test_verify_tells_sound_from_damaged(cli, home, tmp_path):
+    """A sound database is called sound; one with a damaged page is not, with status 1."""
+    add_notes(cli, tmp_path, 100)
+    assert cli("verify").status == 0
+    (database,) = home.rglob("memory.db")
+    data = bytearray(database.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4096] = bytes(4096)
+    database.write_bytes(data)
+    outcome = cli("verify", "--json")
+    assert outcome.status == 1
+    assert outcome.json["problems"]
+
+
+def test_reencode_makes_missing_vectors(cli, tmp_path):
+    """What was stored without vectors gets them, once."""
+    (tmp_path / "note.md").write_text("Bees.\n")
+    assert cli("import", tmp_path, "--no-vectors").status == 0
+    assert cli("status", "--json").json["store"]["spaces"] == []
+    assert cli("reencode", "--json").json["encoded"] == 1
+    assert cli("reencode", "--json").json["encoded"] == 0
+    assert cli("status", "--json").json["store"]["spaces"][0]["vectors"] == 1
+
+
+def test_gc_gives_space_back(cli, tmp_path):
+    """The file becomes no larger by cleaning, and stays sound."""
+    add_notes(cli, tmp_path, 100)
+    result = cli("gc", "--json").json
+    assert result["after_bytes"] <= result["before_bytes"]
+    assert cli("verify").status == 0
+
+
+def test_import_reports_and_says_what_is_partly_done(cli, tmp_path):
+    """The report counts what came in and names what did not; that is status 3."""
+    (tmp_path / "Ada.md").write_text("# Ada\n\nKeeps bees.\n")
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG\0")
+    assert cli("import", tmp_path).status == 0
+    (tmp_path / "script.py").write_text("print()")
+    outcome = cli("import", tmp_path)
+    assert outcome.status == 3
+    assert outcome.out == ""
+    assert "0 files read, 1 unchanged" in outcome.err
+    assert "script.py: no importer reads .py" in outcome.err
+    result = cli("import", tmp_path, "--json").json
+    assert result["import"]["unchanged"] == 1
+    (tmp_path / "Ada.md").unlink()
+    (tmp_path / "Bo.md").write_text("Bakes.")
+    assert cli("import", tmp_path, "--json").json["deleted"] == [str(tmp_path / "Ada.md")]
+    assert cli("import", tmp_path, "--prune", "--json").json["pruned"] == 1
+    refused = cli("import", tmp_path / "script.py")
+    assert (refused.status, refused.err.count("\n")) == (1, 1)
