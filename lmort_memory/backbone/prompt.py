@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 
 from lmort_memory.backbone.template import ChatTemplate
 from lmort_memory.backbone.tokens import Vocabulary
@@ -24,7 +25,11 @@ class Prompt:
 
 
 class PromptWriter:
-    """Writes prompts with a model's template and vocabulary."""
+    """Writes prompts with a model's template and vocabulary.
+
+    A space at the end of the template's text belongs to the content that follows ("[INST] " and
+    "User: "): vocabularies have it as part of the next word's token.
+    """
 
     def __init__(self, template: ChatTemplate, vocabulary: Vocabulary) -> None:
         self.template = template
@@ -35,16 +40,17 @@ class PromptWriter:
     @property
     def prefix(self) -> list[int]:
         """The tokens behind which stand-alone text is encoded: those that open a user turn."""
-        return self._with_bos(self.vocabulary.tokenize_template(self.template.user_opening))
-
-    @property
-    def user_tail(self) -> str:
-        """The plain text right before a user's words, for `Vocabulary.tokenize_after`."""
-        return self._tail(self.template.user_opening)
+        return self._with_bos(
+            self.vocabulary.tokenize_template(self.template.user_opening.rstrip(" "))
+        )
 
     def tokenize(self, text: str) -> list[int]:
         """Return a content's tokens as they come out inside the prompt."""
-        return self.vocabulary.tokenize_after(self.user_tail, text)
+        if not text:
+            return []
+        opening = self.template.user_opening
+        before = opening.rstrip(" ")
+        return self.vocabulary.tokenize_after(self._tail(before), opening[len(before) :] + text)
 
     def write(
         self, roles: Sequence[str], contents: Sequence[Sequence[int]], *, reply: bool
@@ -61,9 +67,11 @@ class PromptWriter:
         """
         tokens: list[int] = []
         spans: list[tuple[int, int]] = []
-        for piece in self.template.pieces(roles, reply=reply):
+        pieces = self.template.pieces(roles, reply=reply)
+        for piece, following in zip_longest(pieces, pieces[1:]):
             if piece.message is None:
-                tokens += self._template_tokens(piece.text)
+                text = piece.text if following is None else piece.text.rstrip(" ")
+                tokens += self._template_tokens(text, bool(spans))
             else:
                 start = len(tokens)
                 tokens += contents[piece.message]
@@ -73,8 +81,8 @@ class PromptWriter:
             tuple(self._with_bos(tokens)), tuple((a + shift, b + shift) for a, b in spans)
         )
 
-    def _tokenize_template(self, text: str) -> tuple[int, ...]:
-        return tuple(self.vocabulary.tokenize_template(text))
+    def _tokenize_template(self, text: str, inside: bool) -> tuple[int, ...]:
+        return tuple(self.vocabulary.tokenize_template(text, inside=inside))
 
     def _with_bos(self, tokens: list[int]) -> list[int]:
         bos = self.vocabulary.bos

@@ -21,6 +21,7 @@ class Vocabulary:
     def __init__(self, vocab: Any) -> None:  # noqa: ANN401 — llama_vocab_p
         self._vocab = vocab
         cpp = llama()
+        self._adds_space = cpp.llama_vocab_type(vocab) == cpp.LLAMA_VOCAB_TYPE_SPM
         self.size: int = cpp.llama_vocab_n_tokens(vocab)
         self.bos: int = cpp.llama_vocab_bos(vocab)
         self.eos: int = cpp.llama_vocab_eos(vocab)
@@ -49,8 +50,17 @@ class Vocabulary:
         last = max((i for i, t in enumerate(tokens) if self.is_control(t)), default=-1)
         return self.detokenize(tokens[last + 1 :])
 
-    def tokenize_template(self, text: str) -> list[int]:
-        """Return the tokens of a piece of the chat template, control tokens parsed."""
+    def tokenize_template(self, text: str, *, inside: bool = False) -> list[int]:
+        """Return the tokens of a piece of the chat template, control tokens parsed.
+
+        `inside` says that content stands before it. A SentencePiece vocabulary would put a space
+        there; behind a line break, which merges with nothing, it does not.
+        """
+        if inside and self._adds_space:
+            guard = self._tokenize("\n", parse_special=True)
+            tokens = self._tokenize("\n" + text, parse_special=True)
+            if tokens[: len(guard)] == guard:
+                return tokens[len(guard) :]
         return self._tokenize(text, parse_special=True)
 
     def _tokenize(self, text: str, *, parse_special: bool) -> list[int]:
