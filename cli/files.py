@@ -12,8 +12,8 @@ import typer
 from ._app import command
 from ._opening import open_memory, scope_to_write
 from ._options import Base, Models
-from ._output import note, print_json, size
-from ._progress import Meter
+from ._output import note, print_json, say, size
+from ._progress import Meter, duration
 
 if TYPE_CHECKING:
     from lmort_memory.importers import PassedOver, ScanReport
@@ -41,6 +41,9 @@ def import_(
     prune: Annotated[
         bool, typer.Option("--prune", help="Forget the turns of files that are gone.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Store nothing; say what it would take.")
+    ] = False,
     vectors: Annotated[
         bool, typer.Option(help="Make vectors now; later, `lmort-mem reencode` makes them.")
     ] = True,
@@ -57,22 +60,22 @@ def import_(
     report = scan(paths)
     with open_memory(base, models if vectors else None) as memory:
         try:
-            _import(memory, report, scope=scope, prune=prune, base=base)
+            if dry_run:
+                _estimate(memory, report, scope=scope_to_write(scope), base=base)
+            else:
+                _import(memory, report, scope=scope_to_write(scope), prune=prune, base=base)
         except KeyboardInterrupt:
             note("stopped; what was stored is safe, and the same command goes on from here")
             raise typer.Exit(_STOPPED) from None
 
 
-def _import(
-    memory: Memory, scan: ScanReport, *, scope: str | None, prune: bool, base: Base
-) -> None:
+def _import(memory: Memory, scan: ScanReport, *, scope: str, prune: bool, base: Base) -> None:
     from lmort_memory import importing
 
-    place = scope_to_write(scope)
     with Meter("reading", unit="bytes") as meter:
-        done = importing.import_files(memory, scan, scope=place, progress=meter)
-    deleted = importing.find_deleted(memory, scan, scope=place)
-    pruned = importing.prune(memory, deleted, scope=place) if prune else 0
+        done = importing.import_files(memory, scan, scope=scope, progress=meter)
+    deleted = importing.find_deleted(memory, scan, scope=scope)
+    pruned = importing.prune(memory, deleted, scope=scope) if prune else 0
     with Meter("making vectors", unit="turns") as meter:
         encoded = memory.encode_pending(progress=meter)
     if base.json:
@@ -81,6 +84,24 @@ def _import(
         _report(done, deleted, pruned=pruned, encoded=encoded)
     if not done.complete:
         raise typer.Exit(_PARTLY)
+
+
+def _estimate(memory: Memory, scan: ScanReport, *, scope: str, base: Base) -> None:
+    from lmort_memory.importing import estimate
+
+    with Meter("reading", unit="bytes") as meter:
+        found = estimate(memory, scan, scope=scope, progress=meter)
+    if base.json:
+        print_json(found)
+        return
+    say(f"files    {found.files} to read, {found.unchanged} unchanged, {size(scan.size_bytes)}")
+    say(f"turns    {found.turns}")
+    if found.tokens is not None:
+        say(f"tokens   about {found.tokens:,}")
+    if found.encode_s is not None:
+        say(f"time     about {duration(found.encode_s)} for the vectors, as busy as it is now")
+    say(f"disk     about {size(found.disk_bytes)}")
+    _report_passed_over(found.passed_over)
 
 
 def _report(done: ImportReport, deleted: list[str], *, pruned: int, encoded: int) -> None:

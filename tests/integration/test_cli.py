@@ -351,6 +351,22 @@ def test_gc_gives_space_back(cli, tmp_path):
     assert cli("verify").status == 0
 
 
+def test_a_dry_run_estimates_and_stores_nothing(cli, tmp_path):
+    """--dry-run says files, turns, tokens, time and disk, and the memory stays empty."""
+    (tmp_path / "Ada.md").write_text("# Ada\n\nKeeps bees.\n")
+    outcome = cli("import", tmp_path, "--dry-run")
+    assert outcome.status == 0
+    assert [line.split()[0] for line in outcome.out.splitlines()] == [
+        "files",
+        "turns",
+        "tokens",
+        "time",
+        "disk",
+    ]
+    assert cli("import", tmp_path, "--dry-run", "--json").json["turns"] == 1
+    assert cli("list", "--json").json == []
+
+
 def test_import_reports_and_says_what_is_partly_done(cli, tmp_path):
     """The report counts what came in and names what did not; that is status 3."""
     (tmp_path / "Ada.md").write_text("# Ada\n\nKeeps bees.\n")

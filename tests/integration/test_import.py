@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lmort_memory.importers import scan
-from lmort_memory.importing import find_deleted, import_files, prune
+from lmort_memory.importing import estimate, find_deleted, import_files, prune
 from lmort_memory.memory import Memory
 from lmort_memory.store import SQLiteStore
 from lmort_memory.store.values import SourceState
@@ -232,6 +232,26 @@ def test_jsonl_of_turns_is_one_source(memory, tmp_path):
     report = run(memory, path, scope="work")
     assert (report.added, report.kept, report.removed) == (0, 2, 1)
     assert texts(memory, scope="work") == ["Yes.", "Yes."]
+
+
+def test_an_estimate_stores_nothing_and_comes_near(memory, vault):
+    """What an import would take is said before, from the files and a sample of their turns."""
+    for number in range(200):
+        (vault / f"{number}.md").write_text(f"# Note {number}\n\n" + "Ada keeps bees. " * 90)
+    (vault / "broken.md").write_bytes(b"caf\xe9")
+    before = memory.status().store
+    found = estimate(memory, scan([vault]))
+    assert texts(memory) == []
+    report = run(memory, vault)
+    memory.encode_pending()
+    assert (found.files, found.turns) == (report.files, report.added)
+    assert found.encode_s > 0
+    assert found.tokens is None  # there is no model here
+    grown = memory.status().store.size_bytes - before.size_bytes
+    assert found.disk_bytes / 3 < grown < found.disk_bytes * 3
+    assert not any(item.expected for item in found.passed_over)
+    again = estimate(memory, scan([vault]))
+    assert (again.files, again.unchanged, again.turns) == (0, 203, 0)
 
 
 def test_vectors_follow_and_are_not_made_twice(memory, vault):
