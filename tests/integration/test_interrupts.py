@@ -1,0 +1,75 @@
+"""Ctrl-C during a pass takes effect, is not swallowed, and leaves the context usable."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from lmort_memory.testing.tiny_gguf import write_tiny_gguf
+
+# A model large enough that each of the passes below takes many seconds.
+SLOW = {"n_layer": 24, "n_embd": 512, "n_ctx": 8192}
+
+PROGRAM = """
+import os, signal, sys, threading, time
+import numpy as np
+from lmort_memory.backbone import Backbone, Sampling
+
+def interrupt_soon():
+    # The pass is under way once the inference thread has burnt some processor time.
+    began = time.process_time()
+    while time.process_time() - began < 0.7:
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGINT)
+
+def capture(backbone):
+    list(backbone.hidden_states(["x" * 600] * 200, layers=(20,)))
+
+def prefill(backbone):
+    sequence.extend([7] * 8000)
+
+def generate(backbone):
+    sequence.extend([7])
+    sampler = sequence.sampler(Sampling(temperature=0))
+    while len(sequence.tokens) < 8000:
+        sequence.extend([sequence.sample(sampler)])
+
+with Backbone.open(sys.argv[1]) as backbone:
+    sequence = backbone.open_sequence(n_ctx=8192, layers=(20,))
+    expected = list(backbone.hidden_states(["still the same"], layers=(20,)))[0].states
+    threading.Thread(target=interrupt_soon, daemon=True).start()
+    try:
+        {name}(backbone)
+        sys.exit("the pass ended before it was interrupted")
+    except KeyboardInterrupt:
+        print("interrupted")
+    again = list(backbone.hidden_states(["still the same"], layers=(20,)))[0].states
+    assert np.array_equal(expected, again)
+    kept = len(sequence.tokens)
+    assert kept < 8000
+    sequence.sync([])
+    assert sequence.extend([7, 8, 9]).shape == (1, 3, backbone.n_embd)
+    print("usable")
+"""
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    """A model of some size with random weights."""
+    return write_tiny_gguf(tmp_path_factory.mktemp("model") / "slow.gguf", **SLOW)
+
+
+@pytest.mark.parametrize("name", ["capture", "prefill", "generate"])
+def test_ctrl_c_stops_the_pass_and_leaves_the_model_usable(slow, name):
+    """SIGINT raises KeyboardInterrupt in the caller; the next pass gives what it always gave."""
+    program = textwrap.dedent(PROGRAM).replace("{name}", name)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(slow)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split() == ["interrupted", "usable"], done.stderr
+    assert done.returncode == 0
