@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._options import Base, Models
 
-__all__ = ["chosen_scope", "open_memory", "scope_to_write"]
+__all__ = ["chosen_scope", "open_memory", "scope_to_write", "setting_text"]
 
 
 @contextmanager
@@ -27,12 +27,12 @@ def open_memory(base: Base, models: Models | None = None) -> Iterator[Memory]:
     """
     from lmort_memory.memory import Memory
 
-    path = _text("db", base.db)
+    path = setting_text("db", base.db)
     if models is None:
         with Memory.open(path, with_model=False) as memory:
             yield memory
         return
-    model, tuner = _text("model", models.model), _text("tuner", models.tuner)
+    model, tuner = setting_text("model", models.model), setting_text("tuner", models.tuner)
     with Memory.open(path, model=model, tuner=tuner) as memory:
         if memory.notice:
             note(memory.notice)
@@ -41,15 +41,16 @@ def open_memory(base: Base, models: Models | None = None) -> Iterator[Memory]:
 
 def chosen_scope(option: str | None) -> str | None:
     """Return the scope to look in; None is all of them."""
-    scope = _text("scope", option) or DEFAULT_SCOPE
+    scope = setting_text("scope", option) or DEFAULT_SCOPE
     return None if scope == "*" else scope
 
 
 def scope_to_write(option: str | None) -> str:
     """Return the scope to store into."""
-    return _text("scope", option) or DEFAULT_SCOPE
+    return setting_text("scope", option) or DEFAULT_SCOPE
 
 
-def _text(name: str, option: object) -> str | None:
+def setting_text(name: str, option: object) -> str | None:
+    """Return the value of a setting that is a text."""
     value = setting(name, None if option is None else str(option)).value
     return None if value is None else str(value)

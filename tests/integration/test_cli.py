@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from lmort_memory.cli import app
+from lmort_memory.cli._checks import count_connections
 from tests.support.cli import Cli, spawn, write_tiny_pair
 
 COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
@@ -349,6 +350,38 @@ def test_gc_gives_space_back(cli, tmp_path):
     result = cli("gc", "--json").json
     assert result["after_bytes"] <= result["before_bytes"]
     assert cli("verify").status == 0
+
+
+def test_doctor_finds_everything_in_order(cli):
+    """With all in place every check is good, and no connection was tried."""
+    cli("add", "Ada keeps bees.")
+    outcome = cli("doctor", "--json")
+    assert outcome.status == 0
+    states = {check["name"]: check["state"] for check in outcome.json}
+    assert set(states.values()) <= {"good", "note"}
+    assert {"python", "compiler", "llama.cpp", "sqlite", "model", "tuner", "database"} <= set(
+        states
+    )
+    offline = outcome.json[-1]
+    assert (offline["name"], offline["found"]) == ("offline", "0 connections were tried")
+
+
+def test_doctor_names_the_command_for_what_is_wrong(cli, tmp_path):
+    """What is wrong is marked, has the command that mends it, and makes status 1."""
+    (tmp_path / "photo.db").write_bytes(b"\x89PNG\r\n" * 1000)
+    outcome = cli("doctor", "--model", tmp_path / "nowhere.gguf", "--db", tmp_path / "photo.db")
+    assert outcome.status == 1
+    assert "FAIL model" in outcome.out
+    assert "lmort-mem doctor --model FILE.gguf" in outcome.out
+    assert "FAIL database" in outcome.out
+
+
+def test_the_offline_check_sees_connections():
+    """The count is of real attempts: one that Python is about to make is counted."""
+    with count_connections() as attempts:
+        sys.audit("socket.connect", None, ("203.0.113.1", 443))
+    sys.audit("socket.connect", None, ("203.0.113.2", 443))
+    assert attempts == ["socket.connect ('203.0.113.1', 443)"]
 
 
 def test_a_dry_run_estimates_and_stores_nothing(cli, tmp_path):
