@@ -23,6 +23,17 @@ _ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 _TOKENIZERS = ("llama", "gpt2", "bert", "t5", "rwkv", "plamo2", "gemma4", "hybriddna", "whitespace")
 _NO_WEIGHTS = ("I8", "I16", "I32", "I64", "F64")
 _INTEGER_TENSORS = "ffn_gate_tid2eid"  # DeepSeek 4's table from tokens to experts
+# Graphs that turn whole heads and assert it: "GGML_ASSERT(n_embd_head == n_rot)".
+_WHOLE_HEADS = {
+    "apertus", "arcee", "arctic", "baichuan", "chameleon", "codeshell", "cogvlm", "cohere2moe",
+    "dbrx", "deci", "deepseek", "dots1", "dream", "ernie4_5", "ernie4_5-moe", "exaone",
+    "exaone-moe", "exaone4", "falcon", "granite", "granite_swa", "graniteswitch", "grok",
+    "grovemoe", "hunyuan-moe", "hunyuan_vl", "hy_v3", "internlm2", "jais2", "llada", "llada-moe",
+    "llama", "llama4", "maincoder", "mellum", "mistral3", "olmo", "olmo2", "olmoe", "orion",
+    "paddleocr", "pangu-embedded", "plamo", "pockettts", "qwen2", "qwen2moe", "qwen2vl", "qwen3",
+    "qwen3moe", "qwen3vl", "qwen3vlmoe", "rnd1", "seed_oss", "smallthinker", "smollm3",
+    "starcoder2", "talkie", "xverse",
+}  # fmt: skip
 
 
 def check_model(header: GgufHeader) -> None:
@@ -70,18 +81,21 @@ def _check_heads(header: GgufHeader, stem: str) -> None:
 def _check_head_sizes(header: GgufHeader, stem: str, head_dim: int) -> None:
     """Check the rows of a head, and of a head in blocks with a sliding window."""
     key_length = value_length = n_rotary = head_dim
+    latent = f"{stem}.attention.kv_lora_rank" in header.metadata or stem == "mimo2"
     for kind in ("", "_swa"):
         key_length = _ints(header, f"{stem}.attention.key_length{kind}", default=key_length)[0]
         value_length = _ints(header, f"{stem}.attention.value_length{kind}", default=value_length)[
             0
         ]
+        if not 0 < key_length <= _MAX_HEAD_DIM or not 0 < value_length <= _MAX_HEAD_DIM:
+            refuse(header.path, f"it states heads of {key_length} and {value_length} values")
+        if key_length != value_length and not latent:
+            refuse(header.path, f"its keys have {key_length} values, its values {value_length}")
         if not kind:
             n_rotary = key_length
         n_rotary = _ints(header, f"{stem}.rope.dimension_count{kind}", default=n_rotary)[0]
-        for length in (key_length, value_length):
-            if not 0 < length <= _MAX_HEAD_DIM:
-                refuse(header.path, f"it states heads of {length} values")
-        if not 0 <= n_rotary <= key_length or n_rotary % 2:
+        whole = stem not in _WHOLE_HEADS or n_rotary == key_length
+        if not 0 < n_rotary <= key_length or n_rotary % 2 or not whole:
             refuse(header.path, f"it turns {n_rotary} of the {key_length} rows of a head")
 
 

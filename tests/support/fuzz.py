@@ -1,0 +1,115 @@
+"""Try hostile GGUF files in child processes, and say what became of each child."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmort_memory.backbone.convert import ensure_runnable
+from lmort_memory.backbone.model import Backbone
+from lmort_memory.backbone.sampling import Sampling
+from lmort_memory.errors import BackboneError
+from tests.support.mutations import mutant
+
+_MEMORY_BYTES = 8 << 30  # address space; enough for an honest tiny model many times over
+_SECONDS = 20
+_SUCCESS, _REFUSED, _OTHER = 0, 10, 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one mutant: "success", "refused", or anything else, which is a fault."""
+
+    seed: int
+    kind: str
+    data: bytes
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the interpreter died, hung, or raised something that is not ours."""
+        return self.kind not in ("success", "refused")
+
+
+def outcomes(
+    honest: Sequence[bytes], seeds: Sequence[int], folder: Path, *, quiet: bool = True
+) -> Iterator[Outcome]:
+    """Try one mutant for each seed, each in a child of its own.
+
+    Children are forks of this process, in which no model may be loaded yet: llama.cpp's threads do
+    not survive a fork.
+    """
+    _import_everything()
+    for seed in seeds:
+        rng = random.Random(seed)
+        data = mutant(rng, rng.choice(honest))
+        path = folder / "mutant.gguf"
+        path.write_bytes(data)
+        yield Outcome(seed, _try_in_child(path, folder / "cache", quiet=quiet), data)
+
+
+def _import_everything() -> None:
+    """Load what all children share, so that a fork costs milliseconds."""
+    from lmort_memory.backbone._llama import ggml, llama
+
+    llama(), ggml()
+
+
+def _try_in_child(path: Path, cache: Path, *, quiet: bool) -> str:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(_child(path, cache, quiet=quiet))
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return _name(status)
+        time.sleep(0.002)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return "hung"
+
+
+def _name(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return signal.Signals(os.WTERMSIG(status)).name
+    code = os.WEXITSTATUS(status)
+    return {_SUCCESS: "success", _REFUSED: "refused", _OTHER: "raised"}.get(code, f"exit {code}")
+
+
+def _child(path: Path, cache: Path, *, quiet: bool) -> int:
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if quiet:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    try:
+        _use(ensure_runnable(path, cache))
+    except BackboneError as error:
+        if not quiet:
+            print(error, file=sys.stderr)
+        return _REFUSED
+    except BaseException:  # noqa: BLE001 — the child's verdict is its exit status
+        traceback.print_exc()
+        return _OTHER
+    return _SUCCESS
+
+
+def _use(path: Path) -> None:
+    """Do with a model what the product does: states of texts, a turn, a few words in reply."""
+    with Backbone.open(path, n_threads=1) as backbone:
+        layers = [0, backbone.n_layer // 2, backbone.n_layer]
+        list(backbone.hidden_states(["two texts, <|im_end|> é", "of unlike length"], layers))
+        sequence = backbone.open_sequence(n_ctx=256, layers=layers)
+        sequence.extend(backbone.prompts.tokenize("hello there"))
+        sampler = sequence.sampler(Sampling())
+        for _ in range(3):
+            sequence.extend([sequence.sample(sampler)])
+        sampler.close()
+        sequence.close()
