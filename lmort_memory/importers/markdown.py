@@ -63,9 +63,9 @@ def _bodies(
 
 
 def _heading_path(title: str, section: Section) -> tuple[str, ...]:
-    headings = [heading for heading in section.headings if heading]
+    headings = tuple(heading for heading in section.headings if heading)
     if headings and headings[0].casefold() == title.casefold():
-        headings = headings[1:]
+        return headings
     return (title, *headings)
 
 
