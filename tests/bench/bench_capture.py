@@ -1,0 +1,211 @@
+"""What capturing costs: generation, prefill, early exit. Run by hand on an idle machine.
+
+    python -m tests.bench.bench_capture [--model M.gguf] [--out tests/bench/results/capture.json]
+
+Variants alternate in one process and the ratio of medians is quoted. "off" is a context without
+any callback; "c" has the C callback and copies three layers; "portable" has the ctypes callback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from lmort_memory.backbone import Backbone, default_model_path
+from lmort_memory.backbone._capture import CCapture, PythonCapture
+from lmort_memory.backbone._context import Context, ContextSize
+from lmort_memory.backbone._llama import llama
+from tests.bench.texts import mixed_texts
+
+LAYERS = (1, 6, 11)
+WORDS = "The bees of Trondheim fly over the fjord in the early light of summer. "
+
+
+class NoCapture(CCapture):
+    """A context's baseline: llama.cpp is given no callback at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.eval_callback = llama().ggml_backend_sched_eval_callback()
+        self.abort_callback = llama().ggml_abort_callback()
+
+
+VARIANTS: dict[str, Callable[[], CCapture | PythonCapture]] = {
+    "off": NoCapture,
+    "c": CCapture,
+    "portable": PythonCapture,
+}
+
+
+class Bare:
+    """One context, driven in the calling thread."""
+
+    def __init__(self, backbone: Backbone, variant: str) -> None:
+        size = ContextSize(n_ctx=2048, n_batch=512)
+        self._wanted = variant != "off"
+        self.context = Context(
+            backbone._model, size, n_threads=backbone._n_threads, capture=VARIANTS[variant]()
+        )
+        if self._wanted:
+            self._names = backbone._names.of(LAYERS)
+            self.context.capture.want(self._names, exit_after=None)
+
+    def decode(self, tokens: list[int], start: int) -> None:
+        positions = range(start, start + len(tokens))
+        self.context.decode(tokens, positions, outputs=slice(-1, None))
+        if self._wanted:
+            np.stack([self.context.rows(name) for name in self._names])
+
+    def prefill(self, tokens: list[int]) -> float:
+        self.context.truncate(0, 0)
+        began = time.perf_counter()
+        self.decode(tokens, 0)
+        return time.perf_counter() - began
+
+    def generate(self, tokens: list[int], n: int) -> float:
+        self.context.truncate(0, 0)
+        self.decode(tokens, 0)
+        began = time.perf_counter()
+        for i in range(n):
+            self.decode([tokens[i]], len(tokens) + i)
+        return (time.perf_counter() - began) / n
+
+
+@contextmanager
+def busy_thread():
+    """One Python thread that never lets go of the interpreter lock of its own accord."""
+    stop = threading.Event()
+
+    def spin() -> None:
+        while not stop.is_set():
+            sum(range(1000))
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def alternate(runs: dict[str, Callable[[], float]], repetitions: int) -> dict[str, list[float]]:
+    """Call every run in turn, over and over; the first round is not counted."""
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    for i in range(repetitions + 1):
+        order = list(runs.items())
+        for name, run in order if i % 2 else reversed(order):
+            seconds = run()
+            if i:
+                found[name].append(seconds)
+    return found
+
+
+def summary(found: dict[str, list[float]]) -> dict[str, object]:
+    """Medians in milliseconds, spread, and each variant's ratio to "off"."""
+    median = {name: statistics.median(values) for name, values in found.items()}
+    paired = {
+        name: statistics.median(a / b for a, b in zip(values, found["off"], strict=True))
+        for name, values in found.items()
+    }
+    return {
+        "median_ms": {name: round(value * 1e3, 3) for name, value in median.items()},
+        "min_max_ms": {
+            name: [round(min(v) * 1e3, 3), round(max(v) * 1e3, 3)] for name, v in found.items()
+        },
+        "ratio_of_medians": {n: round(v / median["off"], 4) for n, v in median.items()},
+        "median_of_paired_ratios": {name: round(value, 4) for name, value in paired.items()},
+    }
+
+
+def capture_cost(backbone: Backbone, repetitions: int) -> dict[str, object]:
+    tokens = backbone.prompts.tokenize(WORDS * 60)
+    bare = {name: Bare(backbone, name) for name in VARIANTS}
+    result: dict[str, object] = {}
+    try:
+        for n in (40, 256, 512):
+            runs = {name: lambda b=b, n=n: b.prefill(tokens[:n]) for name, b in bare.items()}
+            result[f"prefill_{n}"] = summary(alternate(runs, repetitions))
+        runs = {name: lambda b=b: b.generate(tokens[:64], 48) for name, b in bare.items()}
+        result["generate"] = summary(alternate(runs, repetitions))
+        with busy_thread():
+            result["generate_busy_thread"] = summary(alternate(runs, max(3, repetitions // 3)))
+    finally:
+        for b in bare.values():
+            b.context.close()
+    return result
+
+
+def early_exit(backbone: Backbone, repetitions: int) -> dict[str, object]:
+    """Stand-alone encoding against a plain prefill of as many tokens, both in evaluated tokens."""
+    texts = mixed_texts()
+    plain = Bare(backbone, "off")
+    prefix = len(backbone.prompts.prefix)
+    lengths = [len(backbone.prompts.tokenize(text)) for text in texts]
+    n_tokens = sum(lengths)
+    stream = backbone.prompts.tokenize(WORDS * (n_tokens // 10))[: n_tokens + prefix]
+
+    def whole_model() -> float:
+        began = time.perf_counter()
+        for i in range(0, len(stream), 512):
+            part = stream[i : i + 512]
+            plain.context.truncate(0, 0)
+            plain.context.decode(part, range(len(part)))
+        return time.perf_counter() - began
+
+    def encode() -> float:
+        began = time.perf_counter()
+        for _ in backbone.hidden_states(texts, layers=LAYERS):
+            pass
+        return time.perf_counter() - began
+
+    found = alternate({"off": whole_model, "encode": encode}, repetitions)
+    plain.context.close()
+    speed = statistics.median(a / b for a, b in zip(found["off"], found["encode"], strict=True))
+    ideal = backbone.n_layer / max(LAYERS)
+    return {
+        "texts": len(texts),
+        "tokens": n_tokens,
+        "plain_prefill_tokens_per_s": round(n_tokens / statistics.median(found["off"]), 1),
+        "encode_tokens_per_s": round(n_tokens / statistics.median(found["encode"]), 1),
+        "encode_texts_per_s": round(len(texts) / statistics.median(found["encode"]), 1),
+        "ratio": round(speed, 3),
+        "ideal_ratio": round(ideal, 3),
+        "share_of_ideal": round(speed / ideal, 3),
+        "repetitions": repetitions,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", type=Path, action="append")
+    parser.add_argument("--out", type=Path, default=Path("tests/bench/results/capture.json"))
+    parser.add_argument("--repetitions", type=int, default=15)
+    options = parser.parse_args()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    report: dict[str, object] = {"commit": commit, "machine": platform.platform()}
+    for path in options.model or [default_model_path()]:
+        with Backbone.open(path) as backbone:
+            report[path.name] = {
+                "threads": backbone._n_threads,
+                "capture": capture_cost(backbone, options.repetitions),
+                "early_exit": early_exit(backbone, max(3, options.repetitions // 3)),
+            }
+    options.out.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
