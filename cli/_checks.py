@@ -129,8 +129,10 @@ def _llama() -> Check:
 def _model(model: str | None, tuner: str | None) -> Iterator[Check]:
     from lmort_memory.encoder import open_encoder
 
+    from .model import runnable_model
+
     try:
-        opened = open_encoder(model, tuner)
+        opened = open_encoder(runnable_model(model), tuner)
     except LmortError as error:
         yield Check("model", "bad", str(error), "lmort-mem doctor --model FILE.gguf")
         return

@@ -27,12 +27,15 @@ def open_memory(base: Base, models: Models | None = None) -> Iterator[Memory]:
     """
     from lmort_memory.memory import Memory
 
+    from .model import runnable_model
+
     path = setting_text("db", base.db)
     if models is None:
         with Memory.open(path, with_model=False) as memory:
             yield memory
         return
-    model, tuner = setting_text("model", models.model), setting_text("tuner", models.tuner)
+    model = runnable_model(setting_text("model", models.model))
+    tuner = setting_text("tuner", models.tuner)
     with Memory.open(path, model=model, tuner=tuner) as memory:
         if memory.notice:
             note(memory.notice)

@@ -7,11 +7,8 @@ import sys
 
 import pytest
 
-from lmort_memory.cli import app
 from lmort_memory.cli._checks import count_connections
 from tests.support.cli import Cli, spawn, write_tiny_pair
-
-COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +28,6 @@ def cli(monkeypatch, capsys, pair):
 def files_below(folder):
     """Return the content of every file below a folder."""
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_shows_an_example(cli, name):
-    """The help of a command says what it does, and shows how it is called."""
-    outcome = cli(name, "--help")
-    assert outcome.status == 0
-    assert f"Examples:\n    lmort-mem {name}" in outcome.out
 
 
 def test_help_loads_nothing_heavy():
