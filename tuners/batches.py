@@ -78,10 +78,19 @@ def make_batch(data: TrainingData, units: NDArray[np.int64]) -> Batch:
 
 
 def padded_states(
-    cache: StatesCache, texts: NDArray[np.int64], layers: Sequence[int]
+    cache: StatesCache,
+    texts: NDArray[np.int64],
+    layers: Sequence[int],
+    limits: NDArray[np.int64] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Gather states of texts: float16 (L, B, T, n_embd), and the mask, bool (B, T)."""
+    """Gather states of texts: float16 (L, B, T, n_embd), and the mask, bool (B, T).
+
+    `limits` cuts texts to so many tokens. The backbone is causal: the states that stay are those
+    that the cut text would have had.
+    """
     lengths = cache.lengths[texts]
+    if limits is not None:
+        lengths = np.minimum(lengths, limits)
     states = np.zeros(
         (len(layers), len(texts), int(lengths.max()), cache.manifest.n_embd), dtype=np.float16
     )

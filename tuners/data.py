@@ -99,7 +99,7 @@ def split_turns(dialogue: str) -> list[str]:
 
 
 def cut_words(text: str, limit: int) -> str:
-    """Cut a text after `limit` words, keeping the white space between those that stay."""
+    """Cut a text after `limit` words (0: nowhere), keeping the white space between them."""
     for count, word in enumerate(re.finditer(r"\S+", text), 1):
         if count == limit:
             return text[: word.end()]
@@ -111,19 +111,11 @@ def _draw(folder: Path, source: SourceRecipe, recipe: DataRecipe) -> list[Unit]:
     units: dict[Unit, None] = {}
     for row in read_jsonl(folder / f"{source.path}.jsonl.gz"):
         for unit in _units(row, source.kind):
-            cut = tuple(
-                cut_words(text, _limit(recipe, source.kind, position))
-                for position, text in enumerate(unit)
-            )
+            cut = tuple(cut_words(text, recipe.max_words) for text in unit)
             if min(len(text) for text in cut) >= _MIN_CHARACTERS:
                 units[cut] = None
     rng = random.Random(f"{recipe.seed} {source.path} {source.kind}")
     return rng.sample(list(units), min(source.count, len(units)))
-
-
-def _limit(recipe: DataRecipe, kind: str, position: int) -> int:
-    is_query = kind == "queries" or (kind == "pairs" and position == 0)
-    return (recipe.query_max_words or recipe.max_words) if is_query else recipe.max_words
 
 
 def _units(row: dict[str, object], kind: str) -> list[Unit]:

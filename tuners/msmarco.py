@@ -49,13 +49,12 @@ def load_msmarco(folder: Path, recipe: DataRecipe) -> TrainingData:
     passages = _table(folder, "collection.tsv", wanted)
     index: dict[str, int] = {}
 
-    def number(text: str, limit: int) -> int:
-        return index.setdefault(cut_words(text, limit), len(index))
+    def number(text: str) -> int:
+        return index.setdefault(cut_words(text, recipe.max_words), len(index))
 
-    query_words = recipe.query_max_words or recipe.max_words
-    anchors = [number(queries[qid], query_words) for qid, _, _ in groups]
-    positives = [number(passages[pid], recipe.max_words) for _, pid, _ in groups]
-    negatives = [[number(passages[pid], recipe.max_words) for pid in pids] for _, _, pids in groups]
+    anchors = [number(queries[qid]) for qid, _, _ in groups]
+    positives = [number(passages[pid]) for _, pid, _ in groups]
+    negatives = [[number(passages[pid]) for pid in pids] for _, _, pids in groups]
     return TrainingData(
         tuple(index),
         np.array(anchors, dtype=np.int64),

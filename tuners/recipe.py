@@ -56,8 +56,8 @@ class DataRecipe:
     Attributes:
         layout: "folder" (../text and ../pairs as JSONL) or "msmarco" (its public files).
         max_tokens: Tokens of a text, at most; the rest is cut off.
-        max_words: Words of a text, at most: student and teacher shall see the same.
-        query_max_words: The same for queries of pairs; 0 means `max_words`.
+        query_max_tokens: The same for queries of pairs; 0 means `max_tokens`.
+        max_words: Words of a text, at most, so that student and teacher see the same; 0: no limit.
         n_negatives: Hard negatives for each pair.
         max_pairs: With "msmarco": how many queries to use; 0 means all.
         seed: Of all random choices.
@@ -66,8 +66,8 @@ class DataRecipe:
 
     layout: str = "folder"
     max_tokens: int = 96
-    max_words: int = 64
-    query_max_words: int = 0
+    query_max_tokens: int = 0
+    max_words: int = 0
     n_negatives: int = 0
     max_pairs: int = 0
     seed: int = 0

@@ -21,7 +21,7 @@ from lmort_memory.errors import TunerError
 from lmort_memory.types import HiddenStates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -30,7 +30,16 @@ if TYPE_CHECKING:
     from lmort_memory.backbone import Backbone
     from lmort_memory.types import Progress
 
-__all__ = ["Estimate", "Manifest", "StatesCache", "estimate", "fill", "open_cache", "texts_digest"]
+__all__ = [
+    "Estimate",
+    "Manifest",
+    "StatesCache",
+    "estimate",
+    "fill",
+    "fill_with",
+    "open_cache",
+    "texts_digest",
+]
 
 _FLUSH_EVERY: Final = 64  # texts; bounds what a kill costs to a second or two of encoding
 _PROBES: Final = 32  # texts encoded to estimate time and tokens
@@ -153,13 +162,39 @@ def fill(
         len(texts),
     )
     manifest = _claim(folder, manifest)
-    done = _repair(folder, manifest)
+    done = _complete_texts(folder, manifest)
     if done < len(texts):
-        rest = texts[done:]
-        cost = estimate(backbone, rest, layers=manifest.layers, max_tokens=max_tokens)
+        cost = estimate(backbone, texts[done:], layers=manifest.layers, max_tokens=max_tokens)
         _check_disk(folder, cost.nbytes)
-        found = backbone.hidden_states(rest, layers=manifest.layers, max_tokens=max_tokens)
-        _append(folder, manifest, found, done=done, progress=progress)
+
+    def passes(done: int) -> Iterable[HiddenStates]:
+        return backbone.hidden_states(texts[done:], manifest.layers, max_tokens=max_tokens)
+
+    return fill_with(folder, manifest, passes, progress=progress)
+
+
+def fill_with(
+    folder: Path,
+    manifest: Manifest,
+    passes: Callable[[int], Iterable[HiddenStates]],
+    *,
+    progress: Progress | None = None,
+) -> StatesCache:
+    """Complete a cache from any source of states.
+
+    Args:
+        folder: Of the cache.
+        manifest: What is wanted.
+        passes: Given the number of texts that are done, yields the states of the others in order.
+        progress: Called with (texts done, texts).
+
+    Raises:
+        TunerError: the folder holds other states.
+    """
+    manifest = _claim(folder, manifest)
+    done = _repair(folder, manifest)
+    if done < manifest.n_texts:
+        _append(folder, manifest, passes(done), done=done, progress=progress)
     return open_cache(folder)
 
 

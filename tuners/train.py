@@ -13,6 +13,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import torch
 
 from lmort_memory.errors import TunerError
@@ -25,7 +26,6 @@ from .model import Lmort
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -192,7 +192,9 @@ class Trainer:
 
     def _loss(self, batch: Batch) -> Tensor:
         """Weigh the losses of one batch together."""
-        states, mask = padded_states(self.training.cache, batch.texts, self.model.config.layers)
+        states, mask = padded_states(
+            self.training.cache, batch.texts, self.model.config.layers, self._limits(batch)
+        )
         vectors = self.model(states.to(self.device, torch.float32), mask.to(self.device))
         weights = self.recipe.loss
         loss = torch.zeros((), device=self.device)
@@ -207,6 +209,13 @@ class Trainer:
         if weights.contrastive and len(batch.pairs):
             loss = loss + weights.contrastive * _contrastive(vectors, batch, weights)
         return loss
+
+    def _limits(self, batch: Batch) -> NDArray[np.int64]:
+        """Most tokens of each text: queries of pairs may have a limit of their own."""
+        data = self.recipe.data
+        limits = np.full(len(batch.texts), data.max_tokens)
+        limits[batch.pairs] = data.query_max_tokens or data.max_tokens
+        return limits
 
     def _log(self, loss: float) -> None:
         with (self.folder / "log.jsonl").open("a") as file:

@@ -4,9 +4,8 @@ The forward pass that runs in the product; `lmort_memory.tuners.model` is its tw
 training, and a test holds the two together. Knows arrays only: no llama.cpp, no torch, no SQL.
 
 What is folded into the weights once, at load, so that a 40-token turn costs a few matrix products:
-the standardisation of the states (into the first map behind it), the 1/sqrt(d) of attention (into
-the query rows), and the keys and values of all blocks' cross-attention (one product for all of
-them, since they all read the same states). Texts of different lengths are packed row under row:
+the standardisation of the states (into the first map behind it), and the keys and values of all
+blocks' cross-attention (one product for all of them, since they all read the same states). Texts of different lengths are packed row under row:
 every product runs on all rows at once, only the attention itself goes text by text.
 """
 
@@ -261,7 +260,7 @@ def _attention(q: Array, kv: Array, bounds: NDArray[np.int_], heads: int) -> Arr
     The views below stay strided: BLAS takes the row stride as its leading dimension.
     """
     rows, width = q.shape
-    q = q.reshape(rows, heads, width // heads)
+    q = (q * np.float32((width // heads) ** -0.5)).reshape(rows, heads, width // heads)
     k, v = kv.reshape(rows, 2, heads, width // heads).transpose(1, 0, 2, 3)
     attended = np.empty((rows, heads, width // heads), dtype=np.float32)
     for start, end in pairwise(bounds):
@@ -303,7 +302,7 @@ def _mean_pooled(group: Sequence[HiddenStates], layers: Sequence[int]) -> Array:
 
 
 def _linear(weights: Mapping[str, Array], name: str) -> _Linear:
-    return _Linear(np.ascontiguousarray(weights[f"{name}.weight"].T), weights[f"{name}.bias"])
+    return _Linear(weights[f"{name}.weight"].T, weights[f"{name}.bias"])
 
 
 def _norm(weights: Mapping[str, Array], name: str) -> _Norm:
@@ -348,23 +347,14 @@ def _all_keys_and_values(config: TunerConfig, weights: Mapping[str, Array]) -> _
     )
 
 
-def _scaled(linear: _Linear, columns: int, factor: float) -> _Linear:
-    """Multiply the first `columns` outputs of a map by `factor`."""
-    scale = np.ones(linear.bias.shape, dtype=np.float32)
-    scale[:columns] = factor
-    return _Linear(linear.weight * scale, linear.bias * scale)
-
-
 def _block(config: TunerConfig, weights: Mapping[str, Array], index: int) -> _Block:
     prefix = f"block.{index}"
     crossed = config.second_layer is not None
-    factor = (config.width // config.n_head) ** -0.5
-    cross_q = _linear(weights, f"{prefix}.cross.q") if crossed else None
     return _Block(
-        qkv=_scaled(_linear(weights, f"{prefix}.attn.qkv"), config.width, factor),
+        qkv=_linear(weights, f"{prefix}.attn.qkv"),
         attn_out=_linear(weights, f"{prefix}.attn.out"),
         attn_norm=_norm(weights, f"{prefix}.attn_norm"),
-        cross_q=_scaled(cross_q, config.width, factor) if cross_q else None,
+        cross_q=_linear(weights, f"{prefix}.cross.q") if crossed else None,
         cross_out=_linear(weights, f"{prefix}.cross.out") if crossed else None,
         cross_norm=_norm(weights, f"{prefix}.cross_norm") if crossed else None,
         up=_linear(weights, f"{prefix}.ff.up"),

@@ -22,6 +22,7 @@ from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.errors import TunerError
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 from lmort_memory.tuners import states as states_module
+from lmort_memory.tuners.batches import padded_states
 from lmort_memory.tuners.closed_form import pooled_states, ridge, statistics
 from lmort_memory.tuners.data import TrainingData
 from lmort_memory.tuners.pipeline import Workshop
@@ -317,3 +318,12 @@ def test_a_recipe_becomes_a_tuner(model_path, backbone, tmp_path):
     (encoded,) = TunedEncoder(backbone, tuner).encode([TEXTS[0]])
     assert encoded.vectors.shape == (1, 384)
     assert np.linalg.norm(encoded.vectors[0]) == pytest.approx(1, abs=1e-5)
+
+
+def test_cutting_rows_is_cutting_text(backbone, training):
+    """The model is causal: a query cut to its first tokens has the states that it would have."""
+    (short,) = backbone.hidden_states([TEXTS[3]], layers=CONFIG.layers, max_tokens=9)
+    states, mask = padded_states(training.cache, np.array([3, 4]), (1, 3), np.array([9, 64]))
+    assert mask[0].sum() == 9
+    assert np.allclose(states[:, 0, :9].float().numpy(), short.states, atol=2e-2)
+    assert not states[:, 0, 9:].any()

@@ -24,11 +24,16 @@ SMALL = TunerConfig(
 )
 
 
-def perturbed(config: TunerConfig, seed: int = 0) -> Lmort:
-    """A network in which no tensor has its initial value, so that each one matters."""
+def perturbed(config: TunerConfig, seed: int = 0, *, one_block: bool = False) -> Lmort:
+    """A network in which no tensor has its initial value, so that each one matters.
+
+    `one_block` gives all blocks the memory of the first: GPT-J's tuner would fill three gigabytes.
+    """
     torch.manual_seed(seed)
     with torch.device("meta"):
         model = Lmort(config)
+        if one_block:
+            model.block = torch.nn.ModuleList([model.block[0]] * config.n_layer)
     model = model.to_empty(device="cpu").eval()
     noise = torch.randn(1 << 20).clamp(-3, 3)
     with torch.no_grad():

@@ -58,7 +58,7 @@ def test_dialogues_are_split_at_their_speakers(dialogue, turns):
 def test_cutting_keeps_whole_words_and_their_spacing():
     """A text is cut behind a word; one that is short enough stays as it is."""
     assert cut_words("one  two\nthree four", 3) == "one  two\nthree"
-    assert cut_words("one two", 3) == "one two"
+    assert cut_words("one two", 3) == cut_words("one two", 0) == "one two"
 
 
 def test_sampling_is_deterministic_and_bounded(folder):

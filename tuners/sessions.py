@@ -1,0 +1,87 @@
+"""States of turns in the context of their session, as a chat's own pass would have made them.
+
+A session is written with the model's chat template and run through once; each turn's rows are cut
+out. The states are those of the live chat: a causal model cannot see what comes later.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmort_memory.types import HiddenStates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lmort_memory.backbone import Backbone
+
+__all__ = ["session_roles", "session_states"]
+
+
+def session_roles(speakers: Sequence[str]) -> list[str]:
+    """Give the first speaker of a session the user's role and everybody else the assistant's."""
+    return ["user" if speaker == speakers[0] else "assistant" for speaker in speakers]
+
+
+def session_states(
+    backbone: Backbone,
+    roles: Sequence[str],
+    texts: Sequence[str],
+    *,
+    layers: Sequence[int],
+    max_tokens: int | None = None,
+) -> Iterator[HiddenStates]:
+    """Capture each turn of a session behind the turns before it.
+
+    A session too long for one pass is cut into windows; each opens with the latest turns that fill
+    half of it, so that no turn but the first stands without a context.
+
+    Args:
+        backbone: The model.
+        roles: "user" or "assistant" of each turn.
+        texts: What the turns say; none may be empty.
+        layers: Layers to capture.
+        max_tokens: Tokens of a window, template included; None takes as many as fit.
+
+    Yields:
+        One `HiddenStates` for each turn, in order, of the turn's own tokens.
+
+    Raises:
+        ValueError: a turn that fits no window.
+        BackboneError: the template refuses this order of roles, or llama.cpp refused.
+    """
+    limit = min(max_tokens or backbone.longest_text, backbone.longest_text)
+    contents = [backbone.prompts.tokenize(text) for text in texts]
+    done = 0
+    for start, stop in _windows(backbone, roles, contents, limit):
+        prompt = backbone.prompts.write(roles[start:stop], contents[start:stop], reply=False)
+        captured = backbone.states_of_tokens(prompt.tokens, layers)
+        for turn in range(done, stop):
+            first, last = prompt.spans[turn - start]
+            yield HiddenStates(
+                prompt.tokens[first:last], captured.layers, captured.states[:, first:last].copy()
+            )
+        done = stop
+
+
+def _windows(
+    backbone: Backbone, roles: Sequence[str], contents: Sequence[Sequence[int]], limit: int
+) -> Iterator[tuple[int, int]]:
+    """Cut turns into windows [start, stop): each goes on where the last one stopped."""
+
+    def size(start: int, stop: int) -> int:
+        return len(
+            backbone.prompts.write(roles[start:stop], contents[start:stop], reply=False).tokens
+        )
+
+    start = stop = 0
+    while stop < len(contents):
+        while stop < len(contents) and size(start, stop + 1) <= limit:
+            stop += 1
+        if start == stop:
+            raise ValueError(f"turn {stop} has {len(contents[stop])} tokens; {limit} fit a window")
+        yield start, stop
+        keep = stop
+        while keep > start + 1 and size(keep - 1, stop) <= limit // 2:
+            keep -= 1
+        start = keep
