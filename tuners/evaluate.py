@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from .analyze import alignment_loss, uniformity_loss
 from .bm25 import bm25_scores
 from .metrics import METRICS, score_run
 
@@ -31,6 +32,7 @@ __all__ = [
     "evaluate",
     "fuse",
     "lexical_scores",
+    "output_losses",
     "write_per_query",
 ]
 
@@ -97,6 +99,23 @@ def encode_set(
     owners = np.repeat(np.arange(len(encoded)), [len(item.vectors) for item in encoded])
     queries = [encoder.encode_query(item.text) for item in dataset.queries]
     return SetVectors(np.concatenate([item.vectors for item in encoded]), owners, np.stack(queries))
+
+
+def output_losses(dataset: EvalSet, vectors: SetVectors) -> tuple[float, float]:
+    """Alignment and uniformity loss of a tuner's output O (Figure 5 of the paper).
+
+    Positive pairs are queries with the nearest chunk of their best document; uniformity is taken
+    over queries and those chunks.
+    """
+    number = {document.id: index for index, document in enumerate(dataset.documents)}
+    positives = np.empty_like(vectors.queries)
+    for row, query in enumerate(dataset.queries):
+        grades = dataset.qrels[query.id]
+        best = number[max(sorted(grades), key=lambda name: grades[name])]
+        chunks = vectors.documents[vectors.owners == best]
+        positives[row] = chunks[np.argmax(chunks @ vectors.queries[row])]
+    both = np.concatenate([vectors.queries, positives])
+    return alignment_loss(vectors.queries, positives), uniformity_loss(both)
 
 
 def dense_scores(dataset: EvalSet, vectors: SetVectors) -> Scores:

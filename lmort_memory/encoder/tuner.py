@@ -5,8 +5,9 @@ training, and a test holds the two together. Knows arrays only: no llama.cpp, no
 
 What is folded into the weights once, at load, so that a 40-token turn costs a few matrix products:
 the standardisation of the states (into the first map behind it), and the keys and values of all
-blocks' cross-attention (one product for all of them, since they all read the same states). Texts of different lengths are packed row under row:
-every product runs on all rows at once, only the attention itself goes text by text.
+blocks' cross-attention (one product for all of them, since they all read the same states). Texts
+of different lengths are packed row under row: every product runs on all rows at once, only the
+attention itself goes text by text.
 """
 
 from __future__ import annotations

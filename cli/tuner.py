@@ -1,0 +1,297 @@
+"""`lmort-mem tuner`: make tuners, judge them, look into them. All but `info` need extra [train]."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lmort_memory.errors import MissingDependencyError, TunerError
+
+from ._opening import setting_text
+from ._output import note, print_json, say, size
+from ._progress import Meter, duration
+
+if TYPE_CHECKING:
+    from lmort_memory.backbone import Backbone
+    from lmort_memory.encoder.artifact import TunerCard
+    from lmort_memory.encoder.tuner import Tuner
+    from lmort_memory.tuners.analyze import Analysis
+    from lmort_memory.tuners.beir import EvalSet
+    from lmort_memory.tuners.evaluate import Report, SetVectors
+
+app = typer.Typer(
+    help="Make, judge and look into tuners, the small networks that turn states into vectors.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Model = Annotated[
+    str | None, typer.Option("--model", metavar="GGUF", help="Model. [env: LMORT_MODEL]")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder with the data.")]
+
+
+def _examples(*lines: str) -> str:
+    shown = "\n".join(f"  {line}" for line in lines)
+    return f"\b\nExamples:\n{shown}"  # \b keeps the lines as they are
+
+
+@app.command(epilog=_examples("lmort-mem tuner info", "lmort-mem tuner info mine.gguf --json"))
+def info(
+    *,
+    tuner: Annotated[
+        Path | None, typer.Argument(help="Tuner file; all installed ones by default.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what a tuner is made of, which model it belongs to, and where it comes from."""
+    from lmort_memory.encoder.artifact import read_card
+    from lmort_memory.paths import data_dir
+    from lmort_memory.pretrained import shipped_tuners
+
+    found = [tuner] if tuner else [*shipped_tuners(), *(data_dir() / "tuners").glob("*.gguf")]
+    cards = {path: read_card(path) for path in found}
+    if json:
+        print_json([{"path": path, **_card_json(card)} for path, card in cards.items()])
+        return
+    for path, card in cards.items():
+        _say_card(path, card)
+
+
+@app.command(
+    epilog=_examples(
+        "lmort-mem tuner analyze --data eval/scifact --data eval/xquad_en --out analysis"
+    )
+)
+def analyze(
+    *,
+    data: Annotated[
+        list[Path], typer.Option("--data", metavar="DIR", help="Set in BEIR layout; repeatable.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For JSON and pictures.")],
+    model: Model = None,
+    pairs: Annotated[int, typer.Option("--pairs", help="Positive pairs of a set, at most.")] = 500,
+    fraction: Annotated[
+        float, typer.Option("--fraction", help="Upper layer, at most, as a part of the network.")
+    ] = 0.4,
+) -> None:
+    """Measure alignment and uniformity of every layer; name the align and the uniform layer."""
+    from lmort_memory.tuners.analyze import Analysis, analyze_set
+    from lmort_memory.tuners.beir import load_set
+    from lmort_memory.tuners.heatmap import draw_heatmap
+
+    datasets = [load_set(folder) for folder in data]
+    with _backbone(model) as backbone:
+        sets = []
+        for dataset in datasets:
+            with Meter(dataset.name, unit="texts") as meter:
+                sets.append(analyze_set(backbone, dataset, max_pairs=pairs, progress=meter))
+        analysis = Analysis(backbone.facts.name, backbone.fingerprint, tuple(sets))
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write_json(out / "analysis.json", analysis.to_json(fraction))
+    for kind in ("raw", "standardised"):
+        draw_heatmap(analysis, kind, out / f"layers-{kind}.png")
+    _say_analysis(analysis, fraction)
+
+
+@app.command(
+    epilog=_examples(
+        "lmort-mem tuner train smollm2-135m-first --data DATA --work /tmp/w --out mine.gguf"
+    )
+)
+def train(
+    *,
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe that ships, or a TOML file.")],
+    data: Data,
+    work: Annotated[
+        Path, typer.Option("--work", metavar="DIR", help="For states and checkpoints; gigabytes.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="GGUF", help="The tuner file to write.")],
+    model: Model = None,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    matrix_type: Annotated[str, typer.Option("--type", help="F16 or Q8_0.")] = "Q8_0",
+) -> None:
+    """Train a tuner; stopped at any point, the same command goes on where it was."""
+    _need("torch")
+    from lmort_memory.tuners.pipeline import Workshop
+    from lmort_memory.tuners.recipe import load_recipe, recipe_path
+
+    chosen = load_recipe(recipe_path(recipe))
+    with _backbone(model) as backbone, ExitStack() as meters:
+        workshop = Workshop(chosen, backbone, data, work, device)
+        cost = workshop.estimate()
+        note(
+            f"{cost.tokens:,} tokens: {size(cost.nbytes)} of states in {work}, about "
+            f"{duration(cost.seconds)} of encoding, then {chosen.train.epochs} epochs"
+        )
+        fingerprint = workshop.make(
+            out, lambda stage: meters.enter_context(Meter(stage)), matrix_type=matrix_type
+        )
+    say(f"{out}  {fingerprint}  {size(out.stat().st_size)}")
+
+
+@app.command(
+    name="eval",
+    epilog=_examples(
+        "lmort-mem tuner eval --data eval/locomo_dev",
+        "lmort-mem tuner eval --data eval/scifact --tuner mine.gguf --per-query q.jsonl --json",
+    ),
+)
+def evaluate_set(
+    *,
+    data: Data,
+    model: Model = None,
+    tuner: Annotated[
+        Path | None, typer.Option("--tuner", metavar="GGUF", help="Tuner; the model's by default.")
+    ] = None,
+    work: Annotated[
+        Path | None, typer.Option("--work", metavar="DIR", help="Keeps states for the next time.")
+    ] = None,
+    per_query: Annotated[
+        Path | None, typer.Option("--per-query", metavar="FILE", help="Figures of every query.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Rank a set in BEIR layout by words, by vectors and by both; turns also in their session."""
+    from lmort_memory.tuners.beir import load_set
+    from lmort_memory.tuners.evaluate import evaluate, output_losses, write_per_query
+
+    dataset = load_set(data)
+    with _backbone(model) as backbone, ExitStack() as stack:
+        found = _tuner(tuner, backbone)
+        if work is None:
+            work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lmort-eval-")))
+        vectors = _vectors(work, backbone, dataset, found)
+        share = found.config.n_parameters / _n_parameters(backbone)
+    report = evaluate(dataset, vectors)
+    if per_query is not None:
+        write_per_query(report, per_query)
+    if json:
+        print_json(report.to_json())
+        return
+    _say_report(report)
+    for name, own in vectors.items():
+        alignment, uniformity = output_losses(dataset, own)
+        say(f"{name}: alignment {alignment:.3f}, uniformity {uniformity:.3f}")
+    say(f"the tuner has {found.config.n_parameters:,} parameters, {share:.1%} of the model's")
+
+
+def _vectors(
+    work: Path, backbone: Backbone, dataset: EvalSet, tuner: Tuner
+) -> dict[str, SetVectors]:
+    """Capture and encode a set: turns alone and, where it has sessions, in their context."""
+    from lmort_memory.tuners.set_states import alone, has_sessions, in_context, set_vectors
+
+    ways = {"dense": alone}
+    if has_sessions(dataset):
+        ways["dense_in_context"] = in_context
+    vectors = {}
+    for name, capture in ways.items():
+        with Meter(name, unit="texts") as meter:
+            states = capture(
+                work / dataset.name, backbone, dataset, layers=tuner.layers, progress=meter
+            )
+            vectors[name] = set_vectors(tuner, states)
+    return vectors
+
+
+@contextmanager
+def _backbone(model: str | None) -> Iterator[Backbone]:
+    from lmort_memory.backbone import Backbone, default_model_path
+
+    path = setting_text("model", model)
+    with Backbone.open(path or default_model_path()) as backbone:
+        yield backbone
+
+
+def _tuner(path: Path | None, backbone: Backbone) -> Tuner:
+    from lmort_memory.encoder.tuned import TunedEncoder
+    from lmort_memory.encoder.tuner import Tuner
+    from lmort_memory.paths import data_dir
+    from lmort_memory.pretrained import find_tuner
+
+    path = path or find_tuner(backbone.fingerprint, data_dir() / "tuners")
+    if path is None:
+        raise TunerError(
+            f"there is no tuner for {backbone.facts.name} ({backbone.fingerprint}) — pass --tuner, "
+            "or train one"
+        )
+    tuner = Tuner.load(path)
+    TunedEncoder(backbone, tuner)  # raises where the two do not belong together
+    return tuner
+
+
+def _n_parameters(backbone: Backbone) -> int:
+    from math import prod
+
+    from lmort_memory.backbone.header import read_header
+
+    return sum(prod(tensor.shape) for tensor in read_header(backbone.facts.path).tensors.values())
+
+
+def _need(package: str) -> None:
+    try:
+        __import__(package)
+    except ImportError as error:
+        raise MissingDependencyError(package, extra="train") from error
+
+
+def _write_json(path: Path, value: object) -> None:
+    import json
+
+    path.write_text(json.dumps(value, indent=1) + "\n")
+
+
+def _card_json(card: TunerCard) -> dict[str, object]:
+    return {
+        "fingerprint": card.fingerprint,
+        "config": card.config,
+        "backbone": card.backbone,
+        "contract_version": card.contract_version,
+        "provenance": card.provenance,
+        "parameters": card.config.n_parameters,
+    }
+
+
+def _say_card(path: Path, card: TunerCard) -> None:
+    config, backbone = card.config, card.backbone
+    say(f"{path}")
+    say(f"  fingerprint  {card.fingerprint}")
+    say(
+        f"  backbone     {backbone.architecture}, {backbone.n_layer} blocks, {backbone.fingerprint}"
+    )
+    say(
+        f"  shape        {config.mode}, A {config.align_layer}, U {config.uniform_layer}, "
+        f"{config.n_layer} blocks, width {config.width}, dim {config.dim}, "
+        f"{config.n_parameters:,} parameters"
+    )
+    for key, value in card.provenance.items():
+        say(f"  {key:12} {value}")
+
+
+def _say_analysis(analysis: Analysis, fraction: float) -> None:
+    raw, standard = analysis.mean("raw"), analysis.mean("standardised")
+    say("layer   raw: align  uniform   standardised: align  uniform")
+    for layer in range(len(raw.alignment)):
+        say(
+            f"{layer:5}  {raw.alignment[layer]:11.3f}  {raw.uniformity[layer]:7.3f}  "
+            f"{standard.alignment[layer]:20.3f}  {standard.uniformity[layer]:7.3f}"
+        )
+    paper, within = analysis.choose_as_paper(), analysis.choose_within(fraction)
+    say(f"the paper's choice: A {paper.align_layer}, U {paper.uniform_layer}")
+    say(f"within {fraction:.0%}: A {within.align_layer}, U {within.uniform_layer}")
+
+
+def _say_report(report: Report) -> None:
+    means = report.means()
+    metrics = list(next(iter(means.values())))
+    say(f"{report.set}: {len(report.query_ids)} queries")
+    say(f"{'':18}" + "".join(f"{metric:>11}" for metric in metrics))
+    for row, values in means.items():
+        say(f"{row:18}" + "".join(f"{values[metric]:11.3f}" for metric in metrics))
