@@ -16,7 +16,7 @@ from lmort_memory.types import Record
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lmort_memory._window import Window
+    from lmort_memory._window import RoomMade, Window
     from lmort_memory.backbone import Sampling
 
 
@@ -55,6 +55,8 @@ class Ledger:
         reply_tokens: Tokens of the reply.
         evaluated_tokens: Tokens that this turn ran through the model, the template's included.
         left_window: Messages that left the context to make room.
+        room: How room was made: "shifted" (what is kept was moved up), "evaluated again" (this
+            model's positions cannot move), or None where nothing left.
         complete: False where the reply was broken off.
     """
 
@@ -67,6 +69,7 @@ class Ledger:
     reply_tokens: int
     evaluated_tokens: int
     left_window: int
+    room: RoomMade | None
     complete: bool
     timings: Timings
 
@@ -80,6 +83,7 @@ class TurnSoFar:
     user_tokens: int
     evaluated_before: int
     left_window: int
+    room: RoomMade | None
     started: float
     prefill_s: float
     recall_s: float
@@ -265,6 +269,7 @@ class Reply:
             reply_tokens=len(self._spoken.tokens),
             evaluated_tokens=self._window.tokens_evaluated - turn.evaluated_before,
             left_window=turn.left_window,
+            room=turn.room,
             complete=complete,
             timings=Timings(
                 prefill_s=turn.prefill_s,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from lmort_memory.errors import BackboneError
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _KEEP = 0.5
 
 
+RoomMade: TypeAlias = Literal["shifted", "evaluated again"]
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message in the window; `tokens` is its content, notes included."""
@@ -29,7 +32,11 @@ class Message:
 
 
 class Window:
-    """Keeps messages, prompt and K/V cache in step."""
+    """Keeps messages, prompt and K/V cache in step.
+
+    `room` says how the last message got room where old turns had to leave: by moving what is kept,
+    or by evaluating it again where the model's positions cannot move; None where nothing left.
+    """
 
     def __init__(
         self, backbone: Backbone, *, layers: Sequence[int], n_ctx: int, system: str
@@ -42,6 +49,8 @@ class Window:
         if system and self._prompts.template.takes_system:
             self._messages.append(Message("system", tuple(self._prompts.tokenize(system))))
         self._n_fixed = len(self._messages)
+        self._dropped_for_room = False
+        self.room: RoomMade | None = None
 
     @property
     def tokens_evaluated(self) -> int:
@@ -68,7 +77,8 @@ class Window:
             BackboneError: it does not fit into an empty window.
         """
         n_ctx = self._sequence.n_ctx
-        if self._size(self._messages, n_tokens) + reserve <= n_ctx:
+        self._dropped_for_room = self._size(self._messages, n_tokens) + reserve > n_ctx
+        if not self._dropped_for_room:
             return 0
         target = max(n_ctx * _KEEP, self._size(self._messages[: self._n_fixed], n_tokens) + reserve)
         gone = 0
@@ -94,9 +104,12 @@ class Window:
         self._messages.append(Message("user", tuple(tokens)))
         prompt = self._prompts.write(*self._contents(self._messages), reply=True)
         start, end = prompt.spans[-1]
-        kept = self._sequence.sync(prompt.tokens[: start + 1]).kept
-        states = self._sequence.extend(prompt.tokens[kept:end], logits=False)
-        return states[:, start - kept :]
+        synced = self._sequence.sync(prompt.tokens[: start + 1])
+        self.room = None
+        if self._dropped_for_room:
+            self.room = "shifted" if synced.moved else "evaluated again"
+        states = self._sequence.extend(prompt.tokens[synced.kept : end], logits=False)
+        return states[:, start - synced.kept :]
 
     def name_last(self, record_id: str) -> None:
         """Say which record the last message is."""

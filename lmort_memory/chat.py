@@ -143,6 +143,7 @@ class Chat:
             user_tokens=len(tokens),
             evaluated_before=before,
             left_window=left,
+            room=self._window.room,
             started=started,
             prefill_s=prefilled - started,
             recall_s=recalled - prefilled,

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lmort_memory.backbone import Backbone, default_model_path
+from lmort_memory.backbone import Backbone, Sampling, default_model_path
 from lmort_memory.backbone._capture import CCapture, PythonCapture
 from lmort_memory.backbone._context import Context, ContextSize
 from lmort_memory.backbone._llama import llama
@@ -186,6 +186,44 @@ def early_exit(backbone: Backbone, repetitions: int) -> dict[str, object]:
     }
 
 
+def free_states(backbone: Backbone) -> dict[str, object]:
+    """States of a chat's own passes against a separate capture of the same tokens."""
+    sequence = backbone.open_sequence(n_ctx=2048, layers=LAYERS)
+    tokens = [*backbone.prompts.prefix, *backbone.prompts.tokenize(WORDS * 12)]
+    parts = [sequence.extend(tokens[i : i + 50]) for i in range(0, len(tokens), 50)]
+    sampler = sequence.sampler(Sampling(temperature=0))
+    for _ in range(40):
+        tokens.append(sequence.sample(sampler))
+        parts.append(sequence.extend(tokens[-1:]))
+    sampler.close()
+    result = {"same": compare(np.concatenate(parts, axis=1), backbone, tokens)}
+    gap = slice(60, 100)
+    kept = [*tokens[: gap.start], *tokens[gap.stop :]]
+    follow = backbone.prompts.tokenize(WORDS)
+    synced = sequence.sync([*kept, *follow])
+    after = sequence.extend([*kept, *follow][synced.kept :])
+    sequence.close()
+    result["after a shift"] = {"moved": synced.moved} | compare(after, backbone, [*kept, *follow])
+    return result
+
+
+def compare(states: np.ndarray, backbone: Backbone, tokens: list[int]) -> dict[str, object]:
+    """Differences of the last rows in units of each layer's root mean square, and cosines."""
+    expected = backbone.states_of_tokens(tokens, LAYERS).states[:, -states.shape[1] :]
+    rms = np.sqrt(np.square(expected).mean(axis=(1, 2), keepdims=True))
+    error = np.abs(states - expected) / rms
+    pooled, reference = states.mean(axis=1), expected.mean(axis=1)
+    cosine = (pooled * reference).sum(1) / (
+        np.linalg.norm(pooled, axis=1) * np.linalg.norm(reference, axis=1)
+    )
+    return {
+        "layers": list(LAYERS),
+        "largest": [round(float(value), 5) for value in error.max(axis=(1, 2))],
+        "mean": [round(float(value), 6) for value in error.mean(axis=(1, 2))],
+        "cosine_of_means": [round(float(value), 6) for value in cosine],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, action="append")
@@ -202,6 +240,7 @@ def main() -> None:
                 "threads": backbone._n_threads,
                 "capture": capture_cost(backbone, options.repetitions),
                 "early_exit": early_exit(backbone, max(3, options.repetitions // 3)),
+                "free_states": free_states(backbone),
             }
     options.out.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))

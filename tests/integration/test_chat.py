@@ -84,19 +84,23 @@ def test_a_conversation_longer_than_the_context_goes_on(memory):
     """Old turns leave the window whole, nothing overflows, and recall brings them back."""
     options = ChatOptions(
         system="Be kind.",
-        n_ctx=512,
+        n_ctx=1024,
         max_tokens=8,
-        memory_tokens=150,
+        memory_tokens=120,
         sampling=Sampling(temperature=0),
     )
     with Chat(memory, options=options) as chat:
         first = say(chat, "The secret word is heather.")
-        left = 0
-        for i in range(12):
-            left += say(chat, f"Some small talk about the weather, part {i}.").ledger.left_window
-            assert len(chat._window._sequence.tokens) <= 512
+        left, rooms = 0, set()
+        for i in range(16):
+            ledger = say(chat, f"Some small talk about the weather, part {i}.").ledger
+            left += ledger.left_window
+            rooms.add(ledger.room)
+            assert (ledger.room is None) == (ledger.left_window == 0)
+            assert len(chat._window._sequence.tokens) <= 1024
         assert left > 0
         assert left % 2 == 0
+        assert rooms == {None, "shifted"}
         asked = say(chat, "What is the secret word?")
     assert first.turn.id in [injected.record.id for injected in asked.memories]
 
