@@ -19,6 +19,7 @@ __all__ = ["check_model"]
 _MAX_LAYERS = 512  # LLAMA_MAX_LAYERS
 _MAX_EXPERTS = 1024  # LLAMA_MAX_EXPERTS
 _MAX_HEAD_DIM = 1 << 16
+_MAX_WINDOW = 1 << 30  # llama.cpp adds a batch to it in 32 bits
 _ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 _TOKENIZERS = ("llama", "gpt2", "bert", "t5", "rwkv", "plamo2", "gemma4", "hybriddna", "whitespace")
 _NO_WEIGHTS = ("I8", "I16", "I32", "I64", "F64")
@@ -128,6 +129,9 @@ def _check_numbers(header: GgufHeader, stem: str) -> None:
     scaling = header.metadata.get(f"{stem}.rope.scaling.type", "none")
     if scaling not in _ROPE_SCALINGS:
         refuse(header.path, f"its RoPE scaling is {scaling!r}; {', '.join(_ROPE_SCALINGS)} exist")
+    window = header.metadata.get(f"{stem}.attention.sliding_window", 0)
+    if isinstance(window, int) and not 0 <= window < _MAX_WINDOW:
+        refuse(header.path, f"its sliding window has {window} tokens")
     if header.metadata.get(f"{stem}.attention.causal") is False:
         refuse(header.path, "its attention looks ahead: it is an encoder, not a model that talks")
 
