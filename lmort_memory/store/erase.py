@@ -22,9 +22,9 @@ SELECT text FROM records WHERE n IN (SELECT n FROM doomed)
 UNION SELECT text FROM history WHERE n IN (SELECT n FROM doomed) LIMIT ?
 """
 ORPHANS = """
-DELETE FROM sources WHERE NOT EXISTS (
+DELETE FROM sources WHERE (uri, scope) IN (SELECT source_uri, scope FROM doomed)
+AND NOT EXISTS (
     SELECT 1 FROM records r WHERE r.source_uri = sources.uri AND r.scope = sources.scope)
-AND EXISTS (SELECT 1 FROM doomed WHERE source_uri = sources.uri AND scope = sources.scope)
 """
 
 
