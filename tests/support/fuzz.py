@@ -6,9 +6,7 @@ import os
 import random
 import resource
 import signal
-import sys
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,8 @@ from lmort_memory.errors import BackboneError
 from tests.support.mutations import mutant
 
 _MEMORY_BYTES = 8 << 30  # address space; enough for an honest tiny model many times over
-_SECONDS = 20
+_CPU_SECONDS = 10
+_SECONDS = 300  # for a child that waits for what never comes, on however busy a machine
 _SUCCESS, _REFUSED, _OTHER = 0, 10, 20
 
 
@@ -38,9 +37,7 @@ class Outcome:
         return self.kind not in ("success", "refused")
 
 
-def outcomes(
-    honest: Sequence[bytes], seeds: Sequence[int], folder: Path, *, quiet: bool = True
-) -> Iterator[Outcome]:
+def outcomes(honest: Sequence[bytes], seeds: Sequence[int], folder: Path) -> Iterator[Outcome]:
     """Try one mutant for each seed, each in a child of its own.
 
     Children are forks of this process, in which no model may be loaded yet: llama.cpp's threads do
@@ -52,7 +49,7 @@ def outcomes(
         data = mutant(rng, rng.choice(honest))
         path = folder / "mutant.gguf"
         path.write_bytes(data)
-        yield Outcome(seed, _try_in_child(path, folder / "cache", quiet=quiet), data)
+        yield Outcome(seed, _try_in_child(path, folder / "cache"), data)
 
 
 def _import_everything() -> None:
@@ -62,10 +59,10 @@ def _import_everything() -> None:
     llama(), ggml()
 
 
-def _try_in_child(path: Path, cache: Path, *, quiet: bool) -> str:
+def _try_in_child(path: Path, cache: Path) -> str:
     pid = os.fork()
     if pid == 0:
-        os._exit(_child(path, cache, quiet=quiet))
+        os._exit(_child(path, cache))
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
         done, status = os.waitpid(pid, os.WNOHANG)
@@ -84,19 +81,16 @@ def _name(status: int) -> str:
     return {_SUCCESS: "success", _REFUSED: "refused", _OTHER: "raised"}.get(code, f"exit {code}")
 
 
-def _child(path: Path, cache: Path, *, quiet: bool) -> int:
+def _child(path: Path, cache: Path) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if quiet:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where llama.cpp writes its last words
     try:
         _use(ensure_runnable(path, cache))
-    except BackboneError as error:
-        if not quiet:
-            print(error, file=sys.stderr)
+    except BackboneError:
         return _REFUSED
     except BaseException:  # noqa: BLE001 — the child's verdict is its exit status
-        traceback.print_exc()
         return _OTHER
     return _SUCCESS
 

@@ -11,7 +11,7 @@ from tests.support.gguf_bytes import ARRAY, STRING, U32, Tensor, gguf_file, key,
 
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _WILD = [0, 1, 2, 3, 5, 7, 16, 31, 33, 64, 127, 255, 256, 511, 513, 4095, 65535, 1 << 20,
-         (1 << 31) - 1, 1 << 31, (1 << 32) - 1, (1 << 32), (1 << 63) - 1, 1 << 63, (1 << 64) - 1]  # fmt: skip
+         (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, (1 << 64) - 1]  # fmt: skip
 
 # What llama.cpp reads from a header beyond what the tiny models state.
 _HYPER_PARAMETERS = (
@@ -21,8 +21,9 @@ _HYPER_PARAMETERS = (
     "attention.key_length", "attention.value_length", "attention.key_length_swa",
     "attention.value_length_swa", "attention.sliding_window", "attention.causal",
     "attention.sliding_window_pattern", "attention.max_alibi_bias", "attention.clamp_kqv",
-    "attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon", "attention.group_norm_groups",
-    "attention.group_norm_epsilon", "attention.q_lora_rank", "attention.scale",
+    "attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon",
+    "attention.group_norm_groups", "attention.group_norm_epsilon", "attention.q_lora_rank",
+    "attention.scale",
     "attention.temperature_length", "rope.dimension_count", "rope.dimension_count_swa",
     "rope.dimension_sections", "rope.freq_base", "rope.freq_base_swa", "rope.scaling.type",
     "rope.scaling.factor", "rope.scaling.original_context_length", "rope.scaling.finetuned",
