@@ -182,6 +182,48 @@ def evaluate_set(
     say(f"the tuner has {found.config.n_parameters:,} parameters, {share:.1%} of the model's")
 
 
+@app.command(
+    epilog=_examples(
+        "lmort-mem tuner tables --best 1 11 --worst 22 0 --data DATA --set eval/xquad_en"
+        " --work /tmp/tables"
+    )
+)
+def tables(
+    *,
+    data: Data,
+    sets: Annotated[
+        list[Path], typer.Option("--set", metavar="DIR", help="Set in BEIR layout; repeatable.")
+    ],
+    work: Annotated[Path, typer.Option("--work", metavar="DIR", help="States and results.")],
+    best: Annotated[tuple[int, int], typer.Option("--best", help="Align and uniform layer.")],
+    worst: Annotated[tuple[int, int], typer.Option("--worst", help="The worst of both.")],
+    model: Model = None,
+    groups: Annotated[
+        int, typer.Option("--groups", help="Only the first groups of grouped sets; 0 is all.")
+    ] = 0,
+) -> None:
+    """Run the paper's tables on a model under one budget; print them as Markdown."""
+    _need("torch")
+    from lmort_memory.tuners.analyze import Choice
+    from lmort_memory.tuners.beir import first_groups, load_set
+    from lmort_memory.tuners.pipeline import Workshop
+    from lmort_memory.tuners.recipe import load_recipe, recipe_path
+    from lmort_memory.tuners.tables import markdown, run_tables
+
+    datasets = [load_set(folder) for folder in sets]
+    if groups:
+        datasets = [first_groups(d, groups) if d.group else d for d in datasets]
+    with _backbone(model) as backbone, ExitStack() as meters:
+        results = run_tables(
+            Workshop(load_recipe(recipe_path("paper-tables")), backbone, data, work),
+            datasets,
+            best=Choice(*best),
+            worst=Choice(*worst),
+            stages=lambda stage: meters.enter_context(Meter(stage)),
+        )
+    say(markdown(results))
+
+
 def _vectors(
     work: Path, backbone: Backbone, dataset: EvalSet, tuner: Tuner
 ) -> dict[str, SetVectors]:

@@ -13,7 +13,7 @@ left out: ranking figures say nothing about them.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["EvalItem", "EvalSet", "load_set"]
+__all__ = ["EvalItem", "EvalSet", "first_groups", "load_set"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,25 @@ class EvalSet:
 
     def _column(self, items: Sequence[EvalItem]) -> NDArray[np.str_]:
         return np.array([json.dumps(item.fields.get(self.group or "")) for item in items])
+
+
+def first_groups(dataset: EvalSet, count: int) -> EvalSet:
+    """Keep the first `count` groups of a set with their queries, for quick looks."""
+    names = list(
+        dict.fromkeys(str(item.fields.get(dataset.group or "")) for item in dataset.documents)
+    )
+    kept = set(names[:count])
+
+    def keep(items: tuple[EvalItem, ...]) -> tuple[EvalItem, ...]:
+        return tuple(item for item in items if str(item.fields.get(dataset.group or "")) in kept)
+
+    queries = keep(dataset.queries)
+    return replace(
+        dataset,
+        documents=keep(dataset.documents),
+        queries=queries,
+        qrels={query.id: dataset.qrels[query.id] for query in queries},
+    )
 
 
 def load_set(folder: Path) -> EvalSet:

@@ -74,8 +74,12 @@ class Workshop:
             max_tokens=self.recipe.data.max_tokens,
         )
 
-    def prepare(self, stages: Stages) -> TrainingSet:
+    def prepare(self, stages: Stages, *, layers: tuple[int, ...] = ()) -> TrainingSet:
         """Bring states and teacher's vectors of all texts to disk.
+
+        Args:
+            stages: Progress of each stage.
+            layers: Layers to capture; empty means those that the recipe's tuner reads.
 
         Raises:
             TunerError: data missing or damaged, another run's folder, or no room.
@@ -86,7 +90,7 @@ class Workshop:
             self.work / "states",
             self.backbone,
             data.texts,
-            layers=config.layers,
+            layers=layers or config.layers,
             max_tokens=self.recipe.data.max_tokens,
             progress=stages("states"),
         )
