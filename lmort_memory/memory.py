@@ -65,7 +65,7 @@ class Memory(Keeping):
         self, encoder: Encoder | None, store: Store, *, previous: Sequence[Encoder] = ()
     ) -> None:
         super().__init__(encoder, store, previous=previous)
-        self._opened: OpenedEncoder | None = None
+        self._opened: tuple[OpenedEncoder, ...] = ()
 
     @classmethod
     def open(
@@ -74,6 +74,7 @@ class Memory(Keeping):
         *,
         model: str | Path | None = None,
         tuner: str | Path | None = None,
+        previous: tuple[str | Path | None, str | Path | None] | None = None,
         with_model: bool = True,
     ) -> Self:
         """Open a database, created where it is missing, and the model that makes its vectors.
@@ -84,6 +85,8 @@ class Memory(Keeping):
             path: The database; None takes `$LMORT_DB` or the platform's data folder.
             model: A GGUF file; None takes `$LMORT_MODEL` or the packaged default.
             tuner: A tuner file; None looks for one made for the model.
+            previous: Model and tuner, as above, that made the vectors so far: they answer too until
+                `reencode` is done. Without them those records are found by words.
             with_model: False loads no model, for work that needs no vectors.
 
         Raises:
@@ -101,13 +104,18 @@ class Memory(Keeping):
             return cls(None, SQLiteStore(place))
         from lmort_memory.encoder import open_encoder
 
-        opened = open_encoder(model, tuner)
+        opened = [open_encoder(model, tuner)]
         try:
-            memory = cls(opened.encoder, SQLiteStore(place))
+            if previous is not None:
+                opened.append(open_encoder(*previous))
+            older = [one.encoder for one in opened[1:] if one.encoder is not None]
+            memory = cls(opened[0].encoder, SQLiteStore(place), previous=older)
         except BaseException:
-            opened.close()
+            for one in opened:
+                one.close()
             raise
-        memory._opened = opened
+        memory._opened = tuple(opened)
+        memory.store.sweep()
         return memory
 
     def close(self) -> None:
@@ -116,18 +124,18 @@ class Memory(Keeping):
         Work in the background ends after its present batch; the next open goes on with it.
         """
         super().close()
-        if self._opened is not None:
-            self._opened.close()
+        for opened in self._opened:
+            opened.close()
 
     @property
     def backbone(self) -> Backbone | None:
         """The model that `open` loaded, for a chat to talk to; None without one."""
-        return None if self._opened is None else self._opened.backbone
+        return self._opened[0].backbone if self._opened else None
 
     @property
     def notice(self) -> str | None:
         """One line for the user about the model, or about trouble in the background, or None."""
-        return self._encoding.trouble or (None if self._opened is None else self._opened.notice)
+        return self._encoding.trouble or (self._opened[0].notice if self._opened else None)
 
     @overload
     def add(  # type: ignore[overload-overlap] # a str is one item, though also a Sequence of str
@@ -323,10 +331,9 @@ class Memory(Keeping):
 
     def status(self) -> MemoryStatus:
         """Return what the memory holds and how it can be recalled."""
-        opened = self._opened
         return MemoryStatus(
             store=self.store.status(),
-            model=None if opened is None else opened.backbone.facts.path.name,
+            model=self.backbone.facts.path.name if self.backbone else None,
             space=self._encoding.space,
             pending=self._encoding.pending(),
             notice=self.notice,

@@ -24,7 +24,7 @@ __all__ = ["Purger", "state_path"]
 
 LOOK_FOR = 32  # texts that are looked for; with more, the file is rewritten without looking
 NEEDLE = 24  # bytes; shorter pieces of a text turn up elsewhere by chance
-IN_MEMORY = 256 << 20  # bytes of a database that VACUUM may copy in memory instead of to /tmp
+SMALL = 256 << 20  # bytes; up to there a file is always rewritten, and in memory: about a second
 
 
 def state_path(database: Path, session: str) -> Path:
@@ -111,7 +111,8 @@ class Purger:
         with self._database.read("forget in") as connection:
             connection.execute("PRAGMA incremental_vacuum").fetchall()
         clean = self._database.truncate_log()
-        if wanted is None or len(wanted) > 3 * LOOK_FOR or self._found(wanted):
+        few = wanted is not None and len(wanted) <= 3 * LOOK_FOR
+        if self._size() <= SMALL or not few or self._found(wanted or []):
             # A page that SQLite has rebalanced may keep a copy that secure_delete did not see.
             self._vacuum()
             clean = self._database.truncate_log()
@@ -119,10 +120,13 @@ class Purger:
 
     def _vacuum(self) -> None:
         with self._database.read("compact") as connection:
-            if self._database.path.stat().st_size > IN_MEMORY:
+            if self._size() > SMALL:
                 connection.execute("PRAGMA temp_store = FILE")
             connection.execute("VACUUM")
             connection.execute("PRAGMA temp_store = MEMORY")
+
+    def _size(self) -> int:
+        return self._database.path.stat().st_size
 
     def _remove_states(self, names: Iterable[str]) -> None:
         folder = state_path(self._database.path, "").parent
