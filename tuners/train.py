@@ -257,7 +257,9 @@ def _contrastive(vectors: Tensor, batch: Batch, weights: LossRecipe) -> Tensor:
     n_pairs = len(batch.pairs)
     queries = vectors[torch.from_numpy(batch.pairs).to(vectors.device)]
     positives = vectors[batch.n_units : batch.n_units + n_pairs]
-    negatives = vectors[batch.n_units + n_pairs :].view(n_pairs, batch.n_negatives, -1)
+    negatives = vectors[batch.n_units + n_pairs :].view(
+        n_pairs, batch.n_negatives, vectors.shape[1]
+    )
     if weights.contrastive_kind == "paper":
         return paper_contrastive(queries, positives, negatives)
     hard = negatives if batch.n_negatives else None
