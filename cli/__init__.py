@@ -12,12 +12,13 @@ from collections.abc import Sequence
 
 from lmort_memory.errors import LmortError
 
-from . import care, chat, config, doctor, files, keeping, model, records  # noqa: F401  each module adds its commands to `app`
+from . import care, chat, config, doctor, files, keeping, model, records, tuner  # noqa: F401  each module adds its commands to `app`
 from ._app import app
 
 __all__ = ["app", "main", "run"]
 
 app.add_typer(model.app, name="model")
+app.add_typer(tuner.app, name="tuner")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

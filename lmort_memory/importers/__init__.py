@@ -49,17 +49,17 @@ FORMATS: tuple[Format, ...] = (
 )
 
 
-def scan(paths: Iterable[str | Path], *, formats: tuple[Format, ...] = FORMATS) -> ScanReport:
+def scan(paths: Iterable[str | Path], *, formats: tuple[Format, ...] | None = None) -> ScanReport:
     """Find what can be imported among files and folders, and why the rest cannot.
 
     Folders are searched through, hidden ones and links to folders left out. Only beginnings of
-    files are read.
+    files are read. `formats` are tried in place of `FORMATS`.
 
     Raises:
         ImportFileError: a file that was named, and not merely found in a folder, does not exist,
             cannot be read, or is of no known format.
     """
-    return scan_paths(paths, formats)
+    return scan_paths(paths, FORMATS if formats is None else formats)
 
 
 def read(file: FoundFile, left_out: LeftOut | None = None) -> Iterator[Turn]:
