@@ -6,7 +6,8 @@ The metadata grammar, with the conditions of one mapping joined by "and":
     {"year": {"$gte": 2020, "$lt": 2024}}   $eq $ne $in $nin $gt $gte $lt $lte $contains
     {"$or": [{…}, {…}], "$not": {…}}        $and $or $not
 
-A key names a top-level entry of the metadata, whatever characters it has. `$eq: None` also matches
+A key names a top-level entry of the metadata, whatever characters it has after the first, which
+must not be "$". `$eq: None` also matches
 a missing key; `$ne` and `$nin` are the exact opposites of `$eq` and `$in`. `$gt` and its kin
 compare numbers with numbers and strings with strings. `$contains` looks for a substring in a
 string and for an element in a list.

@@ -25,6 +25,9 @@ RUN = re.compile(f"[{UNSPACED}]+")
 # superset is harmless, because every word is quoted and FTS5 splits it again itself.
 WORD = re.compile(r"[^\W_]+(?:[^\W_]|[\u0300-\u036f\u0900-\u0dff\u0610-\u06ff])*")
 
+# SQLite strips accents of Latin letters only. All but the breve: Cyrillic й is no и.
+ACCENT = re.compile("[\u0300-\u0305\u0307-\u036f]")
+
 MAX_TERMS = 64  # a query is a question, not a document; more only costs time
 
 # Words that stand in most English texts and tell none apart. Only where other words remain.
@@ -36,7 +39,7 @@ STOP = frozenset(
 
 
 def fold(text: str) -> str:
-    """Return the text as it is indexed: compatibility forms unified, unspaced runs as pairs.
+    """Return the text as it is indexed: case and accents unified, unspaced runs as pairs.
 
     The last character of a run follows alone, so that each of them begins some word of the index.
     """
@@ -50,7 +53,7 @@ def match_expression(query: str) -> str | None:
     unspaced script finds every pair that it begins.
     """
     spaced = RUN.sub(lambda run: f" {_pairs(run.group())} ", _normal(query))
-    words = list(dict.fromkeys(word.casefold() for word in WORD.findall(spaced)))
+    words = list(dict.fromkeys(WORD.findall(spaced)))
     telling = [word for word in words if word not in STOP] or words
     if not telling:
         return None
@@ -58,8 +61,9 @@ def match_expression(query: str) -> str | None:
 
 
 def _normal(text: str) -> str:
-    # FTS5 would stop reading at a NUL.
-    return unicodedata.normalize("NFKC", text).replace("\0", " ")
+    """Unify case, compatibility forms and accents; FTS5 would stop reading at a NUL."""
+    plain = ACCENT.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    return unicodedata.normalize("NFC", plain).replace("\0", " ")
 
 
 def _pairs(run: str) -> str:

@@ -1,0 +1,130 @@
+# ruff: noqa: RUF001 - other scripts are the point
+"""Words: six scripts, FTS5's syntax as plain text, questions of any length."""
+
+import pytest
+
+from lmort_memory.store import Filter, SQLiteStore
+from lmort_memory.store.lexical import fold, match_expression
+from lmort_memory.types import Turn
+
+TEXTS = {
+    "latin": "Größe und Gewicht der Bienenkästen: café, naïve, Łódź",
+    "cyrillic": "Моя сестра живёт в Тронхейме и держит пчёл",
+    "greek": "Η αδελφή μου κρατά μέλισσες στην Αθήνα",
+    "devanagari": "मेरी बहन मधुमक्खियाँ पालती है और हिन्दी बोलती है",
+    "arabic": "أختي تربي النحل في مدينة تروندهايم",
+    "chinese": "我姐姐在東京養蜜蜂",
+    "japanese": "姉はトロンハイムで蜜蜂を飼っています",
+    "korean": "누나는 트론헤임에서 꿀벌을 키운다",
+    "thai": "พี่สาวของฉันเลี้ยงผึ้งที่เชียงใหม่",
+    "english": "My sister Ada keeps bees in Trondheim",
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """One text in each script."""
+    with SQLiteStore(tmp_path_factory.mktemp("words") / "memory.db") as store:
+        store.add([Turn(text, session=name) for name, text in TEXTS.items()])
+        yield store
+
+
+def _found(store, query):
+    matches = store.lexical(query, Filter(), limit=20)
+    records = store.get(match.id for match in matches)
+    return [record.session for record in records.values()]
+
+
+@pytest.mark.parametrize(
+    ("query", "script"),
+    [
+        ("gewicht", "latin"),
+        ("CAFE", "latin"),
+        ("naive", "latin"),
+        ("ｂｉｅｎｅｎｋäｓｔｅｎ", "latin"),  # full-width
+        ("Где живёт сестра?", "cyrillic"),
+        ("ΑΔΕΛΦΗ", "greek"),
+        ("μελισσες", "greek"),
+        ("मधुमक्खियाँ", "devanagari"),
+        ("हिन्दी", "devanagari"),
+        ("النحل", "arabic"),
+        ("東京", "chinese"),
+        ("誰在東京養蜜蜂？", "chinese"),
+        ("姐", "chinese"),
+        ("蜂", "chinese"),
+        ("トロンハイム", "japanese"),
+        ("트론헤임", "korean"),
+        ("เชียงใหม่", "thai"),
+        ("Who keeps a bee?", "english"),
+    ],
+)
+def test_words_of_every_script_are_found(store, query, script):
+    """A word finds the text that holds it, first, in each script, without case or accents."""
+    assert _found(store, query)[0] == script
+
+
+def test_part_of_a_devanagari_word_is_not_the_word(store):
+    """Vowel signs belong to the word: a word's bare consonants are another word."""
+    assert "devanagari" not in _found(store, "मधमकखय")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '"',
+        '""',
+        "'",
+        "NEAR(a b)",
+        "AND",
+        "a OR",
+        "NOT",
+        "col:umn",
+        "body : x",
+        "*",
+        "^",
+        "(",
+        "a*",
+        "-",
+        "+ada",
+        "{a b}",
+        "\0",
+        "bees\0",
+        "",
+        "   ",
+        "🐝",
+        "🐝bees",
+        "'; DROP TABLE records; --",
+        "\u0301",
+        "_",
+        "a_b",
+        "\ud83d",
+    ],
+)
+def test_syntax_of_fts5_is_plain_text(store, query):
+    """No text breaks a search, whatever it means to FTS5."""
+    store.lexical(query, Filter(), limit=3)
+
+
+def test_a_query_is_words_and_not_syntax(store):
+    """Operators inside a query do not change what it finds."""
+    assert _found(store, 'bees") OR ("') == _found(store, "bees")
+    assert _found(store, "bees NOT sister") == _found(store, "bees sister not")
+
+
+def test_a_long_question_finds_its_answer(store):
+    """A question with many words that the text lacks still finds it, and stays bounded."""
+    question = "Could you please tell me where exactly that sister of mine keeps her bees? " * 50
+    assert _found(store, question)[0] == "english"
+    assert match_expression(" ".join(f"word{i}" for i in range(500))).count(" OR ") == 63
+
+
+def test_only_stop_words_still_search():
+    """A question of nothing but common words searches those."""
+    assert match_expression("who is it?") == '"who" OR "is" OR "it"'
+    assert match_expression("who is Ada?") == '"ada"'
+    assert match_expression("?!") is None
+
+
+def test_every_character_of_an_unspaced_run_begins_a_word():
+    """Pairs and a last single: each character of a run can be looked up by prefix."""
+    assert fold("東京都").split() == ["東京", "京都", "都"]
