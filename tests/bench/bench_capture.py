@@ -72,13 +72,10 @@ class Bare:
         self.decode(tokens, 0)
         return time.perf_counter() - began
 
-    def generate(self, tokens: list[int], n: int) -> float:
-        self.context.truncate(0, 0)
-        self.decode(tokens, 0)
+    def step(self, token: int, position: int) -> float:
         began = time.perf_counter()
-        for i in range(n):
-            self.decode([tokens[i]], len(tokens) + i)
-        return (time.perf_counter() - began) / n
+        self.decode([token], position)
+        return time.perf_counter() - began
 
 
 @contextmanager
@@ -111,6 +108,18 @@ def alternate(runs: dict[str, Callable[[], float]], repetitions: int) -> dict[st
     return found
 
 
+def generate(bare: dict[str, Bare], tokens: list[int], n: int) -> dict[str, list[float]]:
+    """Give every context the same tokens one by one, each token to all before the next."""
+    for b in bare.values():
+        b.prefill(tokens[:64])
+    found: dict[str, list[float]] = {name: [] for name in bare}
+    for i in range(n):
+        order = list(bare.items())
+        for name, b in order[i % 3 :] + order[: i % 3]:
+            found[name].append(b.step(tokens[i], 64 + i))
+    return found
+
+
 def summary(found: dict[str, list[float]]) -> dict[str, object]:
     """Medians in milliseconds, spread, and each variant's ratio to "off"."""
     median = {name: statistics.median(values) for name, values in found.items()}
@@ -136,10 +145,9 @@ def capture_cost(backbone: Backbone, repetitions: int) -> dict[str, object]:
         for n in (40, 256, 512):
             runs = {name: lambda b=b, n=n: b.prefill(tokens[:n]) for name, b in bare.items()}
             result[f"prefill_{n}"] = summary(alternate(runs, repetitions))
-        runs = {name: lambda b=b: b.generate(tokens[:64], 48) for name, b in bare.items()}
-        result["generate"] = summary(alternate(runs, repetitions))
+        result["generate"] = summary(generate(bare, tokens, 40 * repetitions))
         with busy_thread():
-            result["generate_busy_thread"] = summary(alternate(runs, max(3, repetitions // 3)))
+            result["generate_busy_thread"] = summary(generate(bare, tokens, 8 * repetitions))
     finally:
         for b in bare.values():
             b.context.close()
