@@ -33,6 +33,7 @@ class Graph:
 
     Attributes:
         watermark: The last vector that was considered.
+        saved: Vectors that are in its file, 0 without one.
     """
 
     def __init__(self, dim: int, *, capacity: int, threads: int) -> None:
@@ -40,6 +41,7 @@ class Graph:
 
         self.dim = dim
         self.watermark = 0
+        self.saved = 0
         self._threads = threads
         self._lock = threading.Lock()
         self._hidden: set[int] = set()
@@ -62,6 +64,7 @@ class Graph:
         graph._index = hnswlib.Index(space="ip", dim=dim)
         graph._index.load_index(str(path))
         graph.watermark = watermark
+        graph.saved = len(graph)
         return graph
 
     def __len__(self) -> int:
@@ -81,6 +84,7 @@ class Graph:
         with self._lock:
             self._index.save_index(str(path))
             expected = int(self._index.index_file_size())
+            self.saved = len(self)
         if path.stat().st_size != expected:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 

@@ -182,8 +182,9 @@ class Refresher:
             return
         view = self._current(space)
         deleted = space.deleted
-        before = 0 if space.saved is None else space.saved.items
-        if len(graph) - before < max(SAVE_LEAST, SAVE_GROWTH * before):
+        least = max(SAVE_LEAST, SAVE_GROWTH * graph.saved)
+        scrubbed = space.saved is None and graph.saved > 0
+        if len(graph) - graph.saved < least and not scrubbed:
             return
         graph.hide(view.alive_ids())
         graph.overwrite_hidden()
