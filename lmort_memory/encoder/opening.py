@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmort_memory.backbone import Backbone, default_model_path
+from lmort_memory.backbone.convert import ensure_runnable
 from lmort_memory.encoder.tuned import TunedEncoder
 from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.errors import TunerMismatchError
-from lmort_memory.paths import data_dir
+from lmort_memory.paths import cache_dir, data_dir
 from lmort_memory.pretrained import find_tuner
 
 
@@ -37,7 +38,8 @@ def open_encoder(model: str | Path | None = None, tuner: str | Path | None = Non
     """Load a model and its tuner.
 
     Args:
-        model: A GGUF file; None takes `$LMORT_MODEL`, else the packaged default.
+        model: A GGUF file; None takes `$LMORT_MODEL`, else the packaged default. A `gptj` file, or
+            the folder of a GPT-2 or GPT-J checkpoint, is converted into the cache once.
         tuner: A tuner file; None looks for one made for these weights, among those that ship and
             those made on this machine.
 
@@ -48,7 +50,8 @@ def open_encoder(model: str | Path | None = None, tuner: str | Path | None = Non
     """
     # The tuner first: it loads in milliseconds, and a wrong path should not cost a model's load.
     chosen = None if tuner is None else Tuner.load(tuner)
-    backbone = Backbone.open(model or os.environ.get("LMORT_MODEL") or default_model_path())
+    named = model or os.environ.get("LMORT_MODEL") or default_model_path()
+    backbone = Backbone.open(ensure_runnable(named, cache_dir() / "models"))
     try:
         if chosen is not None:
             return OpenedEncoder(backbone, TunedEncoder(backbone, chosen), None)

@@ -18,7 +18,9 @@ from lmort_memory.backbone.convert import (
 )
 from lmort_memory.backbone.gguf import read_facts, read_header, read_strings, read_tensor
 from lmort_memory.backbone.model import Backbone
+from lmort_memory.encoder.opening import open_encoder
 from lmort_memory.errors import BackboneError
+from lmort_memory.paths import cache_dir
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 from tests.support.checkpoints import (
     END_ID,
@@ -227,6 +229,16 @@ def test_a_gptj_file_is_converted_once(tmp_path):
     written = out.stat().st_mtime_ns
     assert ensure_runnable(path, tmp_path / "cache", announce=said.append) == out
     assert (out.stat().st_mtime_ns, len(said)) == (written, 1)
+
+
+def test_a_memory_opens_on_a_gptj_file(tmp_path, monkeypatch):
+    """Whoever opens a memory on a `gptj` file gets it converted and running, without asking."""
+    monkeypatch.setenv("LMORT_HOME", str(tmp_path / "home"))
+    path = tmp_path / "gptj.gguf"
+    write_gptj_gguf(tiny_gptj(4), path, quantisation="Q4_0")
+    opened = open_encoder(path)
+    assert opened.backbone.facts.path == converted_path(path, cache_dir() / "models")
+    opened.close()
 
 
 def test_a_changed_source_is_converted_anew(tmp_path):
