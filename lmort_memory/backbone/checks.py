@@ -2,8 +2,7 @@
 
 llama.cpp guards its hyper-parameters and vocabulary with assertions, and an assertion takes the
 interpreter along. Each rule here stands before one or more of them, as they are in the llama.cpp
-of llama-cpp-python 0.3.36; fuzzing (tests/bench/fuzz_gguf.py) found which are needed. What a rule
-cannot see, `probe.py` finds out in a process of its own.
+of llama-cpp-python 0.3.36; fuzzing (tests/bench/fuzz_gguf.py) found which are needed.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from tests.support.mutations import mutant
 
 _MEMORY_BYTES = 8 << 30  # address space; enough for an honest tiny model many times over
 _CPU_SECONDS = 10
-_SECONDS = 300  # for a child that waits for what never comes, on however busy a machine
+_SECONDS = 1800  # for a child that waits for what never comes, on however busy a machine
 _SUCCESS, _REFUSED, _OTHER = 0, 10, 20
 
 
