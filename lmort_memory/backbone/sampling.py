@@ -22,7 +22,7 @@ class Sampling:
         seed: Makes a reply reproducible; None takes a new one each time.
     """
 
-    temperature: float = 0.7
+    temperature: float = 0.2
     top_k: int = 40
     top_p: float = 0.9
     min_p: float = 0.05

@@ -153,8 +153,9 @@ def test_control_tokens_in_a_memory_stay_text(memory):
         reply = say(chat, "What about the milk?")
         assert reply.memories
         vocabulary = memory.backbone.vocabulary
-        prompt = [t for t in chat._window._sequence.tokens if vocabulary.is_control(t)]
-    assert len(prompt) == 3  # the user's turn opens and closes, the assistant's opens
+        prompt = chat._window._sequence.tokens[: -reply.ledger.reply_tokens or None]
+        controls = [token for token in prompt if vocabulary.is_control(token)]
+    assert len(controls) == 3  # the user's turn opens and closes, the assistant's opens
 
 
 def test_a_model_without_tuner_chats_and_recalls_by_words(pair, tmp_path, monkeypatch):
@@ -188,7 +189,7 @@ def test_notes_keep_to_their_budget_and_to_the_order_of_time(memory):
     assert len(notes.text.split()) <= 40
     times = [injected.record.created_at for injected in notes.memories]
     assert times == sorted(times)
-    assert all(f"{time:%Y-%m-%d}, user: " in notes.text for time in times)
+    assert all(f"On {time:%Y-%m-%d} I said: Bee" in notes.text for time in times)
     assert pack_notes([], budget=40, count_tokens=len).text == ""
 
 
