@@ -1,9 +1,14 @@
 """What every test stands on: no network, a home of its own, no settings of the developer's."""
 
 import os
+import signal
 import socket
 
 import pytest
+
+# A shell starts background jobs with SIGINT ignored, and children inherit that: the tests of Ctrl-C
+# would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
