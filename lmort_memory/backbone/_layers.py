@@ -22,7 +22,7 @@ from lmort_memory.backbone._context import Context, ContextSize, DecodeAborted
 from lmort_memory.backbone._llama import ggml, llama
 from lmort_memory.errors import BackboneError
 
-_PROBE_TOKENS = 3  # rarely another dimension of a graph
+PROBE_TOKENS = 3  # rarely another dimension of a graph
 _FINAL = "result_norm"
 _UNNAMED = re.compile(r"node_\d+$|leaf_\d+$")
 
@@ -47,7 +47,9 @@ class LayerNames:
 
 
 @dataclass(frozen=True, slots=True)
-class _Node:
+class Node:
+    """A node of a graph: its name, and how many values its rows have."""
+
     name: str
     width: int
     rows: int
@@ -65,13 +67,27 @@ def find_layer_names(model: Any, *, architecture: str, token: int) -> LayerNames
         BackboneError: the graph does not name its block outputs, so nothing can be captured.
     """
     cpp = llama()
-    n_layer, n_embd = cpp.llama_model_n_layer(model), cpp.llama_model_n_embd(model)
-    nodes = _graph_nodes(model, token)
+    return name_layers(
+        _graph_nodes(model, token),
+        n_layer=cpp.llama_model_n_layer(model),
+        n_embd=cpp.llama_model_n_embd(model),
+        architecture=architecture,
+    )
+
+
+def name_layers(
+    nodes: Sequence[Node], *, n_layer: int, n_embd: int, architecture: str
+) -> LayerNames:
+    """Find every layer among the nodes of a graph over `PROBE_TOKENS` tokens, in their order.
+
+    Raises:
+        BackboneError: a layer is missing, or its name is not the only one of its kind.
+    """
     count = Counter(node.name for node in nodes)
     states = {
         node.name
         for node in nodes
-        if (node.width, node.rows) == (n_embd, _PROBE_TOKENS) and count[node.name] == 1
+        if (node.width, node.rows) == (n_embd, PROBE_TOKENS) and count[node.name] == 1
     }
     names = [_entering_block_0(nodes, states)]
     names += [f"l_out-{block}" for block in range(n_layer - 1)]
@@ -85,7 +101,7 @@ def find_layer_names(model: Any, *, architecture: str, token: int) -> LayerNames
     return LayerNames(tuple(names))
 
 
-def _entering_block_0(nodes: Sequence[_Node], states: set[str]) -> str:
+def _entering_block_0(nodes: Sequence[Node], states: set[str]) -> str:
     found = ""
     for node in nodes:
         if node.name.endswith("-0"):
@@ -95,13 +111,13 @@ def _entering_block_0(nodes: Sequence[_Node], states: set[str]) -> str:
     return found
 
 
-def _graph_nodes(model: Any, token: int) -> list[_Node]:  # noqa: ANN401
+def _graph_nodes(model: Any, token: int) -> list[Node]:  # noqa: ANN401
     probe = _Probe()
-    size = ContextSize(n_ctx=64, n_batch=_PROBE_TOKENS, n_outputs=_PROBE_TOKENS)
+    size = ContextSize(n_ctx=64, n_batch=PROBE_TOKENS, n_outputs=PROBE_TOKENS)
     context = Context(model, size, n_threads=1, capture=probe)
     try:
-        positions = range(_PROBE_TOKENS)
-        context.decode([token] * _PROBE_TOKENS, positions, outputs=slice(None))
+        positions = range(PROBE_TOKENS)
+        context.decode([token] * PROBE_TOKENS, positions, outputs=slice(None))
     except DecodeAborted:
         pass
     finally:
@@ -114,7 +130,7 @@ class _Probe:
 
     def __init__(self) -> None:
         cpp = llama()
-        self.nodes: list[_Node] = []
+        self.nodes: list[Node] = []
         self.aborted = True
         self.user_data = ctypes.c_void_p(None)
         self._ggml = ggml()
@@ -125,7 +141,7 @@ class _Probe:
         if ask:
             rows = max(1, self._ggml.ggml_nrows(tensor))
             width = self._ggml.ggml_nelements(tensor) // rows
-            self.nodes.append(_Node(self._ggml.ggml_get_name(tensor).decode(), width, rows))
+            self.nodes.append(Node(self._ggml.ggml_get_name(tensor).decode(), width, rows))
         return False
 
     def want(self, names: Sequence[str], *, exit_after: str | None) -> None:
