@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -156,7 +157,7 @@ def capture_cost(backbone: Backbone, repetitions: int) -> dict[str, object]:
 
 def early_exit(backbone: Backbone, repetitions: int) -> dict[str, object]:
     """Stand-alone encoding against a plain prefill of as many tokens, both in evaluated tokens."""
-    texts = mixed_texts()
+    texts = mixed_texts(100)
     plain = Bare(backbone, "off")
     prefix = len(backbone.prompts.prefix)
     lengths = [len(backbone.prompts.tokenize(text)) for text in texts]
@@ -241,7 +242,11 @@ def main() -> None:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
-    report: dict[str, object] = {"commit": commit, "machine": platform.platform()}
+    report: dict[str, object] = {
+        "commit": commit,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "layers": list(LAYERS),
+    }
     for path in options.model or [default_model_path()]:
         with Backbone.open(path) as backbone:
             report[path.name] = {
@@ -250,7 +255,7 @@ def main() -> None:
                 "early_exit": early_exit(backbone, max(3, options.repetitions // 3)),
                 "free_states": free_states(backbone),
             }
-    options.out.write_text(json.dumps(report, indent=1) + "\n")
+        options.out.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
 
 

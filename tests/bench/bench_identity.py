@@ -1,0 +1,88 @@
+"""One model in many quantisations: identity, and how far its vectors move. By hand.
+
+    python -m tests.bench.bench_identity [--out tests/bench/results/identity.json]
+
+For each type: the fingerprint, the largest relative distance of a kind of matrix in the sketch to
+F32, whether the sketches agree, and the cosine between the vectors that the shipped tuner makes of
+the same texts with this file and with the packaged one. Then the same for merged random LoRAs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from lmort_memory.backbone import Backbone, default_model_path
+from lmort_memory.backbone.fingerprint import fingerprint
+from lmort_memory.backbone.gguf import read_header
+from lmort_memory.backbone.sketch import Sketch, sketch
+from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.pretrained import shipped_tuners
+from tests.bench.texts import mixed_texts
+from tests.support.quantised import FILE_TYPES, merge_random_lora, requantise
+
+LORA_SIZES = (0.01, 0.03, 0.1)
+N_TEXTS = 60
+
+
+def distance(a: Sketch, b: Sketch) -> float:
+    """Largest relative distance over the kinds of matrices."""
+    found = []
+    for mine, theirs in zip(a.parts, b.parts, strict=True):
+        x, y = mine.values.astype(np.float64), theirs.values.astype(np.float64)
+        size = math.sqrt(math.sqrt((x**2).sum() * (y**2).sum()))
+        found.append(math.sqrt(((x - y) ** 2).sum()) / size)
+    return max(found)
+
+
+def vectors(path: Path, tuner: Tuner) -> np.ndarray:
+    """Vectors of the same texts with this file's states, whatever its identity."""
+    with Backbone.open(path) as backbone:
+        return tuner.encode_batch(
+            list(backbone.hidden_states(mixed_texts(N_TEXTS), tuner.layers, max_tokens=128))
+        )
+
+
+def row(path: Path, references: dict[str, Sketch], base: np.ndarray, tuner: Tuner) -> dict:
+    header = read_header(path)
+    own = sketch(header)
+    cosine = (vectors(path, tuner) * base).sum(axis=1)
+    return {
+        "fingerprint": fingerprint(header),
+        "sketch_distance_to_F32": round(distance(own, references["F32"]), 4),
+        "agrees_with": {name: own.agrees(other) for name, other in references.items()},
+        "vector_cosine_to_packaged": {
+            "mean": round(float(cosine.mean()), 5),
+            "min": round(float(cosine.min()), 5),
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=Path("tests/bench/results/identity.json"))
+    options = parser.parse_args()
+    tuner = Tuner.load(shipped_tuners()[0])
+    packaged = default_model_path()
+    base = vectors(packaged, tuner)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {"packaged Q4_1": packaged}
+        for kind in FILE_TYPES:
+            paths[kind] = requantise(Path(folder) / f"{kind}.gguf", kind)
+        for size in LORA_SIZES:
+            out = Path(folder) / f"lora-{size}.gguf"
+            paths[f"F32 + LoRA of {size:.0%}"] = merge_random_lora(paths["F32"], out, size=size)
+        chosen = ("F32", "Q8_0", "Q4_0")
+        references = {name: sketch(read_header(paths[name])) for name in chosen}
+        report = {name: row(path, references, base, tuner) for name, path in paths.items()}
+    options.out.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
