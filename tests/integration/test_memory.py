@@ -1,0 +1,301 @@
+"""`Memory` over the real store and a model-free encoder."""
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from lmort_memory import Memory, Turn
+from lmort_memory.errors import (
+    ImportFileError,
+    RecordNotFoundError,
+    SpaceMismatchError,
+    StoreError,
+)
+from lmort_memory.store import SQLiteStore
+from lmort_memory.testing import HashEncoder
+from lmort_memory.types import Encoded, Source
+
+
+@pytest.fixture
+def memory(tmp_path):
+    """A memory with an encoder, on an empty database."""
+    with Memory(HashEncoder(), SQLiteStore(tmp_path / "memory.db")) as memory:
+        yield memory
+
+
+def _texts(hits):
+    return [hit.record.text for hit in hits]
+
+
+def test_a_fact_is_recalled_after_reopening(memory, tmp_path):
+    """What was added is found by a question about it, now and by the next process."""
+    memory.add("My sister Ada keeps bees in Trondheim.")
+    memory.add("The train to Bergen leaves at nine.")
+    memory.close()
+    with Memory(HashEncoder(), SQLiteStore(tmp_path / "memory.db")) as again:
+        [best, *_] = again.recall("Where does my sister live?")
+        assert best.record.text == "My sister Ada keeps bees in Trondheim."
+        assert best.rank == 1 and 0 < best.score <= 1
+        assert best.scores.dense is not None and best.scores.bm25 is not None
+
+
+def test_add_takes_texts_messages_turns_and_lists(memory):
+    """Each form gives a Record, and a list of them a list, in order."""
+    when = datetime(2024, 1, 2, tzinfo=UTC)
+    one = memory.add("a text", session="s", metadata={"k": 1})
+    assert (one.role, one.scope, one.session, one.metadata) == ("user", "default", "s", {"k": 1})
+    message = {"role": "assistant", "content": "an answer", "created_at": "2024-01-02T00:00:00Z"}
+    two, three = memory.add([message, Turn("a turn", scope="home")])
+    assert (two.role, two.created_at, three.scope) == ("assistant", when, "home")
+    assert memory.add([]) == []
+    for wrong in ({"role": "user"}, {"content": "x", "colour": "red"}, {"content": 5}):
+        with pytest.raises(ValueError, match="content"):
+            memory.add(wrong)
+    with pytest.raises(TypeError, match="int"):
+        memory.add(5)
+
+
+def test_without_an_encoder_words_alone_answer(tmp_path):
+    """No model: adding and recalling work, and the vectors follow when there is one."""
+    path = tmp_path / "memory.db"
+    with Memory(None, SQLiteStore(path)) as memory:
+        memory.add(["Ada keeps bees.", "Ole sells fish."])
+        assert _texts(memory.recall("bees", mode="dense")) == ["Ada keeps bees."]
+        assert memory.encode_pending() == 0 and memory.status().space is None
+    with Memory(HashEncoder(), SQLiteStore(path)) as memory:
+        assert memory.status().pending == 2
+        assert memory.encode_pending() == 2
+        assert memory.status().pending == 0
+        assert memory.recall("bees", mode="dense")[0].scores.dense > 0.3
+
+
+def test_vectors_that_are_known_already_are_taken(memory):
+    """A chat's own vector is stored as it is, and a ready query vector is used as it is."""
+    axis = np.eye(64, dtype=np.float32)[3]
+    record = memory.add("from a chat", encoded=Encoded(axis[None], ((0, 11),)))
+    [hit] = memory.recall("unrelated words", vector=axis, mode="dense", top_k=1)
+    assert (hit.record, hit.score) == (record, pytest.approx(1.0, abs=1e-3))
+    narrow = Encoded(np.eye(8, dtype=np.float32)[:1], ((0, 1),))
+    with pytest.raises(SpaceMismatchError):
+        memory.add("of another model", encoded=narrow)
+    with pytest.raises(SpaceMismatchError):
+        memory.recall("x", vector=np.ones(8, np.float32))
+    assert [one.text for one in memory.records()] == ["from a chat"]
+
+
+def test_scopes_never_leak(memory):
+    """A recall sees its own scope only, unless it asks for all."""
+    memory.add("secret of Ada: bees", scope="ada")
+    memory.add("secret of Ole: bees", scope="ole")
+    memory.add("no secret: bees")
+    for mode in ("hybrid", "dense", "lexical"):
+        assert _texts(memory.recall("secret bees", mode=mode)) == ["no secret: bees"]
+        assert _texts(memory.recall("secret bees", mode=mode, scope="ada")) == [
+            "secret of Ada: bees"
+        ]
+        assert len(memory.recall("secret bees", mode=mode, scope=None)) == 3
+
+
+def test_every_filter_narrows(memory):
+    """Session, role, time, metadata and exclusion each choose exactly."""
+    day = datetime(2024, 1, 1, tzinfo=UTC)
+    records = memory.add(
+        [
+            Turn("bees one", role="user", session="a", created_at=day, metadata={"n": 1}),
+            Turn("bees two", role="note", session="a", created_at=day + timedelta(1)),
+            Turn("bees three", role="user", session="b", created_at=day + timedelta(2)),
+        ]
+    )
+    cases = [
+        ({"session": "a"}, ["bees one", "bees two"]),
+        ({"role": "user"}, ["bees one", "bees three"]),
+        ({"since": day + timedelta(1)}, ["bees two", "bees three"]),
+        ({"until": day + timedelta(1)}, ["bees one"]),
+        ({"where": {"n": {"$gte": 1}}}, ["bees one"]),
+        ({"exclude": [records[0].id]}, ["bees two", "bees three"]),
+    ]
+    for chosen, expected in cases:
+        for mode in ("hybrid", "dense", "lexical"):
+            assert sorted(_texts(memory.recall("bees", mode=mode, **chosen))) == sorted(expected)
+
+
+def test_recall_options(memory):
+    """min_score cuts, half_life ages, neighbours surround, explain completes, top_k bounds."""
+    now = datetime.now(UTC)
+    turns = [
+        Turn(f"hour {i} of the bees", session="s", created_at=now - timedelta(days=9 - i))
+        for i in range(9)
+    ]
+    memory.add(turns)
+    assert len(memory.recall("bees", top_k=4)) == 4
+    assert memory.recall("bees", min_score=1.01) == []
+    newest = memory.recall("bees", half_life=timedelta(hours=6), top_k=1)[0]
+    assert newest.record.text == "hour 8 of the bees" and newest.scores.recency < 0.2
+    [hit] = memory.recall("hour 4", mode="lexical", neighbours=2, top_k=1)
+    assert [r.text[:6] for r in hit.neighbours] == ["hour 2", "hour 3", "hour 5", "hour 6"]
+    memory.add("nothing in common")
+    for hit in memory.recall("hour", mode="lexical", explain=True):
+        assert hit.scores.dense is not None
+    assert len(memory.recall("bees", diversity=0.9)) == 10
+    assert memory.recall("  ") == []
+    for wrong in ({"top_k": 0}, {"neighbours": -1}, {"diversity": 2.0}):
+        with pytest.raises(ValueError, match="expected"):
+            memory.recall("bees", **wrong)
+    with pytest.raises(ValueError, match="time zone"):
+        memory.recall("bees", since=datetime(2024, 1, 1))  # noqa: DTZ001 - naive on purpose
+
+
+def test_add_many_streams_and_resumes(memory):
+    """Items are stored as they come; after a break, the same call stores only the rest."""
+    seen = []
+
+    def items(limit):
+        for i in range(300):
+            if i == limit:
+                raise KeyboardInterrupt
+            yield f"item number {i}"
+
+    with pytest.raises(KeyboardInterrupt):
+        memory.add_many(items(200))
+    stored = sum(1 for _ in memory.records())
+    assert 128 <= stored <= 200
+    new = memory.add_many(items(-1), progress=lambda done, total: seen.append((done, total)))
+    assert new == 300 - stored and sum(1 for _ in memory.records()) == 300
+    assert memory.status().pending == 0
+    assert seen[:2] == [(64, None), (128, None)] and seen[-1] == (300, 300)
+
+
+def test_update_reencodes_and_keeps_history(memory):
+    """A changed text is found by its new words and meaning, and the old one is kept."""
+    record = memory.add("Ada lives in Bergen", metadata={"k": 1})
+    changed = memory.update(record.id, "Ada moved to Trondheim")
+    assert changed.id == record.id and changed.metadata == {"k": 1}
+    assert changed.updated_at > record.updated_at and changed.created_at == record.created_at
+    assert [one.text for one in memory.history(record.id)] == [record.text, changed.text]
+    assert memory.recall("Bergen", mode="lexical") == []
+    assert memory.recall("moved to Trondheim", mode="dense")[0].score > 0.6
+    assert memory.add("Ada moved to Trondheim").id == record.id
+    memory.update(record.id, metadata={"k": 2})
+    assert memory.get(record.id).metadata == {"k": 2} and memory.status().pending == 0
+    with pytest.raises(RecordNotFoundError):
+        memory.update("nobody", "x")
+
+
+def test_forget_and_its_aliases(memory):
+    """Forgetting by id and by condition; without any condition it is refused."""
+    one, two = memory.add(["bees one", Turn("bees two", source=Source("file:///a"))])
+    memory.remember("bees three", metadata={"topic": "x"})
+    assert memory.forget(one.id).records == 1
+    assert memory.delete(source="file:///a").records == 1
+    assert memory.forget(where={"topic": "x"}).records == 1
+    assert memory.search("bees") == []
+    with pytest.raises(RecordNotFoundError, match=two.id):
+        memory.get(two.id)
+    with pytest.raises(ValueError, match="everything"):
+        memory.forget()
+    assert memory.forget([]).records == 0
+
+
+def test_a_change_of_model_loses_nothing(tmp_path):
+    """With a new encoder, old records answer by words and old vectors until all are new."""
+    path = tmp_path / "memory.db"
+    old, new = HashEncoder(32, name="old"), HashEncoder(48, name="new")
+    with Memory(old, SQLiteStore(path)) as memory:
+        memory.add([f"bees number {i}" for i in range(70)])
+    with Memory(new, SQLiteStore(path)) as memory:
+        assert _texts(memory.recall("number 33"))[0] == "bees number 33"
+        assert memory.recall("number 33", mode="dense") == []
+    with Memory(new, SQLiteStore(path), previous=[old]) as memory:
+        latest = memory.add("bees number 99")
+        for text in ("bees number 33", latest.text):
+            assert _texts(memory.recall(text, mode="dense"))[0] == text
+        assert memory.reencode(drop_old=True) == 70
+        assert [space.name for space in memory.store.spaces()] == [new.space]
+        assert _texts(memory.recall("bees number 33", mode="dense"))[0] == "bees number 33"
+
+
+def test_encoding_in_the_background(tmp_path):
+    """Vectors are made while the memory answers, and closing it waits for one batch only."""
+    path = tmp_path / "memory.db"
+    with Memory(None, SQLiteStore(path)) as memory:
+        memory.add([f"bees number {i}" for i in range(150)])
+    with Memory(HashEncoder(), SQLiteStore(path)) as memory:
+        memory.encode_in_background()
+        assert memory.recall("number 33")[0].record.text == "bees number 33"
+        memory._encoding._worker.join()
+        assert memory.status().pending == 0 and memory.notice is None
+
+
+def test_export_brings_everything_back(memory, tmp_path):
+    """Every field of every record survives, vectors too, and a second restore adds nothing."""
+    when = datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    memory.add("plain ☃ \u2028 text")
+    memory.add(
+        Turn(
+            "full",
+            role="note",
+            scope="home",
+            session="s",
+            created_at=when,
+            metadata={"a": [1, 2.5, None, {"b": "ü"}]},
+            source=Source("file:///x", 1, 5),
+            expires_at=when + timedelta(days=36500),
+        )
+    )
+    changed = memory.update(next(memory.records()).id, "plain but changed")
+    assert memory.export(tmp_path / "out.jsonl", vectors=True) == 2
+    assert stat.S_IMODE((tmp_path / "out.jsonl").stat().st_mode) == 0o600
+    with pytest.raises(StoreError, match=r"out\.jsonl"):
+        memory.export(tmp_path / "out.jsonl")
+    with Memory(HashEncoder(), SQLiteStore(tmp_path / "other.db")) as other:
+        assert other.restore(tmp_path / "out.jsonl") == 2
+        assert other.restore(tmp_path / "out.jsonl") == 0
+        assert list(other.records()) == list(memory.records())
+        assert other.status().pending == 0
+        query = {"query": "changed", "mode": "dense", "scope": None}
+        assert other.recall(**query)[0].score == memory.recall(**query)[0].score
+        assert other.add("plain but changed").id == changed.id
+
+
+@pytest.mark.parametrize(
+    "line", ["", "{}", "[]", "not json", '{"id": 5}', json.dumps({"text": "a", "id": "b"}), "\xff"]
+)
+def test_a_file_that_is_no_export_is_refused(memory, tmp_path, line):
+    """A foreign line is an ImportFileError that names file and line, and stores nothing."""
+    path = tmp_path / "wrong.jsonl"
+    path.write_bytes(b"\n" + line.encode("latin-1") + b"\n")
+    if line == "":
+        assert memory.restore(path) == 0
+    else:
+        with pytest.raises(ImportFileError, match=r"wrong\.jsonl"):
+            memory.restore(path)
+    assert list(memory.records()) == []
+
+
+def test_open_without_a_model(tmp_path, monkeypatch):
+    """`with_model=False` opens the default database without loading anything."""
+    monkeypatch.setenv("LMORT_DB", str(tmp_path / "named" / "memory.db"))
+    with Memory.open(with_model=False) as memory:
+        memory.add("bees")
+        assert memory.backbone is None and memory.encoder is None
+        assert memory.status().store.path == tmp_path / "named" / "memory.db"
+
+
+def test_a_wrong_database_is_refused_before_the_model_is_loaded(tmp_path):
+    """The database is looked at first: the model that does not exist is never missed."""
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database " * 20)
+    with pytest.raises(StoreError, match="not a SQLite database"):
+        Memory.open(path, model=tmp_path / "missing.gguf")
+
+
+def test_a_missing_model_creates_no_database(tmp_path):
+    """When the model cannot be loaded, nothing is written."""
+    from lmort_memory.errors import BackboneError
+
+    with pytest.raises(BackboneError):
+        Memory.open(tmp_path / "memory.db", model=tmp_path / "missing.gguf")
+    assert list(tmp_path.iterdir()) == []
