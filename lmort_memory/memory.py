@@ -326,7 +326,8 @@ class Memory(Keeping):
         ranked = asked.ranked(half_life=half_life, diversity=diversity)
         ranked = [one for one in ranked if min_score is None or one.score >= min_score][:top_k]
         if explain:
-            ranked = replace(asked, query=query).explained(ranked)
+            vectors = asked.vectors or self._encoding.queries(query, vector)
+            ranked = replace(asked, query=query, vectors=vectors).explained(ranked)
         return asked.hits(ranked, neighbours=neighbours)
 
     def status(self) -> MemoryStatus:
