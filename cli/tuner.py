@@ -319,11 +319,12 @@ def _say_card(path: Path, card: TunerCard) -> None:
 
 def _say_analysis(analysis: Analysis, fraction: float) -> None:
     raw, standard = analysis.mean("raw"), analysis.mean("standardised")
-    say("layer   raw: align  uniform   standardised: align  uniform")
+    say("layer   raw: align  uniform    mrr   standardised: align  uniform    mrr")
     for layer in range(len(raw.alignment)):
         say(
-            f"{layer:5}  {raw.alignment[layer]:11.3f}  {raw.uniformity[layer]:7.3f}  "
-            f"{standard.alignment[layer]:20.3f}  {standard.uniformity[layer]:7.3f}"
+            f"{layer:5}  {raw.alignment[layer]:11.3f}  {raw.uniformity[layer]:7.3f}"
+            f"  {raw.mrr[layer]:5.3f}  {standard.alignment[layer]:20.3f}"
+            f"  {standard.uniformity[layer]:7.3f}  {standard.mrr[layer]:5.3f}"
         )
     paper, within = analysis.choose_as_paper(), analysis.choose_within(fraction)
     say(f"the paper's choice: A {paper.align_layer}, U {paper.uniform_layer}")

@@ -32,6 +32,7 @@ __all__ = [
     "SetAnalysis",
     "alignment_loss",
     "analyze_set",
+    "reciprocal_rank",
     "uniformity_loss",
 ]
 
@@ -55,12 +56,26 @@ def uniformity_loss(vectors: Array) -> float:
     return float(np.log((potential.sum() - np.trace(potential)) / (n * (n - 1))))
 
 
+def reciprocal_rank(queries: Array, positives: Array) -> float:
+    """Mean reciprocal rank of row i of `positives` for row i of `queries`, by cosine."""
+    scores = queries @ positives.T
+    own = np.diagonal(scores)[:, None]
+    return float((1 / (scores >= own).sum(axis=1)).mean())
+
+
 @dataclass(frozen=True, slots=True)
 class LayerLosses:
-    """Losses by layer: both float64 (n_layer + 1,), index = layer."""
+    """Figures by layer, each float64 (n_layer + 1,), index = layer.
+
+    Attributes:
+        alignment: Eq. 4; lower is better.
+        uniformity: Eq. 5; lower is better.
+        mrr: Mean reciprocal rank of each query's positive among all positives; higher is better.
+    """
 
     alignment: NDArray[np.float64]
     uniformity: NDArray[np.float64]
+    mrr: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,7 @@ class Analysis:
         return LayerLosses(
             np.mean([item.alignment for item in losses], axis=0),
             np.mean([item.uniformity for item in losses], axis=0),
+            np.mean([item.mrr for item in losses], axis=0),
         )
 
     def choose_as_paper(self) -> Choice:
@@ -106,10 +122,11 @@ class Analysis:
     def choose_within(self, fraction: float) -> Choice:
         """Choose among the layers up to `fraction` of the network, from standardised states.
 
-        A is the layer with the lowest alignment loss, as in the paper; U is the one above it with
-        the lowest uniformity loss. Reason: the cost of a vector is that of the upper layer, and
-        the tuner sees standardised states, whose losses order the layers differently from raw
-        ones, which a few dimensions of huge values dominate.
+        U is the layer by whose mean-pooled states positives are found best; A is the one below it
+        with the lowest alignment loss, as in the paper. Reasons: the cost of a vector is that of
+        the upper layer. And of standardised states, which the tuner sees, neither loss alone tells
+        a useful layer (layer 1 of SmolLM2 has the lowest of both), whereas finding positives needs
+        both at once: close pairs and everything else apart.
 
         Raises:
             ValueError: fewer than two layers are left.
@@ -119,9 +136,8 @@ class Analysis:
         if not 1 <= top <= n_layer:
             raise ValueError(f"fraction {fraction} leaves no two of {n_layer + 1} layers")
         mean = self.mean("standardised")
-        align = int(mean.alignment[:top].argmin())
-        uniform = align + 1 + int(mean.uniformity[align + 1 : top + 1].argmin())
-        return Choice(align, uniform)
+        uniform = 1 + int(mean.mrr[1 : top + 1].argmax())
+        return Choice(int(mean.alignment[:uniform].argmin()), uniform)
 
     def to_json(self, fraction: float) -> dict[str, object]:
         """Give everything as one JSON object, lists by layer."""
@@ -217,6 +233,7 @@ def _losses(pooled: Array, queries: NDArray[np.int64], positives: NDArray[np.int
     return LayerLosses(
         np.array([alignment_loss(layer[queries], layer[positives]) for layer in unit]),
         np.array([uniformity_loss(layer) for layer in unit]),
+        np.array([reciprocal_rank(layer[queries], layer[positives]) for layer in unit]),
     )
 
 
@@ -224,4 +241,5 @@ def _lists(losses: LayerLosses) -> dict[str, list[float]]:
     return {
         "alignment": [round(float(x), 4) for x in losses.alignment],
         "uniformity": [round(float(x), 4) for x in losses.uniformity],
+        "mrr": [round(float(x), 4) for x in losses.mrr],
     }

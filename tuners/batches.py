@@ -1,9 +1,9 @@
-"""Batches: which units form a step, and their padded states. Deterministic, so resumable."""
+"""Batches: which units form a step, and their states. Deterministic, so resumable."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from .data import TrainingData
     from .states import StatesCache
 
-__all__ = ["Batch", "epoch_plan", "make_batch", "padded_states"]
-
-_BUCKET_BATCHES: Final = 16  # batches sorted by length together: little padding, still random
+__all__ = ["Batch", "epoch_plan", "make_batch", "packed_states"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +38,21 @@ class Batch:
     n_negatives: int
 
 
-def epoch_plan(
-    data: TrainingData, lengths: NDArray[np.int64], *, batch_size: int, seed: tuple[int, int]
-) -> list[NDArray[np.int64]]:
-    """Shuffle the units of an epoch into batches of similar length.
+def epoch_plan(n_units: int, batch_size: int, *, seed: tuple[int, int]) -> NDArray[np.int64]:
+    """Shuffle the units of an epoch into batches: int64 (n_batches, batch_size).
 
-    The last units that fill no batch sit this epoch out; there is always one batch.
+    Batches are random: sorted by length, each step would see texts of one kind only (turns are
+    short, paragraphs long), and training was much worse. Units that fill no batch sit the epoch
+    out; where there are fewer than one batch, all of them are one.
 
     Args:
-        data: The units.
-        lengths: Tokens of each text.
+        n_units: How many units there are.
         batch_size: Units in a batch.
         seed: (recipe's seed, epoch): the same gives the same plan.
     """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(data.anchors))
-    longest = lengths[data.anchors]
-    paired = data.positives >= 0
-    longest[paired] = np.maximum(longest[paired], lengths[data.positives[paired]])
-    batches: list[NDArray[np.int64]] = []
-    bucket = batch_size * _BUCKET_BATCHES
-    for start in range(0, len(order), bucket):
-        units = order[start : start + bucket]
-        units = units[np.argsort(longest[units], kind="stable")]
-        whole = max(len(units) // batch_size, int(not batches)) * batch_size
-        batches += [units[i : i + batch_size] for i in range(0, whole, batch_size)]
-    return [batches[i] for i in rng.permutation(len(batches))]
+    order = np.random.default_rng(seed).permutation(n_units)
+    size = min(batch_size, n_units)
+    return order[: n_units // size * size].reshape(-1, size)
 
 
 def make_batch(data: TrainingData, units: NDArray[np.int64]) -> Batch:
@@ -77,13 +64,14 @@ def make_batch(data: TrainingData, units: NDArray[np.int64]) -> Batch:
     return Batch(texts, len(units), pairs, negatives.shape[1])
 
 
-def padded_states(
+def packed_states(
     cache: StatesCache,
     texts: NDArray[np.int64],
+    *,
     layers: Sequence[int],
     limits: NDArray[np.int64] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Gather states of texts: float16 (L, B, T, n_embd), and the mask, bool (B, T).
+    """Gather states of texts, row under row: float16 (L, rows, n_embd), and lengths, int64 (B,).
 
     `limits` cuts texts to so many tokens. The backbone is causal: the states that stay are those
     that the cut text would have had.
@@ -91,13 +79,11 @@ def padded_states(
     lengths = cache.lengths[texts]
     if limits is not None:
         lengths = np.minimum(lengths, limits)
-    states = np.zeros(
-        (len(layers), len(texts), int(lengths.max()), cache.manifest.n_embd), dtype=np.float16
+    starts = cache.offsets[texts]
+    states = np.stack(
+        [
+            np.concatenate([rows[a : a + n] for a, n in zip(starts, lengths, strict=True)])
+            for rows in map(cache.layer, layers)
+        ]
     )
-    for index, layer in enumerate(layers):
-        rows = cache.layer(layer)
-        for row, (text, length) in enumerate(zip(texts, lengths, strict=True)):
-            start = cache.offsets[text]
-            states[index, row, :length] = rows[start : start + length]
-    mask = np.arange(states.shape[2]) < lengths[:, None]
-    return torch.from_numpy(states), torch.from_numpy(mask)
+    return torch.from_numpy(states), torch.from_numpy(lengths)

@@ -1,7 +1,9 @@
 """LMORT in torch: the trainer's twin of `lmort_memory.encoder.tuner`.
 
 Parameter names are the artifact's tensor names, and the shapes come from the same `TunerConfig`,
-so that exporting is copying. States are padded here, packed there; a test holds both to 1e-4.
+so that exporting is copying; a test holds both to 1e-4. Like its twin it takes texts of different
+lengths packed, row under row: only attention itself is padded, so that random batches cost no more
+than batches of equal lengths.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from torch.nn import functional as F
 from lmort_memory.encoder.config import LAYER_NORM_EPS, TunerConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -48,8 +50,7 @@ class _Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
-        attended: Tensor = self.out(_attend(q, k, v, mask, self.n_head))
+        attended: Tensor = self.out(_attend(self.qkv(x).chunk(3, dim=-1), mask, self.n_head))
         return attended
 
 
@@ -64,8 +65,8 @@ class _CrossAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, context: Tensor, mask: Tensor) -> Tensor:
-        k, v = self.kv(context).chunk(2, dim=-1)
-        attended: Tensor = self.out(_attend(self.q(x), k, v, mask, self.n_head))
+        parts = (self.q(x), *self.kv(context).chunk(2, dim=-1))
+        attended: Tensor = self.out(_attend(parts, mask, self.n_head))
         return attended
 
 
@@ -142,12 +143,12 @@ class Lmort(nn.Module):
                 nn.init.zeros_(self.output.weight)
                 nn.init.zeros_(self.output.bias)
 
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Turn padded states into vectors.
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Turn packed states into vectors.
 
         Args:
-            states: float (len(config.layers), B, T, n_embd), as captured.
-            mask: bool (B, T), True where there is a token.
+            states: float (len(config.layers), rows, n_embd), as captured, text under text.
+            lengths: int64 (B,): rows of each text; they sum to `rows`.
 
         Returns:
             float (B, dim), not normalised.
@@ -158,20 +159,21 @@ class Lmort(nn.Module):
         }
         vectors = torch.zeros((), device=states.device)
         if self.config.pooled_layers:
-            means = [_mean(standard[k], mask) for k in self.config.pooled_layers]
+            means = [_mean(standard[k], lengths) for k in self.config.pooled_layers]
             vectors = self.pooled(torch.cat(means, dim=-1))
         if self.config.n_layer:
-            x = _mean(self._run_blocks(standard, mask), mask)
+            x = _mean(self._run_blocks(standard, lengths), lengths)
             vectors = vectors + (self.output(x) if self.config.has_output else x)
         return vectors
 
-    def _run_blocks(self, standard: Mapping[int, Tensor], mask: Tensor) -> Tensor:
+    def _run_blocks(self, standard: Mapping[int, Tensor], lengths: Tensor) -> Tensor:
         x: Tensor = self.first(standard[self.config.first_layer])
         second = self.config.second_layer
         context = self.second(standard[second]) if second is not None else None
-        attention_mask = mask[:, None, None, :]  # (B, T) -> (B, 1, 1, T): keys that exist
+        positions = torch.arange(int(lengths.max()), device=lengths.device)
+        mask = positions < lengths[:, None]  # (B, T): where there is a token
         for block in self.block:
-            x = block(x, context, attention_mask)
+            x = block(x, context, mask)
         return x
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
@@ -190,15 +192,20 @@ class Lmort(nn.Module):
             stats.load_state_dict({"mean": torch.from_numpy(mean), "std": torch.from_numpy(std)})
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, n_head: int) -> Tensor:
-    """Multi-head attention: three (B, T, w) -> (B, T, w)."""
-    batch, length, width = q.shape
-    heads = [t.view(batch, length, n_head, width // n_head).transpose(1, 2) for t in (q, k, v)]
-    attended = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask=mask)
-    return attended.transpose(1, 2).reshape(batch, length, width)
+def _attend(parts: Sequence[Tensor], mask: Tensor, n_head: int) -> Tensor:
+    """Multi-head attention within each text: packed q, k, v, each (rows, w) -> (rows, w)."""
+    width = parts[0].shape[1]
+    heads = []
+    for part in parts:
+        padded = part.new_zeros(*mask.shape, width)
+        padded[mask] = part
+        heads.append(padded.view(*mask.shape, n_head, width // n_head).transpose(1, 2))
+    q, k, v = heads
+    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
+    return attended.transpose(1, 2).reshape(*mask.shape, width)[mask]
 
 
-def _mean(x: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the tokens that exist: (B, T, w) -> (B, w)."""
-    weights = mask.to(x.dtype)
-    return torch.einsum("btw,bt->bw", x, weights) / weights.sum(dim=1, keepdim=True)
+def _mean(x: Tensor, lengths: Tensor) -> Tensor:
+    """Mean over the rows of each text: (rows, w) -> (B, w)."""
+    owners = torch.repeat_interleave(torch.arange(len(lengths), device=x.device), lengths)
+    return x.new_zeros(len(lengths), x.shape[1]).index_add(0, owners, x) / lengths[:, None]

@@ -104,6 +104,8 @@ class TrainRecipe:
         warmup_ratio: Part of all steps in which the rate rises.
         schedule: "linear" or "cosine" decay after it.
         closed_form: Start the pooled path from the ridge solution on the teacher's vectors.
+        pooled_rate: Factor on the learning rate of the pooled path. It sums over thousands of
+            correlated inputs, where a step of AdamW moves the output far more than elsewhere.
     """
 
     epochs: int = 3
@@ -113,6 +115,7 @@ class TrainRecipe:
     warmup_ratio: float = 0.1
     schedule: str = "cosine"
     closed_form: bool = False
+    pooled_rate: float = 0.1
     seed: int = 0
 
 

@@ -11,14 +11,14 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 
 from lmort_memory.errors import TunerError
 
-from .batches import Batch, epoch_plan, make_batch, padded_states
+from .batches import Batch, epoch_plan, make_batch, packed_states
 from .closed_form import pooled_states, ridge, statistics
 from .losses import contrastive, distillation, paper_contrastive
 from .model import Lmort
@@ -76,7 +76,9 @@ def new_model(config: TunerConfig, recipe: TrainRecipe, training: TrainingSet) -
         if training.targets is None or not config.pooled_layers:
             raise ValueError("closed_form needs the teacher's vectors and pooled_layers")
         inputs = pooled_states(training.cache, config.pooled_layers, stats)
-        weight, bias = ridge(inputs, training.targets)
+        # Only the direction counts. At this scale the entries of a vector are about 1, as those of
+        # every other layer, and AdamW's steps, whose size does not depend on scale, are as fine.
+        weight, bias = ridge(inputs, training.targets * np.float32(config.dim**0.5))
         model.pooled.load_state_dict(
             {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
         )
@@ -120,7 +122,6 @@ class Trainer:
         self.folder = folder
         self.device = torch.device(device)
         self.step = 0
-        self._plans: dict[int, list[NDArray[np.int64]]] = {}
         self.total = recipe.train.epochs * len(self._plan(0))
         self._identity = _identity(config, recipe, training)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -128,9 +129,7 @@ class Trainer:
         self.model = Lmort(config) if resumes else new_model(config, recipe.train, training)
         self.model.to(self.device)
         self.optimiser = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=recipe.train.learning_rate,
-            weight_decay=recipe.train.weight_decay,
+            _parameter_groups(self.model, recipe.train), weight_decay=recipe.train.weight_decay
         )
         if resumes:
             self._restore()
@@ -154,7 +153,7 @@ class Trainer:
         while self.step < end:
             loss = self._step()
             self.step += 1
-            if self.step % _LOG_EVERY == 0:
+            if self.step % _LOG_EVERY == 1:
                 self._log(loss)
             if self.step % checkpoint_every == 0 or self.step == end:
                 self._save()
@@ -162,17 +161,10 @@ class Trainer:
                 progress(self.step, self.total)
         return self.model.eval()
 
-    def _plan(self, epoch: int) -> list[NDArray[np.int64]]:
-        if epoch not in self._plans:
-            self._plans = {
-                epoch: epoch_plan(
-                    self.training.data,
-                    self.training.cache.lengths,
-                    batch_size=self.recipe.train.batch_size,
-                    seed=(self.recipe.train.seed, epoch),
-                )
-            }
-        return self._plans[epoch]
+    def _plan(self, epoch: int) -> NDArray[np.int64]:
+        settings = self.recipe.train
+        n_units = len(self.training.data.anchors)
+        return epoch_plan(n_units, settings.batch_size, seed=(settings.seed, epoch))
 
     def _step(self) -> float:
         settings = self.recipe.train
@@ -182,7 +174,7 @@ class Trainer:
             self.step, self.total, warmup_ratio=settings.warmup_ratio, schedule=settings.schedule
         )
         for group in self.optimiser.param_groups:
-            group["lr"] = settings.learning_rate * factor
+            group["lr"] = group["full_rate"] * factor
         loss = self._loss(make_batch(self.training.data, units))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -192,10 +184,13 @@ class Trainer:
 
     def _loss(self, batch: Batch) -> Tensor:
         """Weigh the losses of one batch together."""
-        states, mask = padded_states(
-            self.training.cache, batch.texts, self.model.config.layers, self._limits(batch)
+        states, lengths = packed_states(
+            self.training.cache,
+            batch.texts,
+            layers=self.model.config.layers,
+            limits=self._limits(batch),
         )
-        vectors = self.model(states.to(self.device, torch.float32), mask.to(self.device))
+        vectors = self.model(states.to(self.device, torch.float32), lengths.to(self.device))
         weights = self.recipe.loss
         loss = torch.zeros((), device=self.device)
         if weights.distillation and self.training.targets is not None:
@@ -250,6 +245,14 @@ class Trainer:
             self.step = saved["step"]
         except (OSError, RuntimeError, KeyError, EOFError, ValueError) as error:
             raise TunerError(f"{path} is damaged: {error} — delete it to start over") from error
+
+
+def _parameter_groups(model: Lmort, recipe: TrainRecipe) -> list[dict[str, Any]]:
+    """Give the pooled path a learning rate of its own; the rest has the recipe's."""
+    pooled = [p for name, p in model.named_parameters() if name.startswith("pooled.")]
+    others = [p for name, p in model.named_parameters() if not name.startswith("pooled.")]
+    rates = ((others, recipe.learning_rate), (pooled, recipe.learning_rate * recipe.pooled_rate))
+    return [{"params": params, "lr": rate, "full_rate": rate} for params, rate in rates if params]
 
 
 def _contrastive(vectors: Tensor, batch: Batch, weights: LossRecipe) -> Tensor:

@@ -22,7 +22,7 @@ from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.errors import TunerError
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 from lmort_memory.tuners import states as states_module
-from lmort_memory.tuners.batches import padded_states
+from lmort_memory.tuners.batches import packed_states
 from lmort_memory.tuners.closed_form import pooled_states, ridge, statistics
 from lmort_memory.tuners.data import TrainingData
 from lmort_memory.tuners.pipeline import Workshop
@@ -271,10 +271,10 @@ def test_training_starts_from_the_closed_form(training):
     inputs = pooled_states(training.cache, (1,), stats)
     weight, bias = ridge(inputs, training.targets)
     states = training.cache.get(7)
-    mask = torch.ones(1, len(states.tokens), dtype=torch.bool)
     with torch.no_grad():
-        found = model(torch.from_numpy(states.states)[:, None], mask)[0].numpy()
-    assert np.allclose(found, weight @ inputs[7] + bias, atol=1e-4)
+        found = model(torch.from_numpy(states.states), torch.tensor([len(states.tokens)]))[0]
+    expected = weight @ inputs[7] + bias
+    assert np.allclose(found.numpy(), expected * CONFIG.dim**0.5, atol=1e-3)
 
 
 def test_a_recipe_becomes_a_tuner(model_path, backbone, tmp_path):
@@ -323,7 +323,8 @@ def test_a_recipe_becomes_a_tuner(model_path, backbone, tmp_path):
 def test_cutting_rows_is_cutting_text(backbone, training):
     """The model is causal: a query cut to its first tokens has the states that it would have."""
     (short,) = backbone.hidden_states([TEXTS[3]], layers=CONFIG.layers, max_tokens=9)
-    states, mask = padded_states(training.cache, np.array([3, 4]), (1, 3), np.array([9, 64]))
-    assert mask[0].sum() == 9
-    assert np.allclose(states[:, 0, :9].float().numpy(), short.states, atol=2e-2)
-    assert not states[:, 0, 9:].any()
+    states, lengths = packed_states(
+        training.cache, np.array([3, 4]), layers=(1, 3), limits=np.array([9, 64])
+    )
+    assert lengths.tolist() == [9, training.cache.lengths[4]]
+    assert np.allclose(states[:, :9].float().numpy(), short.states, atol=2e-2)

@@ -32,7 +32,7 @@ def perturbed(config: TunerConfig, seed: int = 0, *, one_block: bool = False) ->
     torch.manual_seed(seed)
     with torch.device("meta"):
         model = Lmort(config)
-        if one_block:
+        if one_block and config.n_layer:
             model.block = torch.nn.ModuleList([model.block[0]] * config.n_layer)
     model = model.to_empty(device="cpu").eval()
     noise = torch.randn(1 << 20).clamp(-3, 3)
@@ -63,12 +63,8 @@ def random_states(config: TunerConfig, length: int, seed: int = 0) -> HiddenStat
 
 
 def torch_vectors(model: Lmort, batch: list[HiddenStates]) -> np.ndarray:
-    """Vectors of the torch network for padded states, unit norm."""
-    longest = max(len(states.tokens) for states in batch)
-    padded = torch.zeros(len(model.config.layers), len(batch), longest, model.config.n_embd)
-    mask = torch.zeros(len(batch), longest, dtype=torch.bool)
-    for row, states in enumerate(batch):
-        padded[:, row, : len(states.tokens)] = torch.from_numpy(states.states)
-        mask[row, : len(states.tokens)] = True
+    """Vectors of the torch network for packed states, unit norm."""
+    packed = torch.from_numpy(np.concatenate([states.states for states in batch], axis=1))
+    lengths = torch.tensor([len(states.tokens) for states in batch])
     with torch.no_grad():
-        return torch.nn.functional.normalize(model(padded, mask), dim=-1).numpy()
+        return torch.nn.functional.normalize(model(packed, lengths), dim=-1).numpy()

@@ -14,6 +14,7 @@ from lmort_memory.tuners.analyze import (
     LayerLosses,
     SetAnalysis,
     alignment_loss,
+    reciprocal_rank,
     uniformity_loss,
 )
 from lmort_memory.tuners.beir import load_set
@@ -168,11 +169,18 @@ def test_alignment_and_uniformity_are_equations_4_and_5():
     assert uniformity_loss(x) == pytest.approx(math.log(np.mean(potentials)), rel=1e-5)
 
 
+def test_positives_are_ranked_among_positives():
+    """The mean of one over the rank; ties count against the query."""
+    eye = np.eye(3, dtype=np.float32)
+    assert reciprocal_rank(eye, eye) == 1
+    assert reciprocal_rank(eye, eye[[0, 2, 1]]) == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
+
+
 def test_layers_are_chosen_by_the_lowest_losses(tmp_path):
-    """The paper's choice is free; the other stays below the budget; both are drawn as PNG."""
+    """The paper takes the lowest losses; the other finds positives best, within the budget."""
     alignment = np.array([0.3, 0.1, 0.2, 0.4, 0.05])
     uniformity = np.array([-0.1, -0.2, -0.9, -0.5, -1.5])
-    losses = LayerLosses(alignment, uniformity)
+    losses = LayerLosses(alignment, uniformity, np.array([0.2, 0.3, 0.6, 0.5, 0.9]))
     analysis = Analysis("tiny", "f" * 16, (SetAnalysis("bees", 2, 4, losses, losses),))
     paper, within = analysis.choose_as_paper(), analysis.choose_within(0.75)
     assert (paper.align_layer, paper.uniform_layer) == (4, 4)
