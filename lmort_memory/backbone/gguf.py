@@ -38,7 +38,8 @@ class ModelFacts:
     Attributes:
         architecture: llama.cpp's name of the graph, such as "llama" or "gpt2".
         name: The model's own name, or the file's where it has none.
-        n_layer: Number of blocks; DESIGN's layers are 0 to n_layer.
+        n_layer: Number of blocks, those for multi-token prediction left out; DESIGN's layers are
+            0 to n_layer.
         n_embd: Width of the hidden states.
         n_head: Attention heads of a block; None where blocks differ or have none.
         n_vocab: Number of tokens.
@@ -95,7 +96,7 @@ def facts_of(header: GgufHeader) -> ModelFacts:
         size_bytes=header.size_bytes,
         architecture=architecture,
         name=_text(header, "general.name") or header.path.stem,
-        n_layer=_count(header, f"{architecture}.block_count"),
+        n_layer=_n_layer(header, architecture),
         n_embd=_count(header, f"{architecture}.embedding_length"),
         n_head=head_count if isinstance(head_count, int) and head_count > 0 else None,
         n_vocab=_n_vocab(header),
@@ -152,6 +153,13 @@ def _count(header: GgufHeader, key: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < _MAX_COUNT:
         refuse(header.path, f"{key} is {value!r}, where a positive number is due")
     return value
+
+
+def _n_layer(header: GgufHeader, architecture: str) -> int:
+    """Return the blocks that states pass through: those that only predict further come after."""
+    n_layer = _count(header, f"{architecture}.block_count")
+    extra = header.metadata.get(f"{architecture}.nextn_predict_layers", 0)
+    return n_layer - extra if isinstance(extra, int) and 0 < extra < n_layer else n_layer
 
 
 def _n_vocab(header: GgufHeader) -> int:

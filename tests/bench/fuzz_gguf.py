@@ -37,7 +37,9 @@ def main() -> int:
                 if options.keep is not None:
                     kept = options.keep / f"{outcome.seed}-{outcome.kind}.gguf"
                     kept.write_bytes(outcome.data)
-    print(json.dumps({"mutants": options.mutants, "outcomes": dict(counts), "faults": faults}))
+            if counts.total() % 500 == 0:
+                print(dict(counts), file=sys.stderr, flush=True)
+    print(json.dumps({"mutants": counts.total(), "outcomes": dict(counts), "faults": faults}))
     return int(bool(faults))
 
 

@@ -331,6 +331,15 @@ def test_special_tokens_outside_the_vocabulary_count_as_absent(write):
     assert (facts.bos_id, facts.eos_id) == (1, None)
 
 
+def test_prediction_blocks_are_no_layers(write):
+    """Blocks for multi-token prediction count in block_count, but no state passes through them."""
+    blocks = {
+        "llama.block_count": u32("llama.block_count", 5),
+        "llama.nextn_predict_layers": u32("llama.nextn_predict_layers", 2),
+    }
+    assert read_facts(write(gguf_file(model_keys(**blocks)))).n_layer == 3
+
+
 def test_quantisation_is_named_by_the_commonest_type_where_it_is_not_stated(write):
     """Without general.file_type the type of most bytes gives the name."""
     tensors = [Tensor("a", (64, 8), F16), Tensor("b", (4,), offset=1024)]
