@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "importers": set(),
     "memory": {"encoder", "store", "backbone", "paths"},
     "importing": {"memory", "importers", "store"},
+    "selftest": {"memory", "backbone", "store"},
     "chat": {"memory", "encoder", "backbone", "store"},
     "testing": {"memory", "store"},
     "tuners": {"backbone", "encoder", "pretrained", "paths", "testing", "store"},
