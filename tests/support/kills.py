@@ -112,7 +112,7 @@ def check(operation, path, lines):
         for file in path.parent.glob(f"{path.name}.*.*"):
             if not file.name.endswith(("-wal", "-shm", "-journal")):
                 with SQLiteStore(file) as store:
-                    assert store.add([Turn("works")])[0].new and store.verify().ok
+                    assert store.add([Turn("works", session="s")])[0].new and store.verify().ok
         return
     with _open(path) as memory:
         ids = {record.id for record in memory.records()}
