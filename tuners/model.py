@@ -195,14 +195,15 @@ class Lmort(nn.Module):
 def _attend(parts: Sequence[Tensor], mask: Tensor, n_head: int) -> Tensor:
     """Multi-head attention within each text: packed q, k, v, each (rows, w) -> (rows, w)."""
     width = parts[0].shape[1]
+    rows = mask.flatten().nonzero()[:, 0]
     heads = []
     for part in parts:
-        padded = part.new_zeros(*mask.shape, width)
-        padded[mask] = part
+        # index_copy and index_select, not masks: the gradient of x[mask] is slow on CPUs
+        padded = part.new_zeros(mask.numel(), width).index_copy(0, rows, part)
         heads.append(padded.view(*mask.shape, n_head, width // n_head).transpose(1, 2))
     q, k, v = heads
     attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
-    return attended.transpose(1, 2).reshape(*mask.shape, width)[mask]
+    return attended.transpose(1, 2).reshape(-1, width).index_select(0, rows)
 
 
 def _mean(x: Tensor, lengths: Tensor) -> Tensor:

@@ -11,6 +11,9 @@ import gguf
 import numpy as np
 import pytest
 
+from lmort_memory.backbone import default_model_path
+from lmort_memory.backbone.fingerprint import fingerprint
+from lmort_memory.backbone.header import read_header
 from lmort_memory.encoder.artifact import Artifact, read_artifact, read_card, write_artifact
 from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.errors import TunerError
@@ -37,13 +40,13 @@ def path(artifact, tmp_path):
 def test_round_trip(artifact, tmp_path, matrix_type, tolerance):
     """Shape, backbone, provenance and vectors survive saving, within the rounding of the type."""
     path = tmp_path / "tuner.gguf"
-    fingerprint = write_artifact(path, artifact, matrix_type=matrix_type)
+    written = write_artifact(path, artifact, matrix_type=matrix_type)
     loaded = Tuner.load(path)
     states = random_states(SMALL, 12)
     assert loaded.config == artifact.card.config
     assert loaded.metadata == artifact.card.provenance
     assert loaded.backbone_fingerprint == artifact.card.backbone.fingerprint
-    assert loaded.fingerprint == fingerprint
+    assert loaded.fingerprint == written
     assert np.abs(loaded.encode(states) - Tuner(artifact).encode(states)).max() < tolerance
 
 
@@ -181,3 +184,14 @@ def test_a_tuner_is_found_by_its_backbone(artifact, tmp_path, caplog):
     assert "broken.gguf" in caplog.text
     assert find_tuner("c" * 16, folder) == folder / "other.gguf"
     assert read_card(folder / "other.gguf").backbone.fingerprint == "c" * 16
+
+
+def test_the_shipped_tuner_is_that_of_the_packaged_model():
+    """The default model finds its tuner, whole, small, and with a stated origin."""
+    path = find_tuner(fingerprint(read_header(default_model_path())))
+    assert path is not None
+    assert path.stat().st_size < 16e6
+    card = read_artifact(path).card
+    assert card.backbone.n_embd == card.config.n_embd == 576
+    assert max(card.config.layers) <= 12
+    assert {"recipe", "data", "data_licences", "teacher"} <= set(card.provenance)
