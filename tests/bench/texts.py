@@ -22,6 +22,5 @@ def mixed_texts(n: int = 300, seed: int = 0) -> list[str]:
     """Return texts of one to nine sentences, most of them short, 39 tokens on average or so."""
     rng = random.Random(seed)
     return [
-        " ".join(rng.choices(_SENTENCES, k=min(9, 1 + int(rng.expovariate(0.6)))))
-        for _ in range(n)
+        " ".join(rng.choices(_SENTENCES, k=min(9, 1 + int(rng.expovariate(0.6))))) for _ in range(n)
     ]
