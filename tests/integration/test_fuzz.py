@@ -14,7 +14,7 @@ from tests.support.gguf_bytes import text
 from tests.support.mutations import take_apart
 from tests.support.tiny_hf import write_tiny_hf
 
-N_MUTANTS = 250  # 10,000 and more by hand: tests/bench/fuzz_gguf.py
+N_MUTANTS = 200  # 10,000 and more by hand: tests/bench/fuzz_gguf.py
 
 
 def test_mutants_do_not_kill_the_interpreter(tmp_path):
