@@ -30,10 +30,17 @@ _SHORTEST = 40  # characters: "Thanks!" cannot be asked about
 _LONGEST = 1200  # characters of a record that the model is shown
 _QUESTION_TOKENS = 40
 _FEWEST = 5
+# A text to be continued, and not a chat: told to ask, a model of 135 M parameters wrote "What is
+# the answer to this question?" for every other record; shown how, it asks about the text.
 _TASK = (
-    "Write one short question that the text below answers. Use other words than the text where you"
-    " can. Write only the question.\n\nText: "
+    "Each text is followed by a question that it answers.\n\n"
+    "Text: Our cat Momo always sleeps on the warm oven in the kitchen.\n"
+    "Question: Where does Momo like to sleep?\n\n"
+    "Text: The plumber comes on the third of May to mend the boiler.\n"
+    "Question: When will the boiler be repaired?\n\n"
+    "Text: "
 )
+_TASK_END = "\nQuestion:"
 _WORD = re.compile(r"\w{4,}")
 _MODES: tuple[Mode, ...] = ("lexical", "dense", "hybrid")
 
@@ -166,18 +173,19 @@ def _ask(backbone: Backbone, records: Sequence[Record]) -> Iterator[Question | N
     """Yield a question for each record; None where the model wrote none."""
     sequence = backbone.open_sequence(n_ctx=1024)
     sampling = Sampling(temperature=0)
+    start = [backbone.vocabulary.bos] if backbone.vocabulary.adds_bos else []
     try:
         for record in records:
-            words = backbone.prompts.tokenize(_TASK + record.text[:_LONGEST])
-            room = sequence.n_ctx - 2 * _QUESTION_TOKENS - 64  # the template's own tokens
-            prompt = backbone.prompts.write(["user"], [words[:room]], reply=True).tokens
+            shown = " ".join(record.text[:_LONGEST].split())
+            words = backbone.vocabulary.tokenize(_TASK + shown)[: sequence.n_ctx // 2]
+            prompt = [*start, *words, *backbone.vocabulary.tokenize(_TASK_END)]
             sequence.extend(prompt[sequence.sync(prompt).kept :])
             spoken = b""
             sampler = sequence.sampler(sampling)
             try:
                 for _ in range(_QUESTION_TOKENS):
                     token = sequence.sample(sampler)
-                    if backbone.vocabulary.is_end(token):
+                    if backbone.vocabulary.is_end(token) or b"?" in spoken:
                         break
                     spoken += backbone.vocabulary.piece(token)
                     sequence.extend([token])
