@@ -1,5 +1,6 @@
 """The self-test: questions by the packaged model, and the arithmetic around them."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -22,11 +23,12 @@ NOTES = (
 )
 
 
-def test_the_model_asks_and_recall_answers(monkeypatch, capsys):
+def test_the_model_asks_and_recall_answers(monkeypatch, capsys, tmp_path):
     """On a handful of notes the packaged model's questions are answered, and nothing is stored."""
     cli = Cli(monkeypatch, capsys)
-    for note in NOTES:
-        assert cli("add", note, "--role", "note").status == 0
+    lines = [json.dumps({"text": note, "role": "note"}) for note in NOTES]
+    (tmp_path / "notes.jsonl").write_text("\n".join(lines))
+    assert cli("import", tmp_path / "notes.jsonl").status == 0
     found = cli("bench", "--self", "--json").json
     assert found["asked"] == len(NOTES)
     assert 5 <= len(found["questions"]) <= len(NOTES)
