@@ -161,6 +161,7 @@ def test_a_chat_at_a_terminal(tiny, monkeypatch):
     terminal.wait_for("> ")
     terminal.type("/sessions\r")
     terminal.wait_for("4 turns")
+    terminal.wait_for("> ")
     terminal.type("\x04")
     assert terminal.status() == 0
     hits = spawn("recall", "two lines", "--mode", "lexical", "--json").json["hits"]
@@ -170,10 +171,11 @@ def test_a_chat_at_a_terminal(tiny, monkeypatch):
 def test_ctrl_c_stops_the_reply_and_not_the_program(tiny, monkeypatch):
     """Ctrl-C ends a long reply, what was said is kept; at the prompt it only gives a hint."""
     monkeypatch.setenv("LMORT_MAX_TOKENS", "1500")
+    monkeypatch.setenv("LMORT_TEMPERATURE", "0")  # so the tiny model goes on to the last of them
     terminal = Tty("chat")
     terminal.type("Tell me everything.\r")
     terminal.wait_for("\n")
-    time.sleep(0.5)
+    time.sleep(0.25)
     terminal.type("\x03")
     terminal.wait_for("(stopped)")
     terminal.wait_for("> ")
