@@ -4,7 +4,8 @@
 
 Without files, mutants are made of a tiny model of every architecture that the parity tests know,
 and of a `gptj` GGUF. Each mutant is read, converted where it must be, loaded, captured from and
-talked to in a child process. Prints JSON: how many were refused and how many ran, and the faults.
+talked to in a child process. Prints JSON: how many were refused and how many ran, the faults, and
+the largest memory that a child had, beside that of the honest files.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.support.fuzz import outcomes
+from tests.support.fuzz import honest_peak, outcomes
 
 
 def main() -> int:
@@ -29,9 +30,11 @@ def main() -> int:
         honest = [path.read_bytes() for path in files]
         seeds = range(options.first_seed, options.first_seed + options.mutants)
         counts: Counter[str] = Counter()
-        faults = []
+        faults, peak_bytes = [], 0
+        honest_peak_bytes = honest_peak(files, folder)
         for outcome in outcomes(honest, seeds, folder):
             counts[outcome.kind] += 1
+            peak_bytes = max(peak_bytes, outcome.peak_bytes)
             if outcome.is_fault:
                 faults.append({"seed": outcome.seed, "kind": outcome.kind})
                 if options.keep is not None:
@@ -39,7 +42,14 @@ def main() -> int:
                     kept.write_bytes(outcome.data)
             if counts.total() % 500 == 0:
                 print(dict(counts), file=sys.stderr, flush=True)
-    print(json.dumps({"mutants": counts.total(), "outcomes": dict(counts), "faults": faults}))
+    report = {
+        "mutants": counts.total(),
+        "outcomes": dict(counts),
+        "faults": faults,
+        "peak_bytes": peak_bytes,
+        "honest_peak_bytes": honest_peak_bytes,
+    }
+    print(json.dumps(report))
     return int(bool(faults))
 
 

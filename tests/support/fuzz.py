@@ -25,11 +25,15 @@ _SUCCESS, _REFUSED, _OTHER = 0, 10, 20
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one mutant: "success", "refused", or anything else, which is a fault."""
+    """What became of one mutant: "success", "refused", or anything else, which is a fault.
+
+    `peak_bytes` is the child's largest resident memory, what it shares with its parent included.
+    """
 
     seed: int
     kind: str
     data: bytes
+    peak_bytes: int
 
     @property
     def is_fault(self) -> bool:
@@ -49,7 +53,14 @@ def outcomes(honest: Sequence[bytes], seeds: Sequence[int], folder: Path) -> Ite
         data = mutant(rng, rng.choice(honest))
         path = folder / "mutant.gguf"
         path.write_bytes(data)
-        yield Outcome(seed, _try_in_child(path, folder / "cache"), data)
+        kind, peak_bytes = _try_in_child(path, folder / "cache")
+        yield Outcome(seed, kind, data, peak_bytes)
+
+
+def honest_peak(files: Sequence[Path], folder: Path) -> int:
+    """Return the largest memory in bytes of children that use these files as they are."""
+    _import_everything()
+    return max(_try_in_child(path, folder / "cache")[1] for path in files)
 
 
 def _import_everything() -> None:
@@ -59,19 +70,20 @@ def _import_everything() -> None:
     llama(), ggml()
 
 
-def _try_in_child(path: Path, cache: Path) -> str:
+def _try_in_child(path: Path, cache: Path) -> tuple[str, int]:
+    """Return what became of the child, and its peak memory in bytes."""
     pid = os.fork()
     if pid == 0:
         os._exit(_child(path, cache))
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
-        done, status = os.waitpid(pid, os.WNOHANG)
+        done, status, usage = os.wait4(pid, os.WNOHANG)
         if done:
-            return _name(status)
+            return _name(status), usage.ru_maxrss << 10
         time.sleep(0.002)
     os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return "hung"
+    _, _, usage = os.wait4(pid, 0)
+    return "hung", usage.ru_maxrss << 10
 
 
 def _name(status: int) -> str:
