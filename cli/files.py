@@ -72,7 +72,7 @@ def import_(
 def _import(memory: Memory, scan: ScanReport, *, scope: str, prune: bool, base: Base) -> None:
     from lmort_memory import importing
 
-    with Meter("reading", unit="bytes") as meter:
+    with Meter("storing", unit="turns") as meter:
         done = importing.import_files(memory, scan, scope=scope, progress=meter)
     deleted = importing.find_deleted(memory, scan, scope=scope)
     pruned = importing.prune(memory, deleted, scope=scope) if prune else 0
@@ -89,7 +89,7 @@ def _import(memory: Memory, scan: ScanReport, *, scope: str, prune: bool, base: 
 def _estimate(memory: Memory, scan: ScanReport, *, scope: str, base: Base) -> None:
     from lmort_memory.importing import estimate
 
-    with Meter("reading", unit="bytes") as meter:
+    with Meter("reading", unit="turns") as meter:
         found = estimate(memory, scan, scope=scope, progress=meter)
     if base.json:
         print_json(found)

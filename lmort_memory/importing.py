@@ -96,8 +96,7 @@ def estimate(
 ) -> ImportEstimate:
     """Read everything that `import_files` would read, and say what storing it would take."""
     run = _Run(memory, scope)
-    count = _Count()
-    done = 0
+    count = _Count(progress)
     for file in scan.files:
         try:
             if run.is_stored(file_uri(file.path), fingerprint(file.path, file.format)):
@@ -107,9 +106,6 @@ def estimate(
                 run.files += 1
         except ImportFileError as error:
             run.passed_over.append(PassedOver(str(file.path), str(error), expected=False))
-        done += file.size_bytes
-        if progress is not None:
-            progress(done, scan.size_bytes)
     tokens, seconds, vector_bytes = _measure(memory, count)
     return ImportEstimate(
         files=run.files,
@@ -127,6 +123,7 @@ def estimate(
 class _Count:
     """The size of a stream of turns, and a fair sample of it (Vitter's algorithm R)."""
 
+    progress: Progress | None = None
     turns: int = 0
     size_bytes: int = 0
     sample: list[str] = field(default_factory=list)
@@ -140,6 +137,8 @@ class _Count:
                 self.sample.append(turn.text)
             elif (place := self.random.randrange(self.turns)) < _SAMPLE:
                 self.sample[place] = turn.text
+            if self.progress is not None:
+                self.progress(self.turns, None)
 
 
 def _measure(memory: Memory, count: _Count) -> tuple[int | None, float | None, int]:
@@ -176,18 +175,14 @@ def import_files(
         memory: Where to.
         scan: What `lmort_memory.importers.scan` has found.
         scope: Turns are stored in it; the records of an export of ours go back to their own.
-        progress: Told the bytes of finished files, and of all files.
+        progress: Told the turns that were found so far, after each source; nobody knows in all.
     """
-    run = _Run(memory, scope)
-    done = 0
+    run = _Run(memory, scope, progress)
     for file in scan.files:
         try:
             run.store_file(file)
         except ImportFileError as error:
             run.passed_over.append(PassedOver(str(file.path), str(error), expected=False))
-        done += file.size_bytes
-        if progress is not None:
-            progress(done, scan.size_bytes)
     return ImportReport(
         files=run.files,
         unchanged=run.unchanged,
@@ -232,6 +227,7 @@ class _Run:
 
     memory: Memory
     scope: str
+    progress: Progress | None = None
     files: int = 0
     unchanged: int = 0
     added: int = 0
@@ -285,13 +281,22 @@ class _Run:
         self.added += change.added
         self.kept += change.kept
         self.removed += change.removed
+        if self.progress is not None:
+            self.progress(self.added + self.kept, None)
 
     def _restore(self, file: FoundFile, state: SourceState) -> None:
         """Bring back the records of an export of ours, with the scopes and sources they had."""
-        seen = [0]
-        new = self.memory.restore(file.path, progress=lambda done, _: seen.append(done))
+        before, seen = self.added + self.kept, 0
+
+        def take_note(done: int, _: int | None) -> None:
+            nonlocal seen
+            seen = done
+            if self.progress is not None:
+                self.progress(before + done, None)
+
+        new = self.memory.restore(file.path, progress=take_note)
         self.added += new
-        self.kept += seen[-1] - new
+        self.kept += seen - new
         self._replace(state, ())  # marks the file as done
 
 

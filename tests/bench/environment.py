@@ -1,0 +1,42 @@
+"""Where a figure comes from: the machine, the versions, the commit, the command."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+_PACKAGES = ("llama-cpp-python", "numpy", "hnswlib", "sqlite-utils")
+
+
+def environment(module: str) -> dict[str, object]:
+    """Describe the machine and what is run on it, for the head of a result file."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "cores_used": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "packages": {name: version(name) for name in _PACKAGES},
+        "commit": commit.stdout.strip(),
+        "command": " ".join(["python", "-m", module, *sys.argv[1:]]),
+        "load_before": os.getloadavg()[0],
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _cpu() -> str:
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if "model name" in line)
+    return platform.processor()
