@@ -20,7 +20,7 @@ from lmort_memory.backbone.gguf import ModelFacts, facts_of, read_header
 from lmort_memory.backbone.prompt import PromptWriter
 from lmort_memory.backbone.sequence import ModelIdentity, TokenSequence
 from lmort_memory.backbone.sketch import Sketch, sketch
-from lmort_memory.backbone.template import ChatTemplate
+from lmort_memory.backbone.template import PLAIN, SPEAKERS, ChatTemplate
 from lmort_memory.backbone.tokens import Vocabulary
 from lmort_memory.errors import BackboneError
 from lmort_memory.types import HiddenStates, Progress
@@ -62,15 +62,10 @@ class Backbone:
                 architecture=self.facts.architecture,
                 token=max(0, self.vocabulary.bos),
             )
-            template = ChatTemplate(
-                self.facts.chat_template,
-                bos=self._special_text(self.vocabulary.bos),
-                eos=self._special_text(self.vocabulary.eos),
-            )
+            self.prompts = self.prompts_with()
         except BaseException:
             cpp.llama_model_free(self._model)
             raise
-        self.prompts = PromptWriter(template, self.vocabulary)
         self._thread = InferenceThread(self._set_abort)
 
     @classmethod
@@ -86,6 +81,32 @@ class Backbone:
                 cannot be captured.
         """
         return cls(path, n_threads=n_threads)
+
+    def prompts_with(
+        self, template: str | None = None, *, speakers: tuple[str, str] = SPEAKERS
+    ) -> PromptWriter:
+        """Return what writes prompts by a chat template.
+
+        `prompts` is this by the model's own template, and always opens stand-alone text: a chat in
+        another form changes no vector.
+
+        Args:
+            template: Jinja source; "plain" for lines such as "User: …"; None takes the model's own,
+                and plain lines where it has none.
+            speakers: Names before the plain lines of user and model.
+
+        Raises:
+            BackboneError: the template is not valid Jinja.
+            ValueError: the speakers are not two different names of one line each.
+        """
+        source = template or self.facts.chat_template
+        chosen = ChatTemplate(
+            None if source == PLAIN else source,
+            bos=self._special_text(self.vocabulary.bos),
+            eos=self._special_text(self.vocabulary.eos),
+            speakers=speakers,
+        )
+        return PromptWriter(chosen, self.vocabulary)
 
     @cached_property
     def fingerprint(self) -> str:

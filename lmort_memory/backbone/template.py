@@ -11,23 +11,32 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lmort_memory.errors import BackboneError
 
-FALLBACK_TEMPLATE = (
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+PLAIN = "plain"
+"""In place of Jinja source: plain lines, whatever template the model has."""
+
+SPEAKERS = ("User", "Assistant")
+
+_PLAIN_LINES = (
     "{% for message in messages %}"
     "{% if message['role'] == 'system' %}{{ message['content'] + '\n\n' }}"
     "{% else %}"
-    "{{ ('User: ' if message['role'] == 'user' else 'Assistant: ') + message['content'] + '\n' }}"
+    "{{ (user if message['role'] == 'user' else assistant) + ': ' + message['content'] + '\n' }}"
     "{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+    "{% if add_generation_prompt %}{{ assistant + ':' }}{% endif %}"
 )
-"""For models without a template: plain lines, with `FALLBACK_STOPS` to end a reply."""
 
-FALLBACK_STOPS = ("\nUser:", "\nAssistant:")
+_ANOTHER = "chat with another one: --template FILE, or ChatOptions(template=…)"
 
 _PLACEHOLDER = "\ue000{}\ue001"  # private use: no template writes it, and content is not rendered
+# transformers' own tag, which marks what a model is to learn and renders as what it encloses.
+_GENERATION = re.compile(r"(\{%[-+]?\s*)(end)?generation(?=\s*[-+]?%\})")
 _SPLIT = re.compile("\ue000(\\d+)\ue001")
 
 
@@ -45,36 +54,42 @@ class Piece:
 
 
 class ChatTemplate:
-    """A chat template with the special tokens that it may mention."""
+    """A chat template with the special tokens that it may mention.
 
-    def __init__(self, source: str | None, *, bos: str = "", eos: str = "") -> None:
-        """Compile a template; None takes the plain one.
+    Attributes:
+        stops: Texts that end a reply beside the model's own end tokens: the opening of another
+            line, where lines are all that tells who speaks.
+    """
+
+    def __init__(
+        self,
+        source: str | None,
+        *,
+        bos: str = "",
+        eos: str = "",
+        speakers: tuple[str, str] = SPEAKERS,
+    ) -> None:
+        """Compile a template; None takes plain lines that the speakers' names open.
 
         Raises:
             BackboneError: the template is not valid Jinja.
+            ValueError: the speakers are not two different names of one line each.
         """
         from jinja2 import TemplateSyntaxError
-        from jinja2.ext import loopcontrols
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-        self.is_fallback = source is None
-        self._specials = {"bos_token": bos, "eos_token": eos}
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-        )
-        environment.globals["raise_exception"] = _refuse
-        environment.globals["strftime_now"] = _today
+        _check_speakers(speakers)
+        user, assistant = speakers
+        self.stops: tuple[str, ...] = () if source else (f"\n{user}:", f"\n{assistant}:")
+        self._variables = {"bos_token": bos, "eos_token": eos}
+        if not source:
+            self._variables |= {"user": user, "assistant": assistant}
         try:
-            self._template = environment.from_string(source or FALLBACK_TEMPLATE)
+            self._template = _environment().from_string(_as_jinja(source or _PLAIN_LINES))
         except TemplateSyntaxError as error:
             raise BackboneError(
-                f"the model's chat template is not valid Jinja: {error} — pass another template"
+                f"the chat template is not valid Jinja: {error} — put another one into the file: "
+                "gguf-new-metadata --chat-template-file TEMPLATE IN.gguf OUT.gguf"
             ) from error
-
-    @property
-    def stops(self) -> tuple[str, ...]:
-        """Texts that end a reply beside the model's own end tokens."""
-        return FALLBACK_STOPS if self.is_fallback else ()
 
     def pieces(self, roles: Sequence[str], *, reply: bool) -> list[Piece]:
         """Render a conversation of these roles and split it at its contents.
@@ -93,8 +108,8 @@ class ChatTemplate:
         contents = [int(index) for index in parts[1::2]]
         if contents != list(range(len(roles))):
             raise BackboneError(
-                f"the model's chat template shows the messages {contents} of a conversation of "
-                f"{len(roles)} ({', '.join(roles)}) — pass another template"
+                f"the chat template shows the messages {contents} of a conversation of "
+                f"{len(roles)} ({', '.join(roles)}) — {_ANOTHER}"
             )
         pieces: list[Piece] = []
         for i, part in enumerate(parts):
@@ -109,12 +124,12 @@ class ChatTemplate:
 
         try:
             return self._template.render(
-                messages=messages, add_generation_prompt=reply, **self._specials
+                messages=messages, add_generation_prompt=reply, **self._variables
             )
         except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
             roles = ", ".join(message["role"] for message in messages)
             raise BackboneError(
-                f"the model's chat template refuses a conversation of {roles}: {error}"
+                f"the chat template refuses a conversation of {roles}: {error} — {_ANOTHER}"
             ) from error
 
     @cached_property
@@ -133,11 +148,32 @@ class ChatTemplate:
         It is what stands between an assistant's content and the next user's, less what closes the
         assistant's: no default system prompt, which some templates put before the first turn.
         """
-        if self.is_fallback:
-            return "User: "
         between = _text_after(self.pieces(["user", "assistant", "user"], reply=False), 1)
         closing = _text_after(self.pieces(["user", "assistant"], reply=False), 1)
         return between.removeprefix(closing) if closing else between
+
+
+def _environment() -> Environment:
+    """Return Jinja's sandbox with what the templates of models expect to find in it."""
+    from jinja2.ext import loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+    )
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = _today
+    return environment
+
+
+def _as_jinja(source: str) -> str:
+    return _GENERATION.sub(lambda tag: tag[1] + ("endif" if tag[2] else "if true"), source)
+
+
+def _check_speakers(speakers: tuple[str, str]) -> None:
+    user, assistant = speakers
+    if user == assistant or not all(name.strip() and name.isprintable() for name in speakers):
+        raise ValueError(f"two different names of one line are needed; found {speakers!r}")
 
 
 def _text_after(pieces: Sequence[Piece], message: int) -> str:

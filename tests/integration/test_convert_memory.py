@@ -1,13 +1,18 @@
-"""Conversion takes memory by the row, not by the model."""
+"""Conversion takes memory by the row, not by the model, whatever the size of the model."""
 
 import json
 import subprocess
 import sys
+from math import prod
 
+import pytest
+
+from lmort_memory.backbone.convert.plans import plan_checkpoint
 from lmort_memory.backbone.gguf import read_header
 from tests.support.checkpoints import write_tokenizer_json
+from tests.support.true_shapes import SHAPES, Shape, write_sparse
 
-N_EMBD, N_FF, N_ROWS, ROTARY_DIM = 4096, 1024, 28_000, 64  # GPT-J's width; two matrices of 0.9 GB
+ONE_BLOCK = Shape("gptj", 1, 4096, 16, 2048, 28_000, rotary_dim=64, n_inner=1024)
 PEAK_BYTES = 300 << 20  # the interpreter with NumPy and gguf has 80 MB before it starts
 
 CHILD = """
@@ -18,67 +23,69 @@ convert(sys.argv[1], sys.argv[2])
 print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
-
-def tensor_shapes():
-    """Return the tensors of a GPT-J of one block, by their names in a checkpoint."""
-    block = "transformer.h.0"
-    attention = {f"{block}.attn.{part}_proj.weight": [N_EMBD, N_EMBD] for part in "qkv"}
-    norms = {
-        f"transformer.{name}.{part}": [N_EMBD]
-        for name in ("h.0.ln_1", "ln_f")
-        for part in ("weight", "bias")
-    }
-    return {
-        "transformer.wte.weight": [N_ROWS, N_EMBD],
-        **norms,
-        **attention,
-        f"{block}.attn.out_proj.weight": [N_EMBD, N_EMBD],
-        f"{block}.mlp.fc_in.weight": [N_FF, N_EMBD],
-        f"{block}.mlp.fc_in.bias": [N_FF],
-        f"{block}.mlp.fc_out.weight": [N_EMBD, N_FF],
-        f"{block}.mlp.fc_out.bias": [N_EMBD],
-        "lm_head.weight": [N_ROWS, N_EMBD],
-        "lm_head.bias": [N_ROWS],
-    }
-
-
-def write_sparse_checkpoint(folder):
-    """Write a float64 checkpoint whose data are a hole in the file, and return its size."""
-    entries, end = {}, 0
-    for name, shape in tensor_shapes().items():
-        begin, end = end, end + 8 * shape[0] * (shape[1] if len(shape) == 2 else 1)
-        entries[name] = {"dtype": "F64", "shape": shape, "data_offsets": [begin, end]}
-    header = json.dumps(entries).encode()
-    with (folder / "model.safetensors").open("wb") as file:
-        file.write(len(header).to_bytes(8, "little") + header)
-        file.truncate(8 + len(header) + end)
-    config = {
-        "model_type": "gptj",
-        "n_embd": N_EMBD,
-        "n_inner": N_FF,
-        "n_head": 16,
-        "n_layer": 1,
-        "n_positions": 2048,
-        "rotary_dim": ROTARY_DIM,
-        "vocab_size": N_ROWS,
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    write_tokenizer_json(folder)
-    return end
+# What the config.json files of the released checkpoints say, less what nobody reads.
+RELEASED = {
+    "gpt2": {"n_ctx": 1024},
+    "gpt2-medium": {"n_ctx": 1024, "n_special": 0, "predict_special_tokens": True},
+    "gpt2-large": {"n_ctx": 1024},
+    "gpt2-xl": {"n_ctx": 1024, "output_past": True},
+    "gpt-j-6b": {
+        "n_inner": None,
+        "rotary": True,
+        "scale_attn_weights": True,
+        "tie_word_embeddings": False,
+    },
+}
+PARAMETERS = {
+    "gpt2": 124_439_808,
+    "gpt2-medium": 354_823_168,
+    "gpt2-large": 774_030_080,
+    "gpt2-xl": 1_557_611_200,
+    "gpt-j-6b": 6_050_882_784,
+}
+COMMON = {
+    "activation_function": "gelu_new",
+    "bos_token_id": 50256,
+    "eos_token_id": 50256,
+    "layer_norm_epsilon": 1e-05,
+}
 
 
 def test_a_checkpoint_of_gigabytes_takes_megabytes(tmp_path):
     """Converting 2.4 GB stays below 300 MB of memory, as the kernel counts it."""
     out = tmp_path / "out.gguf"
+    write_tokenizer_json(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(ONE_BLOCK.config))
     try:
-        size = write_sparse_checkpoint(tmp_path)
-        assert size > 2.3e9
+        assert write_sparse(ONE_BLOCK.tensors, tmp_path, dtype="F64") > 2.3e9
         done = subprocess.run(
             [sys.executable, "-c", CHILD, tmp_path, out], capture_output=True, text=True, check=True
         )
         tensors = read_header(out).tensors
-        assert tensors["output.weight"].nbytes == 2 * N_ROWS * N_EMBD
+        assert tensors["output.weight"].nbytes == 2 * ONE_BLOCK.vocab_size * ONE_BLOCK.n_embd
         assert int(done.stdout) << 10 < PEAK_BYTES
     finally:  # pytest keeps the folders of the last runs
         out.unlink(missing_ok=True)
         (tmp_path / "model.safetensors").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_released_size_is_planned_whole(name, tmp_path):
+    """Every GPT-2, and GPT-J, keeps all its parameters, and none of the masks of old files."""
+    shape = SHAPES[name]
+    tensors = dict(shape.tensors)
+    tensors |= {f"transformer.h.{i}.attn.bias": (1, 1, 1024, 1024) for i in range(shape.n_layer)}
+    tensors |= {f"transformer.h.{i}.attn.masked_bias": () for i in range(shape.n_layer)}
+    if name != "gpt-j-6b":  # GPT-2's are of the bare model
+        tensors = {key.removeprefix("transformer."): size for key, size in tensors.items()}
+    write_sparse(tensors, tmp_path, dtype="F16")
+    write_tokenizer_json(tmp_path)
+    config = {**shape.config, **COMMON, **RELEASED[name]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    plan = plan_checkpoint(tmp_path, type_name="f16")
+    (tmp_path / "model.safetensors").unlink()
+    added = ("attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_output.bias")  # zeros for phi2
+    kept = [one for one in plan.pieces if name != "gpt-j-6b" or not one.name.endswith(added)]
+    assert sum(prod(piece.shape) for piece in kept) == PARAMETERS[name] == shape.n_parameters
+    assert len(plan.tokenizer.tokens) == shape.vocab_size
+    assert plan.sizes.n_layer == shape.n_layer

@@ -69,10 +69,39 @@ def test_templates_are_untrusted():
         ChatTemplate(escape).pieces(["user"], reply=True)
 
 
+def rendered(template, roles):
+    """Return a conversation with … for each content, up to the opening of a reply."""
+    return "".join(piece.text or "…" for piece in template.pieces(roles, reply=True))
+
+
 def test_a_model_without_template_chats_in_plain_lines():
     """User and assistant lines, and the stops that end a reply."""
     template = ChatTemplate(None)
-    text = "".join(piece.text or "…" for piece in template.pieces(["user"], reply=True))
-    assert text == "User: …\nAssistant:"
-    assert "\nUser:" in template.stops
+    roles = ["system", "user", "assistant", "user"]
+    assert rendered(template, roles) == "…\n\nUser: …\nAssistant: …\nUser: …\nAssistant:"
+    assert template.stops == ("\nUser:", "\nAssistant:")
     assert ChatTemplate(CHATML).stops == ()
+
+
+def test_the_speakers_of_plain_lines_can_be_named():
+    """Names stand before the lines, in the stops, and are text even where they look like Jinja."""
+    template = ChatTemplate(None, speakers=("Q", "{{ bos_token }}"), bos="<s>")
+    assert rendered(template, ["user"]) == "Q: …\n{{ bos_token }}:"
+    assert template.stops == ("\nQ:", "\n{{ bos_token }}:")
+    assert template.user_opening == "Q: "
+
+
+@pytest.mark.parametrize("speakers", [("A", "A"), ("", "B"), ("A", " "), ("A\nB", "C")])
+def test_speakers_must_be_told_apart(speakers):
+    """Two names that are alike, empty, or of several lines are the caller's mistake."""
+    with pytest.raises(ValueError, match="two different names"):
+        ChatTemplate(None, speakers=speakers)
+
+
+def test_the_generation_tag_of_transformers_is_known():
+    """What a template marks as the model's to learn is rendered like the rest of it."""
+    marked = CHATML.replace(
+        "{% for", "{%- generation -%}{%+ endgeneration %}{% generation %}{% for"
+    ).replace("{% endfor %}", "{% endfor %}{%- endgeneration -%}", 1)
+    roles = ["user", "assistant"]
+    assert rendered(ChatTemplate(marked), roles) == rendered(ChatTemplate(CHATML), roles)
