@@ -21,6 +21,7 @@ __all__ = ["Conversation"]
 _WIDTH = 100
 _RECALLED = 5
 _HISTORY = 200
+_SESSIONS = 20
 
 
 class Conversation:
@@ -44,7 +45,7 @@ class Conversation:
             "/recall": ("TEXT: find what is remembered", self._recall),
             "/forget": ("N: forget memory [N] of the last list", self._forget),
             "/session": ("[NAME]: show this session, or go to another", self._session),
-            "/sessions": ("list the sessions", self._sessions),
+            "/sessions": (f"list the last {_SESSIONS} sessions", self._sessions),
             "/model": ("the model that talks and remembers", self._model),
             "/help": ("this list", self._help),
         }
@@ -86,9 +87,14 @@ class Conversation:
 
         self._close()
         self._chat = Chat(self._memory, session=session, scope=self._scope, options=self._options)
-        if session is not None:
-            said = self._memory.records(scope=self._scope, session=session, role="user")
-            self._screen.remember_lines(record.text for record in list(said)[-_HISTORY:])
+        self._screen.remember_lines(self._said_before())
+
+    def _said_before(self) -> list[str]:
+        """Return what was typed last in this scope, for the arrow keys; imports were not typed."""
+        from lmort_memory.store.values import Filter
+
+        said = self._memory.store.latest(Filter(scope=self._scope, role="user"), limit=_HISTORY)
+        return [record.text for record in said if record.source is None]
 
     def _close(self) -> None:
         if self._chat is not None:
@@ -178,13 +184,17 @@ class Conversation:
         self._screen.say(f"session {self.chat.session}")
 
     def _sessions(self, _: str) -> None:
-        first: dict[str, tuple[Record, int]] = {}
-        for record in self._memory.records(scope=self._scope):
-            if record.session is not None:
-                opening, count = first.get(record.session, (record, 0))
-                first[record.session] = (opening, count + 1)
-        for name, (opening, count) in first.items():
-            self._screen.say(f"{name}: {count} turns, began {_line(opening)}")
+        from lmort_memory.store.values import Filter
+
+        found = self._memory.store.sessions(Filter(scope=self._scope), limit=_SESSIONS)
+        for one in found:
+            here = "*" if one.first.session == self.chat.session else " "
+            self._screen.say(
+                f"{here} {one.first.session}: {one.turns} turns, last {day(one.last_at)},"
+                f" began {_line(one.first)}"
+            )
+        if not found:
+            self._screen.say("no session has a turn yet")
 
     def _model(self, _: str) -> None:
         backbone = self._memory.backbone

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,8 +34,11 @@ def list_(
     from lmort_memory.store.values import Filter
 
     with open_memory(base) as memory:
-        found = memory.store.records(Filter(**choice.filters()), after=after)
-        records = list(islice(found, count)) if after else list(deque(found, maxlen=count))
+        chosen = Filter(**choice.filters())
+        if after is None:
+            records = memory.store.latest(chosen, limit=count)
+        else:
+            records = list(islice(memory.store.records(chosen, after=after), count))
     if base.json:
         print_json(records)
         return

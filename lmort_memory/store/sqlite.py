@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lmort_memory.store import edits, rows, schema, sources, spaces, upkeep
+from lmort_memory.store import browse, edits, rows, schema, sources, spaces, upkeep
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.dense import DenseSearch
@@ -26,6 +26,7 @@ from lmort_memory.store.values import (
     LedgerEntry,
     LexicalMatch,
     Receipt,
+    SessionInfo,
     SourceChange,
     SourceState,
     SpaceInfo,
@@ -172,6 +173,16 @@ class SQLiteStore:
         """Iterate in order of id, from behind `after`; each record once, whatever is written."""
         for page in self._pages(chosen, after):
             yield from map(rows.to_record, page)
+
+    def latest(self, chosen: Filter, *, limit: int) -> list[Record]:
+        """Return the records that were stored last, the newest at the end."""
+        with self._database.read() as connection:
+            return browse.latest(connection, compile_filter(chosen), limit=limit)
+
+    def sessions(self, chosen: Filter, *, limit: int) -> list[SessionInfo]:
+        """Return the sessions that were spoken in last, the newest at the end."""
+        with self._database.read() as connection:
+            return browse.list_sessions(connection, compile_filter(chosen), limit=limit)
 
     def readable_records(self) -> Iterator[Record]:
         """Iterate over what can be read of a damaged file."""

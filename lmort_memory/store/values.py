@@ -27,6 +27,7 @@ __all__ = [
     "LedgerEntry",
     "LexicalMatch",
     "Receipt",
+    "SessionInfo",
     "SourceChange",
     "SourceState",
     "SpaceInfo",
@@ -110,6 +111,15 @@ class SpaceInfo:
     vectors: int
     pending: int
     indexed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A session: its first record, how many turns it has, and when the last was said."""
+
+    first: Record
+    turns: int
+    last_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +222,12 @@ class Store(Protocol):
 
     def records(self, chosen: Filter, *, after: str | None = None) -> Iterator[Record]:
         """Iterate in order of id over a stable view, from behind the id `after`."""
+
+    def latest(self, chosen: Filter, *, limit: int) -> list[Record]:
+        """Return the records that were stored last, the newest at the end."""
+
+    def sessions(self, chosen: Filter, *, limit: int) -> list[SessionInfo]:
+        """Return the sessions that were spoken in last, the newest at the end."""
 
     def around(self, record_id: str, n: int) -> list[Record]:
         """Return the `n` turns before and the `n` after a record in its session, in order."""
