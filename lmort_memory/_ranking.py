@@ -1,4 +1,4 @@
-"""From two rankings to one: fusion by rank, recency, and less of the same. Pure functions."""
+"""From two rankings to one: fusion, lending, recency, less of the same. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from lmort_memory.types import Scores
 if TYPE_CHECKING:
     from lmort_memory.types import Encoded
 
-__all__ = ["Ranked", "by_score", "fuse", "spread", "with_recency"]
+__all__ = ["Ranked", "by_score", "fuse", "lent", "spread", "with_recency"]
 
-RRF_K = 60  # Cormack, Clarke, Büttcher: Reciprocal rank fusion (SIGIR 2009)
-DENSE_WEIGHT = 1.0
-LEXICAL_WEIGHT = 1.0
+# Equal weights of two scores scaled to [0, 1], a convex combination as in Bruch, Gai, Ingber: An
+# Analysis of Fusion Functions for Hybrid Retrieval (TOIS 2023). Experiment 6 of docs/experiments.md
+# compares it with reciprocal ranks, which throw away by how much something is better.
+DENSE_WEIGHT = 0.5
+LEXICAL_WEIGHT = 0.5
+LEAST_SPREAD = 0.2  # of cosines: among a few records a small difference is no large one
+LENT = 0.5  # of a turn's BM25, to the turn after it: a question's words stand before its answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,12 @@ def fuse(
 
     A single ranking keeps its own scores, cosine or BM25. Otherwise a record scores
 
-        (w_d / (K + rank_dense) + w_l / (K + rank_lexical)) · (K + 1) / (w_d + w_l),
+        w_d · (cos - low_d) / max(top_d - low_d, LEAST_SPREAD) + w_l · bm25 / top_l,
 
-    which is 1 for one that leads both. Spaces are never compared by cosine: a record that several
-    of them rank counts by its best rank, so that one waiting for its new vectors loses nothing.
+    from the best (top) and the worst (low) of its ranking, and 0 for a ranking that it is not in;
+    one that leads both scores at most 1. Spaces are never compared by cosine: each is scaled by
+    itself, and a record in several counts by the best, so that one waiting for its new vectors
+    loses nothing.
 
     Args:
         dense: A ranking for each space of vectors that was asked.
@@ -50,13 +56,34 @@ def fuse(
     if len(dense) + (lexical is not None) < 2:
         return by_score([_alone(one) for one in parts.values()])
     weights = (DENSE_WEIGHT if dense else 0.0, LEXICAL_WEIGHT if lexical is not None else 0.0)
-    best = sum(weights) / (RRF_K + 1)
+    near, worded = _nearness(dense), _wordedness(lexical or ())
 
-    def score(one: Ranked) -> float:
-        ranks = (one.scores.dense_rank, one.scores.bm25_rank)
-        return sum(w / (RRF_K + r) for w, r in zip(weights, ranks, strict=True) if r) / best
+    def score(id_: str) -> float:
+        both = weights[0] * near.get(id_, 0.0) + weights[1] * worded.get(id_, 0.0)
+        return both / sum(weights)
 
-    return by_score([replace(one, score=score(one)) for one in parts.values()])
+    return by_score([replace(one, score=score(id_)) for id_, one in parts.items()])
+
+
+def lent(
+    lexical: Sequence[LexicalMatch], followers: Mapping[str, str], *, limit: int
+) -> list[LexicalMatch]:
+    """Let each turn lend `LENT` of its BM25 to the turn after it in its session; best first.
+
+    In a conversation the words of a question stand in the turn that asked it, and the answer
+    follows without them. A vector taken in context knows that; BM25 does not.
+
+    Args:
+        lexical: The BM25 ranking.
+        followers: Id of a turn -> id of the turn after it, if that may be found.
+        limit: The most matches.
+    """
+    scores = {match.id: match.score for match in lexical}
+    total = dict(scores)
+    for id_, after in followers.items():
+        total[after] = total.get(after, 0.0) + LENT * scores[id_]
+    ranked = sorted(total.items(), key=lambda item: -item[1])  # stable: equals stay in order
+    return [LexicalMatch(id_, score) for id_, score in ranked[:limit]]
 
 
 def with_recency(
@@ -128,6 +155,25 @@ def _parts(
         scores = replace(one.scores, bm25=found.score, bm25_rank=rank)
         parts[found.id] = replace(one, scores=scores)
     return parts
+
+
+def _nearness(rankings: Sequence[Sequence[DenseMatch]]) -> dict[str, float]:
+    """Scale the cosines of each ranking to [0, 1]; of several, the greatest counts."""
+    nearness: dict[str, float] = {}
+    for ranking in rankings:
+        cosines = [match.score for match in ranking]
+        low = min(cosines, default=0.0)
+        width = max(max(cosines, default=0.0) - low, LEAST_SPREAD)
+        for match in ranking:
+            scaled = (match.score - low) / width
+            nearness[match.id] = max(nearness.get(match.id, 0.0), scaled)
+    return nearness
+
+
+def _wordedness(lexical: Sequence[LexicalMatch]) -> dict[str, float]:
+    """Divide each BM25 by the best."""
+    top = max((match.score for match in lexical), default=0.0)
+    return {match.id: match.score / top for match in lexical} if top > 0 else {}
 
 
 def _alike(vectors: Mapping[str, Encoded], one: str, other: str) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from lmort_memory._ranking import Ranked, fuse, spread, with_recency
+from lmort_memory._ranking import Ranked, fuse, lent, spread, with_recency
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch, Store
 from lmort_memory.types import Hit
 
@@ -79,7 +79,14 @@ class Recall:
         ]
 
     def _lexical(self, chosen: Filter, depth: int) -> list[LexicalMatch] | None:
-        return None if self.query is None else self.store.lexical(self.query, chosen, limit=depth)
+        """Rank by words; beside vectors, with what turns lend to those after them."""
+        if self.query is None:
+            return None
+        found = self.store.lexical(self.query, chosen, limit=depth)
+        if not self.vectors or not found:
+            return found
+        followers = self.store.followers([match.id for match in found], chosen)
+        return lent(found, followers, limit=depth)
 
     def _aged(self, ranked: Sequence[Ranked], half_life: timedelta) -> list[Ranked]:
         found = self.store.get(one.id for one in ranked)

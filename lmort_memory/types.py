@@ -104,7 +104,8 @@ class Scores:
 
     Attributes:
         dense: Cosine of the query's vector and the record's best chunk, in [-1, 1].
-        bm25: BM25 of the record, higher is better (SQLite's sign turned around).
+        bm25: BM25 of the record, higher is better (SQLite's sign turned around); in a hybrid
+            ranking with half of that of the turn before it in its session.
         dense_rank: Rank in the dense ranking, from 1.
         bm25_rank: Rank in the lexical ranking, from 1.
         recency: Factor in (0, 1] that the half-life gave.

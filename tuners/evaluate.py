@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from lmort_memory._ranking import DENSE_WEIGHT, LEAST_SPREAD, LENT, LEXICAL_WEIGHT
+
 from .analyze import alignment_loss, uniformity_loss
 from .bm25 import bm25_scores
 from .metrics import METRICS, score_run
@@ -31,12 +33,13 @@ __all__ = [
     "encode_set",
     "evaluate",
     "fuse",
+    "lent",
     "lexical_scores",
     "output_losses",
     "write_per_query",
 ]
 
-_RRF_K: Final = 60  # Cormack, Clarke and Büttcher 2009
+_DEPTH: Final = 100  # documents that each ranking gives to the fusion, as in the product
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
     """
     lexical = lexical_scores(dataset)
     rows = {"bm25": score_run(dataset, lexical)}
+    lexical = lent(dataset, lexical)
     for name, found in vectors.items():
         dense = dense_scores(dataset, found)
         rows[name] = score_run(dataset, dense)
@@ -138,20 +142,50 @@ def lexical_scores(dataset: EvalSet) -> Scores:
     return scores
 
 
+def lent(dataset: EvalSet, lexical: Scores) -> Scores:
+    """Let the first hundred documents lend half of their BM25 to the next turn of their session.
+
+    What the product does with the words of conversations; sets without sessions stay as they are.
+    """
+    sessions = [
+        (item.fields.get(dataset.group or ""), item.fields.get("session"))
+        for item in dataset.documents
+    ]
+    lenders = [
+        i for i in range(len(sessions) - 1) if sessions[i] == sessions[i + 1] and sessions[i][1]
+    ]
+    if not lenders:
+        return lexical
+    first = np.where(_is_first(lexical), lexical, 0)
+    total = first.copy()
+    total[:, np.array(lenders) + 1] += LENT * first[:, lenders]
+    total[(total == 0) | ~dataset.candidates()] = -np.inf
+    return total
+
+
 def fuse(dense: Scores, lexical: Scores) -> Scores:
-    """Reciprocal rank fusion: the sum of 1 / (60 + rank) over the rankings a document is in."""
-    fused = _reciprocal_ranks(dense) + _reciprocal_ranks(lexical)
-    fused[fused == 0] = -np.inf
-    return fused
+    """Add the scores of the first hundred of both rankings, each scaled to [0, 1].
+
+    The arithmetic of `lmort_memory.recall`, for many queries at once.
+    """
+    in_dense, in_lexical = _is_first(dense), _is_first(lexical)
+    low = np.where(in_dense, dense, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    top = np.where(in_dense, dense, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
+    worded = np.where(in_lexical, lexical, 0)
+    best = worded.max(axis=1, keepdims=True, initial=0)
+    with np.errstate(invalid="ignore"):  # a query without candidates has no best
+        near = np.where(in_dense, (dense - low) / np.maximum(top - low, LEAST_SPREAD), 0)
+    fused: Scores = DENSE_WEIGHT * near + LEXICAL_WEIGHT * worded / np.maximum(best, 1e-9)
+    fused[~(in_dense | in_lexical)] = -np.inf
+    return fused.astype(np.float32)
 
 
-def _reciprocal_ranks(scores: Scores) -> Scores:
-    order = np.argsort(-scores, axis=1, kind="stable")
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(1, scores.shape[1] + 1)[None, :], axis=1)
-    reciprocal = (1 / (_RRF_K + ranks)).astype(np.float32)
-    reciprocal[np.isneginf(scores)] = 0
-    return reciprocal
+def _is_first(scores: Scores) -> NDArray[np.bool_]:
+    """Mark the first hundred documents of each query."""
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :_DEPTH]
+    first = np.zeros(scores.shape, dtype=np.bool_)
+    np.put_along_axis(first, order, True, axis=1)
+    return first & ~np.isneginf(scores)
 
 
 def write_per_query(report: Report, path: Path) -> None:

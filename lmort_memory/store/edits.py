@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Sequence
 
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.store import rows
 from lmort_memory.store.clock import now_us, to_us
+from lmort_memory.store.filters import Condition
 from lmort_memory.store.lexical import fold
 from lmort_memory.store.spaces import drop_vectors
 from lmort_memory.types import Record, Turn
 
-__all__ = ["around", "history", "update"]
+__all__ = ["around", "followers", "history", "update"]
 
 KEEP = """
 INSERT INTO history (n, text, role, updated_at, expires_at, metadata)
@@ -99,6 +102,23 @@ def around(connection: sqlite3.Connection, record_id: str, n: int) -> list[Recor
         )
         found.append([rows.to_record(row) for row in connection.execute(sql, values)])
     return [*reversed(found[0]), *found[1]]
+
+
+def followers(
+    connection: sqlite3.Connection, ids: Sequence[str], chosen: Condition
+) -> dict[str, str]:
+    """Return the id of the turn after each record in its session, in order of time.
+
+    A turn that is not chosen is nobody's follower; nobody else takes its place.
+    """
+    condition, values = chosen
+    sql = (
+        "SELECT b.id, r.id FROM json_each(?) wanted JOIN records b ON b.id = wanted.value"
+        " JOIN records r ON r.n = (SELECT f.n FROM records f WHERE f.session = b.session"
+        " AND f.scope = b.scope AND (f.created_at, f.n) > (b.created_at, b.n)"
+        f" ORDER BY f.created_at, f.n LIMIT 1) WHERE {condition}"
+    )
+    return dict(connection.execute(sql, [json.dumps(list(ids)), *values]).fetchall())
 
 
 def _find(connection: sqlite3.Connection, record_id: str) -> tuple[int, Record]:

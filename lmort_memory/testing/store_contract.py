@@ -154,6 +154,21 @@ def knows_the_turns_around(store: Store) -> None:
     assert [r.text for r in store.around(ids[1], 2)] == ["t3", "t5"], "wrong at the beginning"
 
 
+def knows_the_turn_after(store: Store) -> None:
+    """The follower is the next turn of the session in time, if it is chosen."""
+    day = datetime(2024, 1, 1, tzinfo=UTC)
+    places = ((2, "s"), (0, "s"), (1, "other"), (3, "s"), (4, None))
+    turns = [
+        Turn(f"t{hour}", session=session, created_at=day + timedelta(hours=hour))
+        for hour, session in places
+    ]
+    ids = {one.record.text: one.record.id for one in store.add(turns)}
+    found = store.followers(list(ids.values()), ALL)
+    assert found == {ids["t0"]: ids["t2"], ids["t2"]: ids["t3"]}, "wrong followers"
+    without = Filter(exclude=(ids["t2"],))
+    assert store.followers([ids["t0"]], without) == {}, "a turn that is not chosen follows"
+
+
 def replaces_sources(store: Store) -> None:
     """A source stored again keeps what is unchanged and loses what is gone."""
     state = SourceState("file:///a.md", "digest 1", 10, 20)
@@ -230,6 +245,7 @@ CHECKS: tuple[Callable[[Store], None], ...] = (
     waits_for_vectors,
     keeps_history,
     knows_the_turns_around,
+    knows_the_turn_after,
     replaces_sources,
     forgets,
     hides_what_expired,

@@ -1,11 +1,11 @@
-"""Fusion by rank, recency, diversity."""
+"""Fusion, lending, recency, diversity."""
 
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from lmort_memory._ranking import Ranked, fuse, spread, with_recency
+from lmort_memory._ranking import Ranked, fuse, lent, spread, with_recency
 from lmort_memory.store.values import DenseMatch, LexicalMatch
 from lmort_memory.types import Encoded, Scores
 
@@ -19,12 +19,33 @@ def _lexical(*ids):
 
 
 def test_both_rankings_count():
-    """First in both scores 1 and leads; a record of one ranking scores about half."""
-    ranked = fuse([_dense("a", "b")], _lexical("a", "c"))
-    assert [one.id for one in ranked] == ["a", "c", "b"]
-    assert ranked[0].score == pytest.approx(1.0)
+    """First in both scores 1 and leads; the worst of one ranking counts nothing there."""
+    ranked = fuse([_dense("a", "b", "d")], _lexical("a", "c", "b"))
+    assert [one.id for one in ranked] == ["a", "b", "c", "d"]
     assert ranked[0].scores == Scores(dense=0.9, bm25=9.0, dense_rank=1, bm25_rank=1)
-    assert 0.4 < ranked[2].score < 0.6 and ranked[2].scores.bm25 is None
+    expected = [1.0, 0.5 * 0.5 + 0.5 * 7 / 9, 0.5 * 8 / 9, 0.0]
+    assert [one.score for one in ranked] == pytest.approx(expected)
+    assert ranked[3].scores.bm25 is None
+
+
+def test_how_much_better_counts():
+    """A clear lead by words beats a narrow one by vectors, though each leads one ranking."""
+    dense = [DenseMatch("a", 0.51, (0, 1)), DenseMatch("b", 0.50, (0, 1))]
+    ranked = fuse([dense], [LexicalMatch("b", 9.0), LexicalMatch("a", 1.0)])
+    assert [one.id for one in ranked] == ["b", "a"]
+
+
+def test_words_that_count_nothing_leave_the_vectors_order():
+    """Words that every record has score zero in BM25; nothing is divided by it."""
+    ranked = fuse([_dense("a", "b")], [LexicalMatch("b", 0.0)])
+    assert [one.id for one in ranked] == ["a", "b"]
+
+
+def test_a_turn_lends_to_the_one_after_it():
+    """Half of a turn's BM25 goes to its follower, which may have no word of the query."""
+    found = lent(_lexical("q", "x"), {"q": "answer", "x": "q"}, limit=9)
+    assert [(m.id, m.score) for m in found] == [("q", 13.0), ("x", 8.0), ("answer", 4.5)]
+    assert [m.id for m in lent(_lexical("q"), {"q": "answer"}, limit=1)] == ["q"]
 
 
 def test_one_ranking_keeps_its_own_scores():

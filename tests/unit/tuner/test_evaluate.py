@@ -8,7 +8,9 @@ import math
 import numpy as np
 import pytest
 
+from lmort_memory import _ranking
 from lmort_memory.errors import TunerError
+from lmort_memory.store.values import DenseMatch, LexicalMatch
 from lmort_memory.tuners.analyze import (
     Analysis,
     LayerLosses,
@@ -19,7 +21,14 @@ from lmort_memory.tuners.analyze import (
 )
 from lmort_memory.tuners.beir import load_set
 from lmort_memory.tuners.bm25 import bm25_scores
-from lmort_memory.tuners.evaluate import SetVectors, dense_scores, evaluate, fuse, write_per_query
+from lmort_memory.tuners.evaluate import (
+    SetVectors,
+    dense_scores,
+    evaluate,
+    fuse,
+    lent,
+    write_per_query,
+)
 from lmort_memory.tuners.heatmap import draw_heatmap
 from lmort_memory.tuners.metrics import bootstrap_interval, score_run
 
@@ -97,15 +106,44 @@ def test_a_document_scores_by_its_best_chunk(folder):
     assert np.isneginf(scores[1, :3]).all()
 
 
-def test_fusion_adds_reciprocal_ranks():
-    """1 / (60 + rank) from each ranking; what neither ranking has stays out."""
-    inf = np.inf
-    dense = np.array([[0.9, 0.5, 0.1, -inf]], dtype=np.float32)
-    lexical = np.array([[-inf, 3.0, -inf, -inf]], dtype=np.float32)
-    fused = fuse(dense, lexical)[0]
-    assert fused[0] == pytest.approx(1 / 61)
-    assert fused[1] == pytest.approx(1 / 62 + 1 / 61)
-    assert np.isneginf(fused[3])
+def test_fusion_is_that_of_the_product(folder):
+    """The same scores as the ranking of one query by the library gives, and the same left out."""
+    rng = np.random.default_rng(0)
+    dense = rng.normal(0.4, 0.1, (3, 250)).astype(np.float32)
+    lexical = rng.gamma(2.0, 2.0, (3, 250)).astype(np.float32)
+    dense[1, :200] = lexical[2, 20:] = -np.inf
+    for row, fused in enumerate(fuse(dense, lexical)):
+        near = np.argsort(-dense[row], kind="stable")[:100]
+        worded = np.argsort(-lexical[row], kind="stable")[:100]
+        expected = _ranking.fuse(
+            [
+                [
+                    DenseMatch(str(i), float(dense[row, i]), (0, 1))
+                    for i in near
+                    if dense[row, i] > -9
+                ]
+            ],
+            [LexicalMatch(str(i), float(lexical[row, i])) for i in worded if lexical[row, i] > 0],
+        )
+        found = {str(i): score for i, score in enumerate(fused) if score > -np.inf}
+        assert found == pytest.approx({one.id: one.score for one in expected}, abs=1e-5)
+
+
+def test_turns_lend_within_their_session(folder):
+    """Half a turn's BM25 goes to the next turn of its session, not to the next session's first."""
+    sessions = ("1", "1", "2", "2")
+    lines = [
+        json.dumps({**document, "chat": "a", "session": session}) + "\n"
+        for document, session in zip(DOCUMENTS, sessions, strict=True)
+    ]
+    (folder / "corpus.jsonl").write_text("".join(lines))
+    without = -np.inf
+    lexical = np.array([[4, without, without, without], [0, 2, 1, without]], np.float32)
+    lexical[lexical == 0] = without
+    queries = [{**query, "chat": "a"} for query in QUERIES]
+    (folder / "queries.jsonl").write_text("".join(json.dumps(one) + "\n" for one in queries))
+    scores = lent(load_set(folder), lexical)
+    assert scores.tolist() == [[4, 2, without, without], [without, 2, 1, 0.5]]
 
 
 def test_metrics_against_figures_worked_out_by_hand(folder):
