@@ -5,8 +5,8 @@ is the same. The sketch projects a few rows of each kind of matrix on fixed rand
 moves a projection by as much as it moves the row, which is known for each type; a change of the
 weights by more than that shows.
 
-What that can see: a change of q and v by 1 % of their size between F16 or Q8_0 files, by 10 %
-between 4-bit ones. Smaller changes of a 4-bit model drown in its own rounding.
+What that can see: a change of q and v by 1 % of their size between F16 or Q8_0 files, by 15 %
+where one file has four bits. Smaller changes of a 4-bit model drown in its own rounding.
 """
 
 from __future__ import annotations

@@ -1,10 +1,15 @@
 """One model in many quantisations: identity, and how far its vectors move. By hand.
 
     python -m tests.bench.bench_identity [--out tests/bench/results/identity.json]
+        [--set DATA/eval/locomo_dev --states FOLDER]
 
 For each type: the fingerprint, the largest relative distance of a kind of matrix in the sketch to
 F32, whether the sketches agree, and the cosine between the vectors that the shipped tuner makes of
 the same texts with this file and with the packaged one. Then the same for merged random LoRAs.
+
+With `--set DIR --states FOLDER` also what a change of type costs a store: recall@10 of the set's
+queries, encoded with each type, against documents encoded once, with F16. It decides whether
+quantisations of one model share a space.
 """
 
 from __future__ import annotations
@@ -25,6 +30,10 @@ from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.pretrained import shipped_tuners
 from tests.bench.texts import mixed_texts
 from tests.support.quantised import FILE_TYPES, merge_random_lora, requantise
+from tuners.beir import EvalSet, load_set
+from tuners.evaluate import SetVectors, dense_scores
+from tuners.metrics import score_run
+from tuners.set_states import alone, set_vectors
 
 LORA_SIZES = (0.01, 0.03, 0.1)
 N_TEXTS = 60
@@ -63,8 +72,29 @@ def row(path: Path, references: dict[str, Sketch], base: np.ndarray, tuner: Tune
     }
 
 
+def mixed_recall(
+    paths: dict[str, Path], tuner: Tuner, dataset: EvalSet, folder: Path
+) -> dict[str, float]:
+    """Recall@10 of queries of each file against the documents of the F16 file."""
+    with Backbone.open(paths["F16"]) as backbone:
+        states = alone(folder, backbone, dataset, layers=tuner.layers)
+    base = set_vectors(tuner, states)
+    texts = [query.text for query in dataset.queries]
+    found = {}
+    for name, path in paths.items():
+        with Backbone.open(path) as backbone:
+            queries = tuner.encode_batch(
+                list(backbone.hidden_states(texts, tuner.layers, max_tokens=128))
+            )
+        scores = dense_scores(dataset, SetVectors(base.documents, base.owners, queries))
+        found[name] = round(float(score_run(dataset, scores)["recall@10"].mean()), 4)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--set", type=Path)
+    parser.add_argument("--states", type=Path, help="folder for the states of the set")
     parser.add_argument("--out", type=Path, default=Path("tests/bench/results/identity.json"))
     options = parser.parse_args()
     tuner = Tuner.load(shipped_tuners()[0])
@@ -80,6 +110,10 @@ def main() -> None:
         chosen = ("F32", "Q8_0", "Q4_0")
         references = {name: sketch(read_header(paths[name])) for name in chosen}
         report = {name: row(path, references, base, tuner) for name, path in paths.items()}
+        if options.set:
+            recalls = mixed_recall(paths, tuner, load_set(options.set), options.states)
+            for name, value in recalls.items():
+                report[name]["recall_at_10_against_F16_documents"] = value
     options.out.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
 
