@@ -4,8 +4,10 @@
       ├── connection.py   one file, many threads and processes; errors in our words
       ├── schema.py       tables and migrations
       ├── rows.py         Turn and Record as rows
-      ├── filters.py      Filter as SQL; lexical.py: words for FTS5
-      └── dense.py        nearest vectors under a filter; matrix.py: exact cosine in float16
+      ├── filters.py      Filter as SQL
+      ├── words.py        BM25 under a filter; lexical.py: how any text becomes words for FTS5
+      └── dense.py        nearest vectors: look.py, narrow.py under a filter; matrix.py exactly,
+                          graph.py approximately; refresh.py keeps the files of both
 
 Nothing here knows a model: vectors come and go as arrays of a named space.
 """

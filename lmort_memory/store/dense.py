@@ -1,13 +1,11 @@
-"""Dense ranking: nearest vectors first, then SQL says which of them the filter lets through.
+"""Dense ranking: the spaces of one database, kept current in memory, and searched.
 
-A filter is applied to the ranking itself, never to a cut-off top k: the best vectors are checked
-in SQL, more of them when too few pass, and when the filter is selective the vectors that pass are
-fetched first and ranked among themselves. All three give the exact filtered ranking.
+How a filter meets a ranking is in look.py, which records a filter may mean at all in narrow.py.
+Small spaces, small scopes and selective filters are ranked exactly; the graph answers the rest.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
@@ -18,27 +16,17 @@ from numpy.typing import NDArray
 from lmort_memory.errors import SpaceMismatchError
 from lmort_memory.store.cachefiles import CacheFiles
 from lmort_memory.store.connection import Database
-from lmort_memory.store.filters import Condition, compile_filter
-from lmort_memory.store.graph import Graph
-from lmort_memory.store.matrix import Floats, Ids, View, top
+from lmort_memory.store.filters import compile_filter
+from lmort_memory.store.look import Look
+from lmort_memory.store.matrix import Floats, Ids, View
+from lmort_memory.store.narrow import Narrow
 from lmort_memory.store.refresh import Refresher, Space, load_matrix
 from lmort_memory.store.values import DenseMatch, Filter
 from lmort_memory.types import Progress
 
 __all__ = ["DenseSearch"]
 
-WIDER = 8  # how many times more vectors the second look takes before SQL selects them all
-GRAPH_MOST = 1024  # vectors asked of a graph; walking to more takes longer than scanning
-WAIT_S = 0.005  # for a slice of additions to end, before scanning instead
-BATCH = 2000  # vectors read or checked with one statement
-
-# CROSS JOIN fixes SQLite's order: left alone, it may walk through a whole scope instead.
-CHECK = """
-SELECT v.v, r.id, v.start, v.stop
-FROM json_each(?) w CROSS JOIN vectors v ON v.v = w.value CROSS JOIN records r ON r.n = v.n
-WHERE {condition}
-"""
-SELECT = "SELECT v.v FROM records r JOIN vectors v ON v.n = r.n AND v.s = ? WHERE {condition}"
+BATCH = 2000  # vectors read with one statement
 
 
 class DenseSearch:
@@ -53,6 +41,7 @@ class DenseSearch:
         self._database = database
         self._spaces: dict[int, Space] = {}
         self._guard = threading.Lock()
+        self._narrow = Narrow()
         self._refresher = Refresher(
             database, self.files, graph_from=graph_from, current=self._current
         )
@@ -74,12 +63,8 @@ class DenseSearch:
             view = self._current(found)
             if self._refresher.wanted(found, view):
                 self._refresher.begin(found)
-            if chosen.ids is None:
-                matches = _nearest(connection, (view, found.graph), vector, condition, limit)
-                if matches is not None:
-                    return matches
-            ranking = view.among(vector, _selected(connection, found.s, condition))
-            return _walk(connection, ranking, condition, limit)
+            look = Look(connection, view, found.graph, vector, condition, limit)
+            return self._matches(look, found.s, chosen)
 
     def build(self, *, progress: Progress | None = None) -> None:
         """Load, grow or build the graph of every space now, and save it."""
@@ -97,6 +82,19 @@ class DenseSearch:
     def close(self) -> None:
         """Stop the background work."""
         self._refresher.close()
+
+    def _matches(self, look: Look, s: int, chosen: Filter) -> list[DenseMatch]:
+        few = None
+        likely = self._narrow.likely(s, chosen)
+        if likely:
+            few = self._narrow.vectors(look.connection, s, chosen, of=len(look.view))
+        if few is None:
+            matches = look.nearest()
+            if matches is not None:
+                return matches
+        if not likely:
+            few = self._narrow.vectors(look.connection, s, chosen, of=len(look.view))
+        return look.everything() if few is None else look.among(few)
 
     def _all(self) -> list[Space]:
         with self._database.read() as connection:
@@ -146,65 +144,6 @@ def check_width(space: str, vector: Floats, dim: int) -> None:
             expected=f"({dim},)",
             found=str(vector.shape),
         )
-
-
-def _nearest(
-    connection: sqlite3.Connection,
-    among: tuple[View, Graph | None],
-    vector: Floats,
-    condition: Condition,
-    limit: int,
-) -> list[DenseMatch] | None:
-    """Check the nearest vectors; None where too few pass to be sure of the best `limit`."""
-    view, graph = among
-    count = limit + limit // 2 + 16  # some records own several chunks
-    for wanted in (count, count * WIDER):
-        ranking = _best(view, graph, vector, wanted)
-        matches = _walk(connection, ranking, condition, limit)
-        if len(matches) == limit or wanted >= len(view):
-            return matches
-    return None
-
-
-def _best(view: View, graph: Graph | None, vector: Floats, count: int) -> tuple[Ids, Floats]:
-    """Return the nearest vectors: by the graph as far as it reaches, exactly beyond."""
-    if graph is None or count > GRAPH_MOST:
-        return view.best(vector, count)
-    watermark = (
-        graph.watermark
-    )  # before the walk: what is added meanwhile is found twice, not never
-    near = graph.nearest(vector, count, wait_s=WAIT_S)
-    if near is None:
-        return view.best(vector, count)
-    rest = view.after(watermark).best(vector, count)
-    ids, first = np.unique(np.concatenate([near[0], rest[0]]), return_index=True)
-    scores = np.concatenate([near[1], rest[1]])[first]
-    order = top(scores, min(count, len(scores)))
-    return ids[order], scores[order]
-
-
-def _walk(
-    connection: sqlite3.Connection, ranking: tuple[Ids, Floats], condition: Condition, limit: int
-) -> list[DenseMatch]:
-    """Go down a ranking of vectors until it has given `limit` records that pass the filter."""
-    sql = CHECK.format(condition=condition[0])
-    matches: dict[str, DenseMatch] = {}
-    for start in range(0, len(ranking[0]), BATCH):
-        ids = ranking[0][start : start + BATCH].tolist()
-        rows = connection.execute(sql, [json.dumps(ids), *condition[1]])
-        passing = {v: (record_id, (first, stop)) for v, record_id, first, stop in rows}
-        for v, score in zip(ids, ranking[1][start : start + BATCH].tolist(), strict=True):
-            if v in passing and passing[v][0] not in matches:
-                record_id, span = passing[v]
-                matches[record_id] = DenseMatch(record_id, min(1.0, max(-1.0, score)), span)
-                if len(matches) == limit:
-                    return list(matches.values())
-    return list(matches.values())
-
-
-def _selected(connection: sqlite3.Connection, s: int, condition: Condition) -> Ids:
-    sql = SELECT.format(condition=condition[0])
-    return np.unique(_ids(connection.execute(sql, [s, *condition[1]])))
 
 
 def _ids(rows: Iterable[tuple[int]]) -> Ids:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["fold", "match_expression"]
+__all__ = ["fold", "query_terms"]
 
 UNSPACED = (
     "\u0e00-\u0eff"  # Thai, Lao
@@ -46,8 +46,8 @@ def fold(text: str) -> str:
     return RUN.sub(lambda run: f" {_pairs(run.group())} {run.group()[-1]} ", _normal(text))
 
 
-def match_expression(query: str) -> str | None:
-    """Return an FTS5 expression that finds any of the query's words, or None without words.
+def query_terms(query: str) -> list[str]:
+    """Return the words of any text as terms of FTS5, each once; none where it has no words.
 
     Every word is quoted, so FTS5's own syntax in a query is just text. A lone character of an
     unspaced script finds every pair that it begins.
@@ -55,9 +55,7 @@ def match_expression(query: str) -> str | None:
     spaced = RUN.sub(lambda run: f" {_pairs(run.group())} ", _normal(query))
     words = list(dict.fromkeys(WORD.findall(spaced)))
     telling = [word for word in words if word not in STOP] or words
-    if not telling:
-        return None
-    return " OR ".join(_quoted(word) for word in telling[:MAX_TERMS])
+    return [_quoted(word) for word in telling[:MAX_TERMS]]
 
 
 def _normal(text: str) -> str:

@@ -46,12 +46,19 @@ class View:
 
     def best(self, vector: Floats, count: int) -> tuple[Ids, Floats]:
         """Return the ids and cosines of the `count` nearest rows that are alive, best first."""
-        ids = np.concatenate([ids for ids, _, _ in self.blocks])
-        scores = np.concatenate([dots(halves, vector) for _, halves, _ in self.blocks])
-        alive = np.concatenate([alive for _, _, alive in self.blocks])
-        scores[~alive] = -np.inf
-        order = top(scores, min(count, int(alive.sum())))
+        ids, scores = self._all(vector)
+        order = top(scores, min(count, len(ids)))
         return ids[order], scores[order]
+
+    def ranked(self, vector: Floats, count: int) -> Iterator[tuple[Ids, Floats]]:
+        """Yield all rows that are alive, best first: `count` of them, then ever more at a time."""
+        ids, scores = self._all(vector)
+        while len(ids):
+            order = top(scores, min(count, len(ids)))
+            yield ids[order], scores[order]
+            rest = np.ones(len(ids), np.bool_)
+            rest[order] = False
+            ids, scores, count = ids[rest], scores[rest], 8 * count
 
     def after(self, id_: int) -> View:
         """Return the rows with greater ids."""
@@ -85,6 +92,11 @@ class View:
         all_ids, all_scores = np.concatenate(found), np.concatenate(scores)
         order = top(all_scores, len(all_scores))
         return all_ids[order], all_scores[order]
+
+    def _all(self, vector: Floats) -> tuple[Ids, Floats]:
+        scored = [(ids, dots(halves, vector), alive) for ids, halves, alive in self.blocks]
+        ids = np.concatenate([ids if alive.all() else ids[alive] for ids, _, alive in scored])
+        return ids, np.concatenate([s if alive.all() else s[alive] for _, s, alive in scored])
 
     def _cut(self, id_: int, *, upper: bool) -> View:
         blocks = []

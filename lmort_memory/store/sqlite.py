@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lmort_memory.store import browse, edits, rows, schema, sources, spaces, upkeep
+from lmort_memory.store import browse, edits, ledgers, rows, schema, sources, spaces, upkeep, words
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.dense import DenseSearch
 from lmort_memory.store.filters import compile_filter
-from lmort_memory.store.lexical import match_expression
+from lmort_memory.store.lexical import query_terms
 from lmort_memory.store.purge import Purger, state_path
 from lmort_memory.store.values import (
     DenseMatch,
@@ -169,6 +169,11 @@ class SQLiteStore:
         with self._database.snapshot() as connection:
             return edits.around(connection, record_id, n)
 
+    def followers(self, ids: Sequence[str], chosen: Filter) -> dict[str, str]:
+        """Return the turn after each of these in its session, where it is one of the chosen."""
+        with self._database.read() as connection:
+            return edits.followers(connection, ids, compile_filter(chosen))
+
     def records(self, chosen: Filter, *, after: str | None = None) -> Iterator[Record]:
         """Iterate in order of id, from behind `after`; each record once, whatever is written."""
         for page in self._pages(chosen, after):
@@ -200,18 +205,12 @@ class SQLiteStore:
 
     def lexical(self, query: str, chosen: Filter, *, limit: int) -> list[LexicalMatch]:
         """Rank records by BM25 of any of the query's words; any text is a query."""
-        expression = match_expression(query)
-        if expression is None:
+        terms = query_terms(query)
+        if not terms:
             return []
-        condition, values = compile_filter(chosen)
-        sql = (
-            "SELECT r.id, -bm25(words) AS score"
-            " FROM words CROSS JOIN records r ON r.n = words.rowid"
-            f" WHERE words MATCH ? AND {condition} ORDER BY score DESC, r.n LIMIT ?"
-        )
-        with self._database.read("search") as connection:
-            found = connection.execute(sql, [expression, *values, limit]).fetchall()
-        return [LexicalMatch(id_, score) for id_, score in found]
+        condition = compile_filter(chosen)
+        with self._database.snapshot("search") as connection:
+            return words.search(connection, terms, condition, limit)
 
     def vectors(self, space: str, ids: Iterable[str]) -> dict[str, Encoded]:
         """Return the stored vectors of records by id: float32 of float16 accuracy."""
@@ -268,32 +267,20 @@ class SQLiteStore:
 
     def add_ledger(self, entry: LedgerEntry) -> None:
         """Keep which records a reply was given; an entry of the same reply is replaced."""
-        payload = rows.dump_metadata(entry.payload)
         with self._database.write("add to") as connection:
-            connection.execute("DELETE FROM ledger WHERE reply_id = ?", (entry.reply_id,))
-            connection.execute(
-                "INSERT INTO ledger VALUES (?, ?, ?, ?)",
-                (entry.reply_id, entry.session, now_us(), payload),
-            )
-            connection.executemany(
-                "INSERT OR IGNORE INTO ledger_records VALUES (?, ?)",
-                [(entry.reply_id, id_) for id_ in entry.record_ids],
-            )
+            ledgers.add(connection, entry)
 
     def ledger(self, reply_id: str) -> LedgerEntry | None:
         """Return what was kept for a reply; the record ids come sorted."""
         with self._database.snapshot() as connection:
-            row = connection.execute(
-                "SELECT session, payload FROM ledger WHERE reply_id = ?", (reply_id,)
-            ).fetchone()
-            ids = connection.execute(
-                "SELECT record_id FROM ledger_records WHERE reply_id = ? ORDER BY record_id",
-                (reply_id,),
-            ).fetchall()
-        if row is None:
-            return None
-        found = tuple(id_ for (id_,) in ids)
-        return LedgerEntry(reply_id, row[0], found, rows.load_metadata(row[1]))
+            return ledgers.read(connection, reply_id)
+
+    def ledgers(
+        self, *, record_id: str | None = None, session: str | None = None, limit: int
+    ) -> list[LedgerEntry]:
+        """Return the latest entries that name a record, or that are of a session, oldest first."""
+        with self._database.snapshot() as connection:
+            return ledgers.latest(connection, record_id=record_id, session=session, limit=limit)
 
     def state_path(self, session: str) -> Path:
         """Return where a chat may save a session's state; `forget` deletes it with its turns."""

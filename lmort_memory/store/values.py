@@ -232,6 +232,9 @@ class Store(Protocol):
     def around(self, record_id: str, n: int) -> list[Record]:
         """Return the `n` turns before and the `n` after a record in its session, in order."""
 
+    def followers(self, ids: Sequence[str], chosen: Filter) -> dict[str, str]:
+        """Return the turn after each of these in its session, where it is one of the chosen."""
+
     def dense(
         self, space: str, vector: NDArray[np.float32], chosen: Filter, *, limit: int
     ) -> list[DenseMatch]:
@@ -276,6 +279,14 @@ class Store(Protocol):
 
     def ledger(self, reply_id: str) -> LedgerEntry | None:
         """Return what was kept for a reply."""
+
+    def ledgers(
+        self, *, record_id: str | None = None, session: str | None = None, limit: int
+    ) -> list[LedgerEntry]:
+        """Return the latest entries that name a record, or that are of a session, oldest first."""
+
+    def state_path(self, session: str) -> Path | None:
+        """Return where a chat may save a session's state; None where this store keeps no files."""
 
     def forget(self, chosen: Filter) -> Receipt:
         """Delete records and every trace of them."""

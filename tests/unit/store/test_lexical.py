@@ -3,8 +3,8 @@
 
 import pytest
 
-from lmort_memory.store import Filter, SQLiteStore
-from lmort_memory.store.lexical import fold, match_expression
+from lmort_memory.store import Filter, SQLiteStore, words
+from lmort_memory.store.lexical import fold, query_terms
 from lmort_memory.types import Turn
 
 TEXTS = {
@@ -115,16 +115,63 @@ def test_a_long_question_finds_its_answer(store):
     """A question with many words that the text lacks still finds it, and stays bounded."""
     question = "Could you please tell me where exactly that sister of mine keeps her bees? " * 50
     assert _found(store, question)[0] == "english"
-    assert match_expression(" ".join(f"word{i}" for i in range(500))).count(" OR ") == 63
+    assert len(query_terms(" ".join(f"word{i}" for i in range(500)))) == 64
 
 
 def test_only_stop_words_still_search():
     """A question of nothing but common words searches those."""
-    assert match_expression("who is it?") == '"who" OR "is" OR "it"'
-    assert match_expression("who is Ada?") == '"ada"'
-    assert match_expression("?!") is None
+    assert query_terms("who is it?") == ['"who"', '"is"', '"it"']
+    assert query_terms("who is Ada?") == ['"ada"']
+    assert query_terms("?!") == []
 
 
 def test_every_character_of_an_unspaced_run_begins_a_word():
     """Pairs and a last single: each character of a run can be looked up by prefix."""
     assert fold("東京都").split() == ["東京", "京都", "都"]
+
+
+@pytest.fixture
+def crowded(tmp_path, monkeypatch):
+    """A store that ranks 40 rows at most, with a word in every record and another in three."""
+    monkeypatch.setattr(words, "ROWS", 40)
+    with SQLiteStore(tmp_path / "memory.db") as store:
+        texts = [f"weather report {i}" + " bees" * (i in (3, 50, 90)) for i in range(100)]
+        store.add(
+            [Turn(text, scope="few" if i % 25 == 7 else "many") for i, text in enumerate(texts)]
+        )
+        yield store
+
+
+def _texts(store, query, limit=20, **chosen):
+    matches = store.lexical(query, Filter(**chosen), limit=limit)
+    assert [m.score for m in matches] == sorted((m.score for m in matches), reverse=True)
+    return [record.text for record in store.get(match.id for match in matches).values()]
+
+
+def test_rare_words_are_found_wherever_they_are(crowded):
+    """Beside a word that every record holds, a rare one still finds all of its own, first."""
+    rare = [f"weather report {i} bees" for i in (3, 50, 90)]
+    assert _texts(crowded, "weather bees", limit=10) == rare
+    found = _texts(crowded, "weather bees", limit=50)
+    assert found[:3] == rare and len(found) >= 40
+
+
+def test_two_common_words_find_what_holds_both(crowded):
+    """Words too common to look for alone are looked for together."""
+    crowded.add([Turn(f"{word} {i}") for word in ("ants", "wasps") for i in range(60)])
+    crowded.add([Turn("the ants and the wasps")])
+    crowded.add([Turn(f"later {i}") for i in range(60)])
+    assert _texts(crowded, "ants wasps")[0] == "the ants and the wasps"
+
+
+def test_a_filter_is_not_starved_by_common_words(crowded):
+    """A common word finds every record of a small scope, however many others hold it."""
+    few = [f"weather report {i}" for i in (7, 32, 57, 82)]
+    assert sorted(_texts(crowded, "weather", scope="few")) == sorted(few)
+    assert sorted(_texts(crowded, "weather bees", scope="few")) == sorted(few)
+
+
+def test_common_words_alone_find_the_newest(crowded):
+    """Where every word is too common to rank, the newest records are ranked."""
+    found = _texts(crowded, "weather report", limit=100)
+    assert {int(text.split()[2]) for text in found} == set(range(60, 100))
