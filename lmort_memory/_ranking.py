@@ -44,9 +44,9 @@ def fuse(
         w_d · (cos - low_d) / max(top_d - low_d, LEAST_SPREAD) + w_l · bm25 / top_l,
 
     from the best (top) and the worst (low) of its ranking, and 0 for a ranking that it is not in;
-    one that leads both scores at most 1. Spaces are never compared by cosine: each is scaled by
-    itself, and a record in several counts by the best, so that one waiting for its new vectors
-    loses nothing.
+    one that leads both scores at most 1. Spaces are never compared by cosine but by rank: the r-th
+    of each is worth what the r-th of the largest is, and a record in several counts by the best, so
+    that neither one waiting for its new vectors nor the first to have some loses anything.
 
     Args:
         dense: A ranking for each space of vectors that was asked.
@@ -158,15 +158,15 @@ def _parts(
 
 
 def _nearness(rankings: Sequence[Sequence[DenseMatch]]) -> dict[str, float]:
-    """Scale the cosines of each ranking to [0, 1]; of several, the greatest counts."""
+    """Scale the cosines of the longest ranking to [0, 1]; the others share its scale by rank."""
+    cosines = [match.score for match in max(rankings, key=len, default=())]
+    low = min(cosines, default=0.0)
+    width = max(max(cosines, default=0.0) - low, LEAST_SPREAD)
+    scaled = [(cosine - low) / width for cosine in cosines]
     nearness: dict[str, float] = {}
     for ranking in rankings:
-        cosines = [match.score for match in ranking]
-        low = min(cosines, default=0.0)
-        width = max(max(cosines, default=0.0) - low, LEAST_SPREAD)
-        for match in ranking:
-            scaled = (match.score - low) / width
-            nearness[match.id] = max(nearness.get(match.id, 0.0), scaled)
+        for match, value in zip(ranking, scaled, strict=False):
+            nearness[match.id] = max(nearness.get(match.id, 0.0), value)
     return nearness
 
 

@@ -62,6 +62,14 @@ def test_two_spaces_count_once_and_by_rank():
     assert ranked[-1].id == "both"
 
 
+def test_the_first_record_of_a_new_space_leads_it():
+    """Spaces are fused by rank: alone in its space, a record is worth what the best of all is."""
+    old = _dense("a", "b", "c")
+    ranked = fuse([[DenseMatch("new", 0.3, (0, 1))], old], _lexical("c"))
+    assert {one.id: one.score for one in ranked}["new"] == pytest.approx(0.5)
+    assert [one.id for one in ranked][-1] == "b"
+
+
 def test_age_halves_scores():
     """One half-life halves the score; what lies in the future counts as now."""
     now = datetime(2024, 1, 10, tzinfo=UTC)
