@@ -33,7 +33,7 @@ _SPEAKER: Final = re.compile(
 )
 _MIN_CHARACTERS: Final = 8  # "Okay." and the like teach nothing
 
-Unit = tuple[str, ...]  # (text,) or (query, positive)
+Unit = tuple[str, ...]  # (text,), (query, positive), or the turns of a session
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,13 @@ class TrainingData:
     """Texts, each once, and the units of training over them, as indices.
 
     Attributes:
-        texts: Every text that needs states.
+        texts: Every text that needs states: first those that stand alone, each once, then the turns
+            of sessions in order.
         anchors: int64 (U,): the text of a unit, or the query of a labelled pair.
         positives: int64 (U,): its positive; -1 where the unit is a lone text.
         negatives: int64 (U, N): hard negatives; N may be 0, rows of lone texts are -1.
         sources: What was used, for the tuner's provenance: (path, kind, units, licence).
+        sessions: Turns of each session; they are the last texts.
     """
 
     texts: tuple[str, ...]
@@ -53,6 +55,12 @@ class TrainingData:
     positives: NDArray[np.int64]
     negatives: NDArray[np.int64]
     sources: tuple[tuple[str, str, int, str], ...]
+    sessions: tuple[int, ...] = ()
+
+    @property
+    def n_alone(self) -> int:
+        """How many texts stand alone."""
+        return len(self.texts) - sum(self.sessions)
 
 
 def load_folder(folder: Path, recipe: DataRecipe) -> TrainingData:
@@ -63,17 +71,30 @@ def load_folder(folder: Path, recipe: DataRecipe) -> TrainingData:
     """
     index: dict[str, int] = {}
     rows: list[tuple[int, int]] = []
+    sessions: list[Unit] = []
     sources: list[tuple[str, str, int, str]] = []
     for source in recipe.sources:
         drawn = _draw(folder, source, recipe)
         sources.append((source.path, source.kind, len(drawn), source.licence))
+        if source.kind == "sessions":
+            sessions += drawn
+            continue
         for unit in drawn:
             ids = [index.setdefault(text, len(index)) for text in unit]
             rows.append((ids[0], ids[1] if len(ids) > 1 else -1))
+    turns = [turn for session in sessions for turn in session]
+    rows += [(len(index) + i, -1) for i in range(len(turns))]
     order = np.random.default_rng(recipe.seed).permutation(len(rows))
     table = np.array(rows, dtype=np.int64).reshape(-1, 2)[order]
     none = np.full((len(table), 0), -1, dtype=np.int64)
-    return TrainingData(tuple(index), table[:, 0], table[:, 1], none, tuple(sources))
+    return TrainingData(
+        (*index, *turns),
+        table[:, 0],
+        table[:, 1],
+        none,
+        tuple(sources),
+        tuple(len(session) for session in sessions),
+    )
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, object]]:
@@ -125,6 +146,9 @@ def _units(row: dict[str, object], kind: str) -> list[Unit]:
     if kind in ("queries", "positives"):
         return [(_text(row, "query" if kind == "queries" else "positive"),)]
     text = _text(row, "text")
+    if kind == "sessions":
+        turns = tuple(turn for turn in split_turns(text) if len(turn) >= _MIN_CHARACTERS)
+        return [turns] if len(turns) > 1 else []
     return [(turn,) for turn in split_turns(text)] if kind == "turns" else [(text,)]
 
 

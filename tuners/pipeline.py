@@ -15,10 +15,11 @@ from lmort_memory.encoder.artifact import Artifact, TunerCard, write_artifact
 from lmort_memory.encoder.config import BackboneIdentity
 from lmort_memory.types import Progress
 
+from .corpus import corpus_states, corpus_targets
 from .data import TrainingData, load_folder
 from .msmarco import load_msmarco
-from .states import estimate, fill
-from .teacher import TEACHER_LICENCE, TEACHER_NAME, fill_targets
+from .states import estimate
+from .teacher import TEACHER_LICENCE, TEACHER_NAME
 from .train import Trainer, TrainingSet
 
 if TYPE_CHECKING:
@@ -86,17 +87,22 @@ class Workshop:
         """
         data = load_data(self.data_folder, self.recipe.data)
         config = self.recipe.config(self.backbone.facts.n_embd)
-        cache = fill(
+        cache = corpus_states(
             self.work / "states",
             self.backbone,
-            data.texts,
+            data,
             layers=layers or config.layers,
             max_tokens=self.recipe.data.max_tokens,
             progress=stages("states"),
         )
         targets = None
         if self.recipe.loss.distillation:
-            targets = fill_targets(self.work / "states", data.texts, progress=stages("teacher"))
+            targets = corpus_targets(
+                self.work / "states",
+                data,
+                context=self.recipe.loss.context_target,
+                progress=stages("teacher"),
+            )
         return TrainingSet(cache, data, targets)
 
     def make(self, out: Path, stages: Stages, *, matrix_type: str = "F16") -> str:

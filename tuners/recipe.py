@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _RECIPES: Final = Path(__file__).parent / "recipes"
-SOURCE_KINDS: Final = ("paragraphs", "turns", "queries", "positives", "pairs")
+SOURCE_KINDS: Final = ("paragraphs", "turns", "sessions", "queries", "positives", "pairs")
 CONTRASTIVE_KINDS: Final = ("paper", "cosine")
 SCHEDULES: Final = ("linear", "cosine")
 
@@ -38,6 +38,7 @@ class SourceRecipe:
     Attributes:
         path: Relative to the data folder, without ".jsonl.gz", such as "text/topical_chat".
         kind: "paragraphs" (as they are), "turns" (flattened dialogues, split at their speakers),
+            "sessions" (flattened dialogues whole: their turns in the context of one another),
             "queries" or "positives" (one side of pairs), "pairs" (both, as a labelled pair).
         count: How many units to draw, at most.
         licence: Goes into the tuner's provenance.
@@ -82,6 +83,8 @@ class LossRecipe:
         distillation: Weight of copying the teacher; 0 needs no teacher.
         cosine_weight: Weight of the cosine term inside distillation.
         distillation_temperature: Of the in-batch similarity distributions.
+        context_target: Of a turn in its session, the weight of the teacher's vector of the turn
+            with the two before it, beside 1 for that of the turn alone.
         contrastive: Weight of the contrastive loss on labelled pairs.
         contrastive_kind: "paper" is Eq. 10 (dot product, own negatives only); "cosine" is ours.
         temperature: Of "cosine".
@@ -90,6 +93,7 @@ class LossRecipe:
     distillation: float = 0.0
     cosine_weight: float = 3.0
     distillation_temperature: float = 0.05
+    context_target: float = 0.0
     contrastive: float = 0.0
     contrastive_kind: str = "cosine"
     temperature: float = 0.05

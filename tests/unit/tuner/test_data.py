@@ -91,6 +91,23 @@ def test_pairs_stay_together(folder):
         assert data.texts[positive] == f"It is the number {number}."
 
 
+def test_sessions_come_last_and_whole(folder):
+    """Turns of a dialogue keep their order and repeat what stands alone; lone turns are none."""
+    dialogues = [
+        "User: I keep bees. System: How many hives? User: Three of them.",
+        "User: All alone here.",
+    ]
+    write_jsonl(folder / "text" / "dialogues.jsonl.gz", [{"text": text} for text in dialogues])
+    sources = tuple(
+        SourceRecipe("text/dialogues", kind, 9, licence="CC0-1.0") for kind in ("sessions", "turns")
+    )
+    data = load_folder(folder, DataRecipe(sources=sources))
+    assert data.sessions == (3,)
+    assert data.texts[data.n_alone :] == ("I keep bees.", "How many hives?", "Three of them.")
+    assert set(data.texts[: data.n_alone]) == {*data.texts[data.n_alone :], "All alone here."}
+    assert sorted(data.anchors) == list(range(7)) and set(data.positives) == {-1}
+
+
 def test_damaged_sources_name_their_file(folder):
     """A missing source, broken JSON and a row without text are errors that say where."""
     (folder / "text/broken.jsonl.gz").write_bytes(gzip.compress(b'{"text": "fine"}\n{"te'))
