@@ -44,7 +44,8 @@ FIRST_CHAT = (
     "I would like to cook something with beans tonight.",
 )
 SECOND_CHAT = ("Where does my sister keep her bees?", "And when does the boat leave?")
-N_TEXTS, N_STEPS, TEXT_TOKENS, REPLY_TOKENS = 15, 3, 48, 32
+N_TEXTS = {"gpt2-large": 15, "gpt2-xl": 15, "gpt-j-6b": 6}
+N_STEPS, TEXT_TOKENS, REPLY_TOKENS = 3, 48, 32
 PREFILL_TOKENS, PREFILL_RUNS = 128, 3
 
 
@@ -73,7 +74,7 @@ def tune(name: str, folder: Path) -> dict[str, object]:
     recipe = load_recipe(recipe_path(name))
     with Backbone.open(folder / "model.gguf") as backbone:
         shape = recipe.config(backbone.n_embd)
-        texts = mixed_texts(N_TEXTS)
+        texts = mixed_texts(N_TEXTS[name])
         captured = list(backbone.hidden_states(texts, shape.layers, max_tokens=TEXT_TOKENS))
     model = Lmort(shape)
     losses, seconds = train(model, captured, learning_rate=recipe.train.learning_rate)
@@ -86,7 +87,7 @@ def tune(name: str, folder: Path) -> dict[str, object]:
         "tuner_layers": shape.n_layer,
         "tuner_parameters": shape.n_parameters,
         "tuner_bytes": (folder / "tuner.gguf").stat().st_size,
-        "texts": N_TEXTS,
+        "texts": len(captured),
         "tokens": sum(len(one.tokens) for one in captured),
         "steps": N_STEPS,
         "losses": losses,
@@ -98,23 +99,20 @@ def train(
     model: torch.nn.Module, captured: Sequence[HiddenStates], *, learning_rate: float
 ) -> tuple[list[float], list[float]]:
     """Take steps of the paper's loss with its optimiser; return loss and seconds of each."""
+    import numpy as np
     import torch
 
     from lmort_memory.tuners.losses import paper_contrastive
 
-    longest = max(len(one.tokens) for one in captured)
-    states = torch.zeros(len(captured[0].layers), len(captured), longest, model.config.n_embd)
-    mask = torch.zeros(len(captured), longest, dtype=torch.bool)
-    for row, one in enumerate(captured):
-        states[:, row, : len(one.tokens)] = torch.from_numpy(one.states)
-        mask[row, : len(one.tokens)] = True
-    rows = dict(zip(captured[0].layers, states[:, mask].numpy(), strict=True))
+    states = torch.from_numpy(np.concatenate([one.states for one in captured], axis=1))
+    lengths = torch.tensor([len(one.tokens) for one in captured])
+    rows = dict(zip(captured[0].layers, states.numpy(), strict=True))
     model.set_statistics({k: (v.mean(axis=0), v.std(axis=0) + 1e-3) for k, v in rows.items()})
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate)
     losses, seconds = [], []
     for _ in range(N_STEPS):
         started = time.perf_counter()
-        query, positive, negative = model(states, mask).chunk(3)
+        query, positive, negative = model(states, lengths).chunk(3)
         loss = paper_contrastive(query, positive, negative[:, None])
         optimiser.zero_grad()
         loss.backward()

@@ -6,7 +6,6 @@ import stat
 import numpy as np
 import pytest
 import torch
-from llama_cpp import Llama
 from tokenizers import Tokenizer
 
 from lmort_memory.backbone.convert import (
@@ -33,7 +32,12 @@ from tests.support.checkpoints import (
     write_gptj_gguf,
     write_vocab_and_merges,
 )
-from tests.support.parity import TOLERANCE, layer_differences
+from tests.support.parity import (
+    TOLERANCE,
+    best_tokens,
+    layer_differences,
+    reference_logits,
+)
 
 TEXT = "The weather and the wörld: an anther, then nothing.  2 + 2 = 4\n\tand so on"
 
@@ -47,22 +51,11 @@ def token_ids(folder):
     return Tokenizer.from_file(str(folder / "tokenizer.json")).encode(TEXT).ids
 
 
-def best_tokens(path, tokens):
-    """Return llama.cpp's arg-max after each position."""
-    model = Llama(str(path), n_ctx=128, n_batch=128, logits_all=True, verbose=False)
-    model.eval(tokens)
-    best = np.array(model.scores[: len(tokens)]).argmax(axis=1)
-    model.close()
-    return best
-
-
 def assert_parity(model, path, tokens, tolerance=TOLERANCE):
     """Compare all layers, and the arg-max at every position, with `transformers`."""
     differences = layer_differences(model, path, tokens)
     assert max(difference.largest for difference in differences) < tolerance
-    with torch.no_grad():
-        expected = model(torch.tensor([tokens])).logits[0].argmax(dim=-1).numpy()
-    assert (best_tokens(path, tokens) == expected).all()
+    assert (best_tokens(path, tokens) == reference_logits(model, tokens).argmax(axis=1)).all()
 
 
 @pytest.fixture(params=MODELS)

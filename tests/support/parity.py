@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
+from llama_cpp import Llama
 
 from lmort_memory.backbone.model import Backbone
 
@@ -41,6 +42,21 @@ def reference_states(
     with torch.no_grad():
         output = model(torch.tensor([list(tokens)]), output_hidden_states=True)
     return [states[0].numpy() for states in output.hidden_states]
+
+
+def best_tokens(path: Path, tokens: Sequence[int]) -> np.ndarray:
+    """Return llama.cpp's arg-max after each position."""
+    model = Llama(str(path), n_ctx=128, n_batch=128, logits_all=True, verbose=False)
+    model.eval(tokens)
+    best = np.array(model.scores[: len(tokens)]).argmax(axis=1)
+    model.close()
+    return best
+
+
+def reference_logits(model: transformers.PreTrainedModel, tokens: Sequence[int]) -> np.ndarray:
+    """Return the logits of `transformers` after each position, (T, vocabulary)."""
+    with torch.no_grad():
+        return model(torch.tensor([list(tokens)])).logits[0].numpy()
 
 
 def layer_differences(
