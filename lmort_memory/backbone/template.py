@@ -77,7 +77,7 @@ class ChatTemplate:
         """
         from jinja2 import TemplateSyntaxError
 
-        _check_speakers(speakers)
+        check_speakers(speakers)
         user, assistant = speakers
         self.stops: tuple[str, ...] = () if source else (f"\n{user}:", f"\n{assistant}:")
         self._variables = {"bos_token": bos, "eos_token": eos}
@@ -87,8 +87,8 @@ class ChatTemplate:
             self._template = _environment().from_string(_as_jinja(source or _PLAIN_LINES))
         except TemplateSyntaxError as error:
             raise BackboneError(
-                f"the chat template is not valid Jinja: {error} — put another one into the file: "
-                "gguf-new-metadata --chat-template-file TEMPLATE IN.gguf OUT.gguf"
+                f"the chat template is not valid Jinja: {error} — mend it; where it is the "
+                "model's, with gguf-new-metadata --chat-template-file TEMPLATE IN.gguf OUT.gguf"
             ) from error
 
     def pieces(self, roles: Sequence[str], *, reply: bool) -> list[Piece]:
@@ -170,10 +170,15 @@ def _as_jinja(source: str) -> str:
     return _GENERATION.sub(lambda tag: tag[1] + ("endif" if tag[2] else "if true"), source)
 
 
-def _check_speakers(speakers: tuple[str, str]) -> None:
-    user, assistant = speakers
-    if user == assistant or not all(name.strip() and name.isprintable() for name in speakers):
-        raise ValueError(f"two different names of one line are needed; found {speakers!r}")
+def check_speakers(speakers: Sequence[str]) -> None:
+    """Refuse what cannot open the lines of two speakers.
+
+    Raises:
+        ValueError: not two different names of one line each.
+    """
+    good = all(name.strip() and name.isprintable() for name in speakers)
+    if not good or len(speakers) != 2 or speakers[0] == speakers[1]:
+        raise ValueError(f"speakers are two different names of one line; found {speakers!r}")
 
 
 def _text_after(pieces: Sequence[Piece], message: int) -> str:
