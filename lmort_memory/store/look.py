@@ -15,7 +15,7 @@ import numpy as np
 
 from lmort_memory.store.filters import Condition
 from lmort_memory.store.graph import Graph
-from lmort_memory.store.matrix import Floats, Ids, View, top
+from lmort_memory.store.matrix import Floats, Ids, View, descending, top
 from lmort_memory.store.values import DenseMatch
 
 __all__ = ["Look"]
@@ -67,11 +67,11 @@ class Look:
 
     def among(self, ids: Ids) -> list[DenseMatch]:
         """Rank these vectors only, exactly."""
-        return self._walk([self.view.among(self.vector, ids)])
+        return self._walk(descending(*self.view.among(self.vector, ids), self._first()))
 
     def everything(self) -> list[DenseMatch]:
         """Go down the exact ranking of all vectors as far as needed."""
-        return self._walk(self.view.ranked(self.vector, BATCH))
+        return self._walk(descending(*self.view.scored(self.vector), BATCH))
 
     def _first(self) -> int:
         return self.limit + self.limit // 2 + 16  # some records own several chunks

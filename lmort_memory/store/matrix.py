@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Matrix", "View", "to_halves"]
+__all__ = ["Matrix", "View", "descending", "to_halves"]
 
 Ids = NDArray[np.int64]
 Halves = NDArray[np.int16]  # the bits of float16 numbers
@@ -46,19 +46,15 @@ class View:
 
     def best(self, vector: Floats, count: int) -> tuple[Ids, Floats]:
         """Return the ids and cosines of the `count` nearest rows that are alive, best first."""
-        ids, scores = self._all(vector)
+        ids, scores = self.scored(vector)
         order = top(scores, min(count, len(ids)))
         return ids[order], scores[order]
 
-    def ranked(self, vector: Floats, count: int) -> Iterator[tuple[Ids, Floats]]:
-        """Yield all rows that are alive, best first: `count` of them, then ever more at a time."""
-        ids, scores = self._all(vector)
-        while len(ids):
-            order = top(scores, min(count, len(ids)))
-            yield ids[order], scores[order]
-            rest = np.ones(len(ids), np.bool_)
-            rest[order] = False
-            ids, scores, count = ids[rest], scores[rest], 8 * count
+    def scored(self, vector: Floats) -> tuple[Ids, Floats]:
+        """Return the ids of all rows that are alive, with cosines, in no order."""
+        scored = [(ids, dots(halves, vector), alive) for ids, halves, alive in self.blocks]
+        ids = np.concatenate([ids if alive.all() else ids[alive] for ids, _, alive in scored])
+        return ids, np.concatenate([s if alive.all() else s[alive] for _, s, alive in scored])
 
     def after(self, id_: int) -> View:
         """Return the rows with greater ids."""
@@ -80,7 +76,7 @@ class View:
                 yield ids[some][alive[some]], halves[some][alive[some]]
 
     def among(self, vector: Floats, wanted: Ids) -> tuple[Ids, Floats]:
-        """Return the wanted ids (ascending) that are here and alive, best first, with cosines."""
+        """Return the wanted ids (ascending) that are here and alive, with cosines, in no order."""
         found: list[Ids] = []
         scores: list[Floats] = []
         for ids, halves, alive in self.blocks:
@@ -89,14 +85,7 @@ class View:
             rows = rows[alive[rows]]
             found.append(ids[rows])
             scores.append(dots(halves[rows], vector))
-        all_ids, all_scores = np.concatenate(found), np.concatenate(scores)
-        order = top(all_scores, len(all_scores))
-        return all_ids[order], all_scores[order]
-
-    def _all(self, vector: Floats) -> tuple[Ids, Floats]:
-        scored = [(ids, dots(halves, vector), alive) for ids, halves, alive in self.blocks]
-        ids = np.concatenate([ids if alive.all() else ids[alive] for ids, _, alive in scored])
-        return ids, np.concatenate([s if alive.all() else s[alive] for _, s, alive in scored])
+        return np.concatenate(found), np.concatenate(scores)
 
     def _cut(self, id_: int, *, upper: bool) -> View:
         blocks = []
@@ -176,6 +165,16 @@ def dots(halves: Halves, vector: Floats) -> Floats:
         np.bitwise_and(wide, WIDEN, out=wide)
         np.dot(wide.view(np.float32), scaled, out=out[start : start + ROWS])
     return out
+
+
+def descending(ids: Ids, scores: Floats, count: int) -> Iterator[tuple[Ids, Floats]]:
+    """Yield rows best first, `count` at first and ever more then: mostly few are needed."""
+    while len(ids):
+        order = top(scores, min(count, len(ids)))
+        yield ids[order], scores[order]
+        rest = np.ones(len(ids), np.bool_)
+        rest[order] = False
+        ids, scores, count = ids[rest], scores[rest], 8 * count
 
 
 def top(scores: Floats, count: int) -> NDArray[np.intp]:

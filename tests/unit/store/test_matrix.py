@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmort_memory.store.matrix import Matrix, dots, to_halves, top
+from lmort_memory.store.matrix import Matrix, descending, dots, to_halves, top
 
 
 def _units(n, dim=16, seed=0):
@@ -58,9 +58,18 @@ def test_only_wanted_rows_are_ranked():
     matrix.keep_only(np.arange(5, 20))
     wanted = np.asarray([1, 4, 5, 9, 22, 24, 99])
     ids, scores = matrix.view().among(vectors[4], wanted)
-    assert sorted(ids.tolist()) == [5, 9]
-    assert ids[0] == 9 and scores[0] == pytest.approx(1, abs=1e-3)
+    found = dict(zip(ids.tolist(), scores.tolist(), strict=True))
+    assert found.keys() == {5, 9} and found[9] == pytest.approx(1, abs=1e-3)
     assert len(Matrix(4).view().among(np.zeros(4, np.float32), wanted)[0]) == 0
+
+
+def test_descending_gives_every_row_once_best_first():
+    """However far one goes down a ranking, it is the sorted one."""
+    scores = np.random.default_rng(0).standard_normal(500).astype(np.float32)
+    parts = list(descending(np.arange(500), scores, 7))
+    assert len(parts[0][0]) == 7 and len(parts) > 2
+    assert np.concatenate([ids for ids, _ in parts]).tolist() == np.argsort(-scores).tolist()
+    assert list(descending(np.arange(0), scores[:0], 7)) == []
 
 
 def test_a_mapped_base_and_a_tail_are_one_matrix():
