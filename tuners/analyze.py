@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from .closed_form import MIN_STD
+from lmort_memory.encoder.pooling import pool_states
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -211,21 +211,10 @@ def _pool_layers(
 ) -> tuple[Array, Array, Array]:
     """Mean-pool each text at each layer (L, n, n_embd); mean and std over tokens (L, n_embd)."""
     layers = tuple(range(backbone.facts.n_layer + 1))
-    width = backbone.facts.n_embd
-    pooled = np.empty((len(layers), len(texts), width), dtype=np.float32)
-    total, squares = np.zeros((2, len(layers), width))
-    count = 0
-    captured = backbone.hidden_states(
-        texts, layers=layers, max_tokens=_MAX_TOKENS, progress=progress
+    found = pool_states(
+        backbone.hidden_states(texts, layers=layers, max_tokens=_MAX_TOKENS, progress=progress)
     )
-    for index, states in enumerate(captured):
-        pooled[:, index] = states.states.mean(axis=1)
-        total += states.states.sum(axis=1, dtype=np.float64)
-        squares += np.einsum("ltd,ltd->ld", states.states, states.states, dtype=np.float64)
-        count += len(states.tokens)
-    mean = total / count
-    std = np.sqrt((squares / count - mean**2).clip(min=MIN_STD**2))
-    return pooled, mean.astype(np.float32), std.astype(np.float32)
+    return found.pooled, found.mean, found.std
 
 
 def _losses(pooled: Array, queries: NDArray[np.int64], positives: NDArray[np.int64]) -> LayerLosses:

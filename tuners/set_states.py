@@ -21,7 +21,7 @@ from .sessions import session_roles, session_states
 from .states import Manifest, fill, fill_with, texts_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     from .beir import EvalSet
     from .states import StatesCache
 
-__all__ = ["SetStates", "alone", "has_sessions", "in_context", "set_vectors"]
+__all__ = [
+    "SetStates",
+    "alone",
+    "has_sessions",
+    "in_context",
+    "layer_vectors",
+    "set_vectors",
+]
 
 _ENCODE_AT_ONCE: Final = 64  # chunks whose states are held in memory
 
@@ -132,6 +139,27 @@ def set_vectors(tuner: Tuner, states: SetStates) -> SetVectors:
         chunks[start : start + len(parts)] = tuner.encode_batch(batch)
     queries = [states.queries.get(i) for i in range(len(states.queries.lengths))]
     return SetVectors(chunks, states.parts[:, 0], tuner.encode_batch(queries))
+
+
+def layer_vectors(states: SetStates, layer: int) -> SetVectors:
+    """Pool one layer as it is into unit vectors: what the layer says before any tuner."""
+    documents, queries = states.documents, states.queries
+    starts = documents.offsets[states.parts[:, 1]]
+    chunks = zip(starts + states.parts[:, 2], starts + states.parts[:, 3], strict=True)
+    whole = zip(queries.offsets, queries.offsets + queries.lengths, strict=True)
+    return SetVectors(
+        _pooled(documents.layer(layer), chunks),
+        states.parts[:, 0],
+        _pooled(queries.layer(layer), whole),
+    )
+
+
+def _pooled(
+    rows: NDArray[np.float16], ranges: Iterable[tuple[np.int64, np.int64]]
+) -> NDArray[np.float32]:
+    means = np.stack([rows[a:b].mean(axis=0, dtype=np.float32) for a, b in ranges])
+    unit: NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True)
+    return unit
 
 
 def _slice(states: HiddenStates, start: int, stop: int) -> HiddenStates:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from lmort_memory.encoder.tuner import Tuner
 
 from .evaluate import dense_scores, output_losses
+from .figures import draw_depths, draw_losses
 from .metrics import score_run
 from .pipeline import to_artifact
-from .set_states import alone, set_vectors
+from .set_states import alone, layer_vectors, set_vectors
 from .train import Trainer
 
 if TYPE_CHECKING:
@@ -34,7 +35,16 @@ if TYPE_CHECKING:
     from .set_states import SetStates
     from .train import TrainingSet
 
-__all__ = ["Row", "Series", "markdown", "needed_layers", "paper_rows", "run_tables", "with_seeds"]
+__all__ = [
+    "Row",
+    "Series",
+    "layer_losses",
+    "markdown",
+    "needed_layers",
+    "paper_rows",
+    "run_tables",
+    "with_seeds",
+]
 
 _DEPTHS: Final = range(1, 8)  # Figure 4
 _SHOWN: Final = ("ndcg@10", "recall@10")
@@ -175,7 +185,8 @@ def run_tables(
 ) -> list[dict[str, Any]]:
     """Run every row once and the two best with two more seeds; return all results.
 
-    One cache of states serves all rows, and all states are captured before the first row.
+    One cache of states serves all rows, and all states are captured before the first row. The
+    paper's Figures 4 and 5 are drawn into the work folder.
     """
     base = workshop.recipe.config(workshop.backbone.facts.n_embd)
     rows = paper_rows(best, worst, base)
@@ -200,7 +211,26 @@ def run_tables(
     top = series.best(2)
     again = with_seeds([row for row in rows if (row.table, row.name) in top], (1, 2))
     series.run(again, progress=stages("seeds"))
-    return series.results()
+    results = series.results()
+    draw_depths(results, workshop.work / "figure-4.png")
+    draw_losses(layer_losses(sets, best, results), workshop.work / "figure-5.png")
+    return results
+
+
+def layer_losses(
+    sets: Sequence[tuple[EvalSet, SetStates]], best: Choice, results: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """Give Figure 5: alignment and uniformity loss of A and U, raw, and of the output O."""
+    row = next(item for item in results if (item["table"], item["name"]) == ("table 1", "A->U"))
+    losses = {}
+    for dataset, states in sets:
+        output = row["sets"][dataset.name]
+        losses[dataset.name] = {
+            "A": output_losses(dataset, layer_vectors(states, best.align_layer)),
+            "U": output_losses(dataset, layer_vectors(states, best.uniform_layer)),
+            "O": (output["alignment"], output["uniformity"]),
+        }
+    return losses
 
 
 def markdown(results: Sequence[Mapping[str, Any]]) -> str:

@@ -18,12 +18,13 @@ from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 from lmort_memory.tuners.analyze import Analysis, Choice, analyze_set
 from lmort_memory.tuners.beir import load_set
 from lmort_memory.tuners.data import TrainingData
-from lmort_memory.tuners.evaluate import encode_set, evaluate
+from lmort_memory.tuners.evaluate import encode_set, evaluate, output_losses
+from lmort_memory.tuners.figures import draw_depths, draw_losses
 from lmort_memory.tuners.recipe import DataRecipe, LossRecipe, Recipe, TrainRecipe
 from lmort_memory.tuners.sessions import session_roles, session_states
-from lmort_memory.tuners.set_states import alone, in_context, set_vectors
+from lmort_memory.tuners.set_states import alone, in_context, layer_vectors, set_vectors
 from lmort_memory.tuners.states import fill
-from lmort_memory.tuners.tables import Series, needed_layers, paper_rows, with_seeds
+from lmort_memory.tuners.tables import Series, layer_losses, needed_layers, paper_rows, with_seeds
 from lmort_memory.tuners.train import TrainingSet
 from tests.support.tuners import artifact_of, perturbed
 
@@ -170,7 +171,8 @@ def test_layers_of_a_model_are_measured(backbone, dataset):
 
 
 def test_a_series_of_rows_is_trained_and_judged(backbone, dataset, tmp_path):
-    """The paper's rows run under one budget from one cache; a second run adds nothing."""
+    """The paper's rows run under one budget from one cache; a second run adds nothing; figures."""
+    depths, bars = tmp_path / "figure-4.png", tmp_path / "figure-5.png"
     base = replace(CONFIG, pooled_layers=(), dim=16, width=16, n_layer=1)
     rows = paper_rows(Choice(1, 3), Choice(4, 2), base)
     assert needed_layers(rows, base) == (0, 1, 2, 3, 4)
@@ -204,3 +206,13 @@ def test_a_series_of_rows_is_trained_and_judged(backbone, dataset, tmp_path):
     again = with_seeds([row for row in some if (row.table, row.name) in top], [1, 2])
     series.run(again)
     assert [item["seed"] for item in series.results()][-2:] == [1, 2]
+    first = {"table": "table 1", "name": "A->U"}  # of which Figure 5 shows the output
+    losses = layer_losses([(dataset, states)], Choice(1, 3), [{**results[0], **first}])
+    raw = layer_vectors(states, 1)
+    direct = next(iter(backbone.hidden_states([dataset.queries[0].text], (1,), max_tokens=64)))
+    pooled = direct.states[0].mean(axis=0)
+    np.testing.assert_allclose(raw.queries[0], pooled / np.linalg.norm(pooled), atol=2e-3)
+    assert losses[dataset.name]["A"] == output_losses(dataset, raw)
+    draw_depths([{**item, "table": "figure 4", "name": "2 layers"} for item in results], depths)
+    draw_losses(losses, bars)
+    assert depths.read_bytes()[:4] == bars.read_bytes()[:4] == b"\x89PNG"
