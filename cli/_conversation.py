@@ -38,6 +38,7 @@ class Conversation:
         self._scope = scope
         self._options = options
         self._chat: Chat | None = None
+        self._named = False
         self._shown: list[Record] = []
         self._ledger: Ledger | None = None
         self._commands: dict[str, tuple[str, Callable[[str], None]]] = {
@@ -87,6 +88,8 @@ class Conversation:
 
         self._close()
         self._chat = Chat(self._memory, session=session, scope=self._scope, options=self._options)
+        self._named = session is not None
+        self._ledger = self._last_ledger()
         self._screen.remember_lines(self._said_before())
 
     def _said_before(self) -> list[str]:
@@ -97,9 +100,23 @@ class Conversation:
         return [record.text for record in said if record.source is None]
 
     def _close(self) -> None:
-        if self._chat is not None:
+        """Close the chat. The state of a session with a name is saved: it is meant to go on."""
+        if self._chat is None:
+            return
+        try:
+            if self._named:
+                self._chat.save()
+        except LmortError as error:
+            self._fail(str(error))
+        finally:
             self._chat.close()
             self._chat = None
+
+    def _last_ledger(self) -> Ledger | None:
+        try:
+            return self.chat.ledger()
+        except KeyError:
+            return None
 
     @property
     def chat(self) -> Chat:
@@ -144,6 +161,11 @@ class Conversation:
             self._screen.say("no memory was given to the model")
         for record in ledger.dropped:
             self._screen.say(f"left out, no room: {_line(record)}")
+        if ledger.likelihood is not None:
+            self._screen.say(f"likelihood that the answer is remembered: {ledger.likelihood:.2f}")
+        for repeat in ledger.repeats:
+            whose = "your words" if repeat.role == "user" else "the reply"
+            self._screen.say(f"{whose} only repeated what was said: kept as a link, not again")
         self._say_costs(ledger)
 
     def _say_costs(self, ledger: Ledger) -> None:
@@ -174,13 +196,12 @@ class Conversation:
         if not number.isdigit() or not 1 <= int(number) <= len(self._shown):
             self._fail(f"/forget needs a number from 1 to {len(self._shown)} of the last list")
             return
-        receipt = self._memory.forget(self._shown[int(number) - 1].id)
+        receipt = self.chat.forget(self._shown[int(number) - 1].id)
         self._screen.say(f"forgotten: {receipt.records} record, {receipt.vectors} vectors")
 
     def _session(self, name: str) -> None:
         if name:
             self._open(name)
-            self._ledger = None
         self._screen.say(f"session {self.chat.session}")
 
     def _sessions(self, _: str) -> None:

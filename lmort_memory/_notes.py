@@ -9,6 +9,7 @@ from lmort_memory.types import Hit, Record, Scores
 
 _HEADING = "\n\nNotes from memory:"
 _LONGEST_NOTE = 600  # characters; the rest of a long record is one recall away
+_NEAR_BEST = 0.5  # of the best hit's score: a small model is led astray by a note too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,16 @@ class Notes:
     text: str
     memories: tuple[Injected, ...]
     dropped: tuple[Record, ...]
+
+
+def worth_a_note(hits: Sequence[Hit], *, at_most: int) -> list[Hit]:
+    """Return the hits whose score is near the best one's, best first.
+
+    Args:
+        hits: Best first.
+        at_most: How many.
+    """
+    return [hit for hit in hits if hit.score >= _NEAR_BEST * hits[0].score][:at_most]
 
 
 def pack_notes(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], int]) -> Notes:

@@ -1,85 +1,55 @@
-"""A reply in the making, and the ledger that says afterwards why it said what it said."""
+"""A reply in the making: what of a turn is known before it, and the ledger at its end."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-import numpy as np
-
-from lmort_memory._notes import Injected, Notes
-from lmort_memory.backbone.tokens import StreamDecoder
-from lmort_memory.types import Record
+from lmort_memory._ledger import Ledger, Repeat, Timings
+from lmort_memory._spoken import Spoken
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
+    from lmort_memory._notes import Injected, Notes
     from lmort_memory._window import RoomMade, Window
     from lmort_memory.backbone import Sampling
+    from lmort_memory.types import Record
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Timings:
-    """Seconds of a turn's phases.
+class Kept:
+    """How a turn was kept.
 
     Attributes:
-        prefill_s: Evaluating the user's words.
-        recall_s: Their vector, the recall and the packing of notes.
-        store_s: Storing both turns, the reply's vector included.
-        notes_s: Evaluating the notes and the opening of the reply.
-        first_token_s: From the start of the turn to the first token of the reply; None without one.
-        generate_s: Generating the reply, its reader's time included.
+        record: The turn; where it only repeats what was in view, no store has this record.
+        repeat: The links that are kept in its place then.
     """
 
-    prefill_s: float
-    recall_s: float
-    store_s: float
-    notes_s: float
-    first_token_s: float | None
-    generate_s: float
+    record: Record
+    repeat: Repeat | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """Why a reply said what it said.
-
-    Attributes:
-        turn_id: Record of the user's turn.
-        reply_id: Record of the reply; None where nothing was said.
-        memories: What was injected, in the order of the prompt.
-        dropped: What was recalled and did not fit.
-        user_tokens: Tokens of the user's words.
-        notes_tokens: Tokens of the notes block.
-        reply_tokens: Tokens of the reply.
-        evaluated_tokens: Tokens that this turn ran through the model, the template's included.
-        left_window: Messages that left the context to make room.
-        room: How room was made: "shifted" (what is kept was moved up), "evaluated again" (this
-            model's positions cannot move), or None where nothing left.
-        complete: False where the reply was broken off.
-    """
-
-    turn_id: str
-    reply_id: str | None
-    memories: tuple[Injected, ...]
-    dropped: tuple[Record, ...]
-    user_tokens: int
-    notes_tokens: int
-    reply_tokens: int
-    evaluated_tokens: int
-    left_window: int
-    room: RoomMade | None
-    complete: bool
-    timings: Timings
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The stored records that hold the turn's text."""
+        return (self.record.id,) if self.repeat is None else self.repeat.records
 
 
 @dataclass(frozen=True, slots=True)
 class TurnSoFar:
-    """What is known of a turn before its reply."""
+    """What is known of a turn before its reply; `given` is a reply that is not to be generated."""
 
-    record: Record
+    kept: Kept
     notes: Notes
+    likelihood: float | None
+    given: tuple[int, ...] | None
     user_tokens: int
     evaluated_before: int
     left_window: int
@@ -101,79 +71,11 @@ class ReplyOptions(Protocol):
     def stop(self) -> tuple[str, ...]: ...
 
 
-class Spoken:
-    """The tokens, states and text of a reply as they come.
-
-    Text that may turn out to be the beginning of a stop is held back until that is settled.
-    """
-
-    def __init__(self, stops: Sequence[str]) -> None:
-        self.text = ""
-        self.stopped = False
-        self._stops = tuple(stops)
-        self._decoder = StreamDecoder()
-        self._raw = ""
-        self._tokens: list[int] = []
-        self._ends: list[int] = []
-        self._states: list[NDArray[np.float32]] = []
-
-    def take(self, token: int, piece: bytes, states: NDArray[np.float32]) -> str:
-        """Take one token; return the text that can be shown now."""
-        self._raw += self._decoder.feed(piece)
-        self._tokens.append(token)
-        self._ends.append(len(self._raw))
-        self._states.append(states)
-        return self._show(self._settled())
-
-    def finish(self) -> str:
-        """Return the text that was held back and is no stop."""
-        if self.stopped:
-            return ""
-        self._raw += self._decoder.finish()
-        return self._show(len(self._raw))
-
-    @property
-    def tokens(self) -> list[int]:
-        """The tokens of the text; those of a stop are left out."""
-        return self._tokens[: self._n_tokens]
-
-    @property
-    def states(self) -> NDArray[np.float32]:
-        """States of `tokens`, float32 (layers, n, n_embd)."""
-        parts = self._states[: self._n_tokens]
-        return np.concatenate(parts, axis=1) if parts else np.empty((0, 0, 0), np.float32)
-
-    @property
-    def _n_tokens(self) -> int:
-        if not self.stopped:
-            return len(self._tokens)
-        return sum(end <= len(self._raw) for end in self._ends)
-
-    def _settled(self) -> int:
-        """Return how much of the raw text is no part of a stop, now or later."""
-        for stop in self._stops:
-            found = self._raw.find(stop)
-            if found >= 0:
-                self._raw = self._raw[:found]
-                self.stopped = True
-                return found
-        for length in range(max(map(len, self._stops), default=0) - 1, 0, -1):
-            if any(stop.startswith(self._raw[-length:]) for stop in self._stops):
-                return len(self._raw) - length
-        return len(self._raw)
-
-    def _show(self, settled: int) -> str:
-        visible = self._raw[:settled].lstrip()
-        new = visible[len(self.text) :]
-        self.text += new
-        return new
-
-
 class Reply:
-    """Iterate it for its text, piece by piece, then read `ledger`.
+    """Iterate it, with `for` or `async for`, for its text piece by piece; then read `ledger`.
 
-    Breaking off the iteration, or an exception out of it (Ctrl-C), ends the reply; what was said
-    until then is stored.
+    An exception out of the iteration (Ctrl-C), a cancelled task, `cancel` and `close` end the reply
+    early; what was said until then is stored.
     """
 
     def __init__(
@@ -182,18 +84,20 @@ class Reply:
         window: Window,
         *,
         options: ReplyOptions,
-        store: Callable[[Spoken, bool], Record | None],
+        keep: Callable[[Spoken, bool], Kept | None],
         on_end: Callable[[Ledger], None],
     ) -> None:
         """Made by `Chat.say`."""
         self._turn = turn
         self._window = window
         self._options = options
-        self._store = store
+        self._keep = keep
         self._on_end = on_end
-        self._spoken = Spoken((*options.stop, *window.stops))
+        self._spoken = Spoken(() if turn.given is not None else (*options.stop, *window.stops))
         self._pieces = self._generate()
         self._ledger: Ledger | None = None
+        self._one_at_a_time = threading.Lock()
+        self._cancelled = False
 
     @property
     def memories(self) -> tuple[Injected, ...]:
@@ -202,8 +106,8 @@ class Reply:
 
     @property
     def turn(self) -> Record:
-        """The record of the user's turn."""
-        return self._turn.record
+        """The user's turn; where it only repeats what was in view, no store has this record."""
+        return self._turn.kept.record
 
     @property
     def text(self) -> str:
@@ -221,15 +125,32 @@ class Reply:
             raise RuntimeError("the reply is not finished; iterate it to its end first")
         return self._ledger
 
-    def __iter__(self) -> Iterator[str]:
-        return self._pieces
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        with self._one_at_a_time:
+            return next(self._pieces)
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        try:
+            while (piece := await in_thread(lambda: next(self, None), self.cancel)) is not None:
+                yield piece
+        finally:
+            await asyncio.to_thread(self.close)
+
+    def cancel(self) -> None:
+        """Let the reply end at its next token. Any thread may call this."""
+        self._cancelled = True
 
     def close(self) -> None:
-        """End the reply here; calling it again does nothing."""
-        self._pieces.close()
-        if self._ledger is None:  # it was never begun, so its generator had nothing to end
-            now = time.perf_counter()
-            self._finish(0, _Clock(now, now, None), complete=False)
+        """End the reply here; calling it again does nothing. Any thread may call this."""
+        self.cancel()
+        with self._one_at_a_time:
+            self._pieces.close()
+            if self._ledger is None:  # never begun, so its generator had nothing to end
+                now = time.perf_counter()
+                self._finish(0, _Clock(now, now, None), complete=False)
 
     def _generate(self) -> Generator[str, None, None]:
         clock = _Clock(time.perf_counter(), 0.0, None)
@@ -237,14 +158,15 @@ class Reply:
         try:
             notes_tokens = self._window.open_reply(self._turn.notes.text)
             clock.opened = time.perf_counter()
-            sampled = self._window.generate(self._options.sampling, self._options.max_tokens)
-            for token, piece, states in sampled:
+            for token, piece, states in self._tokens():
                 clock.first = clock.first or time.perf_counter()
                 text = self._spoken.take(token, piece, states)
                 if text:
                     yield text
                 if self._spoken.stopped:
                     break
+                if self._cancelled:
+                    return
             complete = True
             rest = self._spoken.finish()
             if rest:
@@ -252,18 +174,25 @@ class Reply:
         finally:
             self._finish(notes_tokens, clock, complete=complete)
 
+    def _tokens(self) -> Iterator[tuple[int, bytes, NDArray[np.float32]]]:
+        if self._turn.given is not None:
+            return self._window.dictate(self._turn.given)
+        return self._window.generate(self._options.sampling, self._options.max_tokens)
+
     def _finish(self, notes_tokens: int, clock: _Clock, *, complete: bool) -> None:
         """Store what was said and write the ledger."""
         turn, end = self._turn, time.perf_counter()
-        record = self._store(self._spoken, complete)
-        reply_id = None if record is None else record.id
-        self._window.close_reply(self._spoken.tokens, reply_id)
+        kept = self._keep(self._spoken, complete)
+        self._window.close_reply(self._spoken.tokens, () if kept is None else kept.shown)
+        repeats = [one.repeat for one in (turn.kept, kept) if one is not None]
         opened = clock.opened or end
         self._ledger = Ledger(
-            turn_id=turn.record.id,
-            reply_id=reply_id,
+            turn_id=turn.kept.record.id,
+            reply_id=None if kept is None else kept.record.id,
             memories=turn.notes.memories,
             dropped=turn.notes.dropped,
+            likelihood=turn.likelihood,
+            repeats=tuple(repeat for repeat in repeats if repeat is not None),
             user_tokens=turn.user_tokens,
             notes_tokens=notes_tokens,
             reply_tokens=len(self._spoken.tokens),
@@ -281,6 +210,17 @@ class Reply:
             ),
         )
         self._on_end(self._ledger)
+
+
+async def in_thread(job: Callable[[], T], cancel: Callable[[], None]) -> T:
+    """Run `job` in a thread; when the task is cancelled, cancel the job and wait for its end."""
+    running = asyncio.ensure_future(asyncio.to_thread(job))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        cancel()
+        await asyncio.wait([running])
+        raise
 
 
 @dataclass(slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lmort_memory.errors import BackboneError
 
@@ -13,22 +15,46 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmort_memory.backbone import Backbone, Sampling
+    from lmort_memory.backbone.prompt import PromptWriter
 
 # After an overflow this share of the context stays filled: whole old turns leave at once, so that
-# what is kept is evaluated again once in a long while and not at every turn.
+# what is kept is moved or evaluated again once in a long while and not at every turn.
 _KEEP = 0.5
 
-
 RoomMade: TypeAlias = Literal["shifted", "evaluated again"]
+OldNotes: TypeAlias = Literal["shift", "evaluate", "keep"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message in the window; `tokens` is its content, notes included."""
+    """A message in the window.
+
+    Attributes:
+        role: "system", "user" or "assistant".
+        tokens: What was said.
+        notes: Notes from memory that follow it.
+        records: The records that hold its text.
+    """
 
     role: str
     tokens: tuple[int, ...]
-    record_id: str | None = None
+    notes: tuple[int, ...] = ()
+    records: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOptions:
+    """How a window is kept.
+
+    Attributes:
+        n_ctx: Tokens of the context.
+        system: System prompt; empty for none.
+        old_notes: What becomes of notes after their reply, see `ChatOptions`.
+    """
+
+    n_ctx: int
+    system: str
+    old_notes: OldNotes
 
 
 class Window:
@@ -39,15 +65,21 @@ class Window:
     """
 
     def __init__(
-        self, backbone: Backbone, *, layers: Sequence[int], n_ctx: int, system: str
+        self,
+        backbone: Backbone,
+        prompts: PromptWriter,
+        *,
+        layers: Sequence[int],
+        options: WindowOptions,
     ) -> None:
         """Open a context; BackboneError where llama.cpp cannot."""
-        self._prompts = backbone.prompts
+        self._prompts = prompts
         self._vocabulary = backbone.vocabulary
-        self._sequence = backbone.open_sequence(n_ctx=n_ctx, layers=layers)
+        self._sequence = backbone.open_sequence(n_ctx=options.n_ctx, layers=layers)
+        self._old_notes = options.old_notes
         self._messages: list[Message] = []
-        if system and self._prompts.template.takes_system:
-            self._messages.append(Message("system", tuple(self._prompts.tokenize(system))))
+        if options.system and self._prompts.template.takes_system:
+            self._messages.append(Message("system", tuple(self._prompts.tokenize(options.system))))
         self._n_fixed = len(self._messages)
         self._dropped_for_room = False
         self.room: RoomMade | None = None
@@ -65,7 +97,7 @@ class Window:
     @property
     def record_ids(self) -> frozenset[str]:
         """Records whose text is in the window: the model sees them anyway."""
-        return frozenset(m.record_id for m in self._messages if m.record_id is not None)
+        return frozenset(id_ for message in self._messages for id_ in message.records)
 
     def make_room(self, n_tokens: int, reserve: int) -> int:
         """Drop the oldest turns until a message of `n_tokens` and `reserve` more fit.
@@ -85,12 +117,7 @@ class Window:
         while len(self._messages) > self._n_fixed and (
             self._size(self._messages, n_tokens) + reserve > target
         ):
-            # A user's message and its reply leave together: templates insist on the alternation.
-            end = self._n_fixed + 1
-            while end < len(self._messages) and self._messages[end].role != "user":
-                end += 1
-            gone += end - self._n_fixed
-            del self._messages[self._n_fixed : end]
+            gone += self._drop_exchange(self._n_fixed)
         needed = self._size(self._messages, n_tokens) + reserve
         if needed > n_ctx:
             raise BackboneError(
@@ -111,9 +138,14 @@ class Window:
         states = self._sequence.extend(prompt.tokens[synced.kept : end], logits=False)
         return states[:, start - synced.kept :]
 
-    def name_last(self, record_id: str) -> None:
-        """Say which record the last message is."""
-        self._messages[-1] = replace(self._messages[-1], record_id=record_id)
+    def leave(self) -> None:
+        """Take back a user's message that `enter` could not evaluate."""
+        if self._messages[self._n_fixed :] and self._messages[-1].role == "user":
+            self._messages.pop()
+
+    def name_last(self, records: Sequence[str]) -> None:
+        """Say which records hold the last message."""
+        self._messages[-1] = replace(self._messages[-1], records=tuple(records))
 
     def open_reply(self, notes: str) -> int:
         """Append notes to the user's message and evaluate up to the reply's first token.
@@ -121,9 +153,8 @@ class Window:
         Returns:
             Tokens of the notes.
         """
-        last = self._messages[-1]
         tokens = tuple(self._vocabulary.tokenize(notes))
-        self._messages[-1] = replace(last, tokens=last.tokens + tokens)
+        self._messages[-1] = replace(self._messages[-1], notes=tokens)
         prompt = self._prompts.write(*self._contents(self._messages), reply=True)
         kept = self._sequence.sync(prompt.tokens).kept
         self._sequence.extend(prompt.tokens[kept:])
@@ -147,13 +178,96 @@ class Window:
         finally:
             sampler.close()
 
-    def close_reply(self, tokens: Sequence[int], record_id: str | None) -> None:
-        """Take the reply's tokens into the window."""
-        self._messages.append(Message("assistant", tuple(tokens), record_id))
+    def dictate(self, tokens: Sequence[int]) -> Iterator[tuple[int, bytes, NDArray[np.float32]]]:
+        """Evaluate a reply that is given, in one pass; yields what `generate` would."""
+        states = self._sequence.extend(tokens, logits=False)
+        for i, token in enumerate(tokens):
+            yield token, self._vocabulary.piece(token), states[:, i : i + 1]
+
+    def close_reply(self, tokens: Sequence[int], records: Sequence[str]) -> None:
+        """Take the reply's tokens into the window, and the notes before it out."""
+        self._messages.append(Message("assistant", tuple(tokens), records=tuple(records)))
+        self._drop_notes()
+
+    def take(self, exchanges: Sequence[tuple[Message, Message]]) -> None:
+        """Begin with what was said earlier: as many of the latest exchanges as fill half a context.
+
+        They are evaluated with the next message.
+        """
+        latest: list[Message] = []
+        for exchange in reversed(exchanges):
+            if self._size([*self._messages, *exchange, *latest], 0) > self._sequence.n_ctx * _KEEP:
+                break
+            latest[:0] = exchange
+        self._messages += latest
+
+    def remove(self, records: Collection[str]) -> None:
+        """Drop every exchange that shows one of these records, and every cell that has seen it."""
+        at, found = self._n_fixed, False
+        while at < len(self._messages):
+            shown = {id_ for m in self._messages[at : self._end(at)] for id_ in m.records}
+            if shown.isdisjoint(records):
+                at = self._end(at)
+            else:
+                found = bool(self._drop_exchange(at))
+        if found:
+            prompt = self._prompts.write(*self._contents(self._messages), reply=False)
+            have = self._sequence.tokens
+            pairs = enumerate(zip(have, prompt.tokens, strict=False))
+            kept = next((i for i, (a, b) in pairs if a != b), min(len(have), len(prompt.tokens)))
+            self._sequence.cut(kept, len(have), move=False)
+
+    def save(self, path: Path, *, label: Sequence[str]) -> bool:
+        """Write messages and cells to a file; False where they are too large for one.
+
+        `label` says what they are the state of; `restore` takes no other.
+        """
+        messages = [asdict(message) for message in self._messages]
+        written = json.dumps({"label": [*label], "messages": messages})
+        return self._sequence.save(path, label=written)
+
+    def restore(self, path: Path, *, label: Sequence[str]) -> bool:
+        """Take messages and cells of a file; False where it is none of this label and window."""
+        written = self._sequence.restore(path)
+        saved = {} if written is None else json.loads(written)
+        messages = [_message(fields) for fields in saved.get("messages", [])]
+        if saved.get("label") != [*label] or messages[: self._n_fixed] != self._messages:
+            return False  # cells that were taken are dropped by the next `enter`
+        self._messages = messages
+        return True
 
     def close(self) -> None:
         """Free the context."""
         self._sequence.close()
+
+    def _drop_notes(self) -> None:
+        """Take the notes of the last exchange out of the prompt and the cache.
+
+        "evaluate" is the reference: what follows them is evaluated again with the next message.
+        "shift" moves it up, which costs no pass; it still carries what it saw of them.
+        """
+        at = len(self._messages) - 2
+        notes = self._messages[at].notes
+        if not notes or self._old_notes == "keep":
+            return
+        prompt = self._prompts.write(*self._contents(self._messages), reply=False)
+        end = prompt.spans[at][1]
+        self._messages[at] = replace(self._messages[at], notes=())
+        # A pass that was stopped may have left fewer tokens: the next `sync` sees to those.
+        if self._sequence.tokens[:end] == prompt.tokens[:end]:
+            self._sequence.cut(end - len(notes), end, move=self._old_notes == "shift")
+
+    def _drop_exchange(self, at: int) -> int:
+        """Drop a user's message with its reply: templates insist on the alternation."""
+        gone = self._end(at) - at
+        del self._messages[at : at + gone]
+        return gone
+
+    def _end(self, at: int) -> int:
+        end = at + 1
+        while end < len(self._messages) and self._messages[end].role != "user":
+            end += 1
+        return end
 
     def _size(self, messages: Sequence[Message], n_tokens: int) -> int:
         """Return the tokens of a prompt of these messages, a user's of `n_tokens`, and a reply."""
@@ -162,4 +276,13 @@ class Window:
 
     @staticmethod
     def _contents(messages: Sequence[Message]) -> tuple[list[str], list[tuple[int, ...]]]:
-        return [m.role for m in messages], [m.tokens for m in messages]
+        return [m.role for m in messages], [m.tokens + m.notes for m in messages]
+
+
+def _message(fields: Mapping[str, Any]) -> Message:
+    return Message(
+        role=str(fields["role"]),
+        tokens=tuple(fields["tokens"]),
+        notes=tuple(fields["notes"]),
+        records=tuple(fields["records"]),
+    )

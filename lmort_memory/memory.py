@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
 
 from lmort_memory._keeping import Keeping
+from lmort_memory._likelihood import WORDS_ONLY, Calibration, Described, evidence
 from lmort_memory._offered import Offered, to_turn
 from lmort_memory._recall import Recall
 from lmort_memory.store.values import Filter, Store, StoreStatus
@@ -329,6 +330,23 @@ class Memory(Keeping):
             vectors = asked.vectors or self._encoding.queries(query, vector)
             ranked = replace(asked, query=query, vectors=vectors).explained(ranked)
         return asked.hits(ranked, neighbours=neighbours)
+
+    def likelihood(self, query: str, hits: Sequence[Hit]) -> float:
+        """Estimate how likely it is that what was asked for is stored, from 0 to 1.
+
+        The estimate is calibrated on questions of which half had their answer stored
+        (docs/quality.md has its curve).
+
+        Args:
+            query: What was asked.
+            hits: What `recall` found with `explain=True` and its usual `top_k`.
+        """
+        found = evidence(query, hits)
+        fitted = None
+        if isinstance(self.encoder, Described) and any(hit.scores.dense for hit in hits):
+            fitted = self.encoder.notes.get("likelihood")
+        calibration = WORDS_ONLY if fitted is None else Calibration.from_text(fitted)
+        return calibration.likelihood(found) if hits else 0.0
 
     def status(self) -> MemoryStatus:
         """Return what the memory holds and how it can be recalled."""

@@ -2,9 +2,10 @@
 
     b"LMORTKV1" | length of the header | header, JSON | cells
 
-The header has the model's fingerprint, the build of llama.cpp (whose cells these are), the tokens
-and a SHA-256 over tokens and cells. llama.cpp trusts such data blindly, so nothing reaches it that
-does not pass the checksum. The file holds what was said as token ids: as private as the store.
+The header has the model's fingerprint, the build of llama.cpp (whose cells these are), the tokens,
+a label of the caller's, and a SHA-256 over these and the cells. llama.cpp trusts such data blindly,
+so nothing reaches it that does not pass the checksum. The file holds what was said as token ids: as
+private as the store.
 """
 
 from __future__ import annotations
@@ -26,11 +27,15 @@ _MAX_HEADER = 1 << 24  # a million tokens as JSON
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """A sequence's tokens with its cells, of the model with this fingerprint."""
+    """A sequence's tokens with its cells, of the model with this fingerprint.
+
+    `label` is the caller's own, see `TokenSequence.save`.
+    """
 
     fingerprint: str
     tokens: tuple[int, ...]
     cells: bytes
+    label: str = ""
 
 
 def write_state(path: Path, state: SavedState) -> None:
@@ -44,7 +49,8 @@ def write_state(path: Path, state: SavedState) -> None:
             "fingerprint": state.fingerprint,
             "build": version("llama-cpp-python"),
             "tokens": state.tokens,
-            "sha256": _checksum(state.tokens, state.cells),
+            "label": state.label,
+            "sha256": _checksum(state.tokens, state.label, state.cells),
         }
     ).encode()
     temporary = None
@@ -78,15 +84,16 @@ def read_state(path: Path, fingerprint: str) -> SavedState | None:
     try:
         header = json.loads(data[16 : 16 + size])
         tokens = tuple(int(token) for token in header["tokens"])
+        label = str(header["label"])
         cells = data[16 + size :]
-        expected = (fingerprint, version("llama-cpp-python"), _checksum(tokens, cells))
+        expected = (fingerprint, version("llama-cpp-python"), _checksum(tokens, label, cells))
         found = (header["fingerprint"], header["build"], header["sha256"])
     except (ValueError, TypeError, LookupError):
         return None
-    return SavedState(fingerprint, tokens, cells) if found == expected else None
+    return SavedState(fingerprint, tokens, cells, label) if found == expected else None
 
 
-def _checksum(tokens: tuple[int, ...], cells: bytes) -> str:
-    digest = hashlib.sha256(json.dumps(tokens).encode())
+def _checksum(tokens: tuple[int, ...], label: str, cells: bytes) -> str:
+    digest = hashlib.sha256(json.dumps([tokens, label]).encode())
     digest.update(cells)
     return digest.hexdigest()

@@ -92,6 +92,17 @@ class TokenSequence:
         """
         return self._run(lambda: self._sync(tokens))
 
+    def cut(self, start: int, end: int, *, move: bool) -> int:
+        """Remove the tokens [start, end) of those that are there.
+
+        What follows is moved up to `start` where that is wanted and the model can; it then still
+        carries what it saw of the removed tokens. Otherwise it is removed too.
+
+        Returns:
+            How many tokens after `end` were removed: to be evaluated again.
+        """
+        return self._run(lambda: self._cut(start, end, move and self.can_shift))
+
     def extend(self, tokens: Sequence[int], *, logits: bool = True) -> NDArray[np.float32]:
         """Evaluate tokens after those that are there.
 
@@ -116,8 +127,13 @@ class TokenSequence:
         """Choose the next token from the logits of the last one evaluated."""
         return self._run(lambda: sampler.sample(self._context.handle))
 
-    def save(self, path: Path, *, max_bytes: int = 1 << 30) -> bool:
+    def save(self, path: Path, *, label: str = "", max_bytes: int = 1 << 30) -> bool:
         """Write the K/V cells to a file (0600, replaced atomically); False where it is too large.
+
+        Args:
+            path: The file; its folder must exist.
+            label: What the caller has to know to go on with them; `restore` gives it back.
+            max_bytes: Largest size of the cells.
 
         Raises:
             BackboneError: the file cannot be written.
@@ -125,20 +141,21 @@ class TokenSequence:
         data = self._run(lambda: self._context.state(max_bytes))
         if data is None:
             return False
-        write_state(path, SavedState(self._model.fingerprint, tuple(self._tokens), data))
+        write_state(path, SavedState(self._model.fingerprint, tuple(self._tokens), data, label))
         return True
 
-    def restore(self, path: Path) -> bool:
+    def restore(self, path: Path) -> str | None:
         """Take the cells of a file in place of those that are there.
 
         Returns:
-            False, and nothing is changed, where the file is missing, damaged, of another model,
-            of another build of llama.cpp, or does not fit: the caller evaluates again.
+            The label they were saved with. None, and nothing is changed, where the file is missing,
+            damaged, of another model, of another build of llama.cpp, or does not fit: the caller
+            evaluates again.
         """
         saved = read_state(path, self._model.fingerprint)
         if saved is None or len(saved.tokens) > self.n_ctx:
-            return False
-        return self._run(lambda: self._restore(saved))
+            return None
+        return saved.label if self._run(lambda: self._restore(saved)) else None
 
     def close(self) -> None:
         """Free the context."""
@@ -161,6 +178,16 @@ class TokenSequence:
         cut = len(rest)
         del self._tokens[kept:]
         return Synced(kept, 0, cut)
+
+    def _cut(self, start: int, end: int, move: bool) -> int:
+        if move:
+            self._context.shift(0, start, end)
+            del self._tokens[start:end]
+            return 0
+        kept = start if self._context.truncate(0, start) else 0
+        again = len(self._tokens) - kept - (end - start)
+        del self._tokens[kept:]
+        return again
 
     def _extend(self, tokens: Sequence[int], logits: bool) -> NDArray[np.float32]:
         start, n = len(self._tokens), len(tokens)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -51,6 +51,11 @@ class TunedEncoder:
     def dim(self) -> int:
         """Width of a vector."""
         return self._tuner.dim
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """What the tuner's file says of itself: recipe, data, calibration, by key."""
+        return self._tuner.card.provenance
 
     @property
     def layers(self) -> tuple[int, ...]:

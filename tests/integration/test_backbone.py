@@ -316,12 +316,12 @@ def test_a_saved_conversation_goes_on_without_a_pass(backbone, tmp_path):
     tokens = backbone.prompts.tokenize("What was said is still known.")
     sequence = backbone.open_sequence(n_ctx=256, layers=(3,))
     sequence.extend(tokens)
-    assert sequence.save(path)
+    assert sequence.save(path, label="mine")
     assert path.stat().st_mode & 0o777 == 0o600
     expected = sequence.extend([7, 8])
     sequence.close()
     again = backbone.open_sequence(n_ctx=256, layers=(3,))
-    assert again.restore(path)
+    assert again.restore(path) == "mine"
     assert again.tokens == tuple(tokens)
     assert np.array_equal(again.extend([7, 8]), expected)
     assert again.tokens_evaluated == 2
@@ -340,14 +340,14 @@ def test_a_state_that_is_not_ours_is_not_restored(backbone, tmp_path):
     small = backbone.open_sequence(n_ctx=256)
     for data in damaged:
         path.write_bytes(data)
-        assert not sequence.restore(path)
+        assert sequence.restore(path) is None
     path.write_bytes(good)
-    assert not small.restore(path)
-    assert not small.restore(tmp_path / "missing.state")
+    assert small.restore(path) is None
+    assert small.restore(tmp_path / "missing.state") is None
     other = write_tiny_gguf(tmp_path / "other.gguf", seed=9)
     with Backbone.open(other, n_threads=1) as foreign:
         theirs = foreign.open_sequence(n_ctx=512)
-        assert not theirs.restore(path)
+        assert theirs.restore(path) is None
     assert len(sequence.tokens) == 300
     sequence.extend([8])
     small.close()

@@ -1,15 +1,22 @@
 """A conversation on a tiny model: one pass, memory inside the turn, windows, interruptions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lmort_memory import BackboneError, Chat, ChatOptions, Memory, Sampling
 from lmort_memory._notes import pack_notes
-from lmort_memory._reply import Spoken
+from lmort_memory._spoken import Spoken
 from tests.support.tiny_chat import write_pair
 
 OPTIONS = ChatOptions(
-    system="", n_ctx=1024, max_tokens=12, memory_tokens=300, sampling=Sampling(temperature=0)
+    system="",
+    n_ctx=1024,
+    max_tokens=12,
+    memory_tokens=300,
+    min_likelihood=0,  # the tiny model's tuner is untrained: its cosines say nothing
+    sampling=Sampling(temperature=0),
 )
 
 
@@ -66,10 +73,45 @@ def test_a_conversation_evaluates_exactly_its_tokens(memory):
         replies = [say(chat, f"What leaves at nine, number {i}?") for i in range(4)]
         in_context = len(chat._window._sequence.tokens)
         evaluated = chat.tokens_evaluated
-    assert any(reply.memories for reply in replies)
-    assert evaluated == in_context
+    notes = sum(reply.ledger.notes_tokens for reply in replies)
+    assert notes > 0
+    assert evaluated == in_context + notes  # each was evaluated once, and dropped after its reply
     assert sum(reply.ledger.evaluated_tokens for reply in replies) == evaluated
     assert memory.backbone.tokens_evaluated == before
+
+
+@pytest.mark.parametrize("old_notes", ["shift", "evaluate", "keep"])
+def test_notes_of_earlier_turns_do_not_pile_up(memory, old_notes):
+    """Dropped notes leave prompt and cache; only the reference evaluates the reply again."""
+    for i in range(4):
+        memory.add(f"The ferry number {i} leaves at nine from Ørland.", defer=True)
+    with Chat(memory, options=replace(OPTIONS, old_notes=old_notes)) as chat:
+        ledgers = [say(chat, text).ledger for text in ("Which ferry at nine?", "And at ten?")]
+        in_context = len(chat._window._sequence.tokens)
+        evaluated = chat.tokens_evaluated
+    notes = sum(ledger.notes_tokens for ledger in ledgers)
+    replies = sum(ledger.reply_tokens for ledger in ledgers)
+    assert notes > 0
+    assert (
+        evaluated - in_context
+        >= {"shift": notes, "evaluate": notes + replies, "keep": 0}[old_notes]
+    )
+    assert old_notes == "evaluate" or evaluated - in_context in (0, notes)
+
+
+def test_a_given_reply_is_taken_as_if_it_had_been_generated(memory):
+    """A known answer is evaluated once, stored with its vectors, and followed by the next turn."""
+    with Chat(memory, options=OPTIONS, session="s") as chat:
+        reply = chat.say("Where is the kettle?", reply="The kettle is in the red box.")
+        assert "".join(reply) == "The kettle is in the red box."
+        assert reply.ledger.complete
+        assert list(chat.say("Nobody answers this.", reply="")) == []
+        say(chat, "Next.")
+        evaluated, ledger = chat.tokens_evaluated, reply.ledger
+    texts = [record.text for record in memory.records(session="s")][:3]
+    assert texts[:2] == ["Where is the kettle?", "The kettle is in the red box."]
+    assert memory.status().pending == 0
+    assert evaluated >= ledger.user_tokens + ledger.reply_tokens == 20 + 29
 
 
 def test_turns_in_the_window_are_not_recalled(memory):
@@ -87,6 +129,7 @@ def test_a_conversation_longer_than_the_context_goes_on(memory):
         n_ctx=1024,
         max_tokens=8,
         memory_tokens=120,
+        min_likelihood=0,
         sampling=Sampling(temperature=0),
     )
     with Chat(memory, options=options) as chat:
@@ -137,9 +180,9 @@ def test_the_ledger_is_found_by_either_turn(memory):
     with Chat(memory, options=OPTIONS) as chat:
         reply = say(chat, "Why?")
         ledger = reply.ledger
-        assert chat.ledger(reply.turn.id) == ledger
-        if ledger.reply_id:
-            assert chat.ledger(ledger.reply_id) == ledger
+        assert chat.ledger().turn_id == reply.turn.id == ledger.turn_id
+        for id_ in filter(None, (ledger.turn_id, ledger.reply_id)):
+            assert replace(chat.ledger(id_), timings=ledger.timings) == ledger
         with pytest.raises(KeyError):
             chat.ledger("nobody")
     assert ledger.user_tokens == 4

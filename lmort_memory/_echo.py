@@ -1,0 +1,124 @@
+"""What a turn merely repeats of the texts in view: as links, so that it is not stored again.
+
+A model says back what its notes say; stored as new turns, these copies would be recalled, said
+again and stored again, until memory holds little else (mem0ai/mem0#4573 counts 668 copies of one
+invention). Comparing is by words, without case and punctuation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+_WORD = re.compile(r"\w+")
+_RUN = 4  # words in a row that are no coincidence; a shorter text has to be the same as a whole
+_SHARE = 0.8  # of a reply's words that stand in view: what it adds then is "you said that"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The characters [start, end) of a record's text."""
+
+    record_id: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    words: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+
+
+def repeated(
+    text: str, shown: Mapping[str, str], *, verbatim: bool
+) -> tuple[Link | str, ...] | None:
+    """Return a text as stretches of those shown and words of its own, or None where it is new.
+
+    Args:
+        text: What is being said.
+        shown: Texts in view by the id of their record, the oldest first.
+        verbatim: Only what one of them says word for word is a repetition: a person who changes a
+            single word means that word.
+    """
+    said = _words(text)
+    if not said.words:
+        return None
+    sources = {id_: _words(source) for id_, source in shown.items()}
+    for id_, source in sources.items():
+        if source.words == said.words:
+            return (Link(id_, 0, len(shown[id_])),)
+    if len(said.words) < _RUN:
+        return None
+    runs = _runs(said.words, sources)
+    covered = sum(length for _, length, _, _ in runs)
+    whole = len(runs) == 1 and covered == len(said.words)
+    if whole or (not verbatim and covered >= _SHARE * len(said.words)):
+        return _parts(text, said, runs, sources)
+    return None
+
+
+def join(parts: Sequence[Link | str], texts: Mapping[str, str]) -> str:
+    """Return what the parts say; stretches of records that are gone are left out."""
+    said = (
+        part if isinstance(part, str) else texts.get(part.record_id, "")[part.start : part.end]
+        for part in parts
+    )
+    return "".join(said).strip()
+
+
+_Run = tuple[int, int, str, int]  # first word, how many words, record, first word there
+
+
+def _runs(words: Sequence[str], sources: Mapping[str, _Words]) -> list[_Run]:
+    """Find the longest stretches from left to right; none overlaps another."""
+    places: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
+    for id_, source in sources.items():
+        for i in range(len(source.words) - _RUN + 1):
+            places[source.words[i : i + _RUN]].append((id_, i))
+    found: list[_Run] = []
+    at = 0
+    while at <= len(words) - _RUN:
+        runs = [
+            (at, _common(words[at:], sources[id_].words[there:]), id_, there)
+            for id_, there in places.get(tuple(words[at : at + _RUN]), ())
+        ]
+        if not runs:
+            at += 1
+            continue
+        best = max(runs, key=lambda run: run[1])
+        found.append(best)
+        at += best[1]
+    return found
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    n = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        n += 1
+    return n
+
+
+def _parts(
+    text: str, said: _Words, runs: Sequence[_Run], sources: Mapping[str, _Words]
+) -> tuple[Link | str, ...]:
+    parts: list[Link | str] = []
+    at = 0
+    for first, length, id_, there in runs:
+        start, end = said.spans[first][0], said.spans[first + length - 1][1]
+        spans = sources[id_].spans
+        parts += [text[at:start]] if start > at else []
+        parts.append(Link(id_, spans[there][0], spans[there + length - 1][1]))
+        at = end
+    return (*parts, text[at:]) if at < len(text) else tuple(parts)
+
+
+def _words(text: str) -> _Words:
+    found = list(_WORD.finditer(text))
+    return _Words(
+        tuple(match[0].casefold() for match in found), tuple(match.span() for match in found)
+    )

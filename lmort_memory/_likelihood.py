@@ -1,0 +1,114 @@
+"""How likely it is that what was asked for is stored: a logistic function of what recall found.
+
+    p = 1 / (1 + exp(-(bias + w_cosine · cosine + w_margin · margin + w_overlap · overlap)))
+
+The numbers belong to a space of vectors: `python -m lmort_memory.tuners.calibrate` fits them and
+writes them into the tuner's file. Those below are for recall by words alone, which no tuner knows.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Protocol, runtime_checkable
+
+from lmort_memory.types import Hit
+
+__all__ = ["DEPTH", "WORDS_ONLY", "Calibration", "Described", "Evidence", "evidence", "overlap"]
+
+DEPTH = 10  # hits that the evidence is drawn from
+_SHORTEST = 3  # letters; shorter words say little about what is asked for
+_STEM = (
+    5  # letters that a word and its inflections share, in most languages that inflect at the end
+)
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a recall's hits say about whether the answer is among what is stored.
+
+    Attributes:
+        cosine: Of the question and the nearest record; 0 without vectors.
+        margin: How far that is above the mean cosine of the other hits.
+        overlap: Share of the question's letters that stand in words of one hit, the best of them.
+    """
+
+    cosine: float
+    margin: float
+    overlap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A logistic function of `Evidence`."""
+
+    bias: float
+    cosine: float
+    margin: float
+    overlap: float
+
+    def likelihood(self, found: Evidence) -> float:
+        """Return the estimate, from 0 to 1."""
+        z = (
+            self.bias
+            + self.cosine * found.cosine
+            + self.margin * found.margin
+            + self.overlap * found.overlap
+        )
+        return 1 / (1 + math.exp(-max(-60.0, min(60.0, z))))
+
+    def to_text(self) -> str:
+        """Return the numbers as they stand in a tuner's file."""
+        return json.dumps({name: round(value, 4) for name, value in asdict(self).items()})
+
+    @classmethod
+    def from_text(cls, text: str) -> Calibration:
+        """Read them back.
+
+        Raises:
+            ValueError: these are not the numbers of this version.
+        """
+        values = json.loads(text)
+        names = [field.name for field in fields(cls)]
+        if not isinstance(values, dict) or sorted(values) != sorted(names):
+            raise ValueError(f"a calibration has {', '.join(names)}; found {text[:80]!r}")
+        return cls(**{name: float(values[name]) for name in names})
+
+
+@runtime_checkable
+class Described(Protocol):
+    """An encoder whose tuner has notes about itself, a calibration among them."""
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """The notes in the tuner's file, by key."""
+
+
+WORDS_ONLY = Calibration(bias=-2.0, cosine=0.0, margin=0.0, overlap=4.0)
+
+
+def evidence(query: str, hits: Sequence[Hit]) -> Evidence:
+    """Draw the evidence from hits that were recalled with `explain`, best first."""
+    cosines = sorted((h.scores.dense for h in hits if h.scores.dense is not None), reverse=True)
+    best, others = cosines[:1], cosines[1:]
+    return Evidence(
+        cosine=best[0] if best else 0.0,
+        margin=best[0] - sum(others) / len(others) if others else 0.0,
+        overlap=max((overlap(query, hit.record.text) for hit in hits), default=0.0),
+    )
+
+
+def overlap(query: str, text: str) -> float:
+    """Return the share of a question's letters that stand in words of a text, from 0 to 1."""
+    asked = _stems(query)
+    found = asked & _stems(text)
+    return sum(map(len, found)) / sum(map(len, asked)) if asked else 0.0
+
+
+def _stems(text: str) -> set[str]:
+    words = (word.casefold() for word in _WORD.findall(text))
+    return {word[:_STEM] for word in words if len(word) >= _SHORTEST}
