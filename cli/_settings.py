@@ -21,8 +21,11 @@ KINDS: dict[str, type] = {
     "max_tokens": int,
     "model": str,
     "scope": str,
+    "speakers": str,
+    "stop": str,
     "system": str,
     "temperature": float,
+    "template": str,
     "tuner": str,
 }
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmort_memory.errors import LmortError
+
 from ._app import command
-from ._opening import open_memory, scope_to_write
+from ._opening import open_memory, scope_to_write, setting_text
 from ._options import Base, Models
 from ._output import is_terminal
 from ._settings import setting
@@ -19,10 +23,44 @@ if TYPE_CHECKING:
 _PARTLY = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How the model is talked to, and how it answers."""
+
+    system: Annotated[str | None, typer.Option(help="System prompt.", show_default=False)] = None
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Most tokens of a reply.", show_default=False)
+    ] = None
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="0 is always the likeliest.", show_default=False)
+    ] = None
+    template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Chat template (Jinja) in place of the model's own; plain for lines of speakers.",
+            show_default=False,
+        ),
+    ] = None
+    speakers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Who speaks in plain lines; User,Assistant by default.",
+            show_default=False,
+        ),
+    ] = None
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Ends a reply; may be repeated.", show_default=False),
+    ] = None
+
+
 @command(
     "lmort-mem chat",
     "lmort-mem chat --session trip --model ~/models/qwen3-4b.gguf",
     "echo 'Where does my sister live?' | lmort-mem chat --json",
+    "lmort-mem chat --model gpt2-large.gguf --speakers Q,A --stop '###'",
 )
 def chat(
     *,
@@ -30,13 +68,7 @@ def chat(
         str | None, typer.Option(help="Name of the session; a new one by default.")
     ] = None,
     scope: Annotated[str | None, typer.Option(help="Isolation boundary.")] = None,
-    system: Annotated[str | None, typer.Option(help="System prompt.", show_default=False)] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Most tokens of a reply.", show_default=False)
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option(min=0.0, help="0 is always the likeliest.", show_default=False)
-    ] = None,
+    style: Style,
     base: Base,
     models: Models,
 ) -> None:
@@ -57,23 +89,57 @@ def chat(
             memory,
             screen,
             scope=scope_to_write(scope),
-            options=_options(system, max_tokens, temperature),
+            options=_options(style),
         )
         conversation.run(session)
     if conversation.failed and not person:
         raise typer.Exit(_PARTLY)
 
 
-def _options(system: str | None, max_tokens: int | None, temperature: float | None) -> ChatOptions:
+def _options(style: Style) -> ChatOptions:
     """Build the chat's options from the command line, the environment and the settings file."""
     from lmort_memory.backbone import Sampling
     from lmort_memory.chat import ChatOptions
 
     chosen: dict[str, Any] = {
-        "system": setting("system", system).value,
-        "max_tokens": setting("max_tokens", max_tokens).value,
+        "system": setting("system", style.system).value,
+        "max_tokens": setting("max_tokens", style.max_tokens).value,
+        "template": _template(setting_text("template", style.template)),
+        "speakers": _speakers(setting_text("speakers", style.speakers)),
+        "stop": tuple(style.stop or filter(None, [setting_text("stop", None)])),
     }
-    heat = setting("temperature", temperature).value
+    heat = setting("temperature", style.temperature).value
     if heat is not None:
         chosen["sampling"] = Sampling(temperature=float(heat))
     return ChatOptions(**{name: value for name, value in chosen.items() if value is not None})
+
+
+def _template(named: str | None) -> str | None:
+    """Read the chat template that is named, if it is a file."""
+    from lmort_memory.backbone.template import PLAIN
+
+    if named is None or named == PLAIN:
+        return named
+    try:
+        source = Path(named).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LmortError(
+            f"the chat template {named} cannot be read: {error} — give a file of Jinja, or plain"
+        ) from error
+    if not source.strip():
+        raise LmortError(f"the chat template {named} is empty — give a file of Jinja, or plain")
+    return source
+
+
+def _speakers(named: str | None) -> tuple[str, ...] | None:
+    """Read the names of user and model, with a comma between them."""
+    from lmort_memory.backbone.template import check_speakers
+
+    if named is None:
+        return None
+    names = tuple(name.strip() for name in named.split(","))
+    try:
+        check_speakers(names)
+    except ValueError as error:
+        raise LmortError(f"{error} — give them as User,Assistant") from error
+    return names

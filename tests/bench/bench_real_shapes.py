@@ -131,7 +131,7 @@ def talk(name: str, folder: Path) -> dict[str, object]:
     from lmort_memory.memory import Memory
 
     started = time.perf_counter()
-    options = ChatOptions(n_ctx=1024, max_tokens=REPLY_TOKENS, min_cosine=-1.0)
+    options = ChatOptions(n_ctx=1024, max_tokens=REPLY_TOKENS, min_likelihood=0.0)
     database, tuner = folder / "memory.db", folder / "tuner.gguf"
     database.unlink(missing_ok=True)
     with Memory.open(database, model=folder / "model.gguf", tuner=tuner) as memory:

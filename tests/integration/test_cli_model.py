@@ -12,6 +12,7 @@ from lmort_memory.errors import BackboneError, LmortError
 from lmort_memory.paths import cache_dir
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 from tests.support.checkpoints import save_checkpoint, tiny_gpt2, tiny_gptj, write_gptj_gguf
+from tests.support.cli import spawn
 
 
 @pytest.fixture
@@ -88,6 +89,20 @@ def test_a_gptj_file_is_made_runnable_with_one_line(call, tmp_path, capsys):
         assert backbone.facts.architecture == "phi2"
     assert runnable_model(str(path)) == out
     assert capsys.readouterr().err == ""
+
+
+def test_a_gptj_file_is_talked_to_at_once(call, tmp_path, monkeypatch):
+    """`chat` on a `gptj` GGUF converts it and answers; the next run finds it, and the fact."""
+    monkeypatch.setenv("LMORT_MAX_TOKENS", "4")
+    path = tmp_path / "gptj.gguf"
+    write_gptj_gguf(tiny_gptj(), path, quantisation="Q4_0")
+    fact = "My sister Ada keeps bees in Trondheim."
+    first = spawn("chat", "--model", path, stdin=f"{fact}\nGood night.\n")
+    second = spawn("chat", "--model", path, stdin="Where does my sister keep bees?\n")
+    assert (first.status, second.status) == (0, 0)
+    assert "gptj.gguf has no graph in llama.cpp as it is: converting it once, 0.1 MB" in first.err
+    assert "converting" not in second.err
+    assert fact in second.out
 
 
 def test_a_model_that_is_missing_is_said_so(call, tmp_path):

@@ -116,7 +116,7 @@ def ensure_runnable(
     if announce is not None:
         announce(
             f"{path.name} has no graph in llama.cpp as it is: converting it once, "
-            f"{sum(piece.nbytes for piece in plan.pieces) / 1e9:.1f} GB into {out}"
+            f"{_size(sum(piece.nbytes for piece in plan.pieces))} into {out}"
         )
     try:
         out.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -124,6 +124,10 @@ def ensure_runnable(
         raise BackboneError(f"{out.parent} cannot be made: {error.strerror}") from error
     write_gguf(plan, out, progress=progress)
     return out
+
+
+def _size(nbytes: int) -> str:
+    return f"{nbytes / 1e9:.1f} GB" if nbytes >= 1e8 else f"{nbytes / 1e6:.1f} MB"
 
 
 def _plan(source: Path, type_name: str | None) -> ModelPlan:
