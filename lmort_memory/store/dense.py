@@ -79,6 +79,15 @@ class DenseSearch:
                 for space in self._all():
                     self._refresher.scrub(space)
 
+    def release(self) -> None:
+        """Let go of the memory and the files of spaces that are no longer there."""
+        with self._database.read("clean") as connection:
+            there = {s for (s,) in connection.execute("SELECT s FROM spaces")}
+        with self._guard:
+            self._spaces = {s: space for s, space in self._spaces.items() if s in there}
+        with self._database.translated("clean"):
+            self.files.sweep()
+
     def close(self) -> None:
         """Stop the background work."""
         self._refresher.close()

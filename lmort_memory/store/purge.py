@@ -100,6 +100,12 @@ class Purger:
             ).fetchall()
         return self.forget(Filter(ids=tuple(id_ for (id_,) in old), expired=True))
 
+    def reclaim(self) -> None:
+        """Give back what a dropped space took, in the file and beside it."""
+        self._dense.release()
+        self._database.free_pages()
+        self._database.truncate_log()
+
     def compact(self) -> None:
         """Rewrite the database without free pages, and finish what is left of a forget."""
         self.finish()
@@ -108,8 +114,7 @@ class Purger:
         self._database.truncate_log()
 
     def _clean_pages(self, wanted: list[bytes] | None) -> bool:
-        with self._database.read("forget in") as connection:
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
+        self._database.free_pages()
         clean = self._database.truncate_log()
         few = wanted is not None and len(wanted) <= 3 * LOOK_FOR
         if self._size() <= SMALL or not few or self._found(wanted or []):

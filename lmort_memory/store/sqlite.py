@@ -240,9 +240,11 @@ class SQLiteStore:
             return spaces.list_spaces(connection)
 
     def drop_space(self, space: str) -> int:
-        """Delete the vectors of a space; returns how many."""
+        """Delete the vectors of a space, and give back their room; returns how many."""
         with self._database.write("drop a space of") as connection:
-            return spaces.drop_space(connection, space)
+            count = spaces.drop_space(connection, space)
+        self._purger.reclaim()
+        return count
 
     def source_state(self, uri: str, *, scope: str) -> SourceState | None:
         """Return what is known of a source that was stored whole, or None."""

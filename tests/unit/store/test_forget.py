@@ -139,3 +139,17 @@ def test_everything_of_a_scope_is_forgotten_whatever_its_size(tmp_path):
         kept = store.add([Turn("turn", scope="kept")])[0].record
         assert store.forget(Filter(scope="gone")).records == 2500
         assert list(store.records(Filter())) == [kept]
+
+
+def test_a_large_file_shrinks_without_being_rewritten(tmp_path, monkeypatch):
+    """Where rewriting would take long, free pages are given back, and not a byte is left."""
+    monkeypatch.setattr("lmort_memory.store.purge.SMALL", 0)
+    with SQLiteStore(tmp_path / "memory.db") as store:
+        store.add([Turn(f"ordinary {i} " + "x" * 500) for i in range(400)])
+        records = _fill(store, [f"{SECRET} {i} " + "y" * 9000 for i in range(20)])
+        store.compact()
+        before = store.path.stat().st_size
+        monkeypatch.setattr(Purger, "_vacuum", None)  # it must do without
+        assert store.forget(Filter(ids=tuple(record.id for record in records))).verified
+        assert before - store.path.stat().st_size > 20 * 9000
+        assert _folder_holds(tmp_path, SECRET.encode(), b"Quibdoville") == []
