@@ -7,6 +7,7 @@ that a writer waits (up to `BUSY_S`) instead of failing half-way with "database 
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import struct
 import threading
@@ -18,10 +19,12 @@ from pathlib import Path
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import make_private_dir, touch_private
 from lmort_memory.store import schema
+from lmort_memory.store.locks import someone_waits, waiting
 
 __all__ = ["Database"]
 
 BUSY_S = 60.0  # what a writer waits for others; each of theirs takes milliseconds
+TRY_AGAIN_S = (0.0005, 0.002)  # between two tries; a commit takes a few milliseconds
 CHECKPOINT_S = 5.0  # what a checkpoint waits for readers; it can be made later as well
 HEADER = struct.Struct(">16s44xI4xI")  # magic, user_version at 60, application_id at 68
 MAGIC = b"SQLite format 3\0"
@@ -44,6 +47,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._queue = path.with_name(path.name + "-queue")
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
         self._closed = False
@@ -79,11 +83,12 @@ class Database:
     def write(self, doing: str = "write") -> Iterator[sqlite3.Connection]:
         """Give this thread's connection inside a transaction that is durable when it ends well.
 
-        Threads of this process queue at a lock, processes at SQLite's own.
+        Threads of this process queue at a lock, processes at SQLite's own; a process that has
+        written steps aside for a moment if another one waits.
         """
         with self._writing, self.translated(doing):
             connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection)
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -93,6 +98,34 @@ class Database:
                 ):  # SQLite has rolled back by itself if the disk is full
                     connection.execute("ROLLBACK")
                 raise
+        if someone_waits(self._queue):
+            time.sleep(TRY_AGAIN_S[1])
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Begin a transaction that writes, as soon as no other process is writing.
+
+        SQLite's own waiting grows to a tenth of a second between two tries. A process that writes
+        without a pause then keeps all others out, since it is always the quickest to try again.
+        """
+        try:
+            connection.execute("PRAGMA busy_timeout = 0")
+            if self._began(connection):
+                return
+            deadline = time.monotonic() + BUSY_S
+            with waiting(self._queue):
+                while not self._began(connection, last=time.monotonic() > deadline):
+                    time.sleep(random.uniform(*TRY_AGAIN_S))
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_S)}")
+
+    def _began(self, connection: sqlite3.Connection, *, last: bool = False) -> bool:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        return True
 
     def truncate_log(self) -> bool:
         """Move the write-ahead log into the file and empty it; False if a reader is in the way."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["try_lock"]
+__all__ = ["someone_waits", "try_lock", "waiting"]
 
 
 @contextmanager
@@ -25,8 +25,38 @@ def try_lock(path: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
+@contextmanager
+def waiting(path: Path) -> Iterator[None]:
+    """Let `someone_waits` be true for everybody else until the end of the block."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError:  # no right to write here: what is waited for will say so
+        yield
+        return
+    try:
+        _share(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def someone_waits(path: Path) -> bool:
+    """Return whether a process is inside `waiting` on this path."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:  # the usual case: nobody has ever waited
+        return False
+    try:
+        return not _locked(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 if sys.platform == "win32":
     import msvcrt
+
+    def _share(descriptor: int) -> None:
+        _locked(descriptor)  # one of those who wait has it, and one is enough
 
     def _locked(descriptor: int) -> bool:
         try:
@@ -37,6 +67,9 @@ if sys.platform == "win32":
 
 else:
     import fcntl
+
+    def _share(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
 
     def _locked(descriptor: int) -> bool:
         try:

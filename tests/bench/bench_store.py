@@ -211,7 +211,7 @@ def query(work: Path, names: Sequence[str], budget_s: float) -> dict[str, Any]:
     return found
 
 
-def machine() -> dict[str, Any]:
+def machine(name: str = "bench_store") -> dict[str, Any]:
     """Say where and from what this was measured."""
     model = "unknown"
     with suppress(OSError):
@@ -228,7 +228,7 @@ def machine() -> dict[str, Any]:
         "sqlite": sqlite3.sqlite_version,
         "numpy": np.__version__,
         "commit": commit.stdout.strip(),
-        "command": f"python -m tests.bench.bench_store {' '.join(sys.argv[1:])}",
+        "command": f"python -m tests.bench.{name} {' '.join(sys.argv[1:])}",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -31,9 +31,7 @@ def filled(store: SQLiteStore, dataset: EvalSet) -> dict[str, str]:
         for item in dataset.documents
     ]
     stored = store.add(turns)
-    return {
-        one.record.id: item.id for one, item in zip(stored, dataset.documents, strict=True)
-    }
+    return {one.record.id: item.id for one, item in zip(stored, dataset.documents, strict=True)}
 
 
 def recalls(store: SQLiteStore, dataset: EvalSet, names: dict[str, str]) -> dict[str, float]:
