@@ -6,7 +6,7 @@
 A Hugging Face checkpoint is written, converted, opened; the paper's A and U layers are captured, a
 tuner of the paper's shape is trained for a few steps on them, and two chats store, recall and
 generate. Every stage is a process of its own, its peak memory is the kernel's, and its result stays
-in the folder: stages that are to be timed (`talk`) can follow on an idle machine. GPT-J's tuner
+in the folder: the stages that are timed (`read`, `talk`) can follow on an idle machine. GPT-J's tuner
 needs 16 GB of memory for its optimiser, the checkpoint 12 GB of disk. Random weights: times and
 sizes mean something, words and ranks do not.
 """
@@ -41,7 +41,6 @@ TYPES = {"gpt2-large": "f16", "gpt2-xl": "f16", "gpt-j-6b": "q4_0"}
 FIRST_CHAT = (
     "My sister Ada keeps bees in Trondheim.",
     "The boat leaves at nine on Thursdays.",
-    "I would like to cook something with beans tonight.",
 )
 SECOND_CHAT = ("Where does my sister keep her bees?", "And when does the boat leave?")
 N_TEXTS = {"gpt2-large": 15, "gpt2-xl": 15, "gpt-j-6b": 6}
@@ -148,11 +147,9 @@ def talk(name: str, folder: Path) -> dict[str, object]:
             "turns": turns,
             "memory_share_percent": spread([100 * turn["memory_share"] for turn in turns]),
             "generated_tokens_per_s": spread([turn["reply_tokens_per_s"] for turn in turns]),
-            **prefill_speed(memory.backbone),
             "stored": memory.status().store.records,
             "recall_alone_s": recall_s,
             "recalls_the_fact": FIRST_CHAT[0] in found,
-            **capture_speed(name, memory.backbone),
         }
 
 
@@ -180,8 +177,18 @@ def one_turn(chat: Chat, text: str) -> dict[str, float]:
     }
 
 
-def prefill_speed(backbone: Backbone) -> dict[str, object]:
-    """Return tokens/s of reading, with nothing captured."""
+def read(name: str, folder: Path) -> dict[str, object]:
+    """Return tokens/s of reading with nothing captured, and of capturing the paper's layers."""
+    from lmort_memory.backbone import Backbone
+
+    with Backbone.open(folder / "model.gguf") as backbone:
+        return {
+            "prefill_tokens_per_s": spread(prefill_speeds(backbone)),
+            "captured_tokens_per_s": capture_speed(name, backbone),
+        }
+
+
+def prefill_speeds(backbone: Backbone) -> list[float]:
     tokens = backbone.prompts.tokenize(" ".join(FIRST_CHAT + SECOND_CHAT))[:PREFILL_TOKENS]
     sequence = backbone.open_sequence(n_ctx=512)
     speeds = []
@@ -191,18 +198,16 @@ def prefill_speed(backbone: Backbone) -> dict[str, object]:
         sequence.extend(tokens)
         speeds.append(len(tokens) / (time.perf_counter() - started))
     sequence.close()
-    return {"prefill_tokens_per_s": spread(speeds)}
+    return speeds
 
 
-def capture_speed(name: str, backbone: Backbone) -> dict[str, object]:
-    """Return tokens/s of capturing the paper's two layers of stand-alone texts."""
+def capture_speed(name: str, backbone: Backbone) -> float:
     from lmort_memory.tuners.recipe import load_recipe, recipe_path
 
     layers = load_recipe(recipe_path(name)).config(backbone.n_embd).layers
     started = time.perf_counter()
     found = list(backbone.hidden_states(mixed_texts(4), layers, max_tokens=TEXT_TOKENS))
-    seconds = time.perf_counter() - started
-    return {"captured_tokens_per_s": sum(len(one.tokens) for one in found) / seconds}
+    return sum(len(one.tokens) for one in found) / (time.perf_counter() - started)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -213,6 +218,7 @@ STAGES: dict[str, Callable[[str, Path], dict[str, object]]] = {
     "write": write,
     "convert": convert,
     "tune": tune,
+    "read": read,
     "talk": talk,
 }
 
