@@ -6,9 +6,9 @@
 A Hugging Face checkpoint is written, converted, opened; the paper's A and U layers are captured, a
 tuner of the paper's shape is trained for a few steps on them, and two chats store, recall and
 generate. Every stage is a process of its own, its peak memory is the kernel's, and its result stays
-in the folder: the stages that are timed (`read`, `talk`) can follow on an idle machine. GPT-J's tuner
-needs 16 GB of memory for its optimiser, the checkpoint 12 GB of disk. Random weights: times and
-sizes mean something, words and ranks do not.
+in the folder: the stages that are timed (`read`, `talk`) can follow on an idle machine. GPT-J needs
+16 GB of memory for its tuner's optimiser, and 12 GB of disk for the checkpoint. Random weights:
+times and sizes mean something, words and ranks do not.
 """
 
 from __future__ import annotations
