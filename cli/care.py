@@ -11,9 +11,11 @@ from ._opening import open_memory
 from ._options import Base, Models
 from ._output import note, print_json, say, size
 from ._progress import Meter
+from ._settings import config_path
 
 if TYPE_CHECKING:
     from lmort_memory.memory import MemoryStatus
+    from lmort_memory.store.values import SpaceInfo
 
 
 @command("lmort-mem status", "lmort-mem status --with-model --json")
@@ -37,22 +39,37 @@ def status(
 
 def _say_status(found: MemoryStatus) -> None:
     store = found.store
-    say(f"database  {store.path}")
-    say(f"size      {size(store.size_bytes)}, index {size(store.index_bytes)}")
-    say(f"records   {store.records} from {store.sources} sources")
+    say(f"database  {store.path}, {size(store.size_bytes)}")
+    say(f"records   {store.records:,}; {store.sources:,} files and conversations were imported")
     for space in store.spaces:
-        waiting = f", {space.pending} records wait" if space.pending else ""
-        say(f"vectors   {space.vectors} x {space.dim} in {space.name}{waiting}")
+        say(f"vectors   {space.vectors:,} of {space.dim} numbers, {_waiting(space.pending)}")
+        say(f"          in the space {space.name}")
+        say(f"index     {_index(space, store.index_bytes)}")
     if not store.spaces:
         say("vectors   none; recall works by words")
     if found.model is not None:
-        say(f"model     {found.model}")
-        say(f"space     {found.space or 'none: no tuner'}, {found.pending} records wait")
+        say(f"model     {found.model}, {_waiting(found.pending)}")
+        say(f"          {found.space or 'no tuner: recall works by words'}")
+    config = config_path()
+    say(f"settings  {config}{'' if config.exists() else ', none yet'}")
+
+
+def _waiting(count: int) -> str:
+    return f"{count:,} records wait for theirs" if count else "no record waits"
+
+
+def _index(space: SpaceInfo, size_bytes: int) -> str:
+    if not space.indexed:
+        return "none; every search is exact"
+    return f"{space.indexed:,} of the vectors, {size(size_bytes)}; the rest is searched exactly"
 
 
 @command("lmort-mem verify")
 def verify(*, base: Base) -> None:
-    """Look at every page and row of the database; status 1 if anything is damaged."""
+    """Look for damage in every page and row of the database.
+
+    Status 1 if anything is damaged.
+    """
     with open_memory(base) as memory:
         found = memory.store.verify()
     if base.json:
@@ -62,7 +79,8 @@ def verify(*, base: Base) -> None:
             say(problem)
         note(f"{'damaged' if found.problems else 'sound'}; {found.readable} records can be read")
         if found.problems:
-            note("save them with `lmort-mem export`, and import that file into a new database")
+            note("save them: lmort-mem export saved.jsonl --salvage")
+            note("and then: lmort-mem import saved.jsonl --db NEW.db")
     if not found.ok:
         raise typer.Exit(1)
 
@@ -76,7 +94,10 @@ def reencode(
     base: Base,
     models: Models,
 ) -> None:
-    """Make the vectors that are missing for the present model; it may be stopped and repeated."""
+    """Make the vectors that are missing for the present model.
+
+    It may be stopped and repeated. Meanwhile everything is found by its words.
+    """
     with open_memory(base, models) as memory:
         try:
             with Meter("making vectors", unit="records") as meter:
@@ -93,7 +114,7 @@ def reencode(
 
 @command("lmort-mem gc")
 def gc(*, base: Base) -> None:
-    """Delete what has expired, finish interrupted forgets, give free space back to the disk."""
+    """Delete what has expired, and give free space back to the disk."""
     with open_memory(base) as memory:
         before = memory.status().store.size_bytes
         receipt = memory.store.sweep()

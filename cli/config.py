@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from lmort_memory.errors import LmortError
+
 from ._app import command
+from ._options import WrongUsage
 from ._output import note, print_json, say
 from ._settings import KINDS, config_path, parse_value, read_config, setting, write_config
 
@@ -17,13 +20,15 @@ from ._settings import KINDS, config_path, parse_value, read_config, setting, wr
     "lmort-mem config model --unset",
 )
 def config(
-    name: Annotated[str | None, typer.Argument(help=f"One of {', '.join(KINDS)}.")] = None,
-    value: Annotated[str | None, typer.Argument(help="What to set it to.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help=f"One of {', '.join(KINDS)}.")
+    ] = None,
+    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="What to set it to.")] = None,
     *,
     unset: Annotated[bool, typer.Option("--unset", help="Go back to the default.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Show the settings and where each comes from, or change the settings file.
+    """Show the settings and where each comes from, or change them.
 
     An option wins over $LMORT_<NAME>, that over the file, that over the default.
     """
@@ -31,16 +36,28 @@ def config(
         _show(json=json)
         return
     if name not in KINDS:
-        raise typer.BadParameter(f"no setting is named {name!r}; there are {', '.join(KINDS)}")
+        raise WrongUsage(f"no setting is named {name!r}; there are {', '.join(KINDS)}")
     if value is None and not unset:
-        say(str(setting(name).value or ""))
+        found = setting(name)
+        print_json(found) if json else say(str(found.value or ""))
         return
     entries = read_config()
     if value is None:
         entries.pop(name, None)
     else:
-        entries[name] = parse_value(name, value, where="command line")
-    note(f"written to {write_config(entries)}")
+        entries[name] = _parsed(name, value)
+    path = write_config(entries)
+    if json:
+        print_json({"file": path, name: entries.get(name)})
+    else:
+        note(f"written to {path}")
+
+
+def _parsed(name: str, value: str) -> str | int | float:
+    try:
+        return parse_value(name, value, where="config")
+    except LmortError as error:
+        raise WrongUsage(str(error)) from error
 
 
 def _show(*, json: bool) -> None:

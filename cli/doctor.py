@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from ._app import command
-from ._opening import setting_text
 from ._options import Base, Models
 from ._output import print_json, say
+from ._settings import setting
 
 if TYPE_CHECKING:
     from ._checks import Check
@@ -20,21 +19,21 @@ _SIGNS = {"good": "  ok ", "note": "  -- ", "bad": "FAIL "}
 
 @command("lmort-mem doctor", "lmort-mem doctor --model ~/models/qwen3-4b.gguf --json")
 def doctor(*, base: Base, models: Models) -> None:
-    """Check machine, packages, model, tuner and database; name the command for what is wrong.
+    """Check machine, packages, model, tuner and database.
 
-    It works without a network, and counts the connections that were tried meanwhile: none.
+    For what is wrong it names the command that mends it. It works without a network, and
+    counts the connections that were tried meanwhile: none.
     """
-    from lmort_memory.paths import default_db
+    from ._checks import Check, Named, count_connections, run_checks
 
-    from ._checks import Check, count_connections, run_checks
-
-    named = setting_text("db", base.db)
-    database = Path(named).expanduser() if named else default_db()
+    named = Named(
+        db=setting("db", None if base.db is None else str(base.db)),
+        model=setting("model", models.model),
+        tuner=setting("tuner", models.tuner),
+    )
     checks: list[Check] = []
     with count_connections() as attempts:
-        for check in run_checks(
-            database, setting_text("model", models.model), setting_text("tuner", models.tuner)
-        ):
+        for check in run_checks(named):
             checks.append(check)
             _say(check, quiet=base.json)
     tried = f"{len(attempts)} connections were tried"

@@ -31,12 +31,10 @@ _PARTLY = 3
     name="import",
 )
 def import_(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files and folders.", show_default=False)
-    ],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")],
     *,
     scope: Annotated[
-        str | None, typer.Option(help="Isolation boundary.", show_default=False)
+        str | None, typer.Option(metavar="NAME", help="Isolation boundary.", show_default=False)
     ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Forget the turns of files that are gone.")
@@ -50,10 +48,10 @@ def import_(
     base: Base,
     models: Models,
 ) -> None:
-    """Remember notes and exported chats; a second run reads only what has changed.
+    """Remember notes and exported chats.
 
-    Markdown and Obsidian folders, plain text, ChatGPT and Claude exports, Claude Code logs, and
-    JSONL of turns.
+    A second run reads only what has changed. Markdown and Obsidian folders, plain text,
+    ChatGPT and Claude exports, Claude Code logs, and JSONL of turns.
     """
     from lmort_memory.importers import scan
 
@@ -141,17 +139,26 @@ def _list(lines: Iterable[str]) -> None:
 
 @command("lmort-mem export memory.jsonl", "lmort-mem export work.jsonl --scope work --vectors")
 def export(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.", show_default=False)],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
     *,
-    scope: Annotated[str | None, typer.Option(help="Only this scope.")] = None,
+    scope: Annotated[str | None, typer.Option(metavar="NAME", help="Only this scope.")] = None,
     vectors: Annotated[
         bool, typer.Option("--vectors", help="With vectors: larger, and quicker to import.")
     ] = False,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Of a damaged database: step over what is lost.")
+    ] = False,
     base: Base,
 ) -> None:
-    """Write what is remembered as JSONL, one record a line; `import` brings it back whole."""
+    """Write what is remembered to a file, one JSON object a line.
+
+    `import` brings it back whole.
+    """
     with open_memory(base) as memory:
-        count = memory.export(path, vectors=vectors, scope=scope)
+        if salvage:
+            count = memory.salvage(path, scope=scope)
+        else:
+            count = memory.export(path, vectors=vectors, scope=scope)
     if base.json:
         print_json({"path": path, "records": count, "size_bytes": path.stat().st_size})
     else:
@@ -160,11 +167,14 @@ def export(
 
 @command("lmort-mem backup ~/backups/memory-2026-05-01.db")
 def backup(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.", show_default=False)],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
     *,
     base: Base,
 ) -> None:
-    """Copy the whole database, while it may be in use; the copy is a database like any other."""
+    """Copy the whole database, while it may be in use.
+
+    The copy is a database like any other: `--db` opens it.
+    """
     with open_memory(base) as memory:
         memory.backup(path)
     if base.json:

@@ -11,7 +11,7 @@ import typer
 
 from ._app import command
 from ._opening import chosen_scope, open_memory
-from ._options import Base, Choice, Models, parse_object, parse_where
+from ._options import Base, Choice, Models, WrongUsage, parse_object, parse_where
 from ._output import as_json, day, dim, note, one_line, print_json, say, terminal_width
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @command("lmort-mem list", "lmort-mem list --role note --since 7d -n 100 --json", name="list")
 def list_(
     *,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")] = 20,
+    count: Annotated[int, typer.Option("-n", "--count", metavar="N", min=1, help="How many.")] = 20,
     after: Annotated[
         str | None, typer.Option(metavar="ID", help="The next ones after this record.")
     ] = None,
@@ -58,7 +58,7 @@ def show(
     *,
     base: Base,
 ) -> None:
-    """Show a record with all that is known of it, and its earlier versions."""
+    """Show a record, what is known of it, and its earlier versions."""
     with open_memory(base) as memory:
         record = memory.get(record_id)
         versions = memory.history(record_id)[:-1]
@@ -85,10 +85,13 @@ def _facts(record: Record) -> list[tuple[str, str]]:
 )
 def edit(
     record_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
-    text: Annotated[str | None, typer.Argument(help='The new text; "-" reads stdin.')] = None,
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help='The new text; "-" reads stdin.')
+    ] = None,
     *,
     metadata: Annotated[
-        dict[str, Any] | None, typer.Option(parser=parse_object, metavar="JSON", help="In full.")
+        dict[str, Any] | None,
+        typer.Option(parser=parse_object, metavar="JSON", help="The new metadata, in full."),
     ] = None,
     base: Base,
     models: Models,
@@ -96,9 +99,9 @@ def edit(
     """Change what is remembered; the old version is kept as history."""
     text = sys.stdin.read() if text == "-" else text
     if text is None and metadata is None:
-        raise typer.BadParameter("give a new text, or --metadata, or both")
+        raise WrongUsage("give a new text, or --metadata, or both")
     if text is not None and not text.strip():
-        raise typer.BadParameter("there is no text to remember; `forget` deletes a record")
+        raise WrongUsage("there is no text to remember; `forget` deletes a record")
     with open_memory(base, models if text else None) as memory:
         record = memory.update(record_id, text, metadata=metadata)
     if base.json:
@@ -114,12 +117,18 @@ def edit(
 )
 def forget(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="As `list` shows them.")
+        list[str] | None, typer.Argument(metavar="ID", help="As `list` shows them.")
     ] = None,
     *,
-    scope: Annotated[str | None, typer.Option(help="Everything in this scope.")] = None,
-    session: Annotated[str | None, typer.Option(help="Everything of this session.")] = None,
-    source: Annotated[str | None, typer.Option(help="Everything from this file.")] = None,
+    scope: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Everything in this scope.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Everything of this session.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Everything from this file.")
+    ] = None,
     where: Annotated[
         dict[str, Any] | None,
         typer.Option(parser=parse_where, metavar="JSON", help="Everything with this metadata."),
@@ -127,11 +136,14 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     base: Base,
 ) -> None:
-    """Delete records and every trace of them, and say what was removed."""
+    """Delete records and every trace of them.
+
+    Says what was removed, and looks for the texts in the files afterwards.
+    """
     from lmort_memory.store.values import Filter
 
     if not ids and (scope, session, source, where) == (None,) * 4:
-        raise typer.BadParameter("name records, or what they have in common")
+        raise WrongUsage("name records, or what they have in common")
     chosen = Filter(
         ids=tuple(ids) if ids else None,
         scope=None if scope is None else chosen_scope(scope),
@@ -154,13 +166,17 @@ def forget(
 def _forget(memory: Memory, chosen: Filter, *, sure: bool) -> Receipt:
     if not sure:
         count = sum(1 for _ in memory.store.records(chosen))
-        if not sys.stdin.isatty():
-            raise typer.BadParameter(f"this forgets {count} records; say --yes if that is meant")
-        typer.confirm(f"Forget {count} records?", abort=True, err=True)
+        if count and not sys.stdin.isatty():
+            raise WrongUsage(f"this forgets {count} records; say --yes if that is meant")
+        if count:
+            typer.confirm(f"Forget {count} records?", abort=True, err=True)
     return memory.store.forget(chosen)
 
 
 def _say_receipt(receipt: Receipt) -> None:
+    if not receipt.records:
+        note("nothing to forget")
+        return
     say(
         f"forgotten: {receipt.records} records, {receipt.vectors} vectors,"
         f" {receipt.history} earlier versions, {receipt.ledger} ledger entries,"

@@ -43,7 +43,7 @@ class _Listed:
 
 @app.command(name="list", epilog="\b\nExamples:\n  lmort-mem model list --json")
 def list_models(*, json: _Json = False) -> None:
-    """List the models that are known here: the one in use, the packaged one, converted ones."""
+    """List the models that are known here."""
     found = list(_known())
     if json:
         print_json(found)
@@ -58,12 +58,12 @@ def list_models(*, json: _Json = False) -> None:
 @app.command(epilog="\b\nExamples:\n  lmort-mem model info ~/models/qwen3-4b.gguf")
 def info(
     model: Annotated[
-        str | None, typer.Argument(help="GGUF file; the model in use by default.")
+        str | None, typer.Argument(metavar="GGUF", help="The model in use by default.")
     ] = None,
     *,
     json: _Json = False,
 ) -> None:
-    """Show what a model's file says of it, in milliseconds, without loading its weights."""
+    """Show what a model's file says of it, without loading its weights."""
     from lmort_memory.backbone.convert import needs_conversion
     from lmort_memory.backbone.fingerprint import fingerprint
     from lmort_memory.backbone.gguf import facts_of, read_header
@@ -95,14 +95,18 @@ def info(
 )
 def convert(
     source: Annotated[
-        Path, typer.Argument(help="Hugging Face folder of GPT-2 or GPT-J, or a gptj GGUF.")
+        Path,
+        typer.Argument(
+            metavar="SOURCE", help="Hugging Face folder of GPT-2 or GPT-J, or a gptj GGUF."
+        ),
     ],
-    out: Annotated[Path, typer.Argument(help="GGUF file to write.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="GGUF file to write.")],
     *,
     kind: Annotated[
         str | None,
         typer.Option(
             "--type",
+            metavar="TYPE",
             help="f32, f16 (the default), bf16, q8_0, q5_1, q5_0, q4_1 or q4_0; a GGUF keeps its"
             " own.",
             show_default=False,
@@ -111,7 +115,7 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
     json: _Json = False,
 ) -> None:
-    """Make a GGUF that llama.cpp runs of a GPT-2 or GPT-J model, whole or not at all."""
+    """Make a GGUF that llama.cpp runs of a GPT-2 or GPT-J model."""
     from lmort_memory.backbone.convert import convert as convert_model
     from lmort_memory.backbone.gguf import read_facts
 

@@ -12,7 +12,7 @@ from lmort_memory.types import Turn
 
 from ._app import command
 from ._opening import open_memory, scope_to_write
-from ._options import Base, Choice, Models, parse_object, parse_time
+from ._options import Base, Choice, Models, WrongUsage, parse_object, parse_time
 from ._output import day, dim, note, one_line, print_json, say, terminal_width
 
 if TYPE_CHECKING:
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 )
 def add(
     text: Annotated[
-        str, typer.Argument(help='What to remember; "-" reads it from stdin.', show_default=False)
+        str, typer.Argument(metavar="TEXT", help='What to remember; "-" reads it from stdin.')
     ],
     *,
-    role: Annotated[str, typer.Option(help="Who said it.")] = "user",
-    scope: Annotated[str | None, typer.Option(help="Isolation boundary.")] = None,
-    session: Annotated[str | None, typer.Option(help="Ordered run of turns.")] = None,
+    role: Annotated[str, typer.Option(metavar="NAME", help="Who said it.")] = "user",
+    scope: Annotated[str | None, typer.Option(metavar="NAME", help="Isolation boundary.")] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Ordered run of turns.")
+    ] = None,
     metadata: Annotated[
         dict[str, Any] | None,
         typer.Option(parser=parse_object, metavar="JSON", help="Anything to filter by later."),
@@ -62,7 +64,7 @@ def add(
 def _given(text: str) -> str:
     text = sys.stdin.read() if text == "-" else text
     if not text.strip():
-        raise typer.BadParameter("there is no text to remember")
+        raise WrongUsage("there is no text to remember")
     return text
 
 
@@ -71,9 +73,11 @@ def _given(text: str) -> str:
     """lmort-mem recall bees --since 30d --where '{"tags": {"$contains": "garden"}}' --json""",
 )
 def recall(
-    query: Annotated[str, typer.Argument(help="Any text; a question will do.", show_default=False)],
+    query: Annotated[str, typer.Argument(metavar="TEXT", help="A question will do.")],
     *,
-    top_k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="The most hits.")] = 5,
+    top_k: Annotated[
+        int, typer.Option("-k", "--top-k", metavar="N", min=1, help="The most hits.")
+    ] = 5,
     mode: Annotated[
         Literal["hybrid", "dense", "lexical"], typer.Option(help="Meaning, words, or both.")
     ] = "hybrid",
@@ -83,7 +87,8 @@ def recall(
     models: Models,
 ) -> None:
     """Find what is remembered, by meaning and by words."""
-    with open_memory(base, models) as memory:
+    needs_model = mode != "lexical" or explain
+    with open_memory(base, models if needs_model else None) as memory:
         hits = memory.recall(query, top_k=top_k, mode=mode, **choice.filters())
     if base.json:
         print_json({"query": query, "hits": hits})

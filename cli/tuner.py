@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lmort_memory.tuners.evaluate import Report, SetVectors
 
 app = typer.Typer(
-    help="Make, judge and look into tuners, the small networks that turn states into vectors.",
+    help="Make, judge and look into tuners.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -46,11 +46,11 @@ def _examples(*lines: str) -> str:
 def info(
     *,
     tuner: Annotated[
-        Path | None, typer.Argument(help="Tuner file; all installed ones by default.")
+        Path | None, typer.Argument(metavar="GGUF", help="All installed ones by default.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show what a tuner is made of, which model it belongs to, and where it comes from."""
+    """Show what a tuner is made of, and which model it belongs to."""
     from lmort_memory.encoder.artifact import read_card
     from lmort_memory.paths import data_dir
     from lmort_memory.pretrained import shipped_tuners
@@ -76,12 +76,17 @@ def analyze(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For JSON and pictures.")],
     model: Model = None,
-    pairs: Annotated[int, typer.Option("--pairs", help="Positive pairs of a set, at most.")] = 500,
+    pairs: Annotated[
+        int, typer.Option("--pairs", metavar="N", help="Positive pairs of a set, at most.")
+    ] = 500,
     fraction: Annotated[
-        float, typer.Option("--fraction", help="Upper layer, at most, as a part of the network.")
+        float,
+        typer.Option(
+            "--fraction", metavar="X", help="Upper layer, at most, as a part of the network."
+        ),
     ] = 0.4,
 ) -> None:
-    """Measure alignment and uniformity of every layer; name the align and the uniform layer."""
+    """Measure every layer, and name the align and the uniform layer."""
     from lmort_memory.tuners.analyze import Analysis, analyze_set
     from lmort_memory.tuners.beir import load_set
     from lmort_memory.tuners.heatmap import draw_heatmap
@@ -107,17 +112,24 @@ def analyze(
 )
 def train(
     *,
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe that ships, or a TOML file.")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="Name of one that ships, or a TOML file.")
+    ],
     data: Data,
     work: Annotated[
         Path, typer.Option("--work", metavar="DIR", help="For states and checkpoints; gigabytes.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="GGUF", help="The tuner file to write.")],
     model: Model = None,
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
-    matrix_type: Annotated[str, typer.Option("--type", help="F16 or Q8_0.")] = "Q8_0",
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu or cuda.")] = "cpu",
+    matrix_type: Annotated[
+        str, typer.Option("--type", metavar="TYPE", help="F16 or Q8_0.")
+    ] = "Q8_0",
 ) -> None:
-    """Train a tuner; stopped at any point, the same command goes on where it was."""
+    """Train a tuner.
+
+    Stopped at any point, the same command goes on where it was.
+    """
     _need("torch")
     from lmort_memory.tuners.pipeline import Workshop
     from lmort_memory.tuners.recipe import load_recipe, recipe_path
@@ -158,7 +170,10 @@ def evaluate_set(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Rank a set in BEIR layout by words, by vectors and by both; turns also in their session."""
+    """Rank a set in BEIR layout by words, by vectors and by both.
+
+    Turns are ranked in the context of their session too.
+    """
     from lmort_memory.tuners.beir import load_set
     from lmort_memory.tuners.evaluate import evaluate, output_losses, write_per_query
 
@@ -195,14 +210,21 @@ def tables(
         list[Path], typer.Option("--set", metavar="DIR", help="Set in BEIR layout; repeatable.")
     ],
     work: Annotated[Path, typer.Option("--work", metavar="DIR", help="States and results.")],
-    best: Annotated[tuple[int, int], typer.Option("--best", help="Align and uniform layer.")],
-    worst: Annotated[tuple[int, int], typer.Option("--worst", help="The worst of both.")],
+    best: Annotated[
+        tuple[int, int], typer.Option("--best", metavar="A U", help="Align and uniform layer.")
+    ],
+    worst: Annotated[
+        tuple[int, int], typer.Option("--worst", metavar="A U", help="The worst of both.")
+    ],
     model: Model = None,
     groups: Annotated[
-        int, typer.Option("--groups", help="Only the first groups of grouped sets; 0 is all.")
+        int,
+        typer.Option(
+            "--groups", metavar="N", help="Only the first groups of grouped sets; 0 is all."
+        ),
     ] = 0,
 ) -> None:
-    """Run the paper's tables on a model under one budget; print them as Markdown."""
+    """Run the paper's tables on a model, and print them as Markdown."""
     _need("torch")
     from lmort_memory.tuners.analyze import Choice
     from lmort_memory.tuners.beir import first_groups, load_set

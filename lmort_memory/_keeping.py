@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from lmort_memory._encoding import Encoding
-from lmort_memory._transfer import export_records, restore_records
+from lmort_memory._transfer import export_records, restore_records, salvage_records
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.store.values import Filter, Receipt, Store
 from lmort_memory.types import Turn
@@ -150,6 +150,16 @@ class Keeping:
             StoreError: the file exists or cannot be written.
         """
         return export_records(self.store, Path(path), scope=scope, vectors=vectors)
+
+    def salvage(self, path: str | Path, *, scope: str | None = None) -> int:
+        """Write what can be read of a damaged database to a new file, as `export` does.
+
+        Vectors stay behind; `restore` brings the records into a new database. Returns how many.
+
+        Raises:
+            StoreError: the file exists or cannot be written.
+        """
+        return salvage_records(self.store, Path(path), scope=scope)
 
     def restore(self, path: str | Path, *, progress: Progress | None = None) -> int:
         """Bring back what `export` wrote, ids and times included; returns how many were new.

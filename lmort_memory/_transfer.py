@@ -21,7 +21,7 @@ from lmort_memory.errors import ImportFileError, StoreError
 from lmort_memory.store.values import Dumped, Filter, Store
 from lmort_memory.types import Encoded, Progress, Record, Source
 
-__all__ = ["export_records", "from_line", "restore_records", "to_line"]
+__all__ = ["export_records", "from_line", "restore_records", "salvage_records", "to_line"]
 
 BATCH = 500  # records in one transaction
 
@@ -98,18 +98,36 @@ def _text(value: Mapping[str, Any], name: str) -> str:
 
 
 def export_records(store: Store, path: Path, *, scope: str | None, vectors: bool) -> int:
-    """Write records to a new file; returns how many.
+    """Write records to a new file, whole or not at all; returns how many.
+
+    Raises:
+        StoreError: the file exists or cannot be written, or the store is damaged.
+    """
+    return _write(store.dump(Filter(scope=scope), vectors=vectors), path)
+
+
+def salvage_records(store: Store, path: Path, *, scope: str | None) -> int:
+    """Write what can be read of a damaged store to a new file; returns how many records.
 
     Raises:
         StoreError: the file exists or cannot be written.
     """
+    readable = (one for one in store.readable_records() if scope in (None, one.scope))
+    return _write((Dumped(one, None) for one in readable), path)
+
+
+def _write(records: Iterable[Dumped], path: Path) -> int:
     count = 0
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            for dumped in store.dump(Filter(scope=scope), vectors=vectors):
-                file.write(to_line(dumped) + "\n")
-                count += 1
+        try:
+            with path.open("w", encoding="utf-8", newline="\n") as file:
+                for dumped in records:
+                    file.write(to_line(dumped) + "\n")
+                    count += 1
+        except BaseException:
+            path.unlink()
+            raise
     except OSError as error:
         raise StoreError(
             f"cannot export to {path}: {error.strerror} — name a new file in a writable folder"

@@ -248,5 +248,5 @@ def advice(error: sqlite3.Error) -> str:
     if "locked" in text or "busy" in text:
         return "another process held it for a minute; close that one"
     if "malformed" in text or "not a database" in text or "corrupt" in text:
-        return "the file is damaged: see `lmort-mem verify`, and export what can be read"
+        return "the file is damaged: run `lmort-mem verify`, then `lmort-mem export --salvage`"
     return "nothing was changed"

@@ -306,6 +306,9 @@ class Store(Protocol):
     def verify(self) -> Verification:
         """Look for damage, and count what can be read."""
 
+    def readable_records(self) -> Iterator[Record]:
+        """Iterate over what can be read of a damaged store, stepping over the rest."""
+
     def backup(self, target: Path) -> None:
         """Copy everything to a new file while others read and write."""
 

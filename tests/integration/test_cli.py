@@ -1,6 +1,7 @@
 """`lmort-mem` from the outside: results, errors, exit statuses."""
 
 import json
+import shlex
 import stat
 import subprocess
 import sys
@@ -75,6 +76,14 @@ def test_filters_narrow_what_is_recalled(cli):
     assert found("--role", "user") == set()
 
 
+def test_recall_by_words_loads_no_model(cli, monkeypatch):
+    """Words need no model, so none is looked for, and a wrong one does not matter."""
+    cli("add", "Ada keeps bees.")
+    monkeypatch.setenv("LMORT_MODEL", "/nowhere.gguf")
+    assert "Ada keeps bees." in cli("recall", "bees", "--mode", "lexical").out
+    assert cli("recall", "bees").status == 1
+
+
 def test_nothing_found_is_no_error(cli):
     """An empty result is an empty result; the remark about it goes to stderr."""
     outcome = cli("recall", "anything")
@@ -94,6 +103,8 @@ def test_nothing_found_is_no_error(cli):
         ["recall", "text", "--where", '{"a": {"$near": 1}}'],
         ["import"],
         ["config", "colour", "blue"],
+        ["config", "max_tokens", "many"],
+        ["bench"],
         ["nonsense"],
         ["recall", "text", "--no-such-option"],
     ],
@@ -167,7 +178,10 @@ def test_status_counts(cli):
     loaded = cli("status", "--with-model", "--json").json
     assert loaded["pending"] == 0
     assert loaded["space"] == found["store"]["spaces"][0]["name"]
-    assert "records   1" in cli("status").out
+    shown = cli("status").out
+    assert "records   1;" in shown
+    assert "index     none; every search is exact" in shown
+    assert "config.toml, none yet" in shown
 
 
 def test_settings_come_from_option_environment_file_default(cli, monkeypatch, home):
@@ -279,6 +293,7 @@ def test_forget_deletes_what_is_named(cli):
     cli("add", "Three.")
     assert cli("forget").status == 2
     assert cli("forget", "--session", "s").status == 2
+    assert cli("forget", "--session", "nobody's").err == "nothing to forget\n"
     assert len(cli("list", "--json").json) == 3
     assert cli("forget", one, "01JB2X4V8QW6T1Y0Z3N5M7K9PA").status == 3
     receipt = cli("forget", "--session", "s", "--yes", "--json").json
@@ -361,8 +376,46 @@ def test_doctor_names_the_command_for_what_is_wrong(cli, tmp_path):
     outcome = cli("doctor", "--model", tmp_path / "nowhere.gguf", "--db", tmp_path / "photo.db")
     assert outcome.status == 1
     assert "FAIL model" in outcome.out
-    assert "lmort-mem doctor --model FILE.gguf" in outcome.out
+    assert "lmort-mem doctor    # without --model" in outcome.out
     assert "FAIL database" in outcome.out
+    assert "lmort-mem doctor    # without --db" in outcome.out
+
+
+def test_doctor_knows_where_a_wrong_name_comes_from(cli, monkeypatch, pair, tmp_path):
+    """A wrong tuner of the settings file, or model of the environment, is taken back there."""
+    cli("config", "tuner", str(tmp_path / "nowhere.gguf"))
+    monkeypatch.delenv("LMORT_TUNER")
+    outcome = cli("doctor")
+    assert outcome.status == 1
+    assert "FAIL tuner" in outcome.out
+    assert "lmort-mem config tuner --unset" in outcome.out
+    assert cli("config", "tuner", "--unset").status == 0
+    monkeypatch.setenv("LMORT_MODEL", str(tmp_path / "nowhere.gguf"))
+    outcome = cli("doctor")
+    assert "FAIL model" in outcome.out
+    assert "unset LMORT_MODEL" in outcome.out
+
+
+def test_doctor_says_how_to_save_a_damaged_database(cli, home, tmp_path):
+    """The commands that it names for a damaged database are run as they stand, and save it."""
+    add_notes(cli, tmp_path, 100)
+    (database,) = home.rglob("memory.db")
+    data = bytearray(database.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4096] = bytes(4096)
+    database.write_bytes(data)
+    checks = {check["name"]: check for check in cli("doctor", "--json").json}
+    assert checks["database"]["state"] == "bad"
+    export, _, restore = checks["database"]["mend"].partition(" && ")
+    for line in (export, restore):
+        program, *arguments = shlex.split(line)
+        assert program == "lmort-mem"
+        arguments = [a.replace("saved.jsonl", str(tmp_path / "s.jsonl")) for a in arguments]
+        assert cli(*arguments).status == 0
+    saved = cli("verify", "--json", "--db", f"{database}.new").json
+    assert saved["problems"] == []
+    assert 90 <= saved["readable"] < 100
+    refused = cli("export", tmp_path / "whole.jsonl")
+    assert (refused.status, (tmp_path / "whole.jsonl").exists()) == (1, False)
 
 
 def test_the_offline_check_sees_connections():

@@ -81,8 +81,8 @@ def test_commands_inside_the_chat(cli):
     assert re.search(r"tokens: \d+ yours, \d+ of notes, \d+ of reply", outcome.out)
     assert re.search(r"\[\d\] .*Ada keeps bees\. \(score [\d.]+\)", outcome.out)
     assert "session trip" in outcome.out
-    assert re.search(r"home: \d turns, began", outcome.out)
-    assert re.search(r"trip: \d turns, began", outcome.out)
+    assert re.search(r"home: \d turns, last .*, began", outcome.out)
+    assert re.search(r"trip: \d turns, last .*, began", outcome.out)
     assert "4 blocks of 32" in outcome.out
     assert "/forget    N:" in outcome.out
 
@@ -185,6 +185,26 @@ def test_ctrl_c_stops_the_reply_and_not_the_program(tiny, monkeypatch):
     assert terminal.status() == 0
     hits = spawn("recall", "everything", "--mode", "lexical", "--json").json["hits"]
     assert hits[0]["record"]["text"] == "Tell me everything."
+
+
+def test_a_pasted_text_is_one_turn_and_can_be_called_back(tiny):
+    """Lines pasted together are one turn, and the arrow keys of a later chat bring it back."""
+    terminal = Tty("chat")
+    terminal.type("\x1b[200~first line\rsecond line\x1b[201~\r")
+    terminal.wait_for("second line")
+    terminal.wait_for("> ")
+    terminal.type("\x04")
+    assert terminal.status() == 0
+    listed = spawn("list", "--role", "user", "--json").json
+    assert [record["text"] for record in listed] == ["first line\nsecond line"]
+    terminal = Tty("chat")
+    terminal.type("\x1b[A")
+    terminal.wait_for("second line")
+    terminal.type("\x03")  # drops the line, and what was typed after it
+    terminal.wait_for("Ctrl-D or /quit leaves")
+    terminal.wait_for("> ")
+    terminal.type("\x04")
+    assert terminal.status() == 0
 
 
 def test_no_color_is_respected(tiny, monkeypatch):

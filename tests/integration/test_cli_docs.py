@@ -10,6 +10,14 @@ def test_the_page_is_current():
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
+@pytest.mark.parametrize("group", [[], ["model"], ["tuner"]], ids=" ".join)
+def test_no_summary_is_cut_off(group):
+    """In the list of commands each is described by a whole sentence."""
+    listed = help_of(*group).partition("Commands:\n")[2].splitlines()
+    assert len(listed) > 2
+    assert [line for line in listed if "..." in line] == []
+
+
 @pytest.mark.parametrize("names", command_names(), ids=" ".join)
 def test_each_command_shows_an_example(names):
     """The help of a command says what it does, and shows how it is called."""
