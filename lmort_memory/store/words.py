@@ -3,7 +3,7 @@
 Finding the rows that hold a word is cheap (0.06 µs each), scoring them is not (0.8 to 2 µs). In a
 large store a question of ordinary words would have most rows scored, to bring up those that share
 nothing else with it. So only rows are scored that hold one of its rarest words, or two of the next
-ones; docs/experiments.md, experiment 7, has what that costs.
+ones; docs/experiments.md, experiment 8, has what that costs.
 """
 
 from __future__ import annotations

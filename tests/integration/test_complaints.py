@@ -4,8 +4,10 @@ docs/limits.md has the list with where each complaint was made; those that other
 named there too.
 """
 
+import re
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -230,3 +232,12 @@ def test_a_graph_takes_over_where_scanning_would_grow_slow(opened):
         memory.store._dense._refresher._thread.join()
         assert memory.store.spaces()[0].indexed == GRAPH_FROM
         assert memory.recall("note 42", mode="dense", scope=None)[:3] == exact[:3]
+
+
+def test_the_table_names_tests_that_exist():
+    """Every test that docs/limits.md promises is there."""
+    root = Path(__file__).parents[2]
+    named = set(re.findall(r"`(test_\w+)`", (root / "docs" / "limits.md").read_text()))
+    sources = "".join(file.read_text() for file in (root / "tests").rglob("test_*.py"))
+    assert len(named) >= 15
+    assert {name for name in named if f"def {name}(" not in sources} == set()

@@ -2,7 +2,7 @@
 
 By hand, for as long as one likes (the child is this very file):
 
-    python -m tests.support.kills 500
+    python -m tests.support.kills 250
 """
 
 import os
@@ -147,7 +147,7 @@ def _check_edition(memory, lines):
 
 
 def main(count):
-    """Kill as often as told, each operation in turn, and say how it went."""
+    """Kill twice as often as told, each operation in turn, and say how it goes."""
     chance = random.Random(os.environ.get("SEED", "lmort"))
     operations = ["create", *WORK]
     acknowledged = 0
@@ -159,6 +159,9 @@ def main(count):
                 lines = kill_once(operation, path, chance)
                 acknowledged += len(lines)
                 check(operation, path, lines)
+        if number % 25 == 24:
+            sys.stdout.write(f"{2 * number + 2} kills, {acknowledged} acknowledged steps\n")
+            sys.stdout.flush()
     sys.stdout.write(f"{2 * count} kills, {acknowledged} acknowledged steps, nothing lost\n")
 
 
