@@ -1,0 +1,185 @@
+"""The tuner of a model that has none: what its early layers say, made comparable in seconds.
+
+States of the calibration kit's first texts are mean-pooled and standardised; the directions in
+which they vary most are removed (Mu and Viswanath 2018, "All-but-the-top"): they tell a question
+from a statement and a long text from a short one, and hide what both are about. Of the
+directions that follow, the next few hundred become the vector, each scaled a little towards equal
+weight. No teacher's vector enters the map, only the choice of layers.
+
+The result is an ordinary tuner file without blocks, kept by the model's fingerprint, and its
+provenance says what it is; `lmort-mem tuner make` makes a better one. Measured in
+`docs/experiments.md`.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from lmort_memory.calibration import load_kit
+from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact, write_artifact
+from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
+from lmort_memory.encoder.pooling import pool_states
+from lmort_memory.encoder.probe import ceiling, choose_layers
+from lmort_memory.encoder.tuned import check_match
+from lmort_memory.errors import TunerError
+from lmort_memory.paths import make_private_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from lmort_memory.backbone import Backbone
+    from lmort_memory.encoder.pooling import PooledStates
+    from lmort_memory.types import HiddenStates
+
+    Array = NDArray[np.float32]
+
+__all__ = [
+    "AT_ONCE",
+    "identity_of",
+    "make_untrained",
+    "project",
+    "untrained_path",
+    "untrained_tuner",
+]
+
+AT_ONCE: Final = "at once"
+"""Value of the key "tier" in the provenance of a tuner that was made here."""
+
+MOST_TEXTS: Final = 320
+_FEWEST_TEXTS: Final = 48  # even a slow model reads these; the map has then 37 directions
+_SECONDS: Final = 10.0  # of reading, at most
+_MAX_TOKENS: Final = 64  # of a text
+_REMOVED: Final = 10  # directions; 3 to 20 found equally much
+_DIM: Final = 384
+
+
+def untrained_tuner(backbone: Backbone, folder: Path) -> Path:
+    """Find the at-once tuner of a model in `folder`, or make it: some seconds, once.
+
+    Raises:
+        BackboneError: llama.cpp refused.
+        TunerError: the file cannot be written.
+    """
+    found = untrained_path(backbone, folder)
+    if found is not None:
+        return found
+    artifact = make_untrained(backbone)
+    path = _free_name(backbone, folder)
+    try:
+        make_private_dir(folder)
+        write_artifact(path, artifact, matrix_type="F16")
+    except OSError as error:
+        raise TunerError(
+            f"the vectors' map of this model cannot be kept in {folder}: {error} — make that "
+            "folder writable, or name another with LMORT_HOME"
+        ) from error
+    return path
+
+
+def untrained_path(backbone: Backbone, folder: Path) -> Path | None:
+    """Find the at-once tuner that was made for a model, if there is one."""
+    for path in sorted(folder.glob(f"{backbone.fingerprint}-*.gguf")):
+        try:
+            check_match(read_artifact(path).card, backbone)
+        except TunerError:  # of another fine-tuning, damaged, or of another version
+            continue
+        return path
+    return None
+
+
+def _free_name(backbone: Backbone, folder: Path) -> Path:
+    """Name a new file: fine-tunings of one model share a fingerprint."""
+    number = 0
+    while (path := folder / f"{backbone.fingerprint}-{number}.gguf").exists():
+        number += 1
+    return path
+
+
+def make_untrained(backbone: Backbone, *, seconds: float = _SECONDS) -> Artifact:
+    """Make the at-once tuner of a model.
+
+    Args:
+        backbone: The model.
+        seconds: Stop reading texts after so long.
+
+    Raises:
+        BackboneError: llama.cpp refused.
+    """
+    kit = load_kit()
+    texts = kit.texts(kit.n_held_out, kit.n_held_out + MOST_TEXTS)
+    pooled = pool_states(
+        _until(
+            backbone.hidden_states(
+                texts, tuple(range(ceiling(backbone.n_layer) + 1)), max_tokens=_MAX_TOKENS
+            ),
+            seconds,
+        )
+    )
+    n_texts = pooled.pooled.shape[1]
+    choice = choose_layers(pooled, kit.vectors[kit.n_held_out : kit.n_held_out + n_texts])
+    return project(backbone, pooled, choice.layers)
+
+
+def project(backbone: Backbone, pooled: PooledStates, layers: Sequence[int]) -> Artifact:
+    """Make the tuner of these layers from the pooled states of some texts."""
+    rows = [pooled.layers.index(layer) for layer in layers]
+    inputs = np.concatenate(list(pooled.standardised()[rows]), axis=1)
+    weight, bias = _directions(inputs)
+    config = TunerConfig(
+        n_embd=backbone.n_embd,
+        align_layer=layers[0],
+        uniform_layer=layers[-1],
+        n_layer=0,
+        pooled_layers=tuple(layers),
+        dim=len(weight),
+    )
+    weights = {"pooled.weight": weight, "pooled.bias": bias}
+    for row, layer in zip(rows, layers, strict=True):
+        weights[f"stats.{layer}.mean"] = pooled.mean[row]
+        weights[f"stats.{layer}.std"] = pooled.std[row]
+    notes = {
+        "tier": AT_ONCE,
+        "data": f"calibration kit, {len(inputs)} texts",
+        "texts": str(len(inputs)),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    return Artifact(TunerCard(config, identity_of(backbone), provenance=notes), weights)
+
+
+def identity_of(backbone: Backbone) -> BackboneIdentity:
+    """Name the model for the card of a tuner that belongs to it."""
+    facts = backbone.facts
+    return BackboneIdentity(
+        backbone.fingerprint,
+        facts.architecture,
+        facts.n_layer,
+        facts.n_embd,
+        backbone.sketch.to_text(),
+    )
+
+
+def _until(captured: Iterator[HiddenStates], seconds: float) -> Iterator[HiddenStates]:
+    """Pass texts on until the time is over, but never fewer than `_FEWEST_TEXTS`."""
+    end = time.monotonic() + seconds
+    for number, states in enumerate(captured):
+        if number >= _FEWEST_TEXTS and time.monotonic() > end:
+            return
+        yield states
+
+
+def _directions(inputs: Array) -> tuple[Array, Array]:
+    """Map onto the principal directions behind the first: weight (dim, d) and bias (dim,)."""
+    mean = inputs.mean(axis=0, dtype=np.float64)
+    _, sizes, directions = np.linalg.svd(inputs - mean, full_matrices=False)
+    rank = int((sizes > sizes[0] * 1e-6).sum()) - 1  # the last is that of the mean
+    first = min(_REMOVED, rank // 4)
+    kept = slice(first, min(rank, first + _DIM))
+    weight = directions[kept] / np.sqrt(sizes[kept] / sizes[first])[:, None]
+    return weight.astype(np.float32), (-weight @ mean).astype(np.float32)
