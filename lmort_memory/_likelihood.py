@@ -88,7 +88,9 @@ class Described(Protocol):
         """The notes in the tuner's file, by key."""
 
 
-WORDS_ONLY = Calibration(bias=-2.0, cosine=0.0, margin=0.0, overlap=4.0)
+# 1,663 questions of the six sources of tuners/calibrate.py, half of them with their passage stored,
+# recalled by words alone: right at 0.5 for 0.69, Brier score 0.198.
+WORDS_ONLY = Calibration(bias=-2.7217, cosine=0.0, margin=0.0, overlap=4.0924)
 
 
 def evidence(query: str, hits: Sequence[Hit]) -> Evidence:

@@ -31,9 +31,9 @@ def said_in(store: Store, *, scope: str, session: str) -> list[Said]:
     """Return the latest turns of a session in order, those that only repeat others included."""
     found = [
         Said(record.id, record.role, record.text, (record.id,))
-        for record in store.records(Filter(scope=scope, session=session))
+        for record in store.latest(Filter(scope=scope, session=session), limit=_TURNS)
         if record.role in ("user", "assistant")
-    ][-_TURNS:]
+    ]
     entries = store.ledgers(session=session, limit=_TURNS)
     repeats = [r for e in entries if e.payload.get("scope") == scope for r in repeats_of(e)]
     texts = {

@@ -43,10 +43,7 @@ SOURCES: Final = (
     "gds_way",
     "wsl_docs",
 )
-SIZES: Final = (
-    40,
-    200,
-)  # passages stored: a young memory, and one in which all topics have company
+SIZES: Final = (40, 200)  # passages: a young memory, and one where every topic has company
 PER_SIZE: Final = 100  # questions of each kind, answered and not
 _DECAY: Final = 1e-3  # L2; the features are of order 1, so it only keeps the fit finite
 

@@ -127,7 +127,10 @@ def alone(
 ) -> Iterator[dict[str, float]]:
     """The model without capture; with a memory, its encoder makes the vectors."""
     window = Window(
-        backbone, layers=(), options=WindowOptions(OPTIONS.n_ctx, OPTIONS.system, "shift")
+        backbone,
+        backbone.prompts,
+        layers=(),
+        options=WindowOptions(OPTIONS.n_ctx, OPTIONS.system, "shift"),
     )
     answer = backbone.prompts.tokenize(ANSWER)
     for text in texts:
