@@ -24,6 +24,9 @@ _SHORTEST = 3  # letters; shorter words say little about what is asked for
 _STEM = (
     5  # letters that a word and its inflections share, in most languages that inflect at the end
 )
+# Cosine of a question and a record that has nothing to do with it, the median of what
+# was seen with the first tuner: a memory of a few records has nothing else to stand out from.
+_UNRELATED = 0.13
 _WORD = re.compile(r"\w+")
 
 
@@ -33,7 +36,8 @@ class Evidence:
 
     Attributes:
         cosine: Of the question and the nearest record; 0 without vectors.
-        margin: How far that is above the mean cosine of the other hits.
+        margin: How far that is above the mean cosine of the nine others; where there are fewer, of
+            them and of what unrelated records have.
         overlap: Share of the question's letters that stand in words of one hit, the best of them.
     """
 
@@ -96,10 +100,11 @@ WORDS_ONLY = Calibration(bias=-2.7217, cosine=0.0, margin=0.0, overlap=4.0924)
 def evidence(query: str, hits: Sequence[Hit]) -> Evidence:
     """Draw the evidence from hits that were recalled with `explain`, best first."""
     cosines = sorted((h.scores.dense for h in hits if h.scores.dense is not None), reverse=True)
-    best, others = cosines[:1], cosines[1:]
+    best = cosines[0] if cosines else 0.0
+    others = [*cosines[1:], *[_UNRELATED] * DEPTH][: DEPTH - 1]
     return Evidence(
-        cosine=best[0] if best else 0.0,
-        margin=best[0] - sum(others) / len(others) if others else 0.0,
+        cosine=best,
+        margin=best - sum(others) / len(others) if cosines else 0.0,
         overlap=max((overlap(query, hit.record.text) for hit in hits), default=0.0),
     )
 

@@ -21,10 +21,12 @@ def test_evidence_is_drawn_from_all_hits():
     """The nearest record, how far it stands out, and the most words of the question in one hit."""
     found = evidence("Where does Ada live?", [hit("bees", 0.6), hit("Ada lives there", 0.3)])
     assert found.cosine == 0.6
-    assert found.margin == pytest.approx(0.3)
+    assert found.margin == pytest.approx(0.6 - (0.3 + 8 * 0.13) / 9)
     assert found.overlap == overlap("Where does Ada live?", "Ada lives there") > 0
     assert evidence("Who?", []) == Evidence(0.0, 0.0, 0.0)
     assert evidence("Who?", [hit("alone", None)]).margin == 0.0
+    many = [hit("one", 0.5), *[hit("other", 0.2)] * 9]
+    assert evidence("Who?", many).margin == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(
