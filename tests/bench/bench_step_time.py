@@ -1,6 +1,6 @@
 """Table 3 of the paper on SmolLM2's sizes: parameters and step time of LMORT against fine-tuning.
 
-python tests/bench/bench_step_time.py [--steps 3] [--queries 2] [--device cpu] [--out FILE]
+    python -m tests.bench.bench_step_time [--steps 3] [--queries 2] [--device cpu] [--out FILE]
 
 Fine-tuning: forward and backward through the whole model, AdamW on all weights. LMORT: the frozen
 model forward without gradient, then forward and backward through the tuner. From a cache: the
@@ -22,6 +22,7 @@ from transformers import LlamaConfig, LlamaModel
 from lmort_memory.encoder.config import TunerConfig
 from lmort_memory.tuners.losses import paper_contrastive
 from lmort_memory.tuners.model import Lmort
+from tests.bench.environment import environment
 
 N_LAYER, WIDTH, N_NEGATIVES, TOKENS = 30, 576, 7, 128
 SHAPES = {
@@ -115,7 +116,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    text = json.dumps(measure(options), indent=1)
+    report = {"environment": environment("tests.bench.bench_step_time"), **measure(options)}
+    text = json.dumps(report, indent=1)
     print(text)
     if options.out:
         options.out.write_text(text + "\n")
