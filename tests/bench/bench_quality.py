@@ -1,0 +1,108 @@
+"""Retrieval quality side by side: BM25, all-MiniLM-L6-v2, the shipped tuner, and hybrids. By hand.
+
+    python -m tests.bench.bench_quality --set DATA/eval/locomo_dev --set DATA/eval/xquad_en
+        --work FOLDER [--model M.gguf] [--out tests/bench/results/quality.json]
+
+All rows of a set use the same words, the same fusion and the same judgements. Means with a 95 %
+percentile bootstrap interval over queries, and the difference to MiniLM, paired, with its own. The
+work folder keeps captured states, so that an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lmort_memory.backbone import Backbone, default_model_path
+from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.pretrained import shipped_tuners
+from lmort_memory.tuners.beir import EvalSet, load_set
+from lmort_memory.tuners.evaluate import SetVectors, evaluate
+from lmort_memory.tuners.metrics import bootstrap_interval
+from lmort_memory.tuners.set_states import alone, has_sessions, in_context, set_vectors
+from lmort_memory.tuners.teacher import Teacher
+from tests.bench.environment import environment
+
+SHOWN = ("recall@1", "recall@5", "recall@10", "recall@50", "mrr@10", "ndcg@10")
+BEFORE = 2  # turns that stand before a turn in the row of MiniLM with context
+
+
+def minilm_vectors(teacher: Teacher, dataset: EvalSet) -> dict[str, SetVectors]:
+    """Vectors of MiniLM: of each document, and of each turn behind the two before it."""
+    texts = [document.text for document in dataset.documents]
+    owners = np.arange(len(texts))
+    queries = teacher.encode([query.text for query in dataset.queries])
+    found = {"dense, MiniLM": SetVectors(teacher.encode(texts), owners, queries)}
+    if has_sessions(dataset):
+        session = [
+            (document.fields.get(dataset.group or ""), document.fields["session"])
+            for document in dataset.documents
+        ]
+        joined = [
+            " ".join(texts[j] for j in range(max(0, i - BEFORE), i + 1) if session[j] == session[i])
+            for i in range(len(texts))
+        ]
+        vectors = SetVectors(teacher.encode(joined), owners, queries)
+        found["dense, MiniLM with the two turns before"] = vectors
+    return found
+
+
+def lmort_vectors(
+    tuner: Tuner, backbone: Backbone, dataset: EvalSet, folder: Path
+) -> dict[str, SetVectors]:
+    """Vectors of the shipped tuner: alone and, where there are sessions, in context."""
+    ways = {"dense, LMORT": alone}
+    if has_sessions(dataset):
+        ways["dense, LMORT in context"] = in_context
+    return {
+        name: set_vectors(tuner, capture(folder, backbone, dataset, layers=tuner.layers))
+        for name, capture in ways.items()
+    }
+
+
+def judged(dataset: EvalSet, vectors: dict[str, SetVectors]) -> dict[str, object]:
+    """Figures of one set."""
+    report = evaluate(dataset, vectors)
+    rows = {}
+    for name, values in report.rows.items():
+        base = "hybrid, MiniLM" if name.startswith("hybrid") else "dense, MiniLM"
+        rows[name] = {
+            metric: {
+                "mean": round(float(values[metric].mean()), 4),
+                "interval": [round(x, 4) for x in bootstrap_interval(values[metric])],
+                "minus_minilm": [
+                    round(x, 4)
+                    for x in bootstrap_interval(values[metric] - report.rows[base][metric])
+                ],
+            }
+            for metric in SHOWN
+        }
+    return {"queries": len(dataset.queries), "documents": len(dataset.documents), "rows": rows}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--set", type=Path, action="append", required=True, dest="sets")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model", type=Path, default=None)
+    parser.add_argument("--out", type=Path, default=Path("tests/bench/results/quality.json"))
+    options = parser.parse_args()
+    teacher, tuner = Teacher(), Tuner.load(shipped_tuners()[0])
+    report: dict[str, object] = {"environment": environment("tests.bench.bench_quality")}
+    with Backbone.open(options.model or default_model_path()) as backbone:
+        for folder in options.sets:
+            dataset = load_set(folder)
+            vectors = {
+                **minilm_vectors(teacher, dataset),
+                **lmort_vectors(tuner, backbone, dataset, options.work / dataset.name),
+            }
+            report[dataset.name] = judged(dataset, vectors)
+            options.out.write_text(json.dumps(report, indent=1) + "\n")
+            print(f"{dataset.name}: done", flush=True)
+
+
+if __name__ == "__main__":
+    main()
