@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import resource
 import sqlite3
 import subprocess
@@ -152,7 +153,8 @@ def size_mib(engine: Any) -> float:
 
 def adds(name: str, work: Path, budget_s: float) -> dict[str, float]:
     """Into a new database: batches, then single adds, each durable when it returns."""
-    vectors = np.asarray(data.vectors(work)[: 10 * data.BATCH])
+    vectors = np.asarray(data.vectors(work)[: 20 * data.BATCH])
+    single = len(vectors) - data.BATCH
     with tempfile.TemporaryDirectory(dir=work) as folder:
         engine = ENGINES[name](Path(folder))
         empty = Path(folder) / "none"
@@ -160,19 +162,21 @@ def adds(name: str, work: Path, budget_s: float) -> dict[str, float]:
         np.save(empty / "vectors.npy", vectors[:0])
         engine.build(empty)
         engine.open()
-        place, batch = paced(engine, vectors, 0, data.BATCH, budget_s / 2)
-        _, single = paced(engine, vectors, place, 1, budget_s / 2)
+        found = {
+            "batch_per_s": paced(engine, vectors[:single], 0, data.BATCH, budget_s / 2),
+            "single_per_s": paced(engine, vectors, single, 1, budget_s / 2),
+        }
         engine.close()
-    return {"batch_per_s": batch, "single_per_s": single, "batch": data.BATCH}
+    return found | {"batch": data.BATCH}
 
 
-def paced(engine: Any, vectors: Any, place: int, size: int, budget_s: float) -> tuple[int, float]:
-    """Add `size` at a time until the time or the vectors are used up; return place and rate."""
+def paced(engine: Any, vectors: Any, place: int, size: int, budget_s: float) -> float:
+    """Add `size` at a time until the time or the vectors are used up; return adds per second."""
     start, begin = place, time.perf_counter()
     while time.perf_counter() - begin < budget_s and place + size <= len(vectors):
         engine.add(place, vectors[place : place + size])
         place += size
-    return place, (place - start) / (time.perf_counter() - begin)
+    return (place - start) / (time.perf_counter() - begin)
 
 
 def forget_pages(folder: Path) -> None:
@@ -226,6 +230,7 @@ def query(work: Path, names: Sequence[str], budget_s: float) -> dict[str, Any]:
 def machine(name: str = "bench_store") -> dict[str, Any]:
     """Say where and from what this was measured."""
     model = "unknown"
+    arguments = [re.sub("^/.*/", "", argument) for argument in sys.argv[1:]]
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = next(line.split(":")[1].strip() for line in lines if "model name" in line)
@@ -240,7 +245,7 @@ def machine(name: str = "bench_store") -> dict[str, Any]:
         "sqlite": sqlite3.sqlite_version,
         "numpy": np.__version__,
         "commit": commit.stdout.strip(),
-        "command": f"python -m tests.bench.{name} {' '.join(sys.argv[1:])}",
+        "command": f"python -m tests.bench.{name} {' '.join(arguments)}",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
