@@ -8,7 +8,7 @@ STAMP := $(VENV)/.make
 # pip shows what setuptools warns its own developers of, over pages.
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip
 
-.PHONY: help chat test lint bench clean
+.PHONY: help chat test lint bench wheel clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test    set up and run every test"
 	@echo "make lint    set up and run ruff and mypy"
 	@echo "make bench   set up and run the benchmarks: by hand, on an idle machine"
+	@echo "make wheel   build the wheel, and test it in a new environment without the sources"
 	@echo "make clean   remove the virtual environment and build output"
 
 chat: $(STAMP)/chat
@@ -31,6 +32,9 @@ lint: $(STAMP)/test
 
 bench: $(STAMP)/test
 	$(BIN)/python -m tests.bench.bench_capture
+
+wheel: $(STAMP)/test
+	$(BIN)/python -m tests.support.wheel_check
 
 $(STAMP)/venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

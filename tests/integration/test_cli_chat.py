@@ -122,7 +122,7 @@ class Tty:
         """Read until a text is shown."""
         end = time.monotonic() + seconds
         while text not in self.shown:
-            ready, _, _ = select.select([self.fd], [], [], end - time.monotonic())
+            ready, _, _ = select.select([self.fd], [], [], max(0, end - time.monotonic()))
             assert ready, f"waited for {text!r}, shown is {self.shown!r}"
             try:
                 self.shown += os.read(self.fd, 4096).decode(errors="replace")
