@@ -334,8 +334,8 @@ class Memory(Keeping):
     def likelihood(self, query: str, hits: Sequence[Hit]) -> float:
         """Estimate how likely it is that what was asked for is stored, from 0 to 1.
 
-        The estimate is calibrated on questions of which half had their answer stored
-        (docs/quality.md has its curve).
+        The estimate is calibrated on questions of which half had their answer stored (experiment 9
+        of docs/experiments.md).
 
         Args:
             query: What was asked.
