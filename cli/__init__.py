@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from lmort_memory.errors import LmortError
 
-from . import bench, care, chat, config, doctor, files, keeping, model, records, tuner  # noqa: F401  each module adds its commands to `app`
+from . import _make, bench, care, chat, config, doctor, files, keeping, model, records, tuner  # noqa: F401  each module adds its commands to `app`
 from ._app import app
 
 __all__ = ["app", "main", "run"]

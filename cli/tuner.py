@@ -37,12 +37,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder with the data.")]
 
 
-def _examples(*lines: str) -> str:
+def examples(*lines: str) -> str:
+    """Return the epilog of a command's help."""
     shown = "\n".join(f"  {line}" for line in lines)
     return f"\b\nExamples:\n{shown}"  # \b keeps the lines as they are
 
 
-@app.command(epilog=_examples("lmort-mem tuner info", "lmort-mem tuner info mine.gguf --json"))
+@app.command(epilog=examples("lmort-mem tuner info", "lmort-mem tuner info mine.gguf --json"))
 def info(
     *,
     tuner: Annotated[
@@ -65,7 +66,7 @@ def info(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "lmort-mem tuner analyze --data eval/scifact --data eval/xquad_en --out analysis"
     )
 )
@@ -92,7 +93,7 @@ def analyze(
     from lmort_memory.tuners.heatmap import draw_heatmap
 
     datasets = [load_set(folder) for folder in data]
-    with _backbone(model) as backbone:
+    with opened_backbone(model) as backbone:
         sets = []
         for dataset in datasets:
             with Meter(dataset.name, unit="texts") as meter:
@@ -106,7 +107,7 @@ def analyze(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "lmort-mem tuner train smollm2-135m-first --data DATA --work /tmp/w --out mine.gguf"
     )
 )
@@ -130,12 +131,12 @@ def train(
 
     Stopped at any point, the same command goes on where it was.
     """
-    _need("torch")
+    need("torch")
     from lmort_memory.tuners.pipeline import Workshop
     from lmort_memory.tuners.recipe import load_recipe, recipe_path
 
     chosen = load_recipe(recipe_path(recipe))
-    with _backbone(model) as backbone, ExitStack() as meters:
+    with opened_backbone(model) as backbone, ExitStack() as meters:
         workshop = Workshop(chosen, backbone, data, work, device)
         cost = workshop.estimate()
         note(
@@ -150,7 +151,7 @@ def train(
 
 @app.command(
     name="eval",
-    epilog=_examples(
+    epilog=examples(
         "lmort-mem tuner eval --data eval/locomo_dev",
         "lmort-mem tuner eval --data eval/scifact --tuner mine.gguf --per-query q.jsonl --json",
     ),
@@ -178,7 +179,7 @@ def evaluate_set(
     from lmort_memory.tuners.evaluate import evaluate, output_losses, write_per_query
 
     dataset = load_set(data)
-    with _backbone(model) as backbone, ExitStack() as stack:
+    with opened_backbone(model) as backbone, ExitStack() as stack:
         found = _tuner(tuner, backbone)
         if work is None:
             work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lmort-eval-")))
@@ -198,7 +199,7 @@ def evaluate_set(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "lmort-mem tuner tables --best 1 11 --worst 22 0 --data DATA --set eval/xquad_en"
         " --work /tmp/tables"
     )
@@ -225,7 +226,7 @@ def tables(
     ] = 0,
 ) -> None:
     """Run the paper's tables on a model, and print them as Markdown."""
-    _need("torch")
+    need("torch")
     from lmort_memory.tuners.analyze import Choice
     from lmort_memory.tuners.beir import first_groups, load_set
     from lmort_memory.tuners.pipeline import Workshop
@@ -235,7 +236,7 @@ def tables(
     datasets = [load_set(folder) for folder in sets]
     if groups:
         datasets = [first_groups(d, groups) if d.group else d for d in datasets]
-    with _backbone(model) as backbone, ExitStack() as meters:
+    with opened_backbone(model) as backbone, ExitStack() as meters:
         results = run_tables(
             Workshop(load_recipe(recipe_path("paper-tables")), backbone, data, work),
             datasets,
@@ -266,7 +267,8 @@ def _vectors(
 
 
 @contextmanager
-def _backbone(model: str | None) -> Iterator[Backbone]:
+def opened_backbone(model: str | None) -> Iterator[Backbone]:
+    """Open the model that the option, the environment or the settings name."""
     from lmort_memory.backbone import Backbone, default_model_path
 
     path = setting_text("model", model)
@@ -299,7 +301,8 @@ def _n_parameters(backbone: Backbone) -> int:
     return sum(prod(tensor.shape) for tensor in read_header(backbone.facts.path).tensors.values())
 
 
-def _need(package: str) -> None:
+def need(package: str) -> None:
+    """Refuse to go on without a package of the extra [train]."""
     try:
         __import__(package)
     except ImportError as error:
