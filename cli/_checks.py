@@ -241,10 +241,8 @@ def _opened(opened: OpenedEncoder) -> Iterator[Check]:
         f" {facts.quantisation}, {size(facts.size_bytes)}, {facts.path}",
     )
     yield _template(facts.chat_template is not None)
-    if opened.encoder is None:
-        yield Check(
-            "tuner", "note", opened.notice or "none", f"lmort-mem tuner make --model {facts.path}"
-        )
+    if opened.notice:
+        yield Check("tuner", "note", opened.notice, f"lmort-mem tuner make --model {facts.path}")
         return
     (encoded,) = opened.encoder.encode([_SENTENCE])
     norm = float((encoded.vectors**2).sum() ** 0.5)

@@ -109,8 +109,9 @@ class Memory(Keeping):
         try:
             if previous is not None:
                 opened.append(open_encoder(*previous))
-            older = [one.encoder for one in opened[1:] if one.encoder is not None]
-            memory = cls(opened[0].encoder, SQLiteStore(place), previous=older)
+            store = SQLiteStore(place)
+            older = [*_still_asked(opened[0], store), *(one.encoder for one in opened[1:])]
+            memory = cls(opened[0].encoder, store, previous=older)
         except BaseException:
             for one in opened:
                 one.close()
@@ -361,3 +362,16 @@ class Memory(Keeping):
     remember = add
     search = recall
     delete = Keeping.forget
+
+
+def _still_asked(opened: OpenedEncoder, store: Store) -> list[Encoder]:
+    """Return the at-once encoder where it made vectors that the model's tuner has yet to replace.
+
+    So a tuner that was made costs nothing of what was found before: both answer until
+    `Memory.reencode` is done.
+    """
+    spaces = {space.name: space for space in store.spaces()}
+    if opened.earlier is None or opened.earlier.space not in spaces:
+        return []
+    present = spaces.get(opened.encoder.space)
+    return [opened.earlier] if present is None or present.pending else []

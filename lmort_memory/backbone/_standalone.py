@@ -74,8 +74,9 @@ class StandAlone:
         """
         group = _Group()
         limit = N_SEQUENCES - 1 if self._shares_prefix else 1
+        most = min(N_BATCH, self.longest)  # all sequences of a decode share one context's cells
         for text in texts:
-            full = group.n_tokens + len(text) > N_BATCH or len(group.texts) == limit
+            full = group.n_tokens + len(text) > most or len(group.texts) == limit
             if group.texts and full:
                 yield group.texts
                 group = _Group()

@@ -10,9 +10,10 @@ from lmort_memory.backbone import Backbone, default_model_path
 from lmort_memory.backbone.convert import ensure_runnable
 from lmort_memory.encoder.tuned import TunedEncoder
 from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.encoder.untrained import untrained_path, untrained_tuner
 from lmort_memory.errors import TunerMismatchError
 from lmort_memory.paths import cache_dir, data_dir
-from lmort_memory.pretrained import find_tuner
+from lmort_memory.pretrained import find_tuners
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,15 @@ class OpenedEncoder:
 
     Attributes:
         backbone: The model.
-        encoder: None where the model has no tuner; recall is then lexical.
-        notice: One line for the user about that, or None.
+        encoder: Makes the vectors: with the model's tuner, or with the at-once one.
+        notice: One line for the user where the model has no tuner of its own, or None.
+        earlier: With a tuner found: the at-once one that made vectors before it came, or None.
     """
 
     backbone: Backbone
-    encoder: TunedEncoder | None
+    encoder: TunedEncoder
     notice: str | None
+    earlier: TunedEncoder | None = None
 
     def close(self) -> None:
         """Free the model; calling it again does nothing."""
@@ -41,7 +44,8 @@ def open_encoder(model: str | Path | None = None, tuner: str | Path | None = Non
         model: A GGUF file; None takes `$LMORT_MODEL`, else the packaged default. A `gptj` file, or
             the folder of a GPT-2 or GPT-J checkpoint, is converted into the cache once.
         tuner: A tuner file; None looks for one made for these weights, among those that ship and
-            those made on this machine.
+            those made on this machine. Where there is none, the first opening of a model takes
+            some seconds: it makes the at-once tuner (`lmort_memory.encoder.untrained`).
 
     Raises:
         BackboneError: no usable model.
@@ -62,14 +66,23 @@ def open_encoder(model: str | Path | None = None, tuner: str | Path | None = Non
 
 
 def _look_up(backbone: Backbone) -> OpenedEncoder:
-    """Find a tuner by the weights' fingerprint; none that fits is a notice, not an error."""
-    by_words = "recall works by words, not by meaning"
-    path = find_tuner(backbone.fingerprint, data_dir() / "tuners")
-    if path is None:
-        return OpenedEncoder(
-            backbone, None, f"no tuner is known for {backbone.facts.name}: {by_words}"
-        )
-    try:
-        return OpenedEncoder(backbone, TunedEncoder(backbone, Tuner.load(path)), None)
-    except TunerMismatchError as error:
-        return OpenedEncoder(backbone, None, f"{error}; until then {by_words}")
+    """Find a tuner by the weights' fingerprint; where none fits, make the at-once one."""
+    folder = data_dir() / "untrained"
+    reason = f"no tuner for {backbone.facts.name} yet"
+    for path in find_tuners(backbone.fingerprint, data_dir() / "tuners"):
+        try:
+            encoder = TunedEncoder(backbone, Tuner.load(path))
+        except TunerMismatchError as error:
+            reason = str(error)
+            continue
+        before = untrained_path(backbone, folder)
+        earlier = None if before is None else TunedEncoder(backbone, Tuner.load(before))
+        return OpenedEncoder(backbone, encoder, None, earlier)
+    encoder = TunedEncoder(backbone, Tuner.load(untrained_tuner(backbone, folder)))
+    layers = ", ".join(map(str, encoder.layers))
+    return OpenedEncoder(
+        backbone,
+        encoder,
+        f"{reason}; until then vectors are made from its layers {layers} as they are — "
+        "`lmort-mem tuner make` makes better ones in minutes",
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["find_tuner", "shipped_tuners"]
+__all__ = ["find_tuner", "find_tuners", "shipped_tuners"]
 
 _log = logging.getLogger(__name__)
 
@@ -20,10 +20,17 @@ def shipped_tuners() -> tuple[Path, ...]:
 
 
 def find_tuner(fingerprint: str, folder: Path | None = None) -> Path | None:
-    """Find the tuner for a backbone: the newest one in `folder`, else one that ships.
+    """Find the tuner for a backbone: the first of `find_tuners`, or None."""
+    return next(find_tuners(fingerprint, folder), None)
 
-    Reads metadata only. A file in `folder` that is no usable tuner is logged and passed over, so
-    that it cannot keep a program from starting.
+
+def find_tuners(fingerprint: str, folder: Path | None = None) -> Iterator[Path]:
+    """Find the tuners for a backbone: the newest one in `folder` first, those that ship last.
+
+    There are several where a model was fine-tuned: its fine-tunings share the fingerprint, and
+    `lmort_memory.encoder.tuned.check_match` tells them apart. Reads metadata only. A file in
+    `folder` that is no usable tuner is logged and passed over, so that it cannot keep a program
+    from starting.
 
     Args:
         fingerprint: Of the backbone.
@@ -35,10 +42,9 @@ def find_tuner(fingerprint: str, folder: Path | None = None) -> Path | None:
     for path in (*_newest_first(folder), *shipped_tuners()):
         try:
             if read_card(path).backbone.fingerprint == fingerprint:
-                return path
+                yield path
         except TunerError as error:
             _log.warning("%s", error)
-    return None
 
 
 def _newest_first(folder: Path | None) -> Iterator[Path]:

@@ -201,10 +201,10 @@ def test_control_tokens_in_a_memory_stay_text(memory):
     assert len(controls) == 3  # the user's turn opens and closes, the assistant's opens
 
 
-def test_a_model_without_tuner_chats_and_recalls_by_words(pair, tmp_path, monkeypatch):
-    """Without a tuner turns are stored and found lexically."""
+def test_a_model_without_tuner_chats_and_recalls(pair, tmp_path, monkeypatch):
+    """Without a tuner turns are stored with vectors of the layers as they are, and found."""
     with Memory.open(tmp_path / "words.db", model=pair[0]) as memory:
-        assert memory.encoder is None
+        assert memory.notice.startswith("no tuner")
         with Chat(memory, options=OPTIONS) as chat:
             told = say(chat, "My sister Ada keeps bees.")
         with Chat(memory, options=OPTIONS) as chat:

@@ -147,7 +147,7 @@ def test_an_error_is_one_line_and_changes_nothing(name, home, tmp_path, pair):
     assert files_below(tmp_path) | files_below(home) == before
 
 
-def test_a_model_without_a_tuner_recalls_by_words(monkeypatch, capsys, pair):
+def test_a_model_without_a_tuner_adds_and_recalls(monkeypatch, capsys, pair):
     """One line says that there is no tuner; adding and recalling work all the same."""
     monkeypatch.setenv("LMORT_MODEL", str(pair[0]))
     cli = Cli(monkeypatch, capsys)

@@ -55,7 +55,7 @@ def test_a_sketch_survives_its_text(models):
 
 
 def test_a_tuner_is_refused_by_the_fine_tuned_model(models, tmp_path, home):
-    """Named, it is an error; looked up, a notice and recall by words."""
+    """Named, it is an error; looked up, a notice and vectors of the layers as they are."""
     header = models["F16"]
     identity = BackboneIdentity(fingerprint(header), "llama", 30, 576, sketch(header).to_text())
     config = TunerConfig(
@@ -66,12 +66,14 @@ def test_a_tuner_is_refused_by_the_fine_tuned_model(models, tmp_path, home):
     tuner = folder / "mine.gguf"
     write_artifact(tuner, artifact_of(perturbed(config), identity))
     opened = open_encoder(header.path, tuner)
-    assert opened.encoder is not None
+    assert opened.notice is None
     opened.close()
     with pytest.raises(TunerMismatchError, match="fine-tuned"):
         open_encoder(models["LoRA"].path, tuner)
-    opened = open_encoder(models["LoRA"].path)
-    assert opened.encoder is None
+    # The tuner that ships was made on four bits, whose sketch sees larger changes only.
+    far = merge_random_lora(header.path, tmp_path / "far.gguf", size=0.3)
+    opened = open_encoder(far)
     assert opened.notice is not None
     assert "fine-tuned" in opened.notice
+    assert opened.encoder.space.split("-")[0] == fingerprint(header)
     opened.close()
