@@ -29,10 +29,16 @@ def environment(module: str) -> dict[str, object]:
         "sqlite": sqlite3.sqlite_version,
         "packages": {name: version(name) for name in _PACKAGES},
         "commit": commit.stdout.strip(),
-        "command": " ".join(["python", "-m", module, *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", module, *map(_without_folders, sys.argv[1:])]),
         "load_before": os.getloadavg()[0],
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _without_folders(argument: str) -> str:
+    """Shorten an absolute path: where it lay on that machine is nobody's business."""
+    path = Path(argument)
+    return f"WORK/{path.name}" if path.is_absolute() else argument
 
 
 def _cpu() -> str:

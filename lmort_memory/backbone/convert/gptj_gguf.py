@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["plan_gptj_gguf"]
 
 _CHUNK_BYTES = 1 << 24
+_GUESSED = 1024  # LLAMA_FTYPE_GUESSED, above all real ones
 
 
 def plan_gptj_gguf(path: Path) -> ModelPlan:
@@ -42,11 +43,10 @@ def plan_gptj_gguf(path: Path) -> ModelPlan:
         )
     sizes = _sizes(header, n_head=facts.n_head)
     n_rows = _tensor_shape(header, "token_embd.weight")[0]
-    file_type = header.metadata.get("general.file_type")
     return ModelPlan(
         architecture="phi2",
         name=facts.name,
-        file_type=file_type if isinstance(file_type, int) else 1024,  # LLAMA_FTYPE_GUESSED
+        file_type=_file_type(header),
         sizes=sizes,
         tokenizer=read_gguf_tokenizer(header, n_rows=n_rows),
         pieces=list(_pieces(header, sizes, n_rows)),
@@ -57,8 +57,12 @@ def _sizes(header: GgufHeader, *, n_head: int | None) -> Sizes:
     facts = facts_of(header)
     eps = header.metadata.get("gptj.attention.layer_norm_epsilon")
     n_rotary = header.metadata.get("gptj.rope.dimension_count")
-    if not isinstance(eps, float) or not isinstance(n_rotary, int) or n_head is None:
-        refuse(header.path, "it states no head count, rotary rows or norm epsilon of GPT-J")
+    if n_head is None:
+        refuse(header.path, "it states no gptj.attention.head_count")
+    if not isinstance(eps, float) or not 0 < eps < 1:
+        refuse(header.path, f"gptj.attention.layer_norm_epsilon is {eps!r}, not a small number")
+    if isinstance(n_rotary, bool) or not isinstance(n_rotary, int):
+        refuse(header.path, f"gptj.rope.dimension_count is {n_rotary!r}, not a number")
     check_heads(header.path, n_embd=facts.n_embd, n_head=n_head, n_rotary=n_rotary)
     return Sizes(
         n_ctx=facts.n_ctx_train,
@@ -69,6 +73,13 @@ def _sizes(header: GgufHeader, *, n_head: int | None) -> Sizes:
         norm_eps=eps,
         n_rotary=n_rotary,
     )
+
+
+def _file_type(header: GgufHeader) -> int:
+    stated = header.metadata.get("general.file_type")
+    if isinstance(stated, bool) or not isinstance(stated, int) or not 0 <= stated < _GUESSED:
+        return _GUESSED
+    return stated
 
 
 def _pieces(header: GgufHeader, sizes: Sizes, n_rows: int) -> Iterator[Piece]:

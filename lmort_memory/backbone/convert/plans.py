@@ -118,7 +118,8 @@ def check_heads(path: Path, *, n_embd: int, n_head: int, n_rotary: int | None) -
         BackboneError: as said.
     """
     head_dim = n_embd // n_head
-    if n_embd % n_head or not (n_rotary is None or (n_rotary <= head_dim and n_rotary % 2 == 0)):
+    fits = n_rotary is None or (0 < n_rotary <= head_dim and n_rotary % 2 == 0)
+    if n_embd % n_head or not fits:
         raise BackboneError(
             f"{path} states {n_head} heads and {n_rotary} rotary rows for a width of {n_embd}; "
             "heads must divide the width, and rotary rows be even and fit a head"

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from lmort_memory.backbone.convert.jsonfile import read_object
-from lmort_memory.backbone.gguf import GgufHeader, read_array, read_strings
+from lmort_memory.backbone.gguf import ArrayRef, GgufHeader, read_array, read_strings
+from lmort_memory.backbone.header import refuse
 from lmort_memory.errors import BackboneError
 
 __all__ = ["Tokenizer", "read_gguf_tokenizer", "read_hf_tokenizer"]
 
 _NORMAL, _CONTROL, _USER_DEFINED, _UNUSED = 1, 3, 4, 5  # llama_token_type
+_TYPES = range(7)  # all of them; 2 is the unknown token, 6 a byte
 _END_OF_TEXT = b"<|endoftext|>"
 
 
@@ -53,8 +55,8 @@ def read_hf_tokenizer(folder: Path, config: Mapping[str, Any], *, n_rows: int) -
         vocab, merges, control, added = _from_vocab_json(folder)
     tokens, types = _rows(vocab, folder, n_rows=n_rows)
     for ids, kind in ((added, _USER_DEFINED), (control, _CONTROL)):
-        for token in ids:
-            types[token] = kind
+        for row in ids & set(vocab.values()):  # checked by _rows
+            types[row] = kind
     settings = _optional_object(folder / "tokenizer_config.json")
     eos_id = _special_id(config, "eos_token_id", tokens, folder)
     bos_id = _special_id(config, "bos_token_id", tokens, folder)
@@ -77,7 +79,8 @@ def read_gguf_tokenizer(header: GgufHeader, *, n_rows: int) -> Tokenizer:
     of bytes as characters, and left out the token types and special ids.
 
     Raises:
-        BackboneError: there are no merges, or more tokens than rows.
+        BackboneError: there are no merges, more tokens than rows, or a number that cannot be: an
+            id of no row, a type that llama.cpp does not know.
     """
     tokens = read_strings(header, "tokenizer.ggml.tokens")
     merges = read_strings(header, "tokenizer.ggml.merges")
@@ -91,7 +94,7 @@ def read_gguf_tokenizer(header: GgufHeader, *, n_rows: int) -> Tokenizer:
     unused = {row for row, token in enumerate(tokens) if token == _padding(row)}
     tokens += [_padding(row) for row in range(len(tokens), n_rows)]
     end = tokens.index(_END_OF_TEXT) if _END_OF_TEXT in tokens else None
-    eos_id, bos_id = (_stated_id(header, kind, end) for kind in ("eos", "bos"))
+    eos_id, bos_id = (_stated_id(header, kind, end, n_rows=n_rows) for kind in ("eos", "bos"))
     return Tokenizer(
         tokens=tokens,
         types=_gguf_types(header, n_rows, control={eos_id, bos_id}, unused=unused),
@@ -120,13 +123,14 @@ def _from_tokenizer_json(path: Path) -> _Vocabulary:
     vocab, merges = model.get("vocab"), model.get("merges")
     if not isinstance(vocab, dict) or not isinstance(merges, list):
         raise BackboneError(f"{path} has no vocab or no merges — download it again")
-    pairs = [" ".join(pair) if isinstance(pair, list) else str(pair) for pair in merges]
+    pairs = [" ".join(map(str, pair)) if isinstance(pair, list) else str(pair) for pair in merges]
     control: set[int] = set()
     added: set[int] = set()
     for token in data.get("added_tokens") or []:
-        vocab[token["content"]] = token["id"]
-        (control if token.get("special") else added).add(token["id"])
-    return vocab, [pair.encode() for pair in pairs], control, added
+        text, row, special = _added_token(token, path)
+        vocab[text] = row
+        (control if special else added).add(row)
+    return vocab, [_utf8(pair) for pair in pairs], control, added
 
 
 def _from_vocab_json(folder: Path) -> _Vocabulary:
@@ -140,7 +144,16 @@ def _from_vocab_json(folder: Path) -> _Vocabulary:
         if line and not line.startswith(b"#version")
     ]
     extra = _optional_object(folder / "added_tokens.json")
-    return {**vocab, **extra}, pairs, set(), set(extra.values())
+    added = {row for row in extra.values() if type(row) is int}
+    return {**vocab, **extra}, pairs, set(), added
+
+
+def _added_token(token: object, path: Path) -> tuple[str, int, bool]:
+    fields = token if isinstance(token, dict) else {}
+    text, row = fields.get("content"), fields.get("id")
+    if not isinstance(text, str) or type(row) is not int:
+        raise BackboneError(f"{path} has the added token {token!r} — download it again")
+    return text, row, bool(fields.get("special"))
 
 
 def _rows(vocab: Mapping[str, int], folder: Path, *, n_rows: int) -> tuple[list[bytes], list[int]]:
@@ -153,7 +166,7 @@ def _rows(vocab: Mapping[str, int], folder: Path, *, n_rows: int) -> tuple[list[
                 f"the tokenizer in {folder} gives {text!r} the id {row!r}, the embeddings have "
                 f"{n_rows} rows — they do not belong together"
             )
-        tokens[row] = text.encode("utf-8", "surrogatepass")
+        tokens[row] = _utf8(text)
         types[row] = _NORMAL
     return tokens, types
 
@@ -170,28 +183,44 @@ def _special_id(config: Mapping[str, Any], key: str, tokens: list[bytes], folder
     )
 
 
-def _stated_id(header: GgufHeader, kind: str, default: int | None) -> int:
-    stated = header.metadata.get(f"tokenizer.ggml.{kind}_token_id", default)
-    if isinstance(stated, bool) or not isinstance(stated, int):
+def _stated_id(header: GgufHeader, kind: str, default: int | None, *, n_rows: int) -> int:
+    key = f"tokenizer.ggml.{kind}_token_id"
+    stated = header.metadata.get(key, default)
+    if stated is None:
         raise BackboneError(
-            f"{header.path} states no {kind} token and has no {_END_OF_TEXT.decode()} — convert "
-            "the original checkpoint instead"
+            f"{header.path} states no {key} and has no {_END_OF_TEXT.decode()} — convert the "
+            "original checkpoint instead"
         )
+    if isinstance(stated, bool) or not isinstance(stated, int) or not 0 <= stated < n_rows:
+        refuse(header.path, f"{key} is {stated!r}, where an id from 0 to {n_rows - 1} is due")
     return stated
 
 
 def _gguf_types(
     header: GgufHeader, n_rows: int, *, control: set[int], unused: set[int]
 ) -> list[int]:
-    key = "tokenizer.ggml.token_type"
-    types = [_NORMAL] * len(read_strings(header, "tokenizer.ggml.tokens"))
-    if key in header.metadata:
-        types = [int(kind) for kind in read_array(header, key)][: len(types)]
+    n_tokens = len(read_strings(header, "tokenizer.ggml.tokens"))
+    types = _stated_types(header, n_tokens) or [_NORMAL] * n_tokens
     types += [_UNUSED] * (n_rows - len(types))
     for row in unused:
         types[row] = _UNUSED
-    for row in control & set(range(n_rows)):
+    for row in control:
         types[row] = _CONTROL
+    return types
+
+
+def _stated_types(header: GgufHeader, n_tokens: int) -> list[int] | None:
+    key = "tokenizer.ggml.token_type"
+    stated = header.metadata.get(key)
+    if stated is None:
+        return None
+    whole = isinstance(stated, ArrayRef) and stated.is_integer and stated.count == n_tokens
+    if not whole:
+        refuse(header.path, f"{key} has not one whole number for each token")
+    types = [int(kind) for kind in read_array(header, key)]
+    unknown = set(types) - set(_TYPES)
+    if unknown:
+        refuse(header.path, f"{key} has {min(unknown)}, where {_TYPES[0]} to {_TYPES[-1]} exist")
     return types
 
 
@@ -207,6 +236,10 @@ def _byte_characters() -> list[str]:
 
 
 _BYTE_CHARACTERS = _byte_characters()
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")  # JSON can spell halves of a pair
 
 
 def _padding(row: int) -> bytes:
