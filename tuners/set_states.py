@@ -52,12 +52,14 @@ class SetStates:
     Attributes:
         documents: A cache with one entry for each of `parts`' texts.
         parts: int64 (n_chunks, 4): document, entry of the cache, first and last row [start, stop).
-        queries: A cache with one entry for each query.
+        queries: A cache with one entry for each chunk of each query.
+        asked: int64 (n_query_chunks,): the query that each of these entries belongs to.
     """
 
     documents: StatesCache
     parts: NDArray[np.int64]
     queries: StatesCache
+    asked: NDArray[np.int64]
 
 
 def alone(
@@ -83,7 +85,7 @@ def alone(
         progress=progress,
     )
     parts = [(owner, entry, 0, cache.lengths[entry]) for entry, (owner, _) in enumerate(chunks)]
-    return SetStates(cache, np.array(parts), _queries(folder, backbone, dataset, layers))
+    return SetStates(cache, np.array(parts), *_queries(folder, backbone, dataset, layers))
 
 
 def in_context(
@@ -122,7 +124,7 @@ def in_context(
         for owner, text in enumerate(texts)
         for start, stop in _chunk_ranges(backbone, text, cache.get(owner).tokens)
     ]
-    return SetStates(cache, np.array(parts), _queries(folder, backbone, dataset, layers))
+    return SetStates(cache, np.array(parts), *_queries(folder, backbone, dataset, layers))
 
 
 def has_sessions(dataset: EvalSet) -> bool:
@@ -138,7 +140,8 @@ def set_vectors(tuner: Tuner, states: SetStates) -> SetVectors:
         batch = [_slice(states.documents.get(entry), a, b) for _, entry, a, b in parts]
         chunks[start : start + len(parts)] = tuner.encode_batch(batch)
     queries = [states.queries.get(i) for i in range(len(states.queries.lengths))]
-    return SetVectors(chunks, states.parts[:, 0], tuner.encode_batch(queries))
+    asking = _mean_by(states.asked, tuner.encode_batch(queries))
+    return SetVectors(chunks, states.parts[:, 0], asking)
 
 
 def layer_vectors(states: SetStates, layer: int) -> SetVectors:
@@ -150,7 +153,7 @@ def layer_vectors(states: SetStates, layer: int) -> SetVectors:
     return SetVectors(
         _pooled(documents.layer(layer), chunks),
         states.parts[:, 0],
-        _pooled(queries.layer(layer), whole),
+        _mean_by(states.asked, _pooled(queries.layer(layer), whole)),
     )
 
 
@@ -162,18 +165,31 @@ def _pooled(
     return unit
 
 
+def _mean_by(owners: NDArray[np.int64], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit vector of the mean of each owner's vectors, as the product makes it of a question."""
+    sums = np.add.reduceat(vectors, np.flatnonzero(np.diff(owners, prepend=-1)), axis=0)
+    mean: NDArray[np.float32] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    return mean
+
+
 def _slice(states: HiddenStates, start: int, stop: int) -> HiddenStates:
     return HiddenStates(states.tokens[start:stop], states.layers, states.states[:, start:stop])
 
 
 def _queries(
     folder: Path, backbone: Backbone, dataset: EvalSet, layers: Sequence[int]
-) -> StatesCache:
-    """Capture queries, cut to one chunk from their end: what is asked stands last."""
-    texts = [_chunk_texts(backbone, query.text)[-1] for query in dataset.queries]
-    return fill(
+) -> tuple[StatesCache, NDArray[np.int64]]:
+    """Capture every chunk of every query, and say whose each is."""
+    chunks = [
+        (index, text)
+        for index, query in enumerate(dataset.queries)
+        for text in _chunk_texts(backbone, query.text)
+    ]
+    texts = [text for _, text in chunks]
+    cache = fill(
         folder / "queries", backbone, texts, layers=layers, max_tokens=backbone.longest_text
     )
+    return cache, np.array([owner for owner, _ in chunks])
 
 
 def _replay(

@@ -129,6 +129,8 @@ def test_long_sessions_are_cut_into_windows_with_context(backbone):
 
 def test_cached_vectors_are_the_products_own(backbone, dataset, tuner, tmp_path):
     """Stand-alone vectors from cached states equal those of the encoder that the product uses."""
+    asked = replace(dataset.queries[0], text=dataset.documents[0].text * 40)
+    dataset = replace(dataset, queries=(*dataset.queries, asked))
     cached = set_vectors(tuner, alone(tmp_path, backbone, dataset, layers=tuner.layers))
     direct = encode_set(TunedEncoder(backbone, tuner), dataset)
     assert np.array_equal(cached.owners, direct.owners)
