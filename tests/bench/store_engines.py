@@ -194,6 +194,61 @@ class SqliteVec:
         self.connection.close()
 
 
+class Lance:
+    """A LanceDB table as it comes: without an index, so an exact scan in Rust."""
+
+    indexed = False
+
+    def __init__(self, folder: Path) -> None:
+        self.lancedb = import_module("lancedb")
+        self.version = self.lancedb.__version__
+        self.folder = folder
+
+    def build(self, work: Path) -> dict[str, float]:
+        vectors = data.vectors(work)
+        begin = time.perf_counter()
+        for start in range(0, len(vectors), BATCH):
+            self.add(start, vectors[start : start + BATCH])
+        added = time.perf_counter()
+        if self.indexed:
+            self.table.create_index(metric="cosine", vector_column_name="e")
+        return {"add_s": added - begin, "index_s": time.perf_counter() - added}
+
+    def open(self) -> None:
+        self.table: Any = self.lancedb.connect(self.folder).open_table("v")
+
+    def ask(self, query: Floats, *, rare: bool) -> list[int]:
+        search = self.table.search(query, vector_column_name="e").distance_type("cosine")
+        search = search.where("scope = 'rare'", prefilter=True) if rare else search
+        return [row["place"] for row in search.select(["place"]).limit(TOP).to_list()]
+
+    def add(self, place: int, points: Floats) -> None:
+        pa = import_module("pyarrow")
+        numbers = range(place, place + len(points))
+        flat = pa.array(np.asarray(points).reshape(-1))
+        rows = pa.table(
+            {
+                "place": list(numbers),
+                "scope": [data.scope(number) for number in numbers],
+                "text": data.texts(place, len(points)),
+                "e": pa.FixedSizeListArray.from_arrays(flat, points.shape[1]),
+            }
+        )
+        if place == 0:
+            self.table = self.lancedb.connect(self.folder).create_table("v", rows)
+        else:
+            self.table.add(rows)
+
+    def close(self) -> None:
+        pass
+
+
+class LanceIndexed(Lance):
+    """The same with its default index, IVF-PQ."""
+
+    indexed = True
+
+
 class NumpyScan:
     """A product with all vectors in float32 in memory, and nothing else."""
 
@@ -227,6 +282,8 @@ ENGINES: dict[str, type[Any]] = {
     "lmort-memory": Ours,
     "chromadb": Chroma,
     "sqlite-vec": SqliteVec,
+    "lancedb": Lance,
+    "lancedb-indexed": LanceIndexed,
     "numpy": NumpyScan,
 }
 """By name; each has a folder of that name."""

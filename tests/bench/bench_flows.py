@@ -1,0 +1,135 @@
+"""Retrieval as whole programs do it, each with its defaults, on the development sets.
+
+    python -m tests.bench.peers --work DIR --only lmort-memory chromadb mem0ai-local txtai
+    python -m tests.bench.minilm_onnx --work DIR
+    python -m tests.bench.bench_flows --work DIR --set DATA/eval/locomo_dev --set DATA/eval/xquad_en
+        --out tests/bench/results/flows.json [--per-query FOLDER]
+
+The three others embed with the same weights, all-MiniLM-L6-v2: chromadb with its own default
+function, mem0 (`infer=False`) through sentence-transformers, txtai through transformers. What they
+differ in is tokens taken, fusion, filters. Documents are stored session by session; where a set has
+groups, each query asks its group by the program's own filter. Seconds are processor seconds.
+Results of systems and sets that are not asked for again stay in the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from lmort_memory.tuners.beir import EvalSet, load_set
+from lmort_memory.tuners.evaluate import Report, write_per_query
+from lmort_memory.tuners.metrics import bootstrap_interval, score_run
+from tests.bench.bench_quality import SHOWN
+from tests.bench.environment import environment
+from tests.bench.peers import environ, python
+
+CHILD = Path(__file__).with_name("peer_child.py")
+DEPTH = 50
+BATCH = 200
+HOMES = {
+    "lmort-memory": "lmort-memory",
+    "chromadb": "chromadb",
+    "mem0ai": "mem0ai-local",
+    "txtai": "txtai",
+    "txtai-hybrid": "txtai",
+}
+"""System of `peer_child` -> environment that it runs in."""
+
+
+def group_of(dataset: EvalSet, fields: object) -> str:
+    """Return the group of a document or query; sets without have one."""
+    return "all" if dataset.group is None else str(dict(fields)[dataset.group])  # type: ignore[call-overload]
+
+
+def to_child(dataset: EvalSet) -> dict[str, object]:
+    """Return what a child is given: parts of documents in order, and queries."""
+    keyed = [
+        (group_of(dataset, item.fields), item.fields.get("session")) for item in dataset.documents
+    ]
+    parts = []
+    for key, run in groupby(range(len(keyed)), key=keyed.__getitem__):
+        numbers = list(run)
+        for start in range(0, len(numbers), BATCH):
+            batch = [dataset.documents[i] for i in numbers[start : start + BATCH]]
+            parts.append(
+                {
+                    "group": key[0],
+                    "session": None if key[1] is None else str(key[1]),
+                    "names": [item.id for item in batch],
+                    "texts": [item.text for item in batch],
+                }
+            )
+    queries = [(item.id, group_of(dataset, item.fields), item.text) for item in dataset.queries]
+    return {"parts": parts, "queries": queries, "depth": DEPTH}
+
+
+def run(work: Path, system: str, dataset: EvalSet) -> dict[str, object]:
+    """Let one system store and rank a set in its environment."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "set.json").write_text(json.dumps(to_child(dataset)))
+        command = [python(work, HOMES[system]), CHILD, "flow", system, place]
+        subprocess.run(command, env=environ(work), check=True)
+        found: dict[str, object] = json.loads((place / "ranking.json").read_text())
+    return found
+
+
+def scored(dataset: EvalSet, ranking: dict[str, list[str]]) -> dict[str, np.ndarray]:
+    """Judge rankings as `score_run` judges scores."""
+    number = {item.id: index for index, item in enumerate(dataset.documents)}
+    scores = np.full((len(dataset.queries), len(number)), -np.inf, dtype=np.float32)
+    for row, query in enumerate(dataset.queries):
+        for rank, name in enumerate(dict.fromkeys(ranking[query.id])):
+            scores[row, number[name]] = -rank
+    scores[~dataset.candidates()] = -np.inf
+    return score_run(dataset, scores)
+
+
+def figures(values: dict[str, np.ndarray]) -> dict[str, object]:
+    """Return means with 95 % intervals."""
+    return {
+        metric: {
+            "mean": round(float(values[metric].mean()), 4),
+            "interval": [round(x, 4) for x in bootstrap_interval(values[metric])],
+        }
+        for metric in SHOWN
+    }
+
+
+def main() -> None:
+    """Run every system on every set; write after each."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--set", type=Path, action="append", required=True, dest="sets")
+    parser.add_argument("--system", nargs="+", choices=HOMES, default=list(HOMES))
+    parser.add_argument("--per-query", type=Path, help="a file for each set goes there")
+    parser.add_argument("--out", type=Path, required=True)
+    chosen = parser.parse_args()
+    report = json.loads(chosen.out.read_text()) if chosen.out.exists() else {"sets": {}}
+    report["environment"] = environment("tests.bench.bench_flows")
+    for folder in chosen.sets:
+        dataset = load_set(folder)
+        rows = {}
+        for system in chosen.system:
+            found = run(chosen.work, system, dataset)
+            rows[system] = scored(dataset, found["ranking"])  # type: ignore[arg-type]
+            seconds = {name: round(float(found[name]), 1) for name in ("store_s", "ask_s")}  # type: ignore[arg-type]
+            report["sets"].setdefault(dataset.name, {})[system] = figures(rows[system]) | seconds
+            chosen.out.write_text(json.dumps(report, indent=1) + "\n")
+            print(dataset.name, system, figures(rows[system])["recall@10"], seconds, flush=True)
+        if chosen.per_query:
+            chosen.per_query.mkdir(parents=True, exist_ok=True)
+            ids = tuple(query.id for query in dataset.queries)
+            path = chosen.per_query / f"{dataset.name}.jsonl"
+            write_per_query(Report(dataset.name, ids, rows), path)
+
+
+if __name__ == "__main__":
+    main()
