@@ -12,7 +12,20 @@ from collections.abc import Sequence
 
 from lmort_memory.errors import LmortError
 
-from . import _make, bench, care, chat, config, doctor, files, keeping, model, records, tuner  # noqa: F401  each module adds its commands to `app`
+from . import (  # noqa: F401  each module adds its commands to `app`
+    _make,
+    _tuner_info,
+    bench,
+    care,
+    chat,
+    config,
+    doctor,
+    files,
+    keeping,
+    model,
+    records,
+    tuner,
+)
 from ._app import app
 
 __all__ = ["app", "main", "run"]

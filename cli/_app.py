@@ -10,24 +10,26 @@ from typer.core import TyperGroup
 
 from ._groups import expanded
 
-__all__ = ["app", "command"]
+__all__ = ["app", "command", "in_order"]
 
 _TALK = ("chat", "add", "recall", "list", "show", "edit", "forget")
 _FILES = ("import", "export", "backup")
 _CARE = ("status", "doctor", "verify", "reencode", "gc")
-_ORDER = (*_TALK, *_FILES, *_CARE, "model", "tuner", "bench", "config")
 
 
-class _InOrder(TyperGroup):
-    """Lists the commands as one meets them, and not as the modules are imported."""
+def in_order(*names: str) -> type[TyperGroup]:
+    """Return a group that lists its commands in this order, and not as modules are imported."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  a private class of typer
-        return sorted(self.commands, key=_ORDER.index)
+    class InOrder(TyperGroup):
+        def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  a private class of typer
+            return sorted(self.commands, key=names.index)
+
+    return InOrder
 
 
 app = typer.Typer(
     name="lmort-mem",
-    cls=_InOrder,
+    cls=in_order(*_TALK, *_FILES, *_CARE, "model", "tuner", "bench", "config"),
     help="Talk to a GGUF model that remembers, and search what it remembers. Nothing leaves this"
     " computer.",
     no_args_is_help=True,

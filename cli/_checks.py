@@ -20,6 +20,7 @@ from lmort_memory.paths import default_db
 
 from ._output import size
 from ._settings import Setting
+from ._tuner_info import tier_text
 
 if TYPE_CHECKING:
     from lmort_memory.encoder import OpenedEncoder
@@ -241,18 +242,17 @@ def _opened(opened: OpenedEncoder) -> Iterator[Check]:
         f" {facts.quantisation}, {size(facts.size_bytes)}, {facts.path}",
     )
     yield _template(facts.chat_template is not None)
-    if opened.notice:
-        yield Check("tuner", "note", opened.notice, f"lmort-mem tuner make --model {facts.path}")
-        return
-    (encoded,) = opened.encoder.encode([_SENTENCE])
+    encoder = opened.encoder
+    if opened.notice:  # at once, or a tuner of another model lies where this model's would
+        make = f"lmort-mem tuner make --model '{facts.path}' && lmort-mem reencode"
+        yield Check("tuner", "note", opened.notice, make)
+    else:
+        yield Check("tuner", "good", f"made for this model, {tier_text(encoder.tier)}")
+    (encoded,) = encoder.encode([_SENTENCE])
     norm = float((encoded.vectors**2).sum() ** 0.5)
     state: Literal["good", "bad"] = "good" if abs(norm - 1) < 1e-3 else "bad"
-    yield Check(
-        "tuner",
-        state,
-        f"made for this model; a vector has {opened.encoder.dim} numbers and the norm {norm:.4f}",
-    )
-    yield Check("space", "good", opened.encoder.space)
+    yield Check("vectors", state, f"of {encoder.dim} numbers, with the norm {norm:.4f}")
+    yield Check("space", "good", encoder.space)
 
 
 def _template(present: bool) -> Check:

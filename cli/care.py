@@ -12,6 +12,7 @@ from ._options import Base, Models
 from ._output import note, print_json, say, size
 from ._progress import Meter
 from ._settings import config_path
+from ._tuner_info import card_of_space, tier_text
 
 if TYPE_CHECKING:
     from lmort_memory.memory import MemoryStatus
@@ -43,15 +44,25 @@ def _say_status(found: MemoryStatus) -> None:
     say(f"records   {store.records:,}; {store.sources:,} files and conversations were imported")
     for space in store.spaces:
         say(f"vectors   {space.vectors:,} of {space.dim} numbers, {_waiting(space.pending)}")
-        say(f"          in the space {space.name}")
+        _say_space(space.name, _tier_of(space.name))
         say(f"index     {_index(space, store.index_bytes)}")
     if not store.spaces:
         say("vectors   none; recall works by words")
-    if found.model is not None:
+    if found.model is not None and found.tier is not None:
         say(f"model     {found.model}, {_waiting(found.pending)}")
-        say(f"          {found.space or 'no tuner: recall works by words'}")
+        _say_space(found.space, tier_text(found.tier))
     config = config_path()
     say(f"settings  {config}{'' if config.exists() else ', none yet'}")
+
+
+def _say_space(name: str | None, tier: str) -> None:
+    say(f"  space   {name}")
+    say(f"  tuner   {tier}")
+
+
+def _tier_of(space: str) -> str:
+    card = card_of_space(space)
+    return "not installed here: these vectors wait for it" if card is None else tier_text(card.tier)
 
 
 def _waiting(count: int) -> str:

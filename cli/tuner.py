@@ -1,4 +1,4 @@
-"""`lmort-mem tuner`: make tuners, judge them, look into them. All but `info` need extra [train]."""
+"""`lmort-mem tuner`: train, measure layers, judge. `make` and `info` are in files of their own."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import typer
 
 from lmort_memory.errors import MissingDependencyError, TunerError
 
+from ._app import in_order
 from ._opening import setting_text
 from ._output import note, print_json, say, size
 from ._progress import Meter, duration
 
 if TYPE_CHECKING:
     from lmort_memory.backbone import Backbone
-    from lmort_memory.encoder.artifact import TunerCard
     from lmort_memory.encoder.tuner import Tuner
     from lmort_memory.tuners.analyze import Analysis
     from lmort_memory.tuners.beir import EvalSet
     from lmort_memory.tuners.evaluate import Report, SetVectors
 
 app = typer.Typer(
+    cls=in_order("make", "info", "eval", "analyze", "train", "tables"),
     help="Make, judge and look into tuners.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -41,28 +42,6 @@ def examples(*lines: str) -> str:
     """Return the epilog of a command's help."""
     shown = "\n".join(f"  {line}" for line in lines)
     return f"\b\nExamples:\n{shown}"  # \b keeps the lines as they are
-
-
-@app.command(epilog=examples("lmort-mem tuner info", "lmort-mem tuner info mine.gguf --json"))
-def info(
-    *,
-    tuner: Annotated[
-        Path | None, typer.Argument(metavar="GGUF", help="All installed ones by default.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Show what a tuner is made of, and which model it belongs to."""
-    from lmort_memory.encoder.artifact import read_card
-    from lmort_memory.paths import data_dir
-    from lmort_memory.pretrained import shipped_tuners
-
-    found = [tuner] if tuner else [*shipped_tuners(), *(data_dir() / "tuners").glob("*.gguf")]
-    cards = {path: read_card(path) for path in found}
-    if json:
-        print_json([{"path": path, **_card_json(card)} for path, card in cards.items()])
-        return
-    for path, card in cards.items():
-        _say_card(path, card)
 
 
 @app.command(
@@ -86,6 +65,7 @@ def analyze(
             "--fraction", metavar="X", help="Upper layer, at most, as a part of the network."
         ),
     ] = 0.4,
+    json: Json = False,
 ) -> None:
     """Measure every layer, and name the align and the uniform layer."""
     from lmort_memory.tuners.analyze import Analysis, analyze_set
@@ -100,10 +80,15 @@ def analyze(
                 sets.append(analyze_set(backbone, dataset, max_pairs=pairs, progress=meter))
         analysis = Analysis(backbone.facts.name, backbone.fingerprint, tuple(sets))
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _write_json(out / "analysis.json", analysis.to_json(fraction))
-    for kind in ("raw", "standardised"):
-        draw_heatmap(analysis, kind, out / f"layers-{kind}.png")
-    _say_analysis(analysis, fraction)
+    found = analysis.to_json(fraction)
+    _write_json(out / "analysis.json", found)
+    pictures = {kind: out / f"layers-{kind}.png" for kind in ("raw", "standardised")}
+    for kind, path in pictures.items():
+        draw_heatmap(analysis, kind, path)
+    if json:
+        print_json({**found, "files": [out / "analysis.json", *pictures.values()]})
+    else:
+        _say_analysis(analysis, fraction)
 
 
 @app.command(
@@ -126,6 +111,7 @@ def train(
     matrix_type: Annotated[
         str, typer.Option("--type", metavar="TYPE", help="F16 or Q8_0.")
     ] = "Q8_0",
+    json: Json = False,
 ) -> None:
     """Train a tuner.
 
@@ -146,7 +132,12 @@ def train(
         fingerprint = workshop.make(
             out, lambda stage: meters.enter_context(Meter(stage)), matrix_type=matrix_type
         )
-    say(f"{out}  {fingerprint}  {size(out.stat().st_size)}")
+    nbytes = out.stat().st_size
+    if json:
+        made = {"path": out, "fingerprint": fingerprint, "size_bytes": nbytes}
+        print_json({**made, "recipe": chosen.name, "tokens": cost.tokens})
+    else:
+        say(f"{out}  {fingerprint}  {size(nbytes)}")
 
 
 @app.command(
@@ -224,6 +215,10 @@ def tables(
             "--groups", metavar="N", help="Only the first groups of grouped sets; 0 is all."
         ),
     ] = 0,
+    recipe: Annotated[
+        str, typer.Option("--recipe", metavar="RECIPE", help="Data and steps of every row.")
+    ] = "paper-tables",
+    json: Json = False,
 ) -> None:
     """Run the paper's tables on a model, and print them as Markdown."""
     need("torch")
@@ -238,13 +233,16 @@ def tables(
         datasets = [first_groups(d, groups) if d.group else d for d in datasets]
     with opened_backbone(model) as backbone, ExitStack() as meters:
         results = run_tables(
-            Workshop(load_recipe(recipe_path("paper-tables")), backbone, data, work),
+            Workshop(load_recipe(recipe_path(recipe)), backbone, data, work),
             datasets,
             best=Choice(*best),
             worst=Choice(*worst),
             stages=lambda stage: meters.enter_context(Meter(stage)),
         )
-    say(markdown(results))
+    if json:
+        print_json({"rows": results, "pictures": [work / f"figure-{n}.png" for n in (4, 5)]})
+    else:
+        say(markdown(results))
 
 
 def _vectors(
@@ -313,33 +311,6 @@ def _write_json(path: Path, value: object) -> None:
     import json
 
     path.write_text(json.dumps(value, indent=1) + "\n")
-
-
-def _card_json(card: TunerCard) -> dict[str, object]:
-    return {
-        "fingerprint": card.fingerprint,
-        "config": card.config,
-        "backbone": card.backbone,
-        "contract_version": card.contract_version,
-        "provenance": card.provenance,
-        "parameters": card.config.n_parameters,
-    }
-
-
-def _say_card(path: Path, card: TunerCard) -> None:
-    config, backbone = card.config, card.backbone
-    say(f"{path}")
-    say(f"  fingerprint  {card.fingerprint}")
-    say(
-        f"  backbone     {backbone.architecture}, {backbone.n_layer} blocks, {backbone.fingerprint}"
-    )
-    say(
-        f"  shape        {config.mode}, A {config.align_layer}, U {config.uniform_layer}, "
-        f"{config.n_layer} blocks, width {config.width}, dim {config.dim}, "
-        f"{config.n_parameters:,} parameters"
-    )
-    for key, value in card.provenance.items():
-        say(f"  {key:12} {value}")
 
 
 def _say_analysis(analysis: Analysis, fraction: float) -> None:

@@ -39,6 +39,8 @@ class MemoryStatus:
         store: Sizes and counts of the database.
         model: File name of the loaded model, or None.
         space: The space of vectors in use, or None where recall is by words only.
+        tier: How the loaded model's tuner was made: "at once" is of the model's layers as they
+            are, and `lmort-mem tuner make` makes a better one; None without a model.
         pending: Records without vectors in that space.
         notice: One line for the user about the model, or None.
     """
@@ -46,6 +48,7 @@ class MemoryStatus:
     store: StoreStatus
     model: str | None
     space: str | None
+    tier: str | None
     pending: int
     notice: str | None
 
@@ -355,6 +358,7 @@ class Memory(Keeping):
             store=self.store.status(),
             model=self.backbone.facts.path.name if self.backbone else None,
             space=self._encoding.space,
+            tier=self._opened[0].encoder.tier if self._opened else None,
             pending=self._encoding.pending(),
             notice=self.notice,
         )

@@ -69,6 +69,16 @@ class TunerCard:
     provenance: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
 
+    @property
+    def tier(self) -> str:
+        """How it was made: "at once", "closed form", "LMORT", "unsupervised", or "trained"."""
+        return self.provenance.get("tier", "trained")
+
+    @property
+    def space(self) -> str:
+        """Identity of its vectors: backbone, tuner and version of the contract."""
+        return f"{self.backbone.fingerprint}-{self.fingerprint}-{self.contract_version}"
+
 
 @dataclass(frozen=True, slots=True)
 class Artifact:

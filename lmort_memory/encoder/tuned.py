@@ -45,7 +45,12 @@ class TunedEncoder:
     @property
     def space(self) -> str:
         """Identity of the vectors: backbone, tuner and version of the contract."""
-        return f"{self._backbone.fingerprint}-{self._tuner.fingerprint}-{CONTRACT_VERSION}"
+        return self._tuner.card.space
+
+    @property
+    def tier(self) -> str:
+        """How the tuner was made, as its card says."""
+        return self._tuner.card.tier
 
     @property
     def dim(self) -> int:

@@ -157,6 +157,13 @@ def test_a_model_without_a_tuner_adds_and_recalls(monkeypatch, capsys, pair):
     assert "tuner" in added.err
     outcome = cli("recall", "bees", "--json")
     assert [hit["record"]["text"] for hit in outcome.json["hits"]] == ["Ada keeps bees."]
+    for shown in (cli("status").out, cli("status", "--with-model").out):
+        assert "tuner   at once: the model's layers as they are; `lmort-mem tuner make`" in shown
+    assert cli("status", "--with-model", "--json").json["tier"] == "at once"
+    checks = {check["name"]: check for check in cli("doctor", "--json").json}
+    assert checks["tuner"]["state"] == "note"
+    assert checks["tuner"]["mend"].startswith("lmort-mem tuner make --model")
+    assert checks["vectors"]["state"] == "good"
 
 
 def test_files_are_private(cli, home):
@@ -181,6 +188,7 @@ def test_status_counts(cli):
     shown = cli("status").out
     assert "records   1;" in shown
     assert "index     none; every search is exact" in shown
+    assert "tuner   not installed here" in shown  # it was named, not put where models find it
     assert "config.toml, none yet" in shown
 
 

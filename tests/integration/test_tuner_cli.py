@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from lmort_memory.backbone import Backbone
 from lmort_memory.cli.tuner import app
+from lmort_memory.encoder import open_encoder
 from lmort_memory.encoder.artifact import read_card
 from lmort_memory.errors import TunerError, TunerMismatchError
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
@@ -87,12 +88,46 @@ def test_train_writes_a_tuner_of_the_model(world, tuner):
     assert "teacher" not in card.provenance
 
 
+def test_train_prints_one_object(world, tuner):
+    """With --json a training that is done already names its file and what it was made of."""
+    out = world / "again.gguf"
+    printed = call(
+        "train", world / "recipe.toml", "--data", world / "data", "--work", world / "work",
+        "--out", out, "--model", world / "tiny.gguf", "--json",
+    )  # fmt: skip
+    found = json.loads(printed)
+    assert (found["path"], found["recipe"]) == (str(out), "tiny")
+    assert found["fingerprint"] == read_card(tuner).fingerprint
+    assert found["size_bytes"] == out.stat().st_size
+    assert found["tokens"] > 48
+
+
 def test_info_shows_shape_and_provenance(tuner):
     """For people a few lines, for programs one JSON list."""
     assert "A->U, A 1, U 3" in call("info", tuner)
     (found,) = json.loads(call("info", tuner, "--json"))
     assert found["config"]["dim"] == 16
     assert found["provenance"]["recipe"] == "tiny"
+    assert found["tier"] == "trained"
+
+
+def test_info_says_which_tuner_was_made_at_once(world):
+    """The map that a model without a tuner gets is listed, and marked as what it is."""
+    open_encoder(world / "tiny.gguf").close()
+    found = {one["tier"]: one for one in json.loads(call("info", "--json"))}
+    assert set(found) == {"trained", "at once"}  # the one that ships, and this
+    with Backbone.open(world / "tiny.gguf") as backbone:
+        assert found["at once"]["backbone"]["fingerprint"] == backbone.fingerprint
+    assert "`lmort-mem tuner make` makes a better one" in call("info")
+
+
+def test_a_damaged_tuner_hides_no_other(home):
+    """A torn file among those made here is named on stderr; the others are shown."""
+    (home / "data/tuners").mkdir(parents=True)
+    (home / "data/tuners/torn.gguf").write_bytes(b"GGUF")
+    result = CliRunner().invoke(app, ["info", "--json"])
+    assert (result.exit_code, len(json.loads(result.stdout))) == (0, 1)
+    assert "torn.gguf" in result.stderr
 
 
 def test_eval_prints_one_object(world, tuner):
@@ -129,6 +164,29 @@ def test_analyze_writes_json_and_pictures(world):
     assert sorted(path.name for path in out.glob("*.png")) == [
         "layers-raw.png", "layers-standardised.png"
     ]  # fmt: skip
+    again = json.loads(
+        call("analyze", "--data", world / "set", "--out", out, "--model", world / "tiny.gguf",
+             "--fraction", "0.75", "--json")
+    )  # fmt: skip
+    files = again.pop("files")
+    assert again == found
+    assert {str(path) for path in out.iterdir()} == set(files)
+
+
+def test_tables_prints_one_object(world):
+    """With --json every row of the paper's tables, in the order of running, and the pictures."""
+    work = world / "tables"
+    arguments = (
+        "tables", "--data", world / "data", "--set", world / "set", "--work", work, "--best", 1, 3,
+        "--worst", 4, 0, "--recipe", world / "recipe.toml", "--model", world / "tiny.gguf",
+    )  # fmt: skip
+    found = json.loads(call(*arguments, "--json"))
+    assert [row["name"] for row in found["rows"]][:2] == ["A->U", "U->A"]
+    assert len(found["rows"]) == 18  # 14, and the best two with two more seeds
+    assert set(found["rows"][0]["mean"]) == {"ndcg@10", "recall@10", "alignment", "uniformity"}
+    assert [str(path) for path in sorted(work.glob("*.png"))] == found["pictures"]
+    shown = call(*arguments).splitlines()
+    assert len(shown) == 2 + 18
 
 
 def test_a_tuner_of_another_model_is_refused(world, tuner, tmp_path):
