@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from lmort_memory.importing import ImportReport
     from lmort_memory.memory import Memory
 
-_SHOWN = 10  # problems named one by one; --json has them all
+_SHOWN = 10  # files named one by one; -v and --json have them all
 _STOPPED = 130
 _PARTLY = 3
 
@@ -45,6 +46,9 @@ def import_(
     vectors: Annotated[
         bool, typer.Option(help="Make vectors now; later, `lmort-mem reencode` makes them.")
     ] = True,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Name every file that is passed over.")
+    ] = False,
     base: Base,
     models: Models,
 ) -> None:
@@ -56,18 +60,35 @@ def import_(
     from lmort_memory.importers import scan
 
     report = scan(paths)
+    shown = _Shown(json=base.json, verbose=verbose)
     with open_memory(base, models if vectors else None) as memory:
         try:
             if dry_run:
-                _estimate(memory, report, scope=scope_to_write(scope), base=base)
+                _estimate(memory, report, scope=scope_to_write(scope), shown=shown)
             else:
-                _import(memory, report, scope=scope_to_write(scope), prune=prune, base=base)
+                _import(memory, report, scope=scope_to_write(scope), prune=prune, shown=shown)
         except KeyboardInterrupt:
             note("stopped; what was stored is safe, and the same command goes on from here")
             raise typer.Exit(_STOPPED) from None
 
 
-def _import(memory: Memory, scan: ScanReport, *, scope: str, prune: bool, base: Base) -> None:
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How a report is shown; `verbose` names every file."""
+
+    json: bool
+    verbose: bool
+
+    def list(self, lines: Sequence[str]) -> None:
+        """Print lines, not too many of them."""
+        shown = lines if self.verbose else lines[:_SHOWN]
+        for line in shown:
+            note(f"  {line}")
+        if len(lines) > len(shown):
+            note(f"  and {len(lines) - len(shown)} more; -v names them all")
+
+
+def _import(memory: Memory, scan: ScanReport, *, scope: str, prune: bool, shown: _Shown) -> None:
     from lmort_memory import importing
 
     with Meter("storing", unit="turns") as meter:
@@ -76,20 +97,22 @@ def _import(memory: Memory, scan: ScanReport, *, scope: str, prune: bool, base: 
     pruned = importing.prune(memory, deleted, scope=scope) if prune else 0
     with Meter("making vectors", unit="turns") as meter:
         encoded = memory.encode_pending(progress=meter)
-    if base.json:
+    if shown.json:
         print_json({"import": done, "deleted": deleted, "pruned": pruned, "encoded": encoded})
     else:
-        _report(done, deleted, pruned=pruned, encoded=encoded)
+        _report(done, encoded)
+        _report_passed_over(done.passed_over, shown)
+        _report_deleted(deleted, pruned, shown)
     if not done.complete:
         raise typer.Exit(_PARTLY)
 
 
-def _estimate(memory: Memory, scan: ScanReport, *, scope: str, base: Base) -> None:
+def _estimate(memory: Memory, scan: ScanReport, *, scope: str, shown: _Shown) -> None:
     from lmort_memory.importing import estimate
 
     with Meter("reading", unit="turns") as meter:
         found = estimate(memory, scan, scope=scope, progress=meter)
-    if base.json:
+    if shown.json:
         print_json(found)
         return
     say(f"files    {found.files} to read, {found.unchanged} unchanged, {size(scan.size_bytes)}")
@@ -99,42 +122,53 @@ def _estimate(memory: Memory, scan: ScanReport, *, scope: str, base: Base) -> No
     if found.encode_s is not None:
         say(f"time     about {duration(found.encode_s)} for the vectors, as busy as it is now")
     say(f"disk     about {size(found.disk_bytes)}")
-    _report_passed_over(found.passed_over)
+    _report_passed_over(found.passed_over, shown)
 
 
-def _report(done: ImportReport, deleted: list[str], *, pruned: int, encoded: int) -> None:
+def _report(done: ImportReport, encoded: int) -> None:
     note(
         f"{done.files} files read, {done.unchanged} unchanged: {done.added} turns added,"
         f" {done.kept} kept, {done.removed} removed, {encoded} vectors made"
     )
     if done.left_out:
-        parts = [f"{count} x {reason}" for reason, count in sorted(done.left_out.items())]
-        note(f"left out of files: {', '.join(parts)}")
-    _report_passed_over(done.passed_over)
+        note(f"left out of files: {_counted(done.left_out)}")
+
+
+def _report_deleted(deleted: list[str], pruned: int, shown: _Shown) -> None:
     if pruned:
         note(f"{len(deleted)} files are gone: {pruned} turns forgotten")
     elif deleted:
         note(f"{len(deleted)} files are gone, and still remembered; --prune forgets them:")
-        _list(deleted)
+        shown.list(deleted)
 
 
-def _report_passed_over(items: tuple[PassedOver, ...]) -> None:
-    expected = Counter(item.reason for item in items if item.expected)
-    if expected:
-        parts = [f"{count} x {reason}" for reason, count in sorted(expected.items())]
-        note(f"skipped: {', '.join(parts)}")
-    problems = [f"{item.path}: {item.reason}" for item in items if not item.expected]
+def _report_passed_over(items: Sequence[PassedOver], shown: _Shown) -> None:
+    aside, unknown, problems = (
+        [item for item in items if item.kind == kind] for kind in ("aside", "unknown", "problem")
+    )
+    if aside:
+        note(f"skipped: {_counted(Counter(item.reason for item in aside))}")
+        if shown.verbose:
+            shown.list([_line(item) for item in aside])
+    if unknown:
+        note(f"skipped, of no known format: {_counted(Counter(_suffix(i.path) for i in unknown))}")
+        shown.list([_line(item) for item in unknown])
     if problems:
         note(f"not imported, {len(problems)}:")
-        _list(problems)
+        shown.list([_line(item) for item in problems])
 
 
-def _list(lines: Iterable[str]) -> None:
-    lines = list(lines)
-    for line in lines[:_SHOWN]:
-        note(f"  {line}")
-    if len(lines) > _SHOWN:
-        note(f"  and {len(lines) - _SHOWN} more; --json names them all")
+def _line(item: PassedOver) -> str:
+    named = item.reason.startswith(item.path)  # as the errors of damaged files are
+    return item.reason if named else f"{item.path}: {item.reason}"
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} x {reason}" for reason, count in sorted(reasons.items()))
+
+
+def _suffix(path: str) -> str:
+    return Path(path).suffix.lower() or "without a suffix"
 
 
 @command("lmort-mem export memory.jsonl", "lmort-mem export work.jsonl --scope work --vectors")

@@ -57,8 +57,8 @@ class ImportReport:
 
     @property
     def complete(self) -> bool:
-        """Whether every file that may hold text to remember was stored."""
-        return all(item.expected for item in self.passed_over)
+        """Whether every file of a known format was stored."""
+        return all(item.kind != "problem" for item in self.passed_over)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def estimate(
                 count.take(read(file, run.left_out))
                 run.files += 1
         except ImportFileError as error:
-            run.passed_over.append(PassedOver(str(file.path), str(error), expected=False))
+            run.passed_over.append(PassedOver(str(file.path), str(error), "problem"))
     tokens, seconds, vector_bytes = _measure(memory, count)
     return ImportEstimate(
         files=run.files,
@@ -182,7 +182,7 @@ def import_files(
         try:
             run.store_file(file)
         except ImportFileError as error:
-            run.passed_over.append(PassedOver(str(file.path), str(error), expected=False))
+            run.passed_over.append(PassedOver(str(file.path), str(error), "problem"))
     return ImportReport(
         files=run.files,
         unchanged=run.unchanged,

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers._format import Format, LeftOut
@@ -33,13 +34,14 @@ class PassedOver:
     Attributes:
         path: Where it is, absolute.
         reason: Why.
-        expected: It was never text to remember: hidden, binary, a companion of an export. What is
-            not expected is a problem that the user should hear of.
+        kind: "aside" was never text to remember: hidden, binary, a companion of an export.
+            "unknown" is of no known format and was found in a folder: the user should see its
+            name. "problem" is what may have been meant and cannot be read.
     """
 
     path: str
     reason: str
-    expected: bool
+    kind: Literal["aside", "unknown", "problem"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,9 @@ class _Scan:
 
     def _is_entered(self, folder: Path) -> bool:
         if folder.name.startswith("."):
-            self.passed_over.append(PassedOver(str(folder), "hidden folder", expected=True))
+            self.passed_over.append(PassedOver(str(folder), "hidden folder", "aside"))
         elif folder.is_symlink():
-            self.passed_over.append(PassedOver(str(folder), "link to a folder", expected=True))
+            self.passed_over.append(PassedOver(str(folder), "link to a folder", "aside"))
         else:
             return True
         return False
@@ -131,7 +133,7 @@ class _Scan:
 
     def _find(self, path: Path) -> FoundFile | PassedOver:
         if path.name.startswith("."):
-            return PassedOver(str(path), "hidden file", expected=True)
+            return PassedOver(str(path), "hidden file", "aside")
         return self._examine(path)
 
     def _examine(self, path: Path) -> FoundFile | PassedOver:
@@ -149,18 +151,18 @@ class _Scan:
 
 
 def _problem(path: Path, reason: str) -> PassedOver:
-    return PassedOver(str(path), reason, expected=False)
+    return PassedOver(str(path), reason, "problem")
 
 
 def _unknown(path: Path, likely: list[Format]) -> PassedOver:
     if likely:
         names = ", ".join(form.name for form in likely)
-        return _problem(path, f"its content is of none of the formats {names}")
+        return PassedOver(str(path), f"its content is of none of the formats {names}", "unknown")
     suffix = path.suffix.lower() or "files without a suffix"
     with path.open("rb") as stream:
         if not _is_text(stream.read(_HEAD_BYTES)):
-            return PassedOver(str(path), f"binary file ({suffix})", expected=True)
-    return _problem(path, f"no importer reads {suffix}")
+            return PassedOver(str(path), f"binary file ({suffix})", "aside")
+    return PassedOver(str(path), f"no importer reads {suffix}", "unknown")
 
 
 def _is_text(head: bytes) -> bool:
@@ -174,4 +176,4 @@ def _is_text(head: bytes) -> bool:
 def _excuse(item: PassedOver, companions: frozenset[str]) -> PassedOver:
     if Path(item.path).name not in companions:
         return item
-    return replace(item, reason="part of an export, without text to remember", expected=True)
+    return replace(item, reason="part of an export, without text to remember", kind="aside")

@@ -9,14 +9,14 @@ the note's date become metadata.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from lmort_memory.importers._format import Format, LeftOut, file_uri, read_text
 from lmort_memory.importers._front_matter import FrontMatter, parse_front_matter
 from lmort_memory.importers._markdown_sections import Section, sections
-from lmort_memory.importers._split import pieces
+from lmort_memory.importers._split import PIECE_CHARS, pieces
 from lmort_memory.importers._times import from_iso, from_name, modified_at
 from lmort_memory.types import JsonValue, Source, Turn
 
@@ -33,33 +33,62 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     front = parse_front_matter(text)
     common = _common_metadata(path, front)
     created_at = _created_at(path, front)
-    found = False
-    for section in sections(text, front.end):
-        headings = _heading_path(str(common["title"]), section)
-        for start, end, body in _bodies(text, section, headings):
-            found = True
-            yield Turn(
-                text=body,
-                role="note",
-                created_at=created_at,
-                metadata=_metadata(common, headings, text[start:end]),
-                source=Source(file_uri(path), start, end),
-            )
+    title, found = str(common["title"]), False
+    for section, start, end in _spans(text, list(sections(text, front.end))):
+        found = True
+        headings = _heading_path(title, section)
+        alone = end <= section.start and start == section.heading_start  # a heading, and no more
+        context = " > ".join(headings)
+        yield Turn(
+            text=context if alone else f"{context}\n\n{text[start:end]}",
+            role="note",
+            created_at=created_at,
+            metadata=_metadata(common, headings, "\n".join((*section.headings, text[start:end]))),
+            source=Source(file_uri(path), start, end),
+        )
     if not found:
         left_out["note without text"] += 1
 
 
-def _bodies(
-    text: str, section: Section, headings: tuple[str, ...]
-) -> Iterator[tuple[int, int, str]]:
-    """Yield the span and the text of each turn of a section."""
-    context = " > ".join(headings)
-    found = False
-    for start, end in pieces(text, section.start, section.end):
-        found = True
-        yield start, end, f"{context}\n\n{text[start:end]}"
-    if not found and section.start > section.heading_start and section.headings[-1]:
-        yield section.heading_start, section.start, context  # a heading may be all there is
+def _spans(text: str, found: Sequence[Section]) -> Iterator[tuple[Section, int, int]]:
+    """Yield for each turn its section and its span.
+
+    A heading without text says what stands below it, and is in the path of that. Where nothing
+    does, it goes with the text of the next heading beside it; those that end a section without any
+    become a turn of their own.
+    """
+    bare: list[Section] = []
+    for section, after in zip(found, [*found[1:], None], strict=True):
+        spans = list(pieces(text, section.start, section.end))
+        first = bare[0].heading_start if bare else section.start
+        if bare and not (_beside(bare[-1], section) and section.end - first <= PIECE_CHARS):
+            yield from _bare_spans(text, bare)
+            bare, first = [], section.start
+        if spans:
+            spans[0] = (first if bare else spans[0][0], spans[0][1])
+            bare = []
+            yield from ((section, start, end) for start, end in spans)
+        elif section.headings and section.headings[-1] and not _above(section, after):
+            bare.append(section)
+    yield from _bare_spans(text, bare)
+
+
+def _bare_spans(text: str, bare: Sequence[Section]) -> Iterator[tuple[Section, int, int]]:
+    """Yield the turns of headings that follow each other without text."""
+    if len(bare) == 1:
+        yield bare[0], bare[0].heading_start, bare[0].start
+    elif bare:
+        first, end = bare[0].heading_start, bare[-1].start
+        parent = Section(bare[0].headings[:-1], first, first, end)
+        yield from ((parent, *span) for span in pieces(text, first, end))
+
+
+def _beside(one: Section, other: Section) -> bool:
+    return len(one.headings) == len(other.headings) and one.headings[:-1] == other.headings[:-1]
+
+
+def _above(section: Section, after: Section | None) -> bool:
+    return after is not None and len(after.headings) > len(section.headings)
 
 
 def _heading_path(title: str, section: Section) -> tuple[str, ...]:
@@ -113,5 +142,9 @@ def _created_at(path: Path, front: FrontMatter) -> datetime | None:
 
 
 FORMAT = Format(
-    name="markdown", suffixes=(".md", ".markdown", ".mdown"), matches=lambda path: True, read=_read
+    name="markdown",
+    suffixes=(".md", ".markdown", ".mdown"),
+    matches=lambda path: True,
+    read=_read,
+    version=2,
 )

@@ -451,21 +451,30 @@ def test_a_dry_run_estimates_and_stores_nothing(cli, tmp_path):
 
 
 def test_import_reports_and_says_what_is_partly_done(cli, tmp_path):
-    """The report counts what came in and names what did not; that is status 3."""
+    """What came in is counted, what did not is named; only a damaged file makes status 3."""
     (tmp_path / "Ada.md").write_text("# Ada\n\nKeeps bees.\n")
     (tmp_path / "photo.png").write_bytes(b"\x89PNG\0")
     assert cli("import", tmp_path).status == 0
-    (tmp_path / "script.py").write_text("print()")
+    for number in range(12):
+        (tmp_path / f"script-{number:02}.py").write_text("print()")
+    outcome = cli("import", tmp_path)
+    assert (outcome.status, outcome.out) == (0, "")
+    assert "0 files read, 1 unchanged" in outcome.err
+    assert "skipped: 1 x binary file (.png)" in outcome.err
+    assert "of no known format: 12 x .py" in outcome.err
+    assert "script-09.py: no importer reads .py\n  and 2 more" in outcome.err
+    assert "script-11.py: no importer reads .py" in cli("import", tmp_path, "-v").err
+    (tmp_path / "broken.md").write_bytes(b"caf\xe9")
     outcome = cli("import", tmp_path)
     assert outcome.status == 3
-    assert outcome.out == ""
-    assert "0 files read, 1 unchanged" in outcome.err
-    assert "script.py: no importer reads .py" in outcome.err
+    assert "not imported, 1:\n" in outcome.err
+    assert f"  {tmp_path / 'broken.md'} is not UTF-8" in outcome.err
+    (tmp_path / "broken.md").unlink()
     result = cli("import", tmp_path, "--json").json
     assert result["import"]["unchanged"] == 1
     (tmp_path / "Ada.md").unlink()
     (tmp_path / "Bo.md").write_text("Bakes.")
     assert cli("import", tmp_path, "--json").json["deleted"] == [str(tmp_path / "Ada.md")]
     assert cli("import", tmp_path, "--prune", "--json").json["pruned"] == 1
-    refused = cli("import", tmp_path / "script.py")
+    refused = cli("import", tmp_path / "script-00.py")
     assert (refused.status, refused.err.count("\n")) == (1, 1)

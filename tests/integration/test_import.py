@@ -122,11 +122,11 @@ def test_an_unreadable_folder_is_a_problem_and_no_deletion(memory, vault):
             "import os, pickle, sys; from lmort_memory.importers import scan;"
             " os.getuid() or os.setuid(65534);"  # root may read everything
             f" report = scan([{str(shut)!r}]);"
-            " print(report.unseen, [(i.reason, i.expected) for i in report.passed_over])"
+            " print(report.unseen, [(i.reason, i.kind) for i in report.passed_over])"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert done.stdout.strip() == (
-            f"({str(shut / 'inner')!r},) [('folder cannot be read: Permission denied', False)]"
+            f"({str(shut / 'inner')!r},) [('folder cannot be read: Permission denied', 'problem')]"
         ), done.stderr
         (shut / "inner").chmod(0o755)
         found = replace(scan([shut]), unseen=(str(shut / "inner"),))
@@ -147,6 +147,18 @@ def test_damaged_files_do_not_stop_the_others(memory, vault):
     problems = {i.path.rsplit("/", 1)[1]: i.reason for i in report.passed_over}
     assert "not UTF-8" in problems["broken.md"]
     assert problems["script.py"] == "no importer reads .py"
+
+
+def test_a_folder_with_files_of_other_kinds_is_imported_completely(memory, vault):
+    """What no format claims is named, and makes no import a partial one."""
+    (vault / "drawing.svg").write_text("<svg/>")
+    (vault / "package.json").write_text("{}")
+    report = run(memory, vault)
+    assert (report.files, report.complete) == (3, True)
+    assert {(i.path.rsplit("/", 1)[1], i.kind) for i in report.passed_over} == {
+        ("drawing.svg", "unknown"),
+        ("package.json", "unknown"),
+    }
 
 
 def conversation(name, *texts):
@@ -250,7 +262,7 @@ def test_an_estimate_stores_nothing_and_comes_near(memory, vault):
     memory.store.compact()  # the journal of the last writes is not growth
     grown = memory.status().store.size_bytes - before
     assert found.disk_bytes / 3 < grown < found.disk_bytes * 3
-    assert not any(item.expected for item in found.passed_over)
+    assert {item.kind for item in found.passed_over} == {"problem"}
     again = estimate(memory, scan([vault]))
     assert (again.files, again.unchanged, again.turns) == (0, 203, 0)
 

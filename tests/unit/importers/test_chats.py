@@ -136,14 +136,14 @@ def test_a_chatgpt_zip_with_split_files_is_read_whole(tmp_path):
 
 
 def test_the_other_files_of_an_unpacked_export_are_no_problem(tmp_path):
-    """What lies beside the conversations is passed over by name; a stranger is a problem."""
+    """What lies beside the conversations is passed over; a stranger is named as unknown."""
     write_json(tmp_path / "conversations.json", [BRANCHED])
     write_json(tmp_path / "user.json", {"id": "me"})
     write_json(tmp_path / "stranger.json", {"id": "me"})
     report = scan([tmp_path])
     assert [file.format.name for file in report.files] == ["chatgpt"]
-    reasons = {item.path.rsplit("/", 1)[1]: item.expected for item in report.passed_over}
-    assert reasons == {"user.json": True, "stranger.json": False}
+    reasons = {item.path.rsplit("/", 1)[1]: item.kind for item in report.passed_over}
+    assert reasons == {"user.json": "aside", "stranger.json": "unknown"}
 
 
 CLAUDE = {

@@ -41,10 +41,49 @@ def test_each_section_is_a_turn_under_its_heading_path(tmp_path):
     assert turns[2].metadata["headings"] == ["Family", "Work"]
 
 
-def test_a_heading_without_text_is_kept(tmp_path):
-    """A heading with nothing below it is still something that the user wrote."""
-    turns = turns_of(tmp_path / "Todo.md", "## Buy milk\n## Call Ada\nToday.\n")
-    assert [turn.text for turn in turns] == ["Todo > Buy milk", "Todo > Call Ada\n\nToday."]
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# Day\n## Work\nBaker.\n", ["Todo > Day > Work\n\nBaker."]),
+        (
+            "## Buy milk\n## Call Ada\nToday.\n",
+            ["Todo > Call Ada\n\n## Buy milk\n## Call Ada\nToday."],
+        ),
+        ("## Buy milk\n\n## Call Ada\n", ["Todo\n\n## Buy milk\n\n## Call Ada"]),
+        (
+            "# Day\n## Buy milk\n# Night\nSleep.\n",
+            ["Todo > Day > Buy milk", "Todo > Night\n\nSleep."],
+        ),
+        (
+            "## Buy milk\n## Work\n### Bread\nRye.\n",
+            ["Todo > Buy milk", "Todo > Work > Bread\n\nRye."],
+        ),
+        ("# Todo\n", ["Todo"]),
+        ("##\n", []),
+    ],
+)
+def test_a_heading_without_text_goes_with_what_follows(text, expected, tmp_path):
+    """A bare heading is context of what is below or beside it; alone it is a turn."""
+    turns = turns_of(tmp_path / "Todo.md", text)
+    assert [turn.text for turn in turns] == expected
+    for turn in turns:
+        assert turn.text == " > ".join(("Todo", *turn.metadata.get("headings", ()))) or (
+            turn.text.endswith("\n\n" + text[turn.source.start : turn.source.end])
+        )
+
+
+def test_many_bare_headings_are_cut_into_pieces(tmp_path):
+    """A note of nothing but headings keeps each of them, in turns of readable size."""
+    turns = turns_of(tmp_path / "Todo.md", "".join(f"## Task {n}\n\n" for n in range(200)))
+    assert all(len(turn.text) <= PIECE_CHARS + 10 for turn in turns)
+    found = [line for turn in turns for line in turn.text.splitlines() if line.startswith("##")]
+    assert found == [f"## Task {n}" for n in range(200)]
+
+
+def test_tags_and_links_of_a_heading_belong_to_its_text(tmp_path):
+    """What a heading is tagged with is metadata of every piece below it."""
+    (turn,) = turns_of(tmp_path / "a.md", "# Hive #bees with [[Ada]]\n\nFull.\n")
+    assert (turn.metadata["tags"], turn.metadata["links"]) == (["bees"], ["Ada"])
 
 
 def test_hashes_in_a_code_fence_are_no_headings():

@@ -30,16 +30,16 @@ def test_a_folder_is_searched_and_everything_in_it_accounted_for(tmp_path):
         ("a.md", "markdown"),
         ("b.TXT", "text"),
     ]
-    found = {os.path.relpath(i.path, tmp_path): (i.expected, i.reason) for i in report.passed_over}
+    found = {os.path.relpath(i.path, tmp_path): (i.kind, i.reason) for i in report.passed_over}
     assert found == {
-        ".draft.md": (True, "hidden file"),
-        ".obsidian": (True, "hidden folder"),
-        "loop": (True, "link to a folder"),
-        "sub/photo.png": (True, "binary file (.png)"),
-        "sub/latin.dat": (True, "binary file (.dat)"),
-        "sub/script.py": (False, "no importer reads .py"),
-        "sub/Makefile": (False, "no importer reads files without a suffix"),
-        "broken.md": (False, "it is no regular file"),
+        ".draft.md": ("aside", "hidden file"),
+        ".obsidian": ("aside", "hidden folder"),
+        "loop": ("aside", "link to a folder"),
+        "sub/photo.png": ("aside", "binary file (.png)"),
+        "sub/latin.dat": ("aside", "binary file (.dat)"),
+        "sub/script.py": ("unknown", "no importer reads .py"),
+        "sub/Makefile": ("unknown", "no importer reads files without a suffix"),
+        "broken.md": ("problem", "it is no regular file"),
     }
     assert report.size_bytes == len("Note.") + len("Text.")
     assert report.roots == (str(tmp_path),)
