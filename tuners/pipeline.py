@@ -6,8 +6,8 @@ after an interruption goes on where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,10 +15,11 @@ from lmort_memory.encoder.artifact import Artifact, TunerCard, write_artifact
 from lmort_memory.encoder.config import BackboneIdentity
 from lmort_memory.types import Progress
 
+from .blend import blend
 from .corpus import corpus_states, corpus_targets
 from .data import TrainingData, load_folder
 from .msmarco import load_msmarco
-from .states import estimate
+from .states import estimate, fill
 from .teacher import TEACHER_LICENCE, TEACHER_NAME
 from .train import Trainer, TrainingSet
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from lmort_memory.backbone import Backbone
 
     from .model import Lmort
-    from .recipe import DataRecipe, Recipe
+    from .recipe import BlendRecipe, DataRecipe, Recipe
     from .states import Estimate
 
 __all__ = ["Stages", "Workshop", "load_data", "to_artifact"]
@@ -120,7 +121,27 @@ class Workshop:
         artifact = to_artifact(
             model, self.backbone, provenance(self.recipe, training, trainer.step)
         )
+        if self.recipe.blend is not None:
+            artifact = self._blended(artifact, self.recipe.blend, stages)
         return write_artifact(out, artifact, matrix_type=matrix_type)
+
+    def _blended(self, artifact: Artifact, recipe: BlendRecipe, stages: Stages) -> Artifact:
+        """Put the model's own directions, from labelled pairs, beside the trained ones."""
+        wanted = replace(
+            self.recipe.data, layout="folder", sources=recipe.sources, max_tokens=recipe.max_tokens
+        )
+        data = load_data(self.data_folder, wanted)
+        cache = fill(
+            self.work / "pairs",
+            self.backbone,
+            data.texts,
+            layers=artifact.card.config.layers,
+            max_tokens=recipe.max_tokens,
+            progress=stages("states of pairs"),
+        )
+        blended = blend(artifact, cache, data.anchors, data.positives, share=recipe.share)
+        notes = {**artifact.card.provenance, **_blend_notes(artifact.card.provenance, data)}
+        return replace(blended, card=replace(artifact.card, provenance=notes))
 
 
 def to_artifact(model: Lmort, backbone: Backbone, notes: dict[str, str]) -> Artifact:
@@ -152,3 +173,11 @@ def provenance(recipe: Recipe, training: TrainingSet, steps: int) -> dict[str, s
     if recipe.loss.distillation:
         notes["teacher"] = f"{TEACHER_NAME} ({TEACHER_LICENCE})"
     return notes
+
+
+def _blend_notes(before: Mapping[str, str], data: TrainingData) -> dict[str, str]:
+    licences = {*before["data_licences"].split(", "), *(licence for *_, licence in data.sources)}
+    return {
+        "blend": "; ".join(f"{path} {kind} {count}" for path, kind, count, _ in data.sources),
+        "data_licences": ", ".join(sorted(licences - {""})),
+    }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "BlendRecipe",
     "DataRecipe",
     "LossRecipe",
     "Recipe",
@@ -124,6 +125,21 @@ class TrainRecipe:
 
 
 @dataclass(frozen=True, slots=True)
+class BlendRecipe:
+    """The last step: the model's own directions beside the teacher's (`tuners.blend`).
+
+    Attributes:
+        max_tokens: Tokens of a question or answer, at most.
+        share: Length of the own part beside 1 for the trained one.
+        sources: Labelled pairs, of kind "pairs".
+    """
+
+    max_tokens: int = 64
+    share: float = 1.0
+    sources: tuple[SourceRecipe, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that makes a tuner, but the model, the data and the machine.
 
@@ -131,6 +147,7 @@ class Recipe:
         name: Name of the recipe.
         model: What it was made for, in words.
         tuner: Fields of `TunerConfig` except `n_embd`, which the backbone gives.
+        blend: The last step, or None.
     """
 
     name: str
@@ -139,6 +156,7 @@ class Recipe:
     data: DataRecipe
     loss: LossRecipe
     train: TrainRecipe
+    blend: BlendRecipe | None = None
 
     def config(self, n_embd: int) -> TunerConfig:
         """Give the tuner's shape on a backbone with states of width `n_embd`.
@@ -182,21 +200,29 @@ def load_recipe(path: Path) -> Recipe:
             tree = tomllib.load(file)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise TunerError(f"the recipe {path} cannot be read: {error} — correct the file") from error
-    unknown = set(tree) - {"name", "model", "tuner", "data", "loss", "train"}
+    unknown = set(tree) - {"name", "model", "tuner", "data", "loss", "train", "blend"}
     if unknown:
         raise _bad(path.name, f"unknown sections {sorted(unknown)}")
-    data = dict(tree.get("data", {}))
-    sources = [_section(path.name, SourceRecipe, item) for item in data.pop("sources", [])]
     recipe = Recipe(
         name=str(tree.get("name", path.stem)),
         model=str(tree.get("model", "")),
         tuner=_tuner_section(path.name, tree.get("tuner", {})),
-        data=_section(path.name, DataRecipe, {**data, "sources": tuple(sources)}),
+        data=_section(path.name, DataRecipe, _with_sources(path.name, tree.get("data", {}))),
         loss=_section(path.name, LossRecipe, tree.get("loss", {})),
         train=_section(path.name, TrainRecipe, tree.get("train", {})),
+        blend=_blend_section(path.name, tree.get("blend")),
     )
     _check(path.name, recipe)
     return recipe
+
+
+def _with_sources(name: str, section: Mapping[str, Any]) -> dict[str, Any]:
+    sources = [_section(name, SourceRecipe, item) for item in section.get("sources", [])]
+    return {**section, "sources": tuple(sources)}
+
+
+def _blend_section(name: str, section: Mapping[str, Any] | None) -> BlendRecipe | None:
+    return None if section is None else _section(name, BlendRecipe, _with_sources(name, section))
 
 
 def _tuner_section(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,6 +254,8 @@ def _check(name: str, recipe: Recipe) -> None:
             raise _bad(name, f"{what} is {value!r}, expected one of {', '.join(allowed)}")
     if not (recipe.loss.distillation or recipe.loss.contrastive):
         raise _bad(name, "[loss] has no weight on anything; set distillation or contrastive")
+    if recipe.blend and {source.kind for source in recipe.blend.sources} != {"pairs"}:
+        raise _bad(name, "[blend] needs sources, all of kind 'pairs'")
     if recipe.train.closed_form and not recipe.loss.distillation:
         raise _bad(name, "closed_form needs a teacher; set distillation above 0")
 

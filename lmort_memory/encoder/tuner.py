@@ -170,7 +170,7 @@ class Tuner:
         Raises:
             ValueError: no tokens, a needed layer was not captured, or the width is another one.
         """
-        vector: Array = self._encode_packed([states])[0]
+        vector: Array = self.encode_batch([states])[0]
         return vector
 
     def encode_batch(self, batch: Sequence[HiddenStates]) -> Array:
@@ -181,15 +181,26 @@ class Tuner:
         Raises:
             ValueError: as for `encode`.
         """
+        vectors = self.outputs(batch)
+        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        vectors /= np.maximum(norms, np.finfo(np.float32).tiny)[:, None]
+        return vectors
+
+    def outputs(self, batch: Sequence[HiddenStates]) -> Array:
+        """Give the vectors as they are before they get unit length, float32 (len(batch), dim).
+
+        Raises:
+            ValueError: as for `encode`.
+        """
         vectors = np.empty((len(batch), self.dim), dtype=np.float32)
         start = 0
         for group in _packs(batch):
-            vectors[start : start + len(group)] = self._encode_packed(group)
+            vectors[start : start + len(group)] = self._run_packed(group)
             start += len(group)
         return vectors
 
-    def _encode_packed(self, group: Sequence[HiddenStates]) -> Array:
-        """Encode texts whose rows fit into one pack: (n, dim)."""
+    def _run_packed(self, group: Sequence[HiddenStates]) -> Array:
+        """Run texts whose rows fit into one pack: (n, dim)."""
         for states in group:
             self._check(states)
         bounds = np.cumsum([0] + [len(states.tokens) for states in group])
@@ -201,8 +212,6 @@ class Tuner:
             pooled: Array = np.add.reduceat(x, bounds[:-1], axis=0)
             pooled /= np.diff(bounds).astype(np.float32)[:, None]
             vectors += pooled if self._output is None else self._output(pooled)
-        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        vectors /= np.maximum(norms, np.finfo(np.float32).tiny)[:, None]
         return vectors
 
     def _check(self, states: HiddenStates) -> None:

@@ -26,7 +26,14 @@ from lmort_memory.tuners.batches import packed_states
 from lmort_memory.tuners.closed_form import pooled_states, ridge, statistics
 from lmort_memory.tuners.data import TrainingData
 from lmort_memory.tuners.pipeline import Workshop
-from lmort_memory.tuners.recipe import DataRecipe, LossRecipe, Recipe, SourceRecipe, TrainRecipe
+from lmort_memory.tuners.recipe import (
+    BlendRecipe,
+    DataRecipe,
+    LossRecipe,
+    Recipe,
+    SourceRecipe,
+    TrainRecipe,
+)
 from lmort_memory.tuners.states import estimate, fill, open_cache
 from lmort_memory.tuners.train import Trainer, TrainingSet, new_model, rate_factor
 
@@ -286,6 +293,10 @@ def test_a_recipe_becomes_a_tuner(model_path, backbone, tmp_path):
     data.mkdir(parents=True)
     with gzip.open(data / "notes.jsonl.gz", "wt") as file:
         file.writelines(json.dumps({"text": text}) + "\n" for text in TEXTS)
+    (tmp_path / "data/pairs").mkdir()
+    with gzip.open(tmp_path / "data/pairs/asked.jsonl.gz", "wt") as file:
+        pairs = [{"query": f"Where is it that {text}?", "positive": text} for text in TEXTS]
+        file.writelines(json.dumps(pair) + "\n" for pair in pairs)
     recipe = replace(
         RECIPE,
         tuner={
@@ -302,18 +313,20 @@ def test_a_recipe_becomes_a_tuner(model_path, backbone, tmp_path):
         ),
         loss=LossRecipe(distillation=1.0),
         train=replace(RECIPE.train, epochs=1),
+        blend=BlendRecipe(sources=(SourceRecipe("pairs/asked", "pairs", 30, "CC0-1.0"),)),
     )
     workshop = Workshop(recipe, backbone, tmp_path / "data", tmp_path / "work")
     stages = []
     fingerprint = workshop.make(tmp_path / "a.gguf", lambda n: stages.append(n) or (lambda *_: 0))
-    assert stages == ["states", "teacher", "train"]
+    assert stages == ["states", "teacher", "train", "states of pairs"]
     evaluated = backbone.tokens_evaluated
     again = workshop.make(tmp_path / "b.gguf", lambda _: lambda *_: None, matrix_type="F16")
     assert again == fingerprint
     assert backbone.tokens_evaluated == evaluated
     tuner = Tuner.load(tmp_path / "a.gguf")
     assert tuner.metadata["data"] == "text/notes paragraphs 40"
-    assert tuner.metadata["data_licences"] == "MIT"
+    assert tuner.metadata["blend"] == "pairs/asked pairs 30"
+    assert tuner.metadata["data_licences"] == "CC0-1.0, MIT"
     assert "MiniLM" in tuner.metadata["teacher"]
     (encoded,) = TunedEncoder(backbone, tuner).encode([TEXTS[0]])
     assert encoded.vectors.shape == (1, 384)
