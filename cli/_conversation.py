@@ -154,7 +154,7 @@ class Conversation:
         for number, memory in enumerate(ledger.memories, 1):
             scores = memory.scores
             parts = [f"score {memory.score:.3f}", f"{memory.tokens} tokens"]
-            parts += [] if scores.dense is None else [f"cosine {scores.dense:.2f}"]
+            parts += [] if scores.dense is None else [f"meaning {scores.dense:.2f}"]
             parts += [] if scores.bm25 is None else [f"words {scores.bm25:.1f}"]
             self._screen.say(f"[{number}] {_line(memory.record)} ({', '.join(parts)})")
         if not ledger.memories:

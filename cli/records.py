@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,10 +13,7 @@ from lmort_memory.types import Turn
 from ._app import command
 from ._opening import open_memory, scope_to_write
 from ._options import Base, Choice, Models, WrongUsage, parse_object, parse_time
-from ._output import day, dim, note, one_line, print_json, say, terminal_width
-
-if TYPE_CHECKING:
-    from lmort_memory.types import Hit
+from ._output import note, print_json, say
 
 
 @command(
@@ -81,37 +78,31 @@ def recall(
     mode: Annotated[
         Literal["hybrid", "dense", "lexical"], typer.Option(help="Meaning, words, or both.")
     ] = "hybrid",
-    explain: Annotated[bool, typer.Option("--explain", help="Show the parts of scores.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show whole texts, not the part that matches.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show ranks too, and both parts of every score.")
+    ] = False,
     choice: Choice,
     base: Base,
     models: Models,
 ) -> None:
-    """Find what is remembered, by meaning and by words."""
+    """Find what is remembered, by meaning and by words.
+
+    A score is 1 for what is first in both: by meaning, shown as the cosine of vectors, and by
+    words, shown as BM25. With --mode dense it is the cosine, with lexical BM25.
+    """
+    from ._hits import say_hit
+
     needs_model = mode != "lexical" or explain
     with open_memory(base, models if needs_model else None) as memory:
-        hits = memory.recall(query, top_k=top_k, mode=mode, **choice.filters())
+        hits = memory.recall(query, top_k=top_k, mode=mode, explain=explain, **choice.filters())
     if base.json:
         print_json({"query": query, "hits": hits})
     elif not hits:
         note("nothing found")
     for hit in [] if base.json else hits:
-        _say_hit(hit, explain=explain)
-
-
-def _say_hit(hit: Hit, *, explain: bool) -> None:
-    record = hit.record
-    start, end = hit.span or (0, len(record.text))
-    width = 3 * terminal_width() - 30 if sys.stdout.isatty() else sys.maxsize
-    say(f"{hit.rank}. {one_line(record.text[start:end], width)}")
-    parts = [day(record.created_at), record.role, record.id, f"score {hit.score:.3f}"]
-    if record.source is not None:
-        parts.append(record.source.uri)
-    if explain:
-        parts += [f"{name} {value:.3g}" for name, value in _parts_of_score(hit)]
-    say(dim(f"   {'  '.join(parts)}"))
-
-
-def _parts_of_score(hit: Hit) -> list[tuple[str, float]]:
-    names = ("dense", "dense_rank", "bm25", "bm25_rank", "recency")
-    parts = [(name, getattr(hit.scores, name)) for name in names]
-    return [(name, value) for name, value in parts if value is not None]
+        if full and hit.rank > 1:
+            say()
+        say_hit(hit, query, full=full, explain=explain)
