@@ -27,6 +27,7 @@ TESTS = (
     "tests/integration/test_chat.py",
     "tests/integration/test_cli.py",
     "tests/integration/test_cli_chat.py",
+    "tests/integration/test_cli_keeping.py",
     "tests/integration/test_encoder.py",
     "tests/integration/test_import.py",
     "tests/integration/test_memory.py",
