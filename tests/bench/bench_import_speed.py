@@ -1,0 +1,203 @@
+"""How fast notes become findable: by words, by meaning; beside plain reading and other embedders.
+
+    python -m tests.bench.minilm_onnx --work DIR
+    python -m tests.bench.bench_import_speed --work DIR --out tests/bench/results/import-speed.json
+
+Wants an environment with the group `bench`. In turn, `--repeat` times, on the same notes: the model
+reads them with nothing captured and no store (the limit of a whole pass; of some of the notes),
+`Memory.add_many` stores them and makes their vectors, all-MiniLM-L6-v2 encodes them through torch
+and through onnxruntime (batches of 64, sorted by length, no store), chromadb's default stores and
+embeds them. Texts of 10,000 notes are stored once in each round, and asked for by a word. Models
+are loaded before and not counted. The time of 10,000 vectors is that of the notes measured, scaled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lmort_memory import Backbone, Memory
+from lmort_memory.backbone import default_model_path
+from tests.bench.bench_import import sentences
+from tests.bench.environment import environment
+from tests.bench.minilm_onnx import INPUTS, PLACE
+
+MANY = 10_000
+BATCH = 64
+MODEL = default_model_path()
+READ = 4  # one note in so many is read to the last layer
+WINDOW = 512
+
+
+def notes(count: int) -> list[str]:
+    """Return notes of one to four sentences of the words of Python's manual."""
+    found = []
+    for number in range(count):
+        chooser = random.Random(number)
+        found.append(f"{sentences(chooser, chooser.randint(1, 4))} note{number}")
+    return found
+
+
+class Onnx:
+    """all-MiniLM-L6-v2 through onnxruntime, padded to the longest of a batch."""
+
+    def __init__(self, folder: Path) -> None:
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        self.session = onnxruntime.InferenceSession(folder / "model.onnx")
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.enable_truncation(max_length=256)
+        self.tokenizer.enable_padding()
+
+    def encode(self, texts: Sequence[str]) -> None:
+        """Make the vectors, and drop them."""
+        ordered = sorted(texts, key=len)
+        for start in range(0, len(ordered), BATCH):
+            batch = self.tokenizer.encode_batch(ordered[start : start + BATCH])
+            ids = np.array([one.ids for one in batch], dtype=np.int64)
+            mask = np.array([one.attention_mask for one in batch], dtype=np.int64)
+            given = dict(zip(INPUTS, (ids, mask, np.zeros_like(ids)), strict=True))
+            states = self.session.run(None, given)[0]
+            pooled = (states * mask[..., None]).sum(1) / mask.sum(1)[:, None]
+            pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+
+
+def read(backbone: Backbone, texts: Sequence[str]) -> int:
+    """Evaluate texts to the last layer in windows of tokens; return how many tokens."""
+    tokens = [token for text in texts for token in backbone.prompts.tokenize(text)]
+    sequence = backbone.open_sequence(n_ctx=WINDOW)
+    for start in range(0, len(tokens), WINDOW):
+        sequence.sync([])
+        sequence.extend(tokens[start : start + WINDOW], logits=False)
+    sequence.close()
+    return len(tokens)
+
+
+def ours(memory: Memory, texts: Sequence[str]) -> dict[str, float]:
+    """Store, then make the vectors."""
+    began = time.perf_counter()
+    memory.add_many(texts, defer=True)
+    stored = time.perf_counter()
+    memory.encode_pending()
+    return {"stored_s": stored - began, "vectors_s": time.perf_counter() - stored}
+
+
+def by_words(path: Path, texts: Sequence[str]) -> dict[str, float]:
+    """Open, store without a model, ask by a word: after the first batch, and after the last."""
+    began = time.perf_counter()
+    with Memory.open(path, with_model=False) as memory:
+        memory.add_many(texts[:BATCH])
+        assert memory.recall("note7")[0].record.text == texts[7]
+        first = time.perf_counter()
+        memory.add_many(texts[BATCH:])
+        assert memory.recall(f"note{len(texts) - 1}")[0].record.text == texts[-1]
+    return {"first_hit_s": first - began, "last_hit_s": time.perf_counter() - began}
+
+
+def chroma(folder: Path, texts: Sequence[str]) -> dict[str, float]:
+    """chromadb's PersistentClient with its default embedding function, batches of 64."""
+    from tests.bench.peer_child import Chroma
+
+    system = Chroma(folder, embed=None)
+    system.add(["warm"], ["a first text, so that the model is loaded"], "all")
+    began = time.perf_counter()
+    for start in range(0, len(texts), BATCH):
+        batch = texts[start : start + BATCH]
+        system.add([str(start + i) for i in range(len(batch))], batch, "all")
+    return {"vectors_s": time.perf_counter() - began}
+
+
+def clocked(job: Callable[[], object]) -> dict[str, float]:
+    """Return the seconds of a job."""
+    began = time.perf_counter()
+    job()
+    return {"vectors_s": time.perf_counter() - began}
+
+
+def rounds(work: Path, count: int, repeat: int, budget_s: float) -> dict[str, list[dict]]:
+    """Take every way in turn until all are repeated or the time is up."""
+    from lmort_memory.tuners.teacher import Teacher
+
+    onnx, teacher, backbone = Onnx(work / "home" / PLACE), Teacher(), Backbone.open(MODEL)
+    texts, many = notes(count), notes(MANY)
+    onnx.encode(texts[:BATCH])
+    teacher.encode(texts[:BATCH])
+    found: dict[str, list[dict]] = {}
+    end = time.monotonic() + budget_s
+    for _ in range(repeat):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            few = texts[::READ]
+            result = {
+                "words": by_words(folder / "words.db", many),
+                "limit": clocked(lambda few=few: read(backbone, few)),  # type: ignore[misc]
+                "MiniLM, torch": clocked(lambda: teacher.encode(texts)),
+                "MiniLM, onnxruntime": clocked(lambda: onnx.encode(texts)),
+                "chromadb": chroma(folder / "chroma", texts),
+            }
+            with Memory.open(folder / "memory.db") as memory:
+                result["lmort-memory"] = ours(memory, texts)
+        for way, values in result.items():
+            found.setdefault(way, []).append(values)
+        if time.monotonic() > end:
+            break
+    sizes = [len(backbone.prompts.tokenize(text)) for text in texts]
+    found["tokens"] = [{"all": sum(sizes), "read": sum(sizes[::READ])}]
+    return found
+
+
+def summary(found: dict[str, list[dict]], count: int) -> dict[str, object]:
+    """Return texts/s and tokens/s, and the scaled time of 10,000 notes."""
+    tokens = found.pop("tokens")[0]
+    rows: dict[str, object] = {"notes": count, "tokens": tokens["all"]}
+    for way, runs in found.items():
+        row: dict[str, object] = {
+            step: {
+                "median": round(statistics.median(run[step] for run in runs), 3),
+                "min": round(min(run[step] for run in runs), 3),
+                "max": round(max(run[step] for run in runs), 3),
+                "runs": len(runs),
+            }
+            for step in runs[0]
+        }
+        if "vectors_s" in runs[0]:
+            taken = statistics.median(run["vectors_s"] for run in runs)
+            read_tokens = tokens["read" if way == "limit" else "all"]
+            row["tokens_per_s"] = round(read_tokens / taken)
+            row["texts_per_s"] = round(read_tokens / tokens["all"] * count / taken, 1)
+            row["scaled_to_10000_s"] = round(MANY / count * tokens["all"] / read_tokens * taken)
+        rows[way] = row
+    return rows
+
+
+def main() -> None:
+    """Measure; print, or write, the JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--notes", type=int, default=300)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--budget", type=float, default=140, help="no round begins after so long")
+    parser.add_argument("--out", type=Path)
+    chosen = parser.parse_args()
+    report = environment("tests.bench.bench_import_speed")
+    os.environ["HOME"] = str(chosen.work / "home")  # where chromadb looks for its weights
+    found = rounds(chosen.work, chosen.notes, chosen.repeat, chosen.budget)
+    report |= summary(found, chosen.notes)
+    text = json.dumps(report, indent=1)
+    if chosen.out:
+        chosen.out.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
