@@ -41,13 +41,13 @@ class Figures:
     cosine: float | None
 
 
-def judge(vectors: Array, wanted: Array, *, fitted: bool) -> Figures:
+def judge(vectors: Array, wanted: Array, fitted: Array | None) -> Figures:
     """Judge vectors of the kit's first texts, which come in fours: question, passage, turn, note.
 
     Args:
         vectors: float32 (n, dim), unit norm; n a multiple of 4.
         wanted: The teacher's.
-        fitted: Whether both are of one space.
+        fitted: Those that were fitted to the teacher's, or None.
     """
     group = np.arange(len(vectors)) % HELD_OUT_GROUP
     questions, others = (
@@ -56,7 +56,7 @@ def judge(vectors: Array, wanted: Array, *, fitted: bool) -> Figures:
     )
     # Question i and passage i first, so that the rest are further candidates for every question.
     candidates = np.concatenate([others[:, 0], others[:, 1], others[:, 2]])
-    cosine = float((vectors * wanted).sum(axis=1).mean()) if fitted else None
+    cosine = None if fitted is None else float((fitted * wanted).sum(axis=1).mean())
     return Figures(reciprocal_rank(questions, candidates), cosine)
 
 

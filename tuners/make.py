@@ -24,9 +24,10 @@ from lmort_memory.encoder.config import TunerConfig
 from lmort_memory.encoder.pooling import pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers
 from lmort_memory.encoder.tuned import check_match
-from lmort_memory.encoder.untrained import AT_ONCE, identity_of, project
+from lmort_memory.encoder.untrained import AT_ONCE, directions, identity_of, project
 from lmort_memory.errors import TunerError
 
+from .blend import blend
 from .closed_form import pooled_states, ridge_behind, statistics
 from .data import TrainingData
 from .held_out import Figures, best_tier, encode_cache, judge
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["CLOSED_FORM", "LMORT", "Made", "Maker", "Plan", "install_path"]
+__all__ = ["CLOSED_FORM", "LMORT", "Made", "Maker", "Plan", "Tier", "install_path"]
 
 CLOSED_FORM: Final = "closed form"
 LMORT: Final = "LMORT"
@@ -89,6 +90,21 @@ class Plan:
     def encoding_s(self) -> float:
         """Seconds that the states will take."""
         return self.seconds_per_text * (self.n_fit + self.n_held_out + _PROBE_TEXTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A tuner of one kind.
+
+    Attributes:
+        artifact: The tuner.
+        figures: How good it is on the held-out texts.
+        seconds: What it took beyond the states.
+    """
+
+    artifact: Artifact
+    figures: Figures
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,27 +182,50 @@ class Maker:
             BackboneError: llama.cpp refused.
         """
         start = time.monotonic()
-        artifacts: dict[str, Artifact] = {}
-        if not plan.layers:
-            choice = self._choose(plan, stages)
-            plan = replace(plan, layers=choice.layers)
-            self._keep(plan)
+        plan = self.with_layers(plan, stages)
+        tiers, plan = self.tiers(plan, stages)
+        figures = {name: tier.figures for name, tier in tiers.items()}
+        best = best_tier(figures)
+        wanted = self.kit.vectors[: plan.n_held_out]
+        figures["teacher"] = judge(wanted, wanted, wanted)
+        return Made(tiers[best].artifact, best, figures, plan, time.monotonic() - start)
+
+    def with_layers(self, plan: Plan, stages: Stages) -> Plan:
+        """Choose the layers, if that is not done yet, by the kit's first texts."""
+        if plan.layers:
+            return plan
+        plan = replace(plan, layers=self._choose(plan, stages).layers)
+        self._keep(plan)
+        return plan
+
+    def tiers(self, plan: Plan, stages: Stages) -> tuple[dict[str, Tier], Plan]:
+        """Make and judge every tier that a plan has time for, at once first.
+
+        What was fitted to the teacher gets the model's own directions beside it
+        (`tuners.blend`); its nearness to the teacher is judged without them.
+        """
         held = self._states("held-out", 0, plan.n_held_out, plan, stages)
         first = self.kit.n_held_out
         fit = self._states("fit", first, first + plan.n_fit, plan, stages)
         targets = self.kit.vectors[first : first + plan.n_fit]
-        artifacts[AT_ONCE] = self._at_once(plan)
-        artifacts[CLOSED_FORM] = self._closed_form(plan, fit, targets)
+        begun = time.monotonic()
+        tiers = {AT_ONCE: self._judged(self._at_once(plan), None, held, begun)}
+        begun = time.monotonic()
+        fitted = self._closed_form(plan, fit, targets)
+        tiers[CLOSED_FORM] = self._judged(_blended(fitted, fit), fitted, held, begun)
         if plan.train_s:
-            artifacts[LMORT], plan = self._lmort(plan, fit, targets, artifacts[CLOSED_FORM], stages)
-        wanted = self.kit.vectors[: plan.n_held_out]
-        figures = {
-            tier: judge(encode_cache(artifact, held), wanted, fitted=tier != AT_ONCE)
-            for tier, artifact in artifacts.items()
-        }
-        best = best_tier(figures)
-        figures["teacher"] = judge(wanted, wanted, fitted=True)
-        return Made(artifacts[best], best, figures, plan, time.monotonic() - start)
+            begun = time.monotonic()
+            fitted, plan = self._lmort(plan, fit, targets, fitted, stages)
+            tiers[LMORT] = self._judged(_blended(fitted, fit), fitted, held, begun)
+        return tiers, plan
+
+    def _judged(
+        self, artifact: Artifact, fitted: Artifact | None, held: StatesCache, begun: float
+    ) -> Tier:
+        wanted = self.kit.vectors[: len(held.lengths)]
+        nearness = None if fitted is None else encode_cache(fitted, held)
+        figures = judge(encode_cache(artifact, held), wanted, nearness)
+        return Tier(artifact, figures, time.monotonic() - begun)
 
     def _choose(self, plan: Plan, stages: Stages) -> LayerChoice:
         """Choose the layers by the first texts."""
@@ -346,6 +385,10 @@ def install_path(backbone: Backbone, folder: Path) -> Path:
         except TunerError:
             number += 1
     return path
+
+
+def _blended(fitted: Artifact, fit: StatesCache) -> Artifact:
+    return blend(fitted, fit, lambda inputs: directions(inputs)[0].T)
 
 
 def _recipe(epochs: int) -> Recipe:

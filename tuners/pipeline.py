@@ -15,7 +15,7 @@ from lmort_memory.encoder.artifact import Artifact, TunerCard, write_artifact
 from lmort_memory.encoder.config import BackboneIdentity
 from lmort_memory.types import Progress
 
-from .blend import blend
+from .blend import DIRECTIONS, PENALTY, blend, discriminants
 from .corpus import corpus_states, corpus_targets
 from .data import TrainingData, load_folder
 from .msmarco import load_msmarco
@@ -139,7 +139,14 @@ class Workshop:
             max_tokens=recipe.max_tokens,
             progress=stages("states of pairs"),
         )
-        blended = blend(artifact, cache, data.anchors, data.positives, share=recipe.share)
+        blended = blend(
+            artifact,
+            cache,
+            lambda inputs: discriminants(
+                inputs[data.anchors], inputs[data.positives], DIRECTIONS, PENALTY
+            ),
+            share=recipe.share,
+        )
         notes = {**artifact.card.provenance, **_blend_notes(artifact.card.provenance, data)}
         return replace(blended, card=replace(artifact.card, provenance=notes))
 

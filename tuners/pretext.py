@@ -174,7 +174,7 @@ class NoteMaker:
         wanted = kit.vectors[: kit.n_held_out]
         artifacts = {AT_ONCE: start, UNSUPERVISED: self._artifact(model, len(texts), steps)}
         figures = {
-            tier: judge(encode_cache(artifact, held), wanted, fitted=False)
+            tier: judge(encode_cache(artifact, held), wanted, None)
             for tier, artifact in artifacts.items()
         }
         best = max(figures, key=lambda tier: figures[tier].mrr)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AT_ONCE",
+    "directions",
     "identity_of",
     "make_untrained",
     "project",
@@ -131,7 +132,7 @@ def project(backbone: Backbone, pooled: PooledStates, layers: Sequence[int]) -> 
     """Make the tuner of these layers from the pooled states of some texts."""
     rows = [pooled.layers.index(layer) for layer in layers]
     inputs = np.concatenate(list(pooled.standardised()[rows]), axis=1)
-    weight, bias = _directions(inputs)
+    weight, bias = directions(inputs)
     config = TunerConfig(
         n_embd=backbone.n_embd,
         align_layer=layers[0],
@@ -174,12 +175,16 @@ def _until(captured: Iterator[HiddenStates], seconds: float) -> Iterator[HiddenS
         yield states
 
 
-def _directions(inputs: Array) -> tuple[Array, Array]:
-    """Map onto the principal directions behind the first: weight (dim, d) and bias (dim,)."""
+def directions(inputs: Array) -> tuple[Array, Array]:
+    """Map onto the principal directions behind the first: weight (dim, d) and bias (dim,).
+
+    Args:
+        inputs: Standardised pooled states of texts, (n, d).
+    """
     mean = inputs.mean(axis=0, dtype=np.float64)
-    _, sizes, directions = np.linalg.svd(inputs - mean, full_matrices=False)
+    _, sizes, found = np.linalg.svd(inputs - mean, full_matrices=False)
     rank = int((sizes > sizes[0] * 1e-6).sum()) - 1  # the last is that of the mean
     first = min(_REMOVED, rank // 4)
     kept = slice(first, min(rank, first + _DIM))
-    weight = directions[kept] / np.sqrt(sizes[kept] / sizes[first])[:, None]
+    weight = found[kept] / np.sqrt(sizes[kept] / sizes[first])[:, None]
     return weight.astype(np.float32), (-weight @ mean).astype(np.float32)

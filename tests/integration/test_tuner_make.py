@@ -168,6 +168,6 @@ def test_judging_ranks_passages_among_all_that_are_no_questions():
     vectors = np.eye(8, dtype=np.float32)
     vectors[0] = vectors[1]
     vectors[4] = (0.6 * vectors[5] + 0.8 * vectors[2]).astype(np.float32)
-    found = judge(vectors, np.eye(8, dtype=np.float32), fitted=True)
+    found = judge(vectors, np.eye(8, dtype=np.float32), vectors)
     assert found.mrr == pytest.approx(0.75)
     assert found.cosine == pytest.approx(6 / 8)

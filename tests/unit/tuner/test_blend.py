@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -37,6 +38,11 @@ def cache(tmp_path_factory):
     return fill_with(folder, manifest, lambda done: map(text, range(done, 2 * N_PAIRS)))
 
 
+def from_pairs(inputs: np.ndarray, penalty: float = 1.0) -> np.ndarray:
+    """Four discriminants of the pairs."""
+    return discriminants(inputs[QUESTIONS], inputs[ANSWERS], 4, penalty)
+
+
 def found_first(vectors: np.ndarray) -> float:
     """How often the nearest answer is a question's own."""
     near = (vectors[QUESTIONS] @ vectors[ANSWERS].T).argmax(axis=1)
@@ -52,7 +58,7 @@ def test_pairs_are_found_that_the_tuner_did_not_know(cache):
     """A tuner that ignores what pairs share finds them once it is blended with its states."""
     artifact = artifact_of(perturbed(SMALL))
     before = found_first(encoded(artifact, cache))
-    blended = blend(artifact, cache, QUESTIONS, ANSWERS, directions=4, penalty=0.01, share=3.0)
+    blended = blend(artifact, cache, partial(from_pairs, penalty=0.01), share=3.0)
     assert before < 0.3
     assert found_first(encoded(blended, cache)) > 0.7
     assert blended.card.config == artifact.card.config
@@ -61,7 +67,7 @@ def test_pairs_are_found_that_the_tuner_did_not_know(cache):
 def test_folding_is_exact(cache):
     """The folded maps give the turned vectors of both parts, for texts of any length."""
     artifact = artifact_of(perturbed(SMALL))
-    blended = blend(artifact, cache, QUESTIONS, ANSWERS, directions=4)
+    blended = blend(artifact, cache, from_pairs)
     batch = [cache.get(i) for i in range(2 * N_PAIRS)]
     outputs = Tuner(artifact).outputs(batch)
     stats = {k: tuple(artifact.weights[f"stats.{k}.{s}"] for s in ("mean", "std")) for k in (0, 4)}
@@ -92,7 +98,7 @@ def test_without_maps_there_is_nothing_to_fold_into(cache):
     alone = artifact_of(perturbed(replace(SMALL, pooled_layers=(), dim=SMALL.width)))
     assert not can_blend(alone)
     with pytest.raises(ValueError, match="pooled path"):
-        blend(alone, cache, QUESTIONS, ANSWERS)
+        blend(alone, cache, from_pairs)
 
 
 def test_a_recipe_blends_pairs_only(tmp_path):
