@@ -1,9 +1,11 @@
 """How likely it is that what was asked for is stored: a logistic function of what recall found.
 
-    p = 1 / (1 + exp(-(bias + w_cosine · cosine + w_margin · margin + w_overlap · overlap)))
+    p = 1 / (1 + exp(-(bias + w_cosine · cosine + w_overlap · overlap)))
 
 The numbers belong to a space of vectors: `python -m lmort_memory.tuners.calibrate` fits them and
 writes them into the tuner's file. Those below are for recall by words alone, which no tuner knows.
+How far the best hit stands above the next ones is no evidence: that says more about how many
+similar records there are than about the question (experiment 11 of docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -24,9 +26,6 @@ _SHORTEST = 3  # letters; shorter words say little about what is asked for
 _STEM = (
     5  # letters that a word and its inflections share, in most languages that inflect at the end
 )
-# Cosine of a question and a record that has nothing to do with it, the median of what
-# was seen with the first tuner: a memory of a few records has nothing else to stand out from.
-_UNRELATED = 0.13
 _WORD = re.compile(r"\w+")
 
 
@@ -36,13 +35,10 @@ class Evidence:
 
     Attributes:
         cosine: Of the question and the nearest record; 0 without vectors.
-        margin: How far that is above the mean cosine of the nine others; where there are fewer, of
-            them and of what unrelated records have.
         overlap: Share of the question's letters that stand in words of one hit, the best of them.
     """
 
     cosine: float
-    margin: float
     overlap: float
 
 
@@ -52,17 +48,11 @@ class Calibration:
 
     bias: float
     cosine: float
-    margin: float
     overlap: float
 
     def likelihood(self, found: Evidence) -> float:
         """Return the estimate, from 0 to 1."""
-        z = (
-            self.bias
-            + self.cosine * found.cosine
-            + self.margin * found.margin
-            + self.overlap * found.overlap
-        )
+        z = self.bias + self.cosine * found.cosine + self.overlap * found.overlap
         return 1 / (1 + math.exp(-max(-60.0, min(60.0, z))))
 
     def to_text(self) -> str:
@@ -92,19 +82,15 @@ class Described(Protocol):
         """The notes in the tuner's file, by key."""
 
 
-# 1,663 questions of the six sources of tuners/calibrate.py, half of them with their passage stored,
-# recalled by words alone: right at 0.5 for 0.69, Brier score 0.198.
-WORDS_ONLY = Calibration(bias=-2.7217, cosine=0.0, margin=0.0, overlap=4.0924)
+# 840 questions of the three sources of tuners/calibrate.py, half of them with their passage stored,
+# recalled by words alone: right at 0.5 for 0.804, Brier score 0.136.
+WORDS_ONLY = Calibration(bias=-3.8981, cosine=0.0, overlap=6.7742)
 
 
 def evidence(query: str, hits: Sequence[Hit]) -> Evidence:
-    """Draw the evidence from hits that were recalled with `explain`, best first."""
-    cosines = sorted((h.scores.dense for h in hits if h.scores.dense is not None), reverse=True)
-    best = cosines[0] if cosines else 0.0
-    others = [*cosines[1:], *[_UNRELATED] * DEPTH][: DEPTH - 1]
+    """Draw the evidence from hits that were recalled with `explain`."""
     return Evidence(
-        cosine=best,
-        margin=best - sum(others) / len(others) if cosines else 0.0,
+        cosine=max((hit.scores.dense for hit in hits if hit.scores.dense is not None), default=0.0),
         overlap=max((overlap(query, hit.record.text) for hit in hits), default=0.0),
     )
 

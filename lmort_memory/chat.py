@@ -80,7 +80,7 @@ class ChatOptions:
     max_tokens: int = 256
     memories: int = 4
     memory_tokens: int = 256
-    min_likelihood: float = 0.2
+    min_likelihood: float = 0.1
     old_notes: OldNotes = "shift"
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()

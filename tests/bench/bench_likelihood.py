@@ -28,7 +28,7 @@ from lmort_memory.tuners.beir import EvalSet, load_set
 from lmort_memory.tuners.set_states import in_context, set_vectors
 from tests.bench.environment import environment
 
-THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
 SPACED = 3  # of XQuAD's questions every third
 
 
@@ -122,7 +122,7 @@ def draw(sets: dict[str, dict], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(4.5, 4.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(4.5, 5.2), layout="constrained")
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--", label="perfect")
     for (name, one), mark in zip(sets.items(), "os", strict=True):
         points = one["curve"]
@@ -134,7 +134,7 @@ def draw(sets: dict[str, dict], path: Path) -> None:
         )
     axes.set(xlabel="estimate that the answer is stored", ylabel="share stored", xlim=(0, 1))
     axes.set(ylim=(0, 1), aspect="equal")
-    axes.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside lower center")
     figure.savefig(path, dpi=120)
 
 
