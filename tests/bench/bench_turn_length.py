@@ -8,8 +8,9 @@ has to be done anyway), and with the tuner's layers captured; the tuner makes it
 notes are recalled by words and vector and the turn is stored. The embedder, all-MiniLM-L6-v2
 through torch, reads the text of the turn again; recalling and storing are the same for it. The
 pieces are timed one by one, in one process. All of a text's tokens are the model's; the embedder
-reads at most 256 of its own. Memory is the process's own (RssAnon), read after each part is there
-and has worked once on the longest turn.
+reads at most 256 of its own. What capture takes is the difference of the fastest runs: those of the
+medians is noise of the prefill. Memory is the process's own (RssAnon), read after each part is
+there and has worked once on a turn of `--warm` tokens, the longest if not told.
 """
 
 from __future__ import annotations
@@ -45,23 +46,23 @@ Times = dict[str, list[float]]
 class Bench:
     """A model with two contexts, its tuners, a filled store and the embedder."""
 
-    def __init__(self, model: Path, tuners: Sequence[Path], longest: int) -> None:
+    def __init__(self, model: Path, tuners: Sequence[Path], longest: int, warm: int) -> None:
         self.held: dict[str, float] = {}
         self.tokens: dict[str, int] = {}
         self.backbone = Backbone.open(model)
         self.prefix = self.backbone.prompts.tokenize(SYSTEM)
         room = len(self.prefix) + longest + 32
         self.plain = self.backbone.open_sequence(n_ctx=room)
-        self.prefill(self.plain, longest)
+        self.prefill(self.plain, warm)
         before = own_mib()
         self.encoders = [TunedEncoder(self.backbone, Tuner.load(path)) for path in tuners]
         layers = sorted({layer for encoder in self.encoders for layer in encoder.layers})
         self.capturing = self.backbone.open_sequence(n_ctx=room, layers=layers)
         self.held["second context, kept by the bench"] = own_mib() - before
-        states = self.prefill(self.capturing, longest)[1]
+        states = self.prefill(self.capturing, warm)[1]
         for encoder, path in zip(self.encoders, tuners, strict=True):
             before = own_mib()
-            self.encode(encoder, longest, states)
+            self.encode(encoder, warm, states)
             self.held[f"tuner {path.stem}"] = own_mib() - before + path.stat().st_size / 2**20
 
     def text(self, length: int) -> tuple[str, list[int]]:
@@ -134,28 +135,28 @@ def one_turn(
     return found
 
 
-def load_embedder(bench: Bench, longest: int) -> Callable[[str], object]:
+def load_embedder(bench: Bench, warm: int) -> Callable[[str], object]:
     """Load all-MiniLM-L6-v2 and note what it holds."""
     before = own_mib()
     from tests.bench.bench_chat import Embedder
 
     encode = Embedder().encode_query
-    encode(bench.text(longest)[0])
+    encode(bench.text(warm)[0])
     bench.held["embedder"] = own_mib() - before
     return encode
 
 
 def rounds(
-    bench: Bench, folder: Path, lengths: Sequence[int], repeat: int, budget_s: float
+    bench: Bench, folder: Path, lengths: Sequence[int], *, warm: int, repeat: int, budget_s: float
 ) -> dict[int, Times]:
     """Take all lengths in turn until they have been repeated or the time is up."""
     memories = []
     for number, encoder in enumerate(bench.encoders):
         memories.append(Memory(encoder, SQLiteStore(folder / f"{number}.db")))
         fill(memories[-1], encoder.dim)
-    embedder = load_embedder(bench, max(lengths))
+    embedder = load_embedder(bench, warm)
     times: dict[int, Times] = {length: {} for length in lengths}
-    one_turn(bench, memories, embedder, min(lengths))
+    one_turn(bench, memories, embedder, min(warm, *lengths))
     end = time.monotonic() + budget_s
     for _ in range(repeat):
         for length in lengths:
@@ -169,14 +170,8 @@ def rounds(
 
 
 def summary(times: Times) -> dict[str, dict[str, float]]:
-    """Return milliseconds: median and extremes of every step, and of what memory adds."""
-    for number in range(sum(step.startswith("tuner") for step in times)):
-        parts = [times[f"{step} {number}"] for step in ("tuner", "recall", "store")]
-        capture = np.subtract(times["prefill, captured"], times["prefill"])
-        times[f"added, one pass {number}"] = list(np.sum(parts, axis=0) + capture)
-        again = [times["embedder"], *parts[1:]]
-        times[f"added, embedder {number}"] = list(np.sum(again, axis=0))
-    return {
+    """Return milliseconds: median and extremes of every step, and the sum of what memory adds."""
+    found = {
         step: {
             "median_ms": round(1e3 * statistics.median(taken), 2),
             "min_ms": round(1e3 * min(taken), 2),
@@ -185,6 +180,18 @@ def summary(times: Times) -> dict[str, dict[str, float]]:
         }
         for step, taken in times.items()
     }
+    capture = found["prefill, captured"]["min_ms"] - found["prefill"]["min_ms"]
+    found["capture"] = {"of_fastest_ms": round(capture, 2)}
+    for number in range(sum(step.startswith("tuner") for step in times)):
+        tuner, recall, store = (
+            found[f"{step} {number}"]["median_ms"] for step in ("tuner", "recall", "store")
+        )
+        again = found["embedder"]["median_ms"]
+        found[f"added {number}"] = {
+            "one_pass_ms": round(max(capture, 0) + tuner + recall + store, 2),
+            "embedder_ms": round(again + recall + store, 2),
+        }
+    return found
 
 
 def main() -> None:
@@ -193,15 +200,25 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=default_model_path())
     parser.add_argument("--tuner", type=Path, action="append", dest="tuners")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
+    parser.add_argument("--warm", type=int)
     parser.add_argument("--repeat", type=int, default=10)
     parser.add_argument("--budget", type=float, default=150, help="no round begins after so long")
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     report = environment("tests.bench.bench_turn_length")
     tuners = chosen.tuners or [shipped_tuners()[0]]
-    bench = Bench(chosen.model, tuners, max(chosen.lengths))
+    warm = chosen.warm or max(chosen.lengths)
+    bench = Bench(chosen.model, tuners, max(chosen.lengths), warm)
     with tempfile.TemporaryDirectory() as folder:
-        times = rounds(bench, Path(folder), chosen.lengths, chosen.repeat, chosen.budget)
+        times = rounds(
+            bench,
+            Path(folder),
+            chosen.lengths,
+            warm=warm,
+            repeat=chosen.repeat,
+            budget_s=chosen.budget,
+        )
+    report["warm"] = warm
     report["model"], report["tuners"] = chosen.model.name, [path.name for path in tuners]
     report["held_mib"] = {name: round(mib, 1) for name, mib in bench.held.items()}
     report["lengths"] = {length: summary(taken) for length, taken in times.items()}
