@@ -15,7 +15,7 @@ help:
 	@echo "make chat    set up and talk, with memory, to the packaged model"
 	@echo "make test    set up and run every test"
 	@echo "make lint    set up and run ruff and mypy"
-	@echo "make bench   set up and run the benchmarks: by hand, on an idle machine"
+	@echo "make bench   set up and run the benchmarks: for hours, on an idle machine"
 	@echo "make wheel   build the wheel, and test it in a new environment without the sources"
 	@echo "make clean   remove the virtual environment and build output"
 
@@ -30,8 +30,8 @@ lint: $(STAMP)/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP)/test
-	$(BIN)/python -m tests.bench.bench_capture
+bench: $(STAMP)/bench
+	$(VENV)/bench/bin/python -m tests.bench $(if $(DATA),--data $(DATA))
 
 wheel: $(STAMP)/test
 	$(BIN)/python -m tests.support.wheel_check
@@ -54,6 +54,14 @@ $(STAMP)/chat: $(STAMP)/venv pyproject.toml
 $(STAMP)/test: $(STAMP)/chat pyproject.toml
 	@echo "Installing what the tests need; torch for CPU and transformers are most of it."
 	@$(PIP) install --quiet --editable '.[smollm2,train]' --group dev
+	@touch $@
+
+# The peers bring packages of their own: they, and we beside them, get another environment.
+$(STAMP)/bench: $(STAMP)/test pyproject.toml
+	@$(PYTHON) -m venv $(VENV)/bench
+	@PYTHONWARNINGS=ignore $(VENV)/bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@PYTHONWARNINGS=ignore $(VENV)/bench/bin/python -m pip install --quiet --editable '.[smollm2,train]' \
+	  --group dev --group bench
 	@touch $@
 
 clean:
