@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other: what `make bench` runs. By hand, on an idle machine.
+"""The benchmarks, one after the other: what `make bench` runs. By hand, on an idle machine.
 
     python -m tests.bench --work DIR [--data DATA] [--only NAME …] [--list]
 

@@ -5,16 +5,18 @@
     python -m tests.bench.bench_footprint --work DIR --out tests/bench/results/footprint.json
 
 Every system is in an environment of its own, from PyPI. Packages and megabytes are counted without
-pip, setuptools and bytecode. Times are those of whole processes by the wall clock, the systems in
-turn, once to warm the page cache and `--repeat` times to count; an empty Python is taken off
-nothing, and has a row. "First recall": a new process opens a store of a thousand notes and answers
-one question, its embedding model loaded as well; a second later its memory is read.
+pip, setuptools and bytecode. Times are those of whole processes, by the wall clock and of the
+processor, the systems in turn, once to warm the page cache and `--repeat` times to count; that of
+an empty Python has a row and is not taken off. "First recall": a new process opens a store of a
+thousand notes and answers one question, its embedding model loaded as well; a second later its
+memory is read.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import shutil
 import statistics
 import subprocess
@@ -26,6 +28,7 @@ from tests.bench.environment import environment
 from tests.bench.minilm_onnx import PLACE
 from tests.bench.peers import PEERS, environ, python
 
+Figures = dict[str, float]
 CHILD = Path(__file__).with_name("peer_child.py")
 TOOLS = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence")
 RECALL = {
@@ -65,7 +68,7 @@ def files(site: Path) -> Iterator[Path]:
             )
 
 
-def steps(work: Path, name: str) -> dict[str, Callable[[], float]]:
+def steps(work: Path, name: str) -> dict[str, Callable[[], Figures]]:
     """Return what is timed of an environment: name -> seconds of one run."""
     interpreter, env = str(python(work, name)), environ(work)
     module, help_ = PEERS[name].module, PEERS[name].help
@@ -79,11 +82,17 @@ def steps(work: Path, name: str) -> dict[str, Callable[[], float]]:
     return found
 
 
-def seconds(command: list[str], env: dict[str, str]) -> float:
+def seconds(command: list[str], env: dict[str, str]) -> Figures:
     """Run a command and return how long it took."""
-    began = time.perf_counter()
+    began, before = time.perf_counter(), processor_s()
     subprocess.run(command, env=env, check=True, capture_output=True)
-    return time.perf_counter() - began
+    return {"wall_s": time.perf_counter() - began, "processor_s": processor_s() - before}
+
+
+def processor_s() -> float:
+    """Return the processor seconds of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def fill(work: Path, name: str) -> Path:
@@ -98,19 +107,21 @@ def fill(work: Path, name: str) -> Path:
     return folder
 
 
-def first_recall(work: Path, name: str) -> dict[str, float]:
+def first_recall(work: Path, name: str) -> Figures:
     """Answer one question in a new process."""
     command = [python(work, name), CHILD, "first", RECALL[name], work / "recall" / name]
-    began = time.time()
+    began, before = time.time(), processor_s()
     done = subprocess.run(
         command, env=environ(work), check=True, capture_output=True, text=True
     ).stdout
     found = json.loads(done.splitlines()[-1])
+    if not found["right"]:
+        raise RuntimeError(f"{name} did not find the note that answers the question")
     return {
-        "first recall": found["answered_at"] - began,
+        "wall_s": found["answered_at"] - began,
+        "processor_s": processor_s() - before,
         "own_mib": found["own_mib"],
         "mapped_mib": found["mapped_mib"],
-        "right": found["right"],
     }
 
 
@@ -126,18 +137,23 @@ def spread(values: list[float]) -> dict[str, float]:
 
 def rounds(work: Path, names: list[str], repeat: int, budget_s: float) -> dict[str, dict]:
     """Take every step of every system in turn, the first round not counted."""
-    values: dict[str, dict[str, list[float]]] = {name: {} for name in names}
+    values: dict[str, dict[str, list[Figures]]] = {name: {} for name in names}
     end = time.monotonic() + budget_s
     for number in range(repeat + 1):
         for name in names:
-            found = {step: run() for step, run in steps(work, name).items()}
-            found |= first_recall(work, name) if name in RECALL else {}
-            for step, value in found.items() if number else ():
-                values[name].setdefault(step, []).append(value)
+            taken = {step: run() for step, run in steps(work, name).items()}
+            if name in RECALL:
+                taken["first recall"] = first_recall(work, name)
+            for step, figures in taken.items() if number else ():
+                values[name].setdefault(step, []).append(figures)
         if number and time.monotonic() > end:
             break
     return {
-        name: {step: spread(taken) for step, taken in of.items()} for name, of in values.items()
+        name: {
+            step: {key: spread([run[key] for run in runs]) for key in runs[0]}
+            for step, runs in of.items()
+        }
+        for name, of in values.items()
     }
 
 

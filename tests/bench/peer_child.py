@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
@@ -93,15 +93,18 @@ class Lmort:
 
 
 class Chroma:
-    """PersistentClient; its default embedding function reads the weights from its own cache."""
+    """PersistentClient; its default embedding function reads the weights from its own cache.
+
+    With given vectors its graph is written often, by small numbers, so that kills meet it.
+    """
+
+    often: ClassVar = {"configuration": {"hnsw": {"sync_threshold": 64, "batch_size": 32}}}
 
     def __init__(self, folder: Path, *, embed: Embed | None) -> None:
         chromadb = import_module("chromadb")
         settings = chromadb.config.Settings(anonymized_telemetry=False)
         client = chromadb.PersistentClient(str(folder), settings=settings)
-        # As for our own graph in the kill tests: small numbers, so that it is often written.
-        often = {"hnsw": {"sync_threshold": 64, "batch_size": 32}}
-        options = {"embedding_function": None, "configuration": often} if embed else {}
+        options = {"embedding_function": None, **self.often} if embed else {}
         self.embed = embed
         self.notes: Any = client.get_or_create_collection("notes", **options)
 
@@ -118,6 +121,12 @@ class Chroma:
 
     def names(self) -> list[str]:
         return [str(name) for name in self.notes.get(include=["documents"])["ids"]]
+
+
+class ChromaDefaults(Chroma):
+    """The same with its own thresholds: a graph that is written every thousand."""
+
+    often: ClassVar = {}
 
 
 class Given:
@@ -222,6 +231,7 @@ class Llm:
 SYSTEMS: dict[str, Any] = {
     "lmort-memory": Lmort,
     "chromadb": Chroma,
+    "chromadb-defaults": ChromaDefaults,
     "mem0ai": Mem0,
     "txtai": Txtai,
     "txtai-hybrid": TxtaiHybrid,
