@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from ._groups import expanded
 
-__all__ = ["app", "command", "in_order"]
+__all__ = ["PlainCommand", "app", "command", "in_order"]
 
 _TALK = ("chat", "add", "recall", "list", "show", "edit", "forget")
 _FILES = ("import", "export", "backup")
@@ -25,6 +26,23 @@ def in_order(*names: str) -> type[TyperGroup]:
             return sorted(self.commands, key=names.index)
 
     return InOrder
+
+
+class PlainCommand(TyperCommand):
+    """A command whose help names its arguments as the examples do, without Python's types."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  private, of typer
+        write = formatter.write_dl
+
+        def write_plainly(rows: Sequence[tuple[str, str]], *rest: Any, **more: Any) -> None:  # noqa: ANN401
+            write([(_without_type(name), text) for name, text in rows], *rest, **more)
+
+        formatter.write_dl = write_plainly
+        super().format_options(ctx, formatter)
+
+
+def _without_type(name: str) -> str:
+    return name if name.startswith("-") else re.sub(r" <[^<>]+>$", "", name)
 
 
 app = typer.Typer(
@@ -48,6 +66,6 @@ def command(
     epilog = f"\b\nExamples:\n{lines}"  # \b keeps the lines as they are
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
-        return app.command(name=name, epilog=epilog)(expanded(function))
+        return app.command(name=name, cls=PlainCommand, epilog=epilog)(expanded(function))
 
     return add

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._app import PlainCommand
 from ._output import note, print_json, say, size
 from ._progress import Meter, duration
 from .tuner import Json, Model, app, examples, need, opened_backbone
@@ -22,11 +23,12 @@ _STOPPED = "stopped; what is done is kept, and the same command goes on from her
 
 
 @app.command(
+    cls=PlainCommand,
     epilog=examples(
         "lmort-mem tuner make --model ~/models/qwen3-4b.gguf",
         "lmort-mem tuner make --model ~/models/qwen3-4b.gguf --minutes 30 --json",
         "lmort-mem tuner make --texts ~/notes --unsupervised",
-    )
+    ),
 )
 def make(
     *,

@@ -107,7 +107,7 @@ class Choice:
         typer.Option(
             "--scope",
             metavar="NAME",
-            help='Isolation boundary; "*" is all. [env: LMORT_SCOPE]',
+            help='Only this scope; "*" is all of them. [env: LMORT_SCOPE]',
             show_default=False,
         ),
     ] = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._app import PlainCommand
 from ._output import note, print_json, say
 from .tuner import Json, app, examples
 
@@ -35,7 +36,10 @@ def card_of_space(space: str) -> TunerCard | None:
     return next((card for _, card in _installed() if card.space == space), None)
 
 
-@app.command(epilog=examples("lmort-mem tuner info", "lmort-mem tuner info mine.gguf --json"))
+@app.command(
+    cls=PlainCommand,
+    epilog=examples("lmort-mem tuner info", "lmort-mem tuner info mine.gguf --json"),
+)
 def info(
     *,
     tuner: Annotated[

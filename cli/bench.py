@@ -25,7 +25,9 @@ def bench(
     size: Annotated[
         int, typer.Option(metavar="N", min=5, help="How many records to ask about.")
     ] = 50,
-    scope: Annotated[str | None, typer.Option(metavar="NAME", help="Isolation boundary.")] = None,
+    scope: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only records of this scope.")
+    ] = None,
     base: Base,
     models: Models,
 ) -> None:

@@ -27,12 +27,21 @@ _PARTLY = 3
 class Style:
     """How the model is talked to, and how it answers."""
 
-    system: Annotated[str | None, typer.Option(help="System prompt.", show_default=False)] = None
+    system: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="System prompt.", show_default=False)
+    ] = None
     max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Most tokens of a reply.", show_default=False)
+        int | None,
+        typer.Option(metavar="N", min=1, help="The most tokens of a reply.", show_default=False),
     ] = None
     temperature: Annotated[
-        float | None, typer.Option(min=0.0, help="0 is always the likeliest.", show_default=False)
+        float | None,
+        typer.Option(
+            metavar="X",
+            min=0.0,
+            help="How freely words are chosen; 0 takes the likeliest.",
+            show_default=False,
+        ),
     ] = None
     template: Annotated[
         str | None,
@@ -65,9 +74,12 @@ class Style:
 def chat(
     *,
     session: Annotated[
-        str | None, typer.Option(help="Name of the session; a new one by default.")
+        str | None,
+        typer.Option(metavar="NAME", help="Session to go on with; a new one by default."),
     ] = None,
-    scope: Annotated[str | None, typer.Option(help="Isolation boundary.")] = None,
+    scope: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Scope to recall from and to store in.")
+    ] = None,
     style: Style,
     base: Base,
     models: Models,

@@ -35,7 +35,12 @@ def import_(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")],
     *,
     scope: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Isolation boundary.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Scope to store it in; other scopes do not see it.",
+            show_default=False,
+        ),
     ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Forget the turns of files that are gone.")

@@ -26,7 +26,10 @@ def add(
     ],
     *,
     role: Annotated[str, typer.Option(metavar="NAME", help="Who said it.")] = "user",
-    scope: Annotated[str | None, typer.Option(metavar="NAME", help="Isolation boundary.")] = None,
+    scope: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Scope to store it in; other scopes do not see it."),
+    ] = None,
     session: Annotated[
         str | None, typer.Option(metavar="NAME", help="Ordered run of turns.")
     ] = None,
@@ -76,7 +79,8 @@ def recall(
         int, typer.Option("-k", "--top-k", metavar="N", min=1, help="The most hits.")
     ] = 5,
     mode: Annotated[
-        Literal["hybrid", "dense", "lexical"], typer.Option(help="Meaning, words, or both.")
+        Literal["hybrid", "dense", "lexical"],
+        typer.Option(metavar="MODE", help="dense is by meaning, lexical by words, hybrid by both."),
     ] = "hybrid",
     full: Annotated[
         bool, typer.Option("--full", help="Show whole texts, not the part that matches.")

@@ -12,7 +12,7 @@ import typer
 
 from lmort_memory.errors import MissingDependencyError, TunerError
 
-from ._app import in_order
+from ._app import PlainCommand, in_order
 from ._opening import setting_text
 from ._output import note, print_json, say, size
 from ._progress import Meter, duration
@@ -45,9 +45,10 @@ def examples(*lines: str) -> str:
 
 
 @app.command(
+    cls=PlainCommand,
     epilog=examples(
         "lmort-mem tuner analyze --data eval/scifact --data eval/xquad_en --out analysis"
-    )
+    ),
 )
 def analyze(
     *,
@@ -92,9 +93,10 @@ def analyze(
 
 
 @app.command(
+    cls=PlainCommand,
     epilog=examples(
         "lmort-mem tuner train smollm2-135m-first --data DATA --work /tmp/w --out mine.gguf"
-    )
+    ),
 )
 def train(
     *,
@@ -141,6 +143,7 @@ def train(
 
 
 @app.command(
+    cls=PlainCommand,
     name="eval",
     epilog=examples(
         "lmort-mem tuner eval --data eval/locomo_dev",
@@ -190,10 +193,11 @@ def evaluate_set(
 
 
 @app.command(
+    cls=PlainCommand,
     epilog=examples(
         "lmort-mem tuner tables --best 1 11 --worst 22 0 --data DATA --set eval/xquad_en"
         " --work /tmp/tables"
-    )
+    ),
 )
 def tables(
     *,

@@ -11,7 +11,6 @@ from lmort_memory.backbone._capture import CCapture, PythonCapture
 from lmort_memory.backbone._standalone import N_BATCH
 from lmort_memory.backbone._thread import InferenceThread
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
-from tests.support.tiny_hf import write_tiny_hf
 
 TEXTS = ["Hello there.", "A rather longer line about bees in Trondheim.", "x"]
 EVERY_LAYER = (0, 1, 2, 3, 4)
@@ -292,22 +291,6 @@ def test_a_moved_end_is_exact_in_the_first_block(backbone):
     again = backbone.states_of_tokens([*start, *rest, 7], (1,)).states[:, -1:]
     assert np.abs(moved - again).max() < 0.02 * np.sqrt(np.square(again).mean())
     sequence.close()
-
-
-def test_learned_positions_never_move_and_never_run_out(tmp_path):
-    """GPT-2's context is held to its position table, and a gap there means evaluating again."""
-    path = tmp_path / "gpt2.gguf"
-    write_tiny_hf("gpt2", path, seed=1)
-    with Backbone.open(path, n_threads=1) as gpt2:
-        assert gpt2.facts.learned_positions
-        sequence = gpt2.open_sequence(n_ctx=100_000)
-        assert sequence.n_ctx <= max(gpt2.facts.n_ctx_train, 256)
-        assert not sequence.can_shift
-        tokens = [10 + i % 90 for i in range(60)]
-        sequence.extend([*tokens[:10], 5, 5, *tokens[10:]][:62])
-        synced = sequence.sync([*tokens, 7])
-        assert (synced.kept, synced.moved) == (10, 0)
-        sequence.close()
 
 
 def test_a_saved_conversation_goes_on_without_a_pass(backbone, tmp_path):

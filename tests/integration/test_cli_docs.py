@@ -1,5 +1,7 @@
 """docs/cli.md is the program's own help."""
 
+import re
+
 import pytest
 
 from tests.support.help_pages import PAGE, command_names, help_of, page
@@ -25,3 +27,9 @@ def test_each_command_shows_an_example(names):
     assert lines[2].strip().endswith((".", ":", ";")) or len(lines[2]) > 40
     assert "  Examples:" in lines
     assert lines[lines.index("  Examples:") + 1].strip().startswith(("lmort-mem", "echo"))
+
+
+def test_values_have_names_of_the_users_language():
+    """No help shows a type of Python's: a value is a TEXT, a FILE, a NAME."""
+    assert "TEXT" in page()
+    assert re.findall(r"<\w+.*?>", page().replace("$LMORT_<NAME>", "")) == []

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lmort_memory.backbone import Backbone
 from tests.support.parity import TEXT, TOLERANCE, layer_differences, reference_states, tokens_of
 from tests.support.tiny_hf import FAMILIES, SLIDING_WINDOW, write_tiny_hf
 
@@ -36,3 +37,19 @@ def test_the_sliding_window_matters(family, tmp_path):
     reaches = np.abs(after_block_0[0] - after_block_0[1]).max(axis=1) > 0
     assert reaches[:SLIDING_WINDOW].all()
     assert not reaches[SLIDING_WINDOW:].any()
+
+
+def test_learned_positions_never_move_and_never_run_out(tmp_path):
+    """GPT-2's context is held to its position table, and a gap there means evaluating again."""
+    path = tmp_path / "gpt2.gguf"
+    write_tiny_hf("gpt2", path, seed=1)
+    with Backbone.open(path, n_threads=1) as gpt2:
+        assert gpt2.facts.learned_positions
+        sequence = gpt2.open_sequence(n_ctx=100_000)
+        assert sequence.n_ctx <= max(gpt2.facts.n_ctx_train, 256)
+        assert not sequence.can_shift
+        tokens = [10 + i % 90 for i in range(60)]
+        sequence.extend([*tokens[:10], 5, 5, *tokens[10:]][:62])
+        synced = sequence.sync([*tokens, 7])
+        assert (synced.kept, synced.moved) == (10, 0)
+        sequence.close()

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from lmort_memory.backbone import Backbone
 from lmort_memory.cli import run
-from lmort_memory.encoder.artifact import Artifact, TunerCard, write_artifact
-from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
+from lmort_memory.encoder.config import TunerConfig
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
+from tests.support.tiny_tuner import write_tiny_tuner
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +69,7 @@ def spawn(
 def write_tiny_pair(folder: Path, seed: int = 0) -> tuple[Path, Path]:
     """Write a tiny model and an untrained tuner for it; both work, neither is any good."""
     model = write_tiny_gguf(folder / f"tiny-{seed}.gguf", n_ctx=2048, seed=seed)
-    with Backbone.open(model) as backbone:
-        facts = backbone.facts
-        identity = BackboneIdentity(
-            backbone.fingerprint, facts.architecture, facts.n_layer, facts.n_embd
-        )
     config = TunerConfig(
         n_embd=32, align_layer=1, uniform_layer=3, n_head=2, width=16, n_ff=32, dim=16
     )
-    rng = np.random.default_rng(seed)
-    weights = {
-        name: (rng.standard_normal(shape) * 0.2 + name.endswith((".std", "norm.weight"))).astype(
-            np.float32
-        )
-        for name, shape in config.tensor_shapes().items()
-    }
-    for name in weights:
-        if name.endswith(".std"):
-            weights[name] = np.abs(weights[name]) + 0.1
-    card = TunerCard(config, identity, provenance={"recipe": "none"})
-    write_artifact(folder / f"tuner-{seed}.gguf", Artifact(card, weights))
-    return model, folder / f"tuner-{seed}.gguf"
+    return model, write_tiny_tuner(folder / f"tuner-{seed}.gguf", model, config, seed=seed)

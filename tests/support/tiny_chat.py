@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lmort_memory.backbone import Backbone
-from lmort_memory.encoder.artifact import write_artifact
-from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
+from lmort_memory.encoder.config import TunerConfig
 from lmort_memory.testing.tiny_gguf import CHATML, write_tiny_gguf
-from tests.support.tuners import artifact_of, perturbed
+from tests.support.tiny_tuner import write_tiny_tuner
 
 
 def write_pair(
@@ -16,10 +14,6 @@ def write_pair(
 ) -> tuple[Path, Path]:
     """Write a tiny model and a tuner made for it; return both paths."""
     model = write_tiny_gguf(folder / "tiny.gguf", n_ctx=n_ctx, chat_template=chat_template)
-    with Backbone.open(model, n_threads=1) as backbone:
-        identity = BackboneIdentity(
-            backbone.fingerprint, backbone.facts.architecture, backbone.n_layer, backbone.n_embd
-        )
     config = TunerConfig(
         n_embd=32,
         align_layer=1,
@@ -31,6 +25,4 @@ def write_pair(
         pooled_layers=(1, 3),
         dim=16,
     )
-    tuner = folder / "tiny-tuner.gguf"
-    write_artifact(tuner, artifact_of(perturbed(config), identity))
-    return model, tuner
+    return model, write_tiny_tuner(folder / "tiny-tuner.gguf", model, config)
