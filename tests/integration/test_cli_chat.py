@@ -1,5 +1,6 @@
 """`lmort-mem chat`: over a pipe, at a terminal, from one run to the next."""
 
+import codecs
 import json
 import os
 import pty
@@ -112,20 +113,21 @@ class Tty:
     def __init__(self, *arguments):
         """Start it and wait for the prompt."""
         self.shown = ""
+        self.decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end within a character
         self.child, self.fd = pty.fork()
         if not self.child:
             os.environ["TERM"] = "xterm"
             os.execv(sys.executable, [sys.executable, "-m", "lmort_memory.cli", *arguments])
         self.wait_for("> ")
 
-    def wait_for(self, text, seconds=60):
+    def wait_for(self, text, seconds=240):
         """Read until a text is shown."""
         end = time.monotonic() + seconds
         while text not in self.shown:
             ready, _, _ = select.select([self.fd], [], [], max(0, end - time.monotonic()))
             assert ready, f"waited for {text!r}, shown is {self.shown!r}"
             try:
-                self.shown += os.read(self.fd, 4096).decode(errors="replace")
+                self.shown += self.decoder.decode(os.read(self.fd, 4096))
             except OSError:  # the program ended
                 raise AssertionError(f"waited for {text!r}, shown is {self.shown!r}") from None
 

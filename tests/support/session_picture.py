@@ -8,6 +8,7 @@ what the program wrote, cursor movements included, is drawn.
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import re
@@ -103,11 +104,12 @@ def shown(command: str, typed: tuple[str, ...], folder: Path) -> str:
     lines = list(typed)
     written = ""
     last = time.monotonic()
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end within a character
     while True:
         ready, _, _ = select.select([terminal], [], [], 0.2)
         if ready:
             try:
-                data = os.read(terminal, 65536).decode(errors="replace")
+                data = decoder.decode(os.read(terminal, 65536))
             except OSError:
                 break
             screen.write(data)
