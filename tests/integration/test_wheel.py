@@ -11,14 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.wheel_check import copy_sources
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-HOMES = {"lmort_memory.cli": "cli", "lmort_memory.tuners": "tuners"}
+MAPPED = ("cli", "tuners")  # folders of the tree that are packages inside lmort_memory
 
 
 def home_of(package):
     """Return the folder of the tree that a package is made of."""
-    return ROOT / HOMES.get(package, package.replace(".", "/"))
+    inner = package.split(".")[1:]
+    return ROOT.joinpath(*inner if inner and inner[0] in MAPPED else package.split("."))
 
 
 def files_of_the_tree():
@@ -28,9 +31,7 @@ def files_of_the_tree():
         for path in home_of(package).iterdir():
             if path.is_file() and path.suffix not in (".c", ".so"):
                 found.add(f"{package.replace('.', '/')}/{path.name}")
-    return found | {
-        f"lmort_memory/tuners/recipes/{path.name}" for path in (ROOT / "tuners/recipes").iterdir()
-    }
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -38,27 +39,30 @@ def wheel(tmp_path_factory):
     """Build the wheel of a copy of the sources, with the setuptools that is installed."""
     folder = tmp_path_factory.mktemp("wheel")
     copy = folder / "sources"
-    for name in ("lmort_memory", "cli", "tuners"):
-        leave_out = shutil.ignore_patterns("__pycache__", "*.so")
-        shutil.copytree(ROOT / name, copy / name, ignore=leave_out)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    environment = os.environ | {"PYTHONWARNINGS": "ignore", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    subprocess.run(
-        [*command, "--no-index", "--wheel-dir", folder, copy], env=environment, check=True
+    copy_sources(copy)
+    command = [sys.executable, "-m", "pip", "wheel", "-v", "--no-deps", "--no-build-isolation"]
+    environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    done = subprocess.run(
+        [*command, "--no-index", "--wheel-dir", folder, copy],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
+    assert done.returncode == 0, done.stdout
+    (folder / "build.log").write_text(done.stdout)
     shutil.rmtree(copy)
     (built,) = folder.glob("*.whl")
     return built
 
 
 def test_every_package_of_the_tree_is_listed():
-    """A folder with modules in it is a package that pyproject.toml names."""
+    """A folder with modules or recipes in it is a package that pyproject.toml names."""
     folders = {
         path.parent
         for name in ("lmort_memory", "cli", "tuners")
-        for path in (ROOT / name).rglob("*.py")
+        for path in (ROOT / name).rglob("*")
+        if path.suffix in (".py", ".toml")
     }
     assert folders == {home_of(package) for package in PACKAGES}
 
@@ -73,6 +77,13 @@ def test_the_wheel_holds_the_tree(wheel):
     ours.discard("lmort_memory/backbone/_fastcapture.c")
     assert ours == files_of_the_tree() | {compiled}
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_build_leaves_nothing_to_chance(wheel):
+    """Setuptools says of no folder that it is in the wheel without having been named."""
+    log = (wheel.parent / "build.log").read_text()
+    assert "pretrained/smollm2-135m-instruct.gguf" in log
+    assert "would be ignored" not in log
 
 
 def test_the_wheel_works_alone(wheel, tmp_path):

@@ -35,6 +35,15 @@ TESTS = (
 SETTINGS = "[pytest]\naddopts = --import-mode=importlib\npythonpath = .\nmarkers = bench\n"
 
 
+def copy_sources(folder: Path) -> None:
+    """Copy what a wheel is made of: what an earlier build left in the tree must not get into it."""
+    leave_out = shutil.ignore_patterns("__pycache__", "*.so")
+    for name in ("lmort_memory", "cli", "tuners"):
+        shutil.copytree(ROOT / name, folder / name, ignore=leave_out)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+
+
 def run(*command: str | Path, where: Path) -> None:
     """Run a command in a folder; its failure is ours."""
     subprocess.run([str(part) for part in command], cwd=where, check=True)
@@ -44,8 +53,10 @@ def main() -> None:
     """Build, install, look where it was installed from, test."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, ROOT,
-            where=folder)  # fmt: skip
+        copy_sources(folder / "sources")
+        run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder,
+            folder / "sources", where=folder)  # fmt: skip
+        shutil.rmtree(folder / "sources")
         (wheel,) = folder.glob("*.whl")
         venv.create(folder / "venv", with_pip=True)
         python = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
