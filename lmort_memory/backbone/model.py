@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -308,10 +310,26 @@ class Backbone:
 
 
 def _load(path: Path) -> Any:  # noqa: ANN401 — llama_model_p
+    """Load the weights, in a thread of their own; Ctrl-C ends that.
+
+    In the calling thread Ctrl-C would be raised inside the callback that takes llama.cpp's log, and
+    be lost there.
+    """
     cpp = llama()
     take_errors()
+    unwanted = threading.Event()
+    go_on = cpp.llama_progress_callback(lambda _part, _data: not unwanted.is_set())
     params = cpp.llama_model_default_params()
-    model = cpp.llama_model_load_from_file(os.fsencode(path), params)
+    params.progress_callback = go_on
+    with ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(cpp.llama_model_load_from_file, os.fsencode(path), params)
+        try:
+            model = loading.result()
+        except KeyboardInterrupt:
+            unwanted.set()
+            if late := loading.result():  # the callback was not asked any more
+                cpp.llama_model_free(late)
+            raise
     if not model:
         raise BackboneError(
             f"llama.cpp cannot load {path}: {take_errors() or 'no reason given'} — "

@@ -53,6 +53,30 @@ with Backbone.open(sys.argv[1]) as backbone:
     print("usable")
 """
 
+LOADING = """
+import logging, os, signal, sys, time
+from lmort_memory.backbone import Backbone
+
+class Interrupter(logging.Handler):
+    def emit(self, record):
+        logger.removeHandler(self)
+        os.kill(os.getpid(), signal.SIGINT)
+
+logger = logging.getLogger("lmort_memory.llama_cpp")
+logger.setLevel(logging.DEBUG)
+for work in (Backbone.open, lambda path: opened.open_sequence(n_ctx=64)):
+    logger.addHandler(Interrupter())
+    try:
+        work(sys.argv[1])
+        time.sleep(0.1)
+        sys.exit("nothing was interrupted")
+    except KeyboardInterrupt:
+        print("interrupted")
+    opened = Backbone.open(sys.argv[1])
+opened.close()
+print("usable")
+"""
+
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory):
@@ -73,3 +97,17 @@ def test_ctrl_c_stops_the_pass_and_leaves_the_model_usable(slow, name):
     )
     assert done.stdout.split() == ["interrupted", "usable"], done.stderr
     assert done.returncode == 0
+
+
+def test_ctrl_c_stops_the_loading_of_a_model(tmp_path):
+    """A SIGINT while llama.cpp logs what it loads is raised, and not lost in the log's callback."""
+    model = write_tiny_gguf(tmp_path / "tiny.gguf")
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING, str(model)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == ["interrupted", "interrupted", "usable"], done.stderr
+    assert "Exception ignored" not in done.stderr
