@@ -149,7 +149,7 @@ class Keeping:
         Raises:
             StoreError: the file exists or cannot be written.
         """
-        return export_records(self.store, Path(path), scope=scope, vectors=vectors)
+        return export_records(self.store, Path(path).expanduser(), scope=scope, vectors=vectors)
 
     def salvage(self, path: str | Path, *, scope: str | None = None) -> int:
         """Write what can be read of a damaged database to a new file, as `export` does.
@@ -159,7 +159,7 @@ class Keeping:
         Raises:
             StoreError: the file exists or cannot be written.
         """
-        return salvage_records(self.store, Path(path), scope=scope)
+        return salvage_records(self.store, Path(path).expanduser(), scope=scope)
 
     def restore(self, path: str | Path, *, progress: Progress | None = None) -> int:
         """Bring back what `export` wrote, ids and times included; returns how many were new.
@@ -169,12 +169,12 @@ class Keeping:
         Raises:
             ImportFileError: the file cannot be read, or a line of it is not a record.
         """
-        return restore_records(self.store, Path(path), progress=progress)
+        return restore_records(self.store, Path(path).expanduser(), progress=progress)
 
     def backup(self, path: str | Path) -> None:
         """Copy the database to a new file while it is in use.
 
         Raises:
-            StoreError: the file exists or cannot be written.
+            StoreError: the file exists, its folder does not, or it cannot be written.
         """
         self.store.backup(Path(path).expanduser())

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import make_private_dir, touch_private
+from lmort_memory.paths import touch_private
 from lmort_memory.store import rows
 from lmort_memory.store.connection import Database
 from lmort_memory.store.values import Verification
@@ -53,13 +53,17 @@ def backup(database: Database, target: Path) -> None:
     """Copy the database, as it is at one instant, while others read and write.
 
     Raises:
-        StoreError: the target exists, or cannot be written.
+        StoreError: the target exists, its folder does not, or it cannot be written.
     """
     if target.exists():
         raise StoreError(f"cannot back up to {target}: it exists — name a new file")
+    if not target.parent.is_dir():  # a disk that is not mounted must not become a folder
+        raise StoreError(
+            f"cannot back up to {target}: there is no folder {target.parent} — "
+            "make it, or name a file elsewhere"
+        )
     part = target.with_name(target.name + ".part")
     try:
-        make_private_dir(target.parent)
         part.unlink(missing_ok=True)
         touch_private(part)
     except OSError as error:

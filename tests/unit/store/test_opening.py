@@ -116,9 +116,15 @@ def test_a_failed_add_stores_nothing(tmp_path):
 
 
 def test_backup_is_a_whole_database(tmp_path):
-    """A copy made while the store is open holds everything, is private, and replaces nothing."""
+    """A copy made while the store is open holds everything, is private, and replaces nothing.
+
+    Its folder must be there: that of a disk which is not mounted would be made on another one.
+    """
     with SQLiteStore(tmp_path / "memory.db") as store:
         store.add([Turn("bees")])
+        with pytest.raises(StoreError, match="there is no folder"):
+            store.backup(tmp_path / "copies" / "copy.db")
+        (tmp_path / "copies").mkdir()
         store.backup(tmp_path / "copies" / "copy.db")
         with pytest.raises(StoreError, match="it exists"):
             store.backup(tmp_path / "copies" / "copy.db")
