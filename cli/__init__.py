@@ -7,6 +7,7 @@ at once.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -36,6 +37,11 @@ app.add_typer(tuner.app, name="tuner")
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status. Errors of ours become one line on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for argument in arguments:
+        if not _is_text(argument):
+            print(f"lmort-mem: the argument {argument!r} is no UTF-8 text", file=sys.stderr)
+            return 2
     try:
         app(args=arguments, prog_name="lmort-mem")
     except SystemExit as done:
@@ -46,6 +52,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def main() -> None:
     """Run `lmort-mem` as the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet is no failure
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run())

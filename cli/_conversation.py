@@ -217,7 +217,10 @@ class Conversation:
         if not found:
             self._screen.say("no session has a turn yet")
 
-    def _model(self, _: str) -> None:
+    def _model(self, other: str) -> None:
+        if other:
+            self._fail(f"the model is chosen at the start: lmort-mem chat --model {other}")
+            return
         backbone = self._memory.backbone
         assert backbone is not None, "a chat cannot be opened without one"
         facts = backbone.facts

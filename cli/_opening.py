@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmort_memory.types import DEFAULT_SCOPE
@@ -30,13 +31,14 @@ def open_memory(base: Base, models: Models | None = None) -> Iterator[Memory]:
     from .model import runnable_model
 
     path = setting_text("db", base.db)
-    if models is None:
-        with Memory.open(path, with_model=False) as memory:
-            yield memory
-        return
-    model = runnable_model(setting_text("model", models.model))
-    tuner = setting_text("tuner", models.tuner)
-    with Memory.open(path, model=model, tuner=tuner) as memory:
+    new = path is not None and not Path(path).expanduser().exists()
+    model = tuner = None
+    if models is not None:
+        model = runnable_model(setting_text("model", models.model))
+        tuner = setting_text("tuner", models.tuner)
+    with Memory.open(path, model=model, tuner=tuner, with_model=models is not None) as memory:
+        if new:
+            note(f"a new database: {path}")  # which may be a name that was mistyped
         if memory.notice:
             note(memory.notice)
         yield memory

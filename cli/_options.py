@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,17 @@ import typer
 
 from ._opening import chosen_scope
 
-__all__ = ["Base", "Choice", "Models", "WrongUsage", "parse_object", "parse_time", "parse_where"]
+__all__ = [
+    "MOST",
+    "Base",
+    "Choice",
+    "Models",
+    "WrongUsage",
+    "given_text",
+    "parse_object",
+    "parse_time",
+    "parse_where",
+]
 
 
 class WrongUsage(typer.BadParameter):
@@ -22,6 +33,20 @@ class WrongUsage(typer.BadParameter):
         """Return the message alone: no single value is the wrong one."""
         return self.message
 
+
+def given_text(text: str) -> str:
+    """Return a text that was given as an argument; "-" stands for what comes in through stdin."""
+    if text != "-":
+        return text
+    try:
+        text = sys.stdin.read()
+        text.encode()  # what was no UTF-8 may have been let through as lone surrogates
+    except UnicodeError as error:
+        raise WrongUsage(f"what came through stdin is no UTF-8 text: {error}") from error
+    return text
+
+
+MOST = 1_000_000  # records that one call may ask for
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 

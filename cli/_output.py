@@ -19,6 +19,7 @@ from lmort_memory.types import JsonValue
 
 __all__ = [
     "as_json",
+    "ascii_only",
     "day",
     "dim",
     "duration_ms",
@@ -45,7 +46,12 @@ def note(text: str) -> None:
 
 def print_json(value: object) -> None:
     """Print a value as JSON."""
-    print(json.dumps(as_json(value), ensure_ascii=False, indent=2))
+    print(json.dumps(as_json(value), ensure_ascii=ascii_only(), indent=2))
+
+
+def ascii_only() -> bool:
+    """Whether stdout is of an encoding that lacks characters, which JSON can write as ASCII."""
+    return (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8")
 
 
 def as_json(value: object) -> JsonValue:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ._output import as_json, day, dim, one_line, terminal_width, visible
+from ._output import as_json, ascii_only, day, dim, one_line, terminal_width, visible
 
 if TYPE_CHECKING:
     from lmort_memory.chat import Reply
@@ -74,7 +74,7 @@ class Pipe:
         """Print the reply's object."""
         if self._json:
             entry = {"text": reply.text, "ledger": as_json(reply.ledger)}
-            print(json.dumps(entry, ensure_ascii=False), flush=True)
+            print(json.dumps(entry, ensure_ascii=ascii_only()), flush=True)
 
     def remember_lines(self, lines: Iterable[str]) -> None:
         """Do nothing: nobody types here."""

@@ -6,6 +6,7 @@ the working folder is never read: a folder that came from somewhere must not cho
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def setting(name: str, option: str | float | None = None) -> Setting:
     Raises:
         LmortError: the settings file, or the variable's value, is not as it must be.
     """
-    if option is not None:
+    if option not in (None, ""):  # "" is what a script passes for a variable that is not set
         return Setting(option, "option")
     variable = f"LMORT_{name.upper()}"
     if text := os.environ.get(variable):
@@ -69,6 +70,8 @@ def parse_value(name: str, text: str, *, where: str) -> str | int | float:
     kind = _kind(name, where)
     try:
         value: str | int | float = kind(text)
+        if kind is float and not math.isfinite(float(value)):
+            raise ValueError(text)
     except ValueError as error:
         raise LmortError(f"{where}: {name} must be {_A[kind]}; found {text!r}") from error
     return value

@@ -32,6 +32,8 @@ def config(
 
     An option wins over $LMORT_<NAME>, that over the file, that over the default.
     """
+    if unset and (name is None or value is not None):
+        raise WrongUsage("--unset takes the name of a setting, and no value")
     if name is None:
         _show(json=json)
         return
@@ -39,7 +41,12 @@ def config(
         raise WrongUsage(f"no setting is named {name!r}; there are {', '.join(KINDS)}")
     if value is None and not unset:
         found = setting(name)
-        print_json(found) if json else say(str(found.value or ""))
+        if json:
+            print_json(found)
+        elif found.value is None:
+            note("not set")
+        else:
+            say(str(found.value))
         return
     entries = read_config()
     if value is None:
@@ -54,6 +61,8 @@ def config(
 
 
 def _parsed(name: str, value: str) -> str | int | float:
+    if not value:
+        raise WrongUsage(f"give a value; lmort-mem config {name} --unset goes back to the default")
     try:
         return parse_value(name, value, where="config")
     except LmortError as error:

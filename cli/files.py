@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import typer
 
 from ._app import command
 from ._opening import open_memory, scope_to_write
-from ._options import Base, Models
+from ._options import Base, Models, WrongUsage
 from ._output import note, print_json, say, size
 from ._progress import Meter, duration
 
@@ -176,9 +177,13 @@ def _suffix(path: str) -> str:
     return Path(path).suffix.lower() or "without a suffix"
 
 
-@command("lmort-mem export memory.jsonl", "lmort-mem export work.jsonl --scope work --vectors")
+@command(
+    "lmort-mem export memory.jsonl",
+    "lmort-mem export work.jsonl --scope work --vectors",
+    "lmort-mem export - | gzip > memory.jsonl.gz",
+)
 def export(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help='A new file; "-" is stdout.')],
     *,
     scope: Annotated[str | None, typer.Option(metavar="NAME", help="Only this scope.")] = None,
     vectors: Annotated[
@@ -193,6 +198,12 @@ def export(
 
     `import` brings it back whole.
     """
+    if path == Path("-"):
+        if salvage:
+            raise WrongUsage("--salvage needs a file: what is read may end at any record")
+        with open_memory(base) as memory:
+            _print_records(memory, scope=scope, vectors=vectors)
+        return
     with open_memory(base) as memory:
         if salvage:
             count = memory.salvage(path, scope=scope)
@@ -202,6 +213,17 @@ def export(
         print_json({"path": path, "records": count, "size_bytes": path.stat().st_size})
     else:
         note(f"{count} records, {size(path.stat().st_size)}, written to {path}")
+
+
+def _print_records(memory: Memory, *, scope: str | None, vectors: bool) -> None:
+    from lmort_memory._transfer import to_line
+    from lmort_memory.store.values import Filter
+
+    count = 0
+    for dumped in memory.store.dump(Filter(scope=scope), vectors=vectors):
+        sys.stdout.buffer.write(f"{to_line(dumped)}\n".encode())  # as in a file: always UTF-8
+        count += 1
+    note(f"{count} records")
 
 
 @command("lmort-mem backup ~/backups/memory-2026-05-01.db")

@@ -11,7 +11,16 @@ import typer
 
 from ._app import command
 from ._opening import chosen_scope, open_memory
-from ._options import Base, Choice, Models, WrongUsage, parse_object, parse_where
+from ._options import (
+    MOST,
+    Base,
+    Choice,
+    Models,
+    WrongUsage,
+    given_text,
+    parse_object,
+    parse_where,
+)
 from ._output import as_json, day, dim, note, one_line, print_json, say, terminal_width
 
 if TYPE_CHECKING:
@@ -19,11 +28,15 @@ if TYPE_CHECKING:
     from lmort_memory.store.values import Filter, Receipt
     from lmort_memory.types import Record
 
+_PARTLY = 3
+
 
 @command("lmort-mem list", "lmort-mem list --role note --since 7d -n 100 --json", name="list")
 def list_(
     *,
-    count: Annotated[int, typer.Option("-n", "--count", metavar="N", min=1, help="How many.")] = 20,
+    count: Annotated[
+        int, typer.Option("-n", "--count", metavar="N", min=1, max=MOST, help="How many.")
+    ] = 20,
     after: Annotated[
         str | None, typer.Option(metavar="ID", help="The next ones after this record.")
     ] = None,
@@ -44,6 +57,8 @@ def list_(
         return
     for record in records:
         _say_record(record)
+    if not records:
+        note("nothing found")
 
 
 def _say_record(record: Record) -> None:
@@ -97,7 +112,7 @@ def edit(
     models: Models,
 ) -> None:
     """Change what is remembered; the old version is kept as history."""
-    text = sys.stdin.read() if text == "-" else text
+    text = None if text is None else given_text(text)
     if text is None and metadata is None:
         raise WrongUsage("give a new text, or --metadata, or both")
     if text is not None and not text.strip():
@@ -159,8 +174,8 @@ def forget(
     else:
         _say_receipt(receipt)
     if ids and receipt.records < len(set(ids)):
-        note(f"{len(set(ids)) - receipt.records} of the ids are not there")
-        raise typer.Exit(3)
+        note(f"of {len(set(ids))} records named, {receipt.records} were there")
+        raise typer.Exit(_PARTLY if receipt.records else 1)
 
 
 def _forget(memory: Memory, chosen: Filter, *, sure: bool) -> Receipt:

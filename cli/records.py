@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -12,7 +11,7 @@ from lmort_memory.types import Turn
 
 from ._app import command
 from ._opening import open_memory, scope_to_write
-from ._options import Base, Choice, Models, WrongUsage, parse_object, parse_time
+from ._options import MOST, Base, Choice, Models, WrongUsage, given_text, parse_object, parse_time
 from ._output import note, print_json, say
 
 
@@ -46,7 +45,7 @@ def add(
 ) -> None:
     """Remember a text."""
     turn = Turn(
-        text=_given(text),
+        text=_to_remember(given_text(text)),
         role=role,
         scope=scope_to_write(scope),
         session=session,
@@ -61,8 +60,7 @@ def add(
         say(record.id)
 
 
-def _given(text: str) -> str:
-    text = sys.stdin.read() if text == "-" else text
+def _to_remember(text: str) -> str:
     if not text.strip():
         raise WrongUsage("there is no text to remember")
     return text
@@ -76,7 +74,7 @@ def recall(
     query: Annotated[str, typer.Argument(metavar="TEXT", help="A question will do.")],
     *,
     top_k: Annotated[
-        int, typer.Option("-k", "--top-k", metavar="N", min=1, help="The most hits.")
+        int, typer.Option("-k", "--top-k", metavar="N", min=1, max=MOST, help="The most hits.")
     ] = 5,
     mode: Annotated[
         Literal["hybrid", "dense", "lexical"],
@@ -99,6 +97,8 @@ def recall(
     """
     from ._hits import say_hit
 
+    if not query.strip():
+        raise WrongUsage("there is no text to look for")
     needs_model = mode != "lexical" or explain
     with open_memory(base, models if needs_model else None) as memory:
         hits = memory.recall(query, top_k=top_k, mode=mode, explain=explain, **choice.filters())

@@ -70,10 +70,9 @@ def analyze(
 ) -> None:
     """Measure every layer, and name the align and the uniform layer."""
     from lmort_memory.tuners.analyze import Analysis, analyze_set
-    from lmort_memory.tuners.beir import load_set
     from lmort_memory.tuners.heatmap import draw_heatmap
 
-    datasets = [load_set(folder) for folder in data]
+    datasets = [_set_in(folder) for folder in data]
     with opened_backbone(model) as backbone:
         sets = []
         for dataset in datasets:
@@ -169,10 +168,9 @@ def evaluate_set(
 
     Turns are ranked in the context of their session too.
     """
-    from lmort_memory.tuners.beir import load_set
     from lmort_memory.tuners.evaluate import evaluate, output_losses, write_per_query
 
-    dataset = load_set(data)
+    dataset = _set_in(data)
     with opened_backbone(model) as backbone, ExitStack() as stack:
         found = _tuner(tuner, backbone)
         if work is None:
@@ -227,12 +225,12 @@ def tables(
     """Run the paper's tables on a model, and print them as Markdown."""
     need("torch")
     from lmort_memory.tuners.analyze import Choice
-    from lmort_memory.tuners.beir import first_groups, load_set
+    from lmort_memory.tuners.beir import first_groups
     from lmort_memory.tuners.pipeline import Workshop
     from lmort_memory.tuners.recipe import load_recipe, recipe_path
     from lmort_memory.tuners.tables import markdown, run_tables
 
-    datasets = [load_set(folder) for folder in sets]
+    datasets = [_set_in(folder) for folder in sets]
     if groups:
         datasets = [first_groups(d, groups) if d.group else d for d in datasets]
     with opened_backbone(model) as backbone, ExitStack() as meters:
@@ -247,6 +245,19 @@ def tables(
         print_json({"rows": results, "pictures": [work / f"figure-{n}.png" for n in (4, 5)]})
     else:
         say(markdown(results))
+
+
+def _set_in(folder: Path) -> EvalSet:
+    """Read an evaluation set; of a folder that holds none, say what belongs into it."""
+    from lmort_memory.tuners.beir import load_set
+
+    if not (folder / "qrels.tsv").is_file():
+        raise TunerError(
+            f"{folder} {'has no file qrels.tsv' if folder.is_dir() else 'is no folder'} — a set in"
+            " BEIR layout has corpus.jsonl and queries.jsonl (or .jsonl.gz; _id and text on every"
+            " line), and qrels.tsv (query-id, corpus-id and score, after a header line)"
+        )
+    return load_set(folder)
 
 
 def _vectors(

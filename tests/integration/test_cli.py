@@ -230,7 +230,7 @@ def test_status_counts(cli):
 
 def test_settings_come_from_option_environment_file_default(cli, monkeypatch, home):
     """The nearer wins: option over environment over file over default."""
-    assert cli("config", "scope").out == "\n"
+    assert cli("config", "scope").out == ""
     assert cli("config", "scope", "from-file").status == 0
     assert cli("config", "scope").out == "from-file\n"
     cli("add", "In the file's scope.")

@@ -1,0 +1,151 @@
+"""`lmort-mem` in the hands of a stranger: slips are named, and nothing odd is done in silence."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from tests.support.cli import Cli, spawn, write_tiny_pair
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """A tiny model and its tuner."""
+    return write_tiny_pair(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, pair):
+    """Run commands in this process, with the tiny model and its tuner in the environment."""
+    monkeypatch.setenv("LMORT_MODEL", str(pair[0]))
+    monkeypatch.setenv("LMORT_TUNER", str(pair[1]))
+    return Cli(monkeypatch, capsys)
+
+
+def test_the_version_is_told(cli):
+    """--version prints the version of the package that is installed."""
+    assert cli("--version").out == f"lmort-mem {version('lmort-memory')}\n"
+
+
+def test_a_backup_makes_no_folder(cli, tmp_path):
+    """A folder that is not there may be a disk that is not mounted: it is named, and not made."""
+    done = cli("backup", tmp_path / "disk" / "copy.db")
+    assert done.status == 1
+    assert f"there is no folder {tmp_path / 'disk'} — make it" in done.err
+    assert not (tmp_path / "disk").exists()
+
+
+def test_a_new_database_is_announced(cli, tmp_path):
+    """A name that was mistyped would else be an empty memory without a word."""
+    path = tmp_path / "mistyped.db"
+    assert cli("recall", "bees", "--db", path).err == f"a new database: {path}\nnothing found\n"
+    assert cli("recall", "bees", "--db", path).err == "nothing found\n"
+
+
+def test_nothing_is_said_to_be_nothing(cli):
+    """An empty list says so, on stderr; a search for nothing is a slip."""
+    empty = cli("list")
+    assert (empty.status, empty.out, empty.err) == (0, "", "nothing found\n")
+    assert json.loads(cli("list", "--json").out) == []
+    assert cli("recall", " ").status == 2
+
+
+def test_records_that_are_not_there_are_not_forgotten(cli):
+    """Status 1 where none of the records that were named was there, 3 where some were."""
+    (known, other) = (cli("add", text).out.strip() for text in ("One.", "Two."))
+    none = cli("forget", "01JB2X4V8QW6T1Y0Z3N5M7K9PA")
+    assert none.status == 1
+    assert none.err.endswith("of 1 records named, 0 were there\n")
+    some = cli("forget", known, "01JB2X4V8QW6T1Y0Z3N5M7K9PA")
+    assert some.status == 3
+    assert some.err == "of 2 records named, 1 were there\n"
+    assert cli("forget", other).status == 0
+
+
+@pytest.mark.parametrize("command", ["recall", "list"])
+def test_a_count_beyond_all_bounds_is_a_slip(cli, command):
+    """More records than SQLite can count are refused as usage, not as a crash."""
+    text = ["bees"] if command == "recall" else []
+    flag = "-k" if command == "recall" else "-n"
+    assert cli(command, *text, flag, "1" + "0" * 20).status == 2
+    assert cli(command, *text, flag, "1000000").status == 0
+
+
+def test_bytes_that_are_no_text_are_refused(cli):
+    """What is not UTF-8, as an argument or through stdin, is named and not stored."""
+    for done in (
+        cli("add", "bees \udcff"),
+        cli("list", "--session", "\udcff"),
+        cli("add", "-", stdin="bees \udcff"),
+    ):
+        assert done.status == 2
+        assert "no UTF-8 text" in done.err
+    command = [sys.executable, "-m", "lmort_memory.cli", "add", "-"]
+    piped = subprocess.run(command, input=b"bees \xff", capture_output=True, check=False)
+    assert piped.returncode == 2
+    assert b"no UTF-8 text" in piped.stderr
+    assert cli("list", "--json").json == []
+
+
+def test_a_terminal_without_the_letters_gets_them_escaped(cli):
+    """Where stdout is ASCII a text is shown with escapes, and JSON stays JSON."""
+    cli("add", "The ferry to Ørland.")
+    plain = {"PYTHONIOENCODING": "ascii", **{k: os.environ[k] for k in ("LMORT_MODEL",)}}
+    assert "The ferry to \\xd8rland." in spawn("list", environment=plain).out
+    shown = spawn("list", "--json", environment=plain).out
+    assert "\\u00d8" in shown
+    assert json.loads(shown)[0]["text"] == "The ferry to Ørland."
+
+
+def test_an_export_goes_through_a_pipe(cli, tmp_path):
+    """With - the records come out on stdout, and go into another memory from there."""
+    cli("add", "The ferry to Ørland.")
+    done = cli("export", "-")
+    assert done.err == "1 records\n"
+    (tmp_path / "piped.jsonl").write_text(done.out, encoding="utf-8")
+    other = tmp_path / "other.db"
+    assert cli("import", tmp_path / "piped.jsonl", "--db", other).status == 0
+    assert cli("list", "--db", other, "--json").json == cli("list", "--json").json
+    assert cli("export", "-", "--salvage").status == 2
+
+
+def test_settings_that_cannot_be_meant_are_refused(cli):
+    """No number that is none, no empty value, no value beside --unset; a nought is shown."""
+    for wrong in (
+        ("temperature", "nan"),
+        ("system", ""),
+        ("--unset",),
+        ("system", "--unset", "Be brief."),
+    ):
+        assert cli("config", *wrong).status == 2
+    assert cli("config", "temperature", "0").status == 0
+    assert cli("config", "temperature").out == "0.0\n"
+    unset = cli("config", "system")
+    assert (unset.out, unset.err) == ("", "not set\n")
+
+
+def test_an_empty_option_is_one_that_was_not_given(cli, pair):
+    """A script may pass --model "$MODEL" with MODEL unset."""
+    assert cli("model", "info", "").out.startswith(f"file          {pair[0]}")
+    assert cli("add", "Ada keeps bees.", "--model", "", "--tuner", "").status == 0
+
+
+def test_a_chat_does_not_change_its_model_in_silence(cli):
+    """/model with a name says where a model is chosen."""
+    done = cli("chat", stdin="/model other.gguf\n")
+    assert done.status == 3
+    assert "lmort-mem chat --model other.gguf" in done.out
+
+
+@pytest.mark.parametrize("command", [["eval"], ["analyze", "--out", "analysis"]])
+def test_a_folder_that_is_no_set_is_told_what_a_set_is(cli, tmp_path, command):
+    """The file that is missing is named, and so is the layout that is expected."""
+    lacking = cli("tuner", *command, "--data", tmp_path)
+    assert lacking.status == 1
+    assert lacking.err.startswith(f"lmort-mem: {tmp_path} has no file qrels.tsv — a set in BEIR")
+    assert "corpus.jsonl" in lacking.err
+    assert "Errno" not in lacking.err
+    assert "is no folder" in cli("tuner", *command, "--data", tmp_path / "none").err
