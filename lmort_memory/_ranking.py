@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from lmort_memory.store.values import DenseMatch, LexicalMatch
 from lmort_memory.types import Scores
@@ -13,7 +14,7 @@ from lmort_memory.types import Scores
 if TYPE_CHECKING:
     from lmort_memory.types import Encoded
 
-__all__ = ["Ranked", "by_score", "fuse", "lent", "spread", "with_recency"]
+__all__ = ["NOBODY", "Ranked", "by_score", "fuse", "spread", "with_recency"]
 
 # Equal weights of two scores scaled to [0, 1], a convex combination as in Bruch, Gai, Ingber: An
 # Analysis of Fusion Functions for Hybrid Retrieval (TOIS 2023). Experiment 6 of docs/experiments.md
@@ -21,7 +22,8 @@ __all__ = ["Ranked", "by_score", "fuse", "lent", "spread", "with_recency"]
 DENSE_WEIGHT = 0.5
 LEXICAL_WEIGHT = 0.5
 LEAST_SPREAD = 0.2  # of cosines: among a few records a small difference is no large one
-LENT = 0.5  # of a turn's BM25, to the turn after it: a question's words stand before its answer
+LENT = 0.5  # of what a turn scores, to the turn after it: a question stands before its answer
+NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,9 @@ class Ranked:
 
 
 def fuse(
-    dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch] | None
+    dense: Sequence[Sequence[DenseMatch]],
+    lexical: Sequence[LexicalMatch] | None,
+    followers: Mapping[str, str] = NOBODY,
 ) -> list[Ranked]:
     """Merge rankings into one, best first.
 
@@ -43,47 +47,33 @@ def fuse(
 
         w_d · (cos - low_d) / max(top_d - low_d, LEAST_SPREAD) + w_l · bm25 / top_l,
 
-    from the best (top) and the worst (low) of its ranking, and 0 for a ranking that it is not in;
-    one that leads both scores at most 1. Spaces are never compared by cosine but by rank: the r-th
-    of each is worth what the r-th of the largest is, and a record in several counts by the best, so
-    that neither one waiting for its new vectors nor the first to have some loses anything.
+    from the best (top) and the worst (low) of its ranking, and 0 for a ranking that it is not in.
+    Of each of the two parts, every turn lends `LENT` to the turn after it in its session: in a
+    conversation the words of a question stand in the turn that asked it, and the answer follows
+    without them (experiments 6 and 15). A part that this lifts above 1 is scaled back, for all.
+
+    Spaces are never compared by cosine but by rank: the r-th of each is worth what the r-th of the
+    largest is, and a record in several counts by the best, so that neither one waiting for its new
+    vectors nor the first to have some loses anything.
 
     Args:
         dense: A ranking for each space of vectors that was asked.
         lexical: The BM25 ranking, or None if words were not asked.
+        followers: Id of a turn -> id of the turn after it, if that may be found.
     """
     parts = _parts(dense, lexical or ())
     if len(dense) + (lexical is not None) < 2:
         return by_score([_alone(one) for one in parts.values()])
     weights = (DENSE_WEIGHT if dense else 0.0, LEXICAL_WEIGHT if lexical is not None else 0.0)
-    near, worded = _nearness(dense), _wordedness(lexical or ())
+    near = _with_lent(_nearness(dense), followers)
+    worded = _with_lent(_wordedness(lexical or ()), followers)
 
     def score(id_: str) -> float:
         both = weights[0] * near.get(id_, 0.0) + weights[1] * worded.get(id_, 0.0)
         return both / sum(weights)
 
-    return by_score([replace(one, score=score(id_)) for id_, one in parts.items()])
-
-
-def lent(
-    lexical: Sequence[LexicalMatch], followers: Mapping[str, str], *, limit: int
-) -> list[LexicalMatch]:
-    """Let each turn lend `LENT` of its BM25 to the turn after it in its session; best first.
-
-    In a conversation the words of a question stand in the turn that asked it, and the answer
-    follows without them. A vector taken in context knows that; BM25 does not.
-
-    Args:
-        lexical: The BM25 ranking.
-        followers: Id of a turn -> id of the turn after it, if that may be found.
-        limit: The most matches.
-    """
-    scores = {match.id: match.score for match in lexical}
-    total = dict(scores)
-    for id_, after in followers.items():
-        total[after] = total.get(after, 0.0) + LENT * scores[id_]
-    ranked = sorted(total.items(), key=lambda item: -item[1])  # stable: equals stay in order
-    return [LexicalMatch(id_, score) for id_, score in ranked[:limit]]
+    found = [parts.get(id_) or Ranked(id_, 0.0, Scores()) for id_ in {**parts, **near, **worded}]
+    return by_score([replace(one, score=score(one.id)) for one in found])
 
 
 def with_recency(
@@ -168,6 +158,16 @@ def _nearness(rankings: Sequence[Sequence[DenseMatch]]) -> dict[str, float]:
         for match, value in zip(ranking, scaled, strict=False):
             nearness[match.id] = max(nearness.get(match.id, 0.0), value)
     return nearness
+
+
+def _with_lent(scores: Mapping[str, float], followers: Mapping[str, str]) -> dict[str, float]:
+    """Add `LENT` of each score to that of the follower, and scale so that none is above 1."""
+    total = dict(scores)
+    for id_, after in followers.items():
+        if id_ in scores:
+            total[after] = total.get(after, 0.0) + LENT * scores[id_]
+    top = max(1.0, max(total.values(), default=0.0))
+    return {id_: score / top for id_, score in total.items()}
 
 
 def _wordedness(lexical: Sequence[LexicalMatch]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from lmort_memory._ranking import Ranked, fuse, lent, spread, with_recency
+from lmort_memory._ranking import NOBODY, Ranked, fuse, spread, with_recency
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch, Store
 from lmort_memory.types import Hit
 
@@ -42,7 +42,8 @@ class Recall:
     def ranked(self, *, half_life: timedelta | None, diversity: float) -> list[Ranked]:
         """Return records best first, more than `top_k` of them."""
         depth = max(DEPTH, 2 * self.top_k)
-        ranked = fuse(self._dense(self.chosen, depth), self._lexical(self.chosen, depth))
+        dense, lexical = self._dense(self.chosen, depth), self._lexical(self.chosen, depth)
+        ranked = fuse(dense, lexical, self._followers(dense, lexical))
         if half_life is not None:
             ranked = self._aged(ranked, half_life)
         if diversity > 0:
@@ -79,14 +80,16 @@ class Recall:
         ]
 
     def _lexical(self, chosen: Filter, depth: int) -> list[LexicalMatch] | None:
-        """Rank by words; beside vectors, with what turns lend to those after them."""
-        if self.query is None:
-            return None
-        found = self.store.lexical(self.query, chosen, limit=depth)
-        if not self.vectors or not found:
-            return found
-        followers = self.store.followers([match.id for match in found], chosen)
-        return lent(found, followers, limit=depth)
+        return None if self.query is None else self.store.lexical(self.query, chosen, limit=depth)
+
+    def _followers(
+        self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch] | None
+    ) -> Mapping[str, str]:
+        """Find the turns after those that both rankings have; one alone keeps its own scores."""
+        if not dense or lexical is None:
+            return NOBODY
+        ids = {m.id: None for found in dense for m in found} | {m.id: None for m in lexical}
+        return self.store.followers(list(ids), self.chosen)
 
     def _aged(self, ranked: Sequence[Ranked], half_life: timedelta) -> list[Ranked]:
         found = self.store.get(one.id for one in ranked)

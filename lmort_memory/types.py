@@ -102,10 +102,11 @@ class Record:
 class Scores:
     """The parts of a hit's score; None where that ranking did not see the record.
 
+    In a hybrid ranking the score of a turn also has half of what the turn before it scores.
+
     Attributes:
         dense: Cosine of the query's vector and the record's best chunk, in [-1, 1].
-        bm25: BM25 of the record, higher is better (SQLite's sign turned around); in a hybrid
-            ranking with half of that of the turn before it in its session.
+        bm25: BM25 of the record, higher is better (SQLite's sign turned around).
         dense_rank: Rank in the dense ranking, from 1.
         bm25_rank: Rank in the lexical ranking, from 1.
         recency: Factor in (0, 1] that the half-life gave.

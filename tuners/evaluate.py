@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -33,7 +34,7 @@ __all__ = [
     "encode_set",
     "evaluate",
     "fuse",
-    "lent",
+    "lenders",
     "lexical_scores",
     "output_losses",
     "write_per_query",
@@ -87,11 +88,11 @@ def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
     """
     lexical = lexical_scores(dataset)
     rows = {"bm25": score_run(dataset, lexical)}
-    lexical = lent(dataset, lexical)
+    turns = lenders(dataset)
     for name, found in vectors.items():
         dense = dense_scores(dataset, found)
         rows[name] = score_run(dataset, dense)
-        rows[name.replace("dense", "hybrid")] = score_run(dataset, fuse(dense, lexical))
+        rows[name.replace("dense", "hybrid")] = score_run(dataset, fuse(dense, lexical, turns))
     return Report(dataset.name, tuple(query.id for query in dataset.queries), rows)
 
 
@@ -142,31 +143,25 @@ def lexical_scores(dataset: EvalSet) -> Scores:
     return scores
 
 
-def lent(dataset: EvalSet, lexical: Scores) -> Scores:
-    """Let the first hundred documents lend half of their BM25 to the next turn of their session.
-
-    What the product does with the words of conversations; sets without sessions stay as they are.
-    """
+def lenders(dataset: EvalSet) -> NDArray[np.int64]:
+    """Number the documents that another one of their session follows; none without sessions."""
     sessions = [
         (item.fields.get(dataset.group or ""), item.fields.get("session"))
         for item in dataset.documents
     ]
-    lenders = [
-        i for i in range(len(sessions) - 1) if sessions[i] == sessions[i + 1] and sessions[i][1]
-    ]
-    if not lenders:
-        return lexical
-    first = np.where(_is_first(lexical), lexical, 0)
-    total = first.copy()
-    total[:, np.array(lenders) + 1] += LENT * first[:, lenders]
-    total[(total == 0) | ~dataset.candidates()] = -np.inf
-    return total
+    pairs = enumerate(pairwise(sessions))
+    return np.array([i for i, (one, next_) in pairs if one == next_ and one[1]], dtype=np.int64)
 
 
-def fuse(dense: Scores, lexical: Scores) -> Scores:
+def fuse(dense: Scores, lexical: Scores, turns: NDArray[np.int64]) -> Scores:
     """Add the scores of the first hundred of both rankings, each scaled to [0, 1].
 
     The arithmetic of `lmort_memory.recall`, for many queries at once.
+
+    Args:
+        dense: Cosines, (n_queries, n_documents); -inf where a document may not be found.
+        lexical: BM25, likewise.
+        turns: Documents that lend to the next one; see `lenders`.
     """
     in_dense, in_lexical = _is_first(dense), _is_first(lexical)
     low = np.where(in_dense, dense, np.inf).min(axis=1, keepdims=True, initial=np.inf)
@@ -175,9 +170,19 @@ def fuse(dense: Scores, lexical: Scores) -> Scores:
     best = worded.max(axis=1, keepdims=True, initial=0)
     with np.errstate(invalid="ignore"):  # a query without candidates has no best
         near = np.where(in_dense, (dense - low) / np.maximum(top - low, LEAST_SPREAD), 0)
-    fused: Scores = DENSE_WEIGHT * near + LEXICAL_WEIGHT * worded / np.maximum(best, 1e-9)
-    fused[~(in_dense | in_lexical)] = -np.inf
+    parts = (_with_lent(near, turns), _with_lent(worded / np.maximum(best, 1e-9), turns))
+    fused: Scores = DENSE_WEIGHT * parts[0] + LEXICAL_WEIGHT * parts[1]
+    ranked = in_dense | in_lexical
+    ranked[:, turns + 1] |= ranked[:, turns]
+    fused[~ranked | (np.isneginf(dense) & np.isneginf(lexical))] = -np.inf
     return fused.astype(np.float32)
+
+
+def _with_lent(scores: Scores, turns: NDArray[np.int64]) -> Scores:
+    total = scores.copy()
+    total[:, turns + 1] += LENT * scores[:, turns]
+    scaled: Scores = total / np.maximum(total.max(axis=1, keepdims=True), 1)
+    return scaled
 
 
 def _is_first(scores: Scores) -> NDArray[np.bool_]:

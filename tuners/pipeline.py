@@ -148,7 +148,7 @@ class Workshop:
             share=recipe.share,
         )
         notes = {**artifact.card.provenance, **_blend_notes(artifact.card.provenance, data)}
-        return replace(blended, card=replace(artifact.card, provenance=notes))
+        return replace(blended, card=replace(blended.card, provenance=notes))
 
 
 def to_artifact(model: Lmort, backbone: Backbone, notes: dict[str, str]) -> Artifact:

@@ -43,7 +43,8 @@ __all__ = [
 _Value = TypeVar("_Value", int, str)
 
 ARCHITECTURE: Final = "lmort"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2  # 1 had no `own_layers`
+_READABLE: Final = (1, FORMAT_VERSION)
 CONTRACT_VERSION: Final = 1
 """Version of DESIGN's encoding contract (prefix, standardisation, pooling): part of a space."""
 
@@ -166,9 +167,9 @@ def _header(path: Path) -> GgufHeader:
             f"{ARCHITECTURE!r} — pass a file made by `lmort-mem tuner`"
         )
     version = _typed(header, "lmort.format_version", int)
-    if version != FORMAT_VERSION:
+    if version not in _READABLE:
         raise TunerError(
-            f"the tuner {path} has format {version}, this version reads {FORMAT_VERSION} — "
+            f"the tuner {path} has format {version}, this version reads {_READABLE} — "
             "update lmort-memory or train the tuner again"
         )
     return header
@@ -199,7 +200,7 @@ def _config(header: GgufHeader) -> TunerConfig:
     values: dict[str, Any] = {}
     for item in fields(TunerConfig):
         key = f"lmort.{item.name}"
-        if item.name == "pooled_layers":
+        if item.name.endswith("_layers"):
             values[item.name] = _numbers(header, key)
         elif item.name == "mode":
             values[item.name] = _typed(header, key, str)
@@ -272,7 +273,10 @@ def _stored(weight: Array, matrix_type: str) -> tuple[str, NDArray[Any]]:
 
 def _fingerprint(config: TunerConfig, stored: Mapping[str, tuple[str, NDArray[Any]]]) -> str:
     """Hash shape and stored bytes; 32 hex digits."""
-    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+    shape = asdict(config)
+    if not config.own_layers:
+        del shape["own_layers"]  # so that files of format 1 keep their hash
+    digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
     for name in config.tensor_shapes():
         type_name, data = stored[name]
         digest.update(f"\0{name}\0{type_name}\0".encode())

@@ -58,6 +58,8 @@ class TunerConfig:
         pooled_layers: Layers whose mean-pooled states are mapped linearly and added to the
             output; empty means no such path.
         dim: Width of the vector.
+        own_layers: Layers whose mean-pooled states are mapped linearly and put beside the unit
+            vector of all that (`lmort_memory.tuners.blend`); empty means no such part.
     """
 
     n_embd: int
@@ -71,6 +73,7 @@ class TunerConfig:
     n_reduce: int = 0
     pooled_layers: tuple[int, ...] = ()
     dim: int = 384
+    own_layers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse shapes that no network has.
@@ -89,10 +92,12 @@ class TunerConfig:
             raise ValueError(f"n_head must divide width; found {self.n_head} and {self.width}")
         if not self.n_layer and not self.pooled_layers:
             raise ValueError("a tuner without blocks needs pooled_layers; found none")
-        if list(self.pooled_layers) != sorted(set(self.pooled_layers)):
-            raise ValueError(f"pooled_layers must ascend; found {self.pooled_layers}")
-        if any(not 0 <= layer <= _MAX_LAYERS for layer in self.pooled_layers):
-            raise ValueError(f"pooled_layers out of range: {self.pooled_layers}")
+        for name in ("pooled_layers", "own_layers"):
+            layers = getattr(self, name)
+            if list(layers) != sorted(set(layers)):
+                raise ValueError(f"{name} must ascend; found {layers}")
+            if any(not 0 <= layer <= _MAX_LAYERS for layer in layers):
+                raise ValueError(f"{name} out of range: {layers}")
 
     def _check_range(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
@@ -114,7 +119,7 @@ class TunerConfig:
     @property
     def layers(self) -> tuple[int, ...]:
         """The layers to capture, ascending, each once."""
-        wanted = set(self.pooled_layers)
+        wanted = {*self.pooled_layers, *self.own_layers}
         if self.n_layer:
             wanted.add(self.first_layer)
             if self.second_layer is not None:
@@ -144,6 +149,9 @@ class TunerConfig:
             _add_linear(shapes, "output", self.dim, self.width)
         if self.pooled_layers:
             _add_linear(shapes, "pooled", self.dim, self.n_embd * len(self.pooled_layers))
+        if self.own_layers:
+            shapes["kept.weight"] = (self.dim, self.dim)
+            _add_linear(shapes, "own", self.dim, self.n_embd * len(self.own_layers))
         return shapes
 
     def _add_projections(self, shapes: dict[str, tuple[int, ...]]) -> None:

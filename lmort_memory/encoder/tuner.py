@@ -118,7 +118,11 @@ class Tuner:
         if config.has_output:
             self._output = _linear(weights, "output")
         if config.pooled_layers:
-            self._pooled = _folded_pooled(config, weights)
+            self._pooled = _folded_pooled(weights, "pooled", config.pooled_layers)
+        self._own = None
+        if config.own_layers:
+            self._own = _folded_pooled(weights, "own", config.own_layers)
+            self._kept = weights["kept.weight"].T
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -181,10 +185,7 @@ class Tuner:
         Raises:
             ValueError: as for `encode`.
         """
-        vectors = self.outputs(batch)
-        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        vectors /= np.maximum(norms, np.finfo(np.float32).tiny)[:, None]
-        return vectors
+        return _to_unit(self.outputs(batch))
 
     def outputs(self, batch: Sequence[HiddenStates]) -> Array:
         """Give the vectors as they are before they get unit length, float32 (len(batch), dim).
@@ -212,6 +213,9 @@ class Tuner:
             pooled: Array = np.add.reduceat(x, bounds[:-1], axis=0)
             pooled /= np.diff(bounds).astype(np.float32)[:, None]
             vectors += pooled if self._output is None else self._output(pooled)
+        if self._own is not None:
+            vectors = _to_unit(vectors) @ self._kept
+            vectors += self._own(_mean_pooled(group, self.config.own_layers))
         return vectors
 
     def _check(self, states: HiddenStates) -> None:
@@ -257,6 +261,12 @@ class Tuner:
         inner = block.up(x)
         np.maximum(inner, 0, out=inner)
         return _add_and_norm(block.down(inner), x, block.ff_norm)
+
+
+def _to_unit(vectors: Array) -> Array:
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    vectors /= np.maximum(norms, np.finfo(np.float32).tiny)[:, None]
+    return vectors
 
 
 def _add_and_norm(update: Array, residual: Array, norm: _Norm) -> Array:
@@ -342,10 +352,10 @@ def _projection(
     return _Projection(tuple(maps), None, None)
 
 
-def _folded_pooled(config: TunerConfig, weights: Mapping[str, Array]) -> _Linear:
-    mean = np.concatenate([weights[f"stats.{k}.mean"] for k in config.pooled_layers])
-    std = np.concatenate([weights[f"stats.{k}.std"] for k in config.pooled_layers])
-    return _standardised(_linear(weights, "pooled"), mean, std)
+def _folded_pooled(weights: Mapping[str, Array], name: str, layers: Sequence[int]) -> _Linear:
+    mean = np.concatenate([weights[f"stats.{k}.mean"] for k in layers])
+    std = np.concatenate([weights[f"stats.{k}.std"] for k in layers])
+    return _standardised(_linear(weights, name), mean, std)
 
 
 def _all_keys_and_values(config: TunerConfig, weights: Mapping[str, Array]) -> _Linear:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from lmort_memory._ranking import Ranked, fuse, lent, spread, with_recency
+from lmort_memory._ranking import Ranked, fuse, spread, with_recency
 from lmort_memory.store.values import DenseMatch, LexicalMatch
 from lmort_memory.types import Encoded, Scores
 
@@ -42,10 +42,21 @@ def test_words_that_count_nothing_leave_the_vectors_order():
 
 
 def test_a_turn_lends_to_the_one_after_it():
-    """Half of a turn's BM25 goes to its follower, which may have no word of the query."""
-    found = lent(_lexical("q", "x"), {"q": "answer", "x": "q"}, limit=9)
-    assert [(m.id, m.score) for m in found] == [("q", 13.0), ("x", 8.0), ("answer", 4.5)]
-    assert [m.id for m in lent(_lexical("q"), {"q": "answer"}, limit=1)] == ["q"]
+    """Half of what a turn scores goes to its follower, which neither ranking may have found."""
+    followers = {"q": "answer", "x": "q"}
+    ranked = fuse([_dense("q", "x", "far")], _lexical("q", "x"), followers)
+    near = {"q": 1.25, "x": 0.5, "answer": 0.5, "far": 0.0}
+    worded = {"q": 1 + 4 / 9, "x": 8 / 9, "answer": 0.5, "far": 0.0}
+    expected = {i: 0.5 * near[i] / near["q"] + 0.5 * worded[i] / worded["q"] for i in near}
+    assert {one.id: one.score for one in ranked} == pytest.approx(expected)
+    assert [one.id for one in ranked] == ["q", "x", "answer", "far"]
+    assert ranked[2].scores == Scores(), "the parts are what the rankings themselves said"
+
+
+def test_one_ranking_alone_lends_nothing():
+    """The cosine or BM25 that is shown is the one that was ranked by."""
+    assert fuse([_dense("q")], None, {"q": "answer"}) == fuse([_dense("q")], None)
+    assert fuse([], _lexical("q"), {"q": "answer"}) == fuse([], _lexical("q"))
 
 
 def test_one_ranking_keeps_its_own_scores():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import random
 import stat
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import gguf
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 from lmort_memory.backbone import default_model_path
 from lmort_memory.backbone.fingerprint import fingerprint
 from lmort_memory.backbone.header import read_header
+from lmort_memory.backbone.tensors import tensor_rows
 from lmort_memory.encoder.artifact import Artifact, read_artifact, read_card, write_artifact
 from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.errors import TunerError
@@ -141,6 +144,28 @@ def test_values_that_are_no_numbers_are_refused(artifact, tmp_path, value):
         read_artifact(tmp_path / "t.gguf")
 
 
+def with_version(data: bytes, version: int) -> bytes:
+    """The bytes of a tuner file that names another version of its format."""
+    key = b"lmort.format_version" + (4).to_bytes(4, "little")
+    assert key + b"\2" in data
+    return data.replace(key + b"\2", key + version.to_bytes(1, "little"))
+
+
+def test_files_of_the_first_format_are_read(artifact, tmp_path, path):
+    """A tuner from before there were own directions keeps its fingerprint and its vectors."""
+    (tmp_path / "older.gguf").write_bytes(with_version(path.read_bytes(), 1))
+    older, newer = read_artifact(tmp_path / "older.gguf"), read_artifact(path)
+    assert older.card == newer.card
+    shape = json.loads(json.dumps(asdict(artifact.card.config)))
+    assert shape.pop("own_layers") == []
+    digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
+    header = read_header(path)
+    for name in artifact.card.config.tensor_shapes():
+        digest.update(f"\0{name}\0{header.tensors[name].type_name}\0".encode())
+        digest.update(tensor_rows(header, name).view(np.uint8).tobytes())
+    assert older.card.fingerprint == digest.hexdigest()[:32]
+
+
 def test_other_files_are_refused(tmp_path, path):
     """A missing file, a folder, text, another architecture and a newer format say what they are."""
     (tmp_path / "text.gguf").write_text("hello, I am a tuner")
@@ -148,18 +173,13 @@ def test_other_files_are_refused(tmp_path, path):
     other.write_header_to_file()
     other.write_kv_data_to_file()
     other.close()
-    data = path.read_bytes()
-    key = b"lmort.format_version"
-    newer = data.replace(
-        key + (4).to_bytes(4, "little") + b"\1", key + (4).to_bytes(4, "little") + b"\2"
-    )
-    (tmp_path / "newer.gguf").write_bytes(newer)
+    (tmp_path / "newer.gguf").write_bytes(with_version(path.read_bytes(), 3))
     for name, words in (
         ("missing.gguf", "missing"),
         (".", "folder"),
         ("text.gguf", "GGUF"),
         ("llama.gguf", "llama"),
-        ("newer.gguf", "format 2"),
+        ("newer.gguf", "format 3"),
     ):
         with pytest.raises(TunerError, match=words):
             Tuner.load(tmp_path / name)

@@ -1,4 +1,4 @@
-"""The model's own directions beside the teacher's: what is found, and that folding is exact."""
+"""The model's own directions beside the teacher's: what is found, and what is put together."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from functools import partial
 import numpy as np
 import pytest
 
+from lmort_memory.encoder.artifact import read_artifact, write_artifact
 from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.errors import TunerError
-from lmort_memory.tuners.blend import blend, can_blend, discriminants
+from lmort_memory.tuners.blend import blend, discriminants
 from lmort_memory.tuners.closed_form import pooled_states
 from lmort_memory.tuners.recipe import load_recipe, recipe_path
 from lmort_memory.tuners.states import Manifest, fill_with
@@ -61,20 +62,20 @@ def test_pairs_are_found_that_the_tuner_did_not_know(cache):
     blended = blend(artifact, cache, partial(from_pairs, penalty=0.01), share=3.0)
     assert before < 0.3
     assert found_first(encoded(blended, cache)) > 0.7
-    assert blended.card.config == artifact.card.config
+    assert blended.card.config == replace(artifact.card.config, own_layers=SMALL.layers)
 
 
-def test_folding_is_exact(cache):
-    """The folded maps give the turned vectors of both parts, for texts of any length."""
+def test_both_parts_are_put_together_as_stated(cache):
+    """A blended vector is the unit vector beside the own directions, on their principal axes."""
     artifact = artifact_of(perturbed(SMALL))
-    blended = blend(artifact, cache, from_pairs)
+    blended = blend(artifact, cache, from_pairs, share=0.7)
     batch = [cache.get(i) for i in range(2 * N_PAIRS)]
-    outputs = Tuner(artifact).outputs(batch)
-    stats = {k: tuple(artifact.weights[f"stats.{k}.{s}"] for s in ("mean", "std")) for k in (0, 4)}
-    inputs = pooled_states(cache, (0, 4), stats)
-    own = (inputs - inputs.mean(axis=0)) @ discriminants(inputs[QUESTIONS], inputs[ANSWERS], 4, 1.0)
-    parts = [part / np.linalg.norm(part, axis=1).mean() for part in (outputs, own)]
-    both = np.concatenate(parts, axis=1)
+    stats = {k: tuple(artifact.weights[f"stats.{k}.{s}"] for s in ("mean", "std")) for k in (1, 4)}
+    stats |= {0: tuple(artifact.weights[f"stats.0.{s}"] for s in ("mean", "std"))}
+    inputs = pooled_states(cache, SMALL.layers, stats)
+    own = (inputs - inputs.mean(axis=0)) @ from_pairs(inputs)
+    own *= 0.7 / np.linalg.norm(own, axis=1).mean()
+    both = np.concatenate([Tuner(artifact).encode_batch(batch), own], axis=1)
     unit = both / np.linalg.norm(both, axis=1, keepdims=True)
     axes = np.linalg.eigh(unit.T @ unit)[1][:, -SMALL.dim :]
     expected = (both @ axes) @ (both @ axes).T
@@ -93,12 +94,28 @@ def test_discriminants_are_those_of_the_planted_subspace():
     assert abs(first[0]) / np.linalg.norm(first) > 0.99
 
 
-def test_without_maps_there_is_nothing_to_fold_into(cache):
-    """The paper's network alone is refused, and the recipe says why pairs are needed."""
+def test_the_papers_network_alone_can_be_blended(cache):
+    """Without a pooled path of its own, a tuner's layers still give their directions."""
     alone = artifact_of(perturbed(replace(SMALL, pooled_layers=(), dim=SMALL.width)))
-    assert not can_blend(alone)
-    with pytest.raises(ValueError, match="pooled path"):
-        blend(alone, cache, from_pairs)
+    blended = blend(alone, cache, from_pairs)
+    assert blended.card.config.own_layers == (1, 4)
+    assert Tuner(blended).dim == SMALL.width
+    assert np.isfinite(encoded(blended, cache)).all()
+
+
+def test_a_blended_tuner_is_not_blended_again(cache):
+    """The second time is refused, naming the layers."""
+    blended = blend(artifact_of(perturbed(SMALL)), cache, from_pairs)
+    with pytest.raises(ValueError, match=r"\(0, 1, 4\)"):
+        blend(blended, cache, from_pairs)
+
+
+def test_a_blended_tuner_survives_its_file(cache, tmp_path):
+    """Written and read again, it gives the same vectors."""
+    blended = blend(artifact_of(perturbed(SMALL)), cache, from_pairs)
+    write_artifact(tmp_path / "blended.gguf", blended)
+    again = read_artifact(tmp_path / "blended.gguf")
+    np.testing.assert_allclose(encoded(again, cache), encoded(blended, cache), atol=5e-3)
 
 
 def test_a_recipe_blends_pairs_only(tmp_path):

@@ -26,7 +26,7 @@ from lmort_memory.tuners.evaluate import (
     dense_scores,
     evaluate,
     fuse,
-    lent,
+    lenders,
     write_per_query,
 )
 from lmort_memory.tuners.heatmap import draw_heatmap
@@ -112,7 +112,10 @@ def test_fusion_is_that_of_the_product(folder):
     dense = rng.normal(0.4, 0.1, (3, 250)).astype(np.float32)
     lexical = rng.gamma(2.0, 2.0, (3, 250)).astype(np.float32)
     dense[1, :200] = lexical[2, 20:] = -np.inf
-    for row, fused in enumerate(fuse(dense, lexical)):
+    findable = ~(np.isneginf(dense) & np.isneginf(lexical))
+    turns = np.arange(0, 240, 3)
+    followers = {str(turn): str(turn + 1) for turn in turns}
+    for row, fused in enumerate(fuse(dense, lexical, turns)):
         near = np.argsort(-dense[row], kind="stable")[:100]
         worded = np.argsort(-lexical[row], kind="stable")[:100]
         expected = _ranking.fuse(
@@ -124,26 +127,24 @@ def test_fusion_is_that_of_the_product(folder):
                 ]
             ],
             [LexicalMatch(str(i), float(lexical[row, i])) for i in worded if lexical[row, i] > 0],
+            {turn: after for turn, after in followers.items() if findable[row, int(after)]},
         )
         found = {str(i): score for i, score in enumerate(fused) if score > -np.inf}
         assert found == pytest.approx({one.id: one.score for one in expected}, abs=1e-5)
 
 
 def test_turns_lend_within_their_session(folder):
-    """Half a turn's BM25 goes to the next turn of its session, not to the next session's first."""
+    """A turn lends to the next one of its session, not to the next session's first."""
     sessions = ("1", "1", "2", "2")
     lines = [
         json.dumps({**document, "chat": "a", "session": session}) + "\n"
         for document, session in zip(DOCUMENTS, sessions, strict=True)
     ]
+    assert lenders(load_set(folder)).tolist() == []
     (folder / "corpus.jsonl").write_text("".join(lines))
-    without = -np.inf
-    lexical = np.array([[4, without, without, without], [0, 2, 1, without]], np.float32)
-    lexical[lexical == 0] = without
     queries = [{**query, "chat": "a"} for query in QUERIES]
     (folder / "queries.jsonl").write_text("".join(json.dumps(one) + "\n" for one in queries))
-    scores = lent(load_set(folder), lexical)
-    assert scores.tolist() == [[4, 2, without, without], [without, 2, 1, 0.5]]
+    assert lenders(load_set(folder)).tolist() == [0, 2]
 
 
 def test_metrics_against_figures_worked_out_by_hand(folder):
