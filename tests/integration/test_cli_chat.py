@@ -122,14 +122,34 @@ class Tty:
 
     def wait_for(self, text, seconds=240):
         """Read until a text is shown."""
+        assert self.shows(text, seconds), f"waited for {text!r}, shown is {self.shown!r}"
+
+    def shows(self, text, seconds):
+        """Read until a text is shown, the time is over, or the program has ended."""
         end = time.monotonic() + seconds
         while text not in self.shown:
             ready, _, _ = select.select([self.fd], [], [], max(0, end - time.monotonic()))
-            assert ready, f"waited for {text!r}, shown is {self.shown!r}"
             try:
-                self.shown += self.decoder.decode(os.read(self.fd, 4096))
-            except OSError:  # the program ended
-                raise AssertionError(f"waited for {text!r}, shown is {self.shown!r}") from None
+                self.shown += self.decoder.decode(os.read(self.fd, 4096)) if ready else ""
+            except OSError:
+                return False
+            if not ready:
+                return False
+        return True
+
+    def interrupt(self, answer):
+        """Press Ctrl-C until it is answered, as a person does.
+
+        One that comes after the prompt and before Python's readline module waits for a key is only
+        seen with the next key; on one core with other work that is no rare case.
+        """
+        self.type("\x03")
+        for _ in range(50):
+            if self.shows(answer, seconds=5):
+                self.shown = self.shown.partition(answer)[2]
+                return
+            os.write(self.fd, b"\x03")
+        self.wait_for(answer, seconds=0)
 
     def type(self, text):
         """Type a text; what is shown from here on is new."""
@@ -181,8 +201,8 @@ def test_ctrl_c_stops_the_reply_and_not_the_program(tiny, monkeypatch):
     terminal.type("\x03")
     terminal.wait_for("(stopped)")
     terminal.wait_for("> ")
-    terminal.type("\x03")
-    terminal.wait_for("Ctrl-D or /quit leaves")
+    terminal.interrupt("Ctrl-D or /quit leaves")
+    terminal.wait_for("> ")
     terminal.type("/quit\r")
     assert terminal.status() == 0
     hits = spawn("recall", "everything", "--mode", "lexical", "--json").json["hits"]
@@ -202,8 +222,7 @@ def test_a_pasted_text_is_one_turn_and_can_be_called_back(tiny):
     terminal = Tty("chat")
     terminal.type("\x1b[A")
     terminal.wait_for("second line")
-    terminal.type("\x03")  # drops the line, and what was typed after it
-    terminal.wait_for("Ctrl-D or /quit leaves")
+    terminal.interrupt("Ctrl-D or /quit leaves")  # drops the line
     terminal.wait_for("> ")
     terminal.type("\x04")
     assert terminal.status() == 0
