@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lmort_memory.errors import LmortError
 
-from ._output import day, duration_ms, one_line, size
+from ._output import day, duration_ms, one_line, size, terminal_width
 
 if TYPE_CHECKING:
     from lmort_memory.chat import Chat, ChatOptions, Ledger, Reply
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Conversation"]
 
 _WIDTH = 100
+_NARROWEST = 30
 _RECALLED = 5
 _HISTORY = 200
 _SESSIONS = 20
@@ -156,7 +158,7 @@ class Conversation:
             parts = [f"score {memory.score:.3f}", f"{memory.tokens} tokens"]
             parts += [] if scores.dense is None else [f"meaning {scores.dense:.2f}"]
             parts += [] if scores.bm25 is None else [f"words {scores.bm25:.1f}"]
-            self._screen.say(f"[{number}] {_line(memory.record)} ({', '.join(parts)})")
+            self._screen.say(_listed(number, memory.record, ", ".join(parts)))
         if not ledger.memories:
             self._screen.say("no memory was given to the model")
         for record in ledger.dropped:
@@ -188,7 +190,7 @@ class Conversation:
         hits = self._memory.recall(query, top_k=_RECALLED, scope=self._scope)
         self._shown = [hit.record for hit in hits]
         for hit in hits:
-            self._screen.say(f"[{hit.rank}] {_line(hit.record)} (score {hit.score:.3f})")
+            self._screen.say(_listed(hit.rank, hit.record, f"score {hit.score:.3f}"))
         if not hits:
             self._screen.say("nothing found")
 
@@ -239,5 +241,12 @@ class Conversation:
         self._screen.say('"""        begins and ends a text of many lines')
 
 
-def _line(record: Record) -> str:
-    return one_line(f"{day(record.created_at)} {record.role}: {record.text}", _WIDTH)
+def _line(record: Record, width: int = _WIDTH) -> str:
+    return one_line(f"{day(record.created_at)} {record.role}: {record.text}", width)
+
+
+def _listed(number: int, record: Record, facts: str) -> str:
+    """Write a record of a list in one line, its facts at the end; a terminal wraps none."""
+    before, after = f"[{number}] ", f" ({facts})"
+    room = terminal_width() - len(before) - len(after) if sys.stdout.isatty() else _WIDTH
+    return f"{before}{_line(record, max(_NARROWEST, room))}{after}"

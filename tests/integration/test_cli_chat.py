@@ -190,6 +190,20 @@ def test_a_chat_at_a_terminal(tiny, monkeypatch):
     assert "two\nlines" in {hit["record"]["text"] for hit in hits}
 
 
+def test_a_list_fits_the_terminal(tiny, monkeypatch):
+    """Each memory that /recall finds is one line of the terminal, its score included."""
+    monkeypatch.setenv("COLUMNS", "70")
+    spawn("add", "Ada keeps bees in Trondheim, behind the house by the fence, where the sun comes.")
+    terminal = Tty("chat")
+    terminal.type("/recall bees\r")
+    terminal.wait_for(")\x1b[0m\r\n")
+    (line,) = re.findall(r"\[1\] .*score [\d.]+\)", terminal.shown)
+    assert len(line) <= 70
+    assert "Ada keeps bees" in line
+    terminal.type("/quit\r")
+    assert terminal.status() == 0
+
+
 def test_ctrl_c_stops_the_reply_and_not_the_program(tiny, monkeypatch):
     """Ctrl-C ends a long reply, what was said is kept; at the prompt it only gives a hint."""
     monkeypatch.setenv("LMORT_MAX_TOKENS", "1500")
