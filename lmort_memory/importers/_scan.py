@@ -96,13 +96,15 @@ class _Scan:
 
     def add_named(self, path: Path) -> None:
         """Take in what the user has named: a file among it must be one that we know."""
-        if path.is_dir():
+        if path.is_dir() and _named(path) == str(path):
             self.roots.append(str(path))
             self._add_folder(path)
             return
         found = self._examine(path) if path.exists() else _problem(path, "there is no such file")
         if isinstance(found, PassedOver):
-            raise ImportFileError(f"{path} cannot be imported: {found.reason}", path=str(path))
+            raise ImportFileError(
+                f"{found.path} cannot be imported: {found.reason}", path=found.path
+            )
         self.files[str(path)] = found
 
     def _add_folder(self, root: Path) -> None:
@@ -137,6 +139,8 @@ class _Scan:
         return self._examine(path)
 
     def _examine(self, path: Path) -> FoundFile | PassedOver:
+        if _named(path) != str(path):
+            return _problem(path, "its name is no UTF-8 — rename it")
         try:
             if not path.is_file():
                 return _problem(path, "it is no regular file")
@@ -151,7 +155,12 @@ class _Scan:
 
 
 def _problem(path: Path, reason: str) -> PassedOver:
-    return PassedOver(str(path), reason, "problem")
+    return PassedOver(_named(path), reason, "problem")
+
+
+def _named(path: Path) -> str:
+    """Return the path as a text that can be stored and printed: bytes that are no UTF-8 escaped."""
+    return str(path).encode(errors="backslashreplace").decode()
 
 
 def _unknown(path: Path, likely: list[Format]) -> PassedOver:

@@ -3,6 +3,7 @@
 import json
 import os
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +74,22 @@ def test_a_missing_file_is_an_error(tmp_path):
     """A path that does not exist stops the import before anything is stored."""
     with pytest.raises(ImportFileError, match="no such file"):
         scan([tmp_path / "nowhere"])
+
+
+def test_a_name_that_is_no_text_is_a_problem_of_one_file(tmp_path):
+    """A file whose name is no UTF-8 is named with escapes; the others beside it are imported."""
+    odd = Path(os.fsdecode(bytes(tmp_path) + b"/b\xff.md"))
+    for path in (odd, tmp_path / "c.md"):
+        path.write_text("Bees in winter.\n")
+    report = scan([tmp_path])
+    assert [file.path.name for file in report.files] == ["c.md"]
+    assert [(item.path, item.kind) for item in report.passed_over] == [
+        (f"{tmp_path}/b\\udcff.md", "problem")
+    ]
+    odd.with_suffix("").mkdir()
+    for named in (odd, odd.with_suffix("")):
+        with pytest.raises(ImportFileError, match="no UTF-8"):
+            scan([named])
 
 
 def test_a_zip_of_other_things_is_unknown(tmp_path):
