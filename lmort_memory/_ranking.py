@@ -22,7 +22,9 @@ __all__ = ["NOBODY", "Ranked", "by_score", "fuse", "spread", "with_recency"]
 DENSE_WEIGHT = 0.5
 LEXICAL_WEIGHT = 0.5
 LEAST_SPREAD = 0.2  # of cosines: among a few records a small difference is no large one
-LENT = 0.5  # of what a turn scores, to the turn after it: a question stands before its answer
+# What a turn lends to the turn after it, of its nearness and of its words (experiments 6 and 15).
+NEARNESS_LENT = 0.3
+WORDS_LENT = 0.5
 NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -48,9 +50,9 @@ def fuse(
         w_d · (cos - low_d) / max(top_d - low_d, LEAST_SPREAD) + w_l · bm25 / top_l,
 
     from the best (top) and the worst (low) of its ranking, and 0 for a ranking that it is not in.
-    Of each of the two parts, every turn lends `LENT` to the turn after it in its session: in a
+    Of each of the two parts, every turn lends some to the turn after it in its session: in a
     conversation the words of a question stand in the turn that asked it, and the answer follows
-    without them (experiments 6 and 15). A part that this lifts above 1 is scaled back, for all.
+    without them. A part that this lifts above 1 is scaled back, for all.
 
     Spaces are never compared by cosine but by rank: the r-th of each is worth what the r-th of the
     largest is, and a record in several counts by the best, so that neither one waiting for its new
@@ -65,8 +67,8 @@ def fuse(
     if len(dense) + (lexical is not None) < 2:
         return by_score([_alone(one) for one in parts.values()])
     weights = (DENSE_WEIGHT if dense else 0.0, LEXICAL_WEIGHT if lexical is not None else 0.0)
-    near = _with_lent(_nearness(dense), followers)
-    worded = _with_lent(_wordedness(lexical or ()), followers)
+    near = _with_lent(_nearness(dense), followers, NEARNESS_LENT)
+    worded = _with_lent(_wordedness(lexical or ()), followers, WORDS_LENT)
 
     def score(id_: str) -> float:
         both = weights[0] * near.get(id_, 0.0) + weights[1] * worded.get(id_, 0.0)
@@ -160,12 +162,14 @@ def _nearness(rankings: Sequence[Sequence[DenseMatch]]) -> dict[str, float]:
     return nearness
 
 
-def _with_lent(scores: Mapping[str, float], followers: Mapping[str, str]) -> dict[str, float]:
-    """Add `LENT` of each score to that of the follower, and scale so that none is above 1."""
+def _with_lent(
+    scores: Mapping[str, float], followers: Mapping[str, str], share: float
+) -> dict[str, float]:
+    """Add a share of each score to that of the follower, and scale so that none is above 1."""
     total = dict(scores)
     for id_, after in followers.items():
         if id_ in scores:
-            total[after] = total.get(after, 0.0) + LENT * scores[id_]
+            total[after] = total.get(after, 0.0) + share * scores[id_]
     top = max(1.0, max(total.values(), default=0.0))
     return {id_: score / top for id_, score in total.items()}
 

@@ -102,7 +102,7 @@ class Record:
 class Scores:
     """The parts of a hit's score; None where that ranking did not see the record.
 
-    In a hybrid ranking the score of a turn also has half of what the turn before it scores.
+    In a hybrid ranking the score of a turn also has a share of that of the turn before it.
 
     Attributes:
         dense: Cosine of the query's vector and the record's best chunk, in [-1, 1].

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from lmort_memory._ranking import DENSE_WEIGHT, LEAST_SPREAD, LENT, LEXICAL_WEIGHT
+from lmort_memory._ranking import (
+    DENSE_WEIGHT,
+    LEAST_SPREAD,
+    LEXICAL_WEIGHT,
+    NEARNESS_LENT,
+    WORDS_LENT,
+)
 
 from .analyze import alignment_loss, uniformity_loss
 from .bm25 import bm25_scores
@@ -170,17 +176,18 @@ def fuse(dense: Scores, lexical: Scores, turns: NDArray[np.int64]) -> Scores:
     best = worded.max(axis=1, keepdims=True, initial=0)
     with np.errstate(invalid="ignore"):  # a query without candidates has no best
         near = np.where(in_dense, (dense - low) / np.maximum(top - low, LEAST_SPREAD), 0)
-    parts = (_with_lent(near, turns), _with_lent(worded / np.maximum(best, 1e-9), turns))
-    fused: Scores = DENSE_WEIGHT * parts[0] + LEXICAL_WEIGHT * parts[1]
+    worded = worded / np.maximum(best, 1e-9)
+    near, worded = _with_lent(near, turns, NEARNESS_LENT), _with_lent(worded, turns, WORDS_LENT)
+    fused: Scores = DENSE_WEIGHT * near + LEXICAL_WEIGHT * worded
     ranked = in_dense | in_lexical
     ranked[:, turns + 1] |= ranked[:, turns]
     fused[~ranked | (np.isneginf(dense) & np.isneginf(lexical))] = -np.inf
     return fused.astype(np.float32)
 
 
-def _with_lent(scores: Scores, turns: NDArray[np.int64]) -> Scores:
+def _with_lent(scores: Scores, turns: NDArray[np.int64], share: float) -> Scores:
     total = scores.copy()
-    total[:, turns + 1] += LENT * scores[:, turns]
+    total[:, turns + 1] += share * scores[:, turns]
     scaled: Scores = total / np.maximum(total.max(axis=1, keepdims=True), 1)
     return scaled
 

@@ -1,8 +1,10 @@
 """Retrieval quality side by side: BM25, all-MiniLM-L6-v2, the shipped tuner, and hybrids. By hand.
 
     python -m tests.bench.bench_quality --set DATA/eval/locomo_dev --set DATA/eval/xquad_en
-        --work FOLDER [--model M.gguf] [--out tests/bench/results/quality.json]
+        --work FOLDER --linear LINEAR.gguf [--model M.gguf] [--out tests/bench/results/quality.json]
 
+LINEAR.gguf is the linear baseline: `lmort-mem tuner train smollm2-135m-linear`. Figures that the
+output has of other sets and the same tuner stay.
 All rows of a set use the same words, the same fusion and the same judgements. Means with a 95 %
 percentile bootstrap interval over queries, and the difference to MiniLM, paired, with its own. The
 work folder keeps captured states, so that an interrupted run goes on.
@@ -50,17 +52,26 @@ def minilm_vectors(teacher: Teacher, dataset: EvalSet) -> dict[str, SetVectors]:
     return found
 
 
-def lmort_vectors(
-    tuner: Tuner, backbone: Backbone, dataset: EvalSet, folder: Path
+def our_vectors(
+    tuners: dict[str, Tuner], backbone: Backbone, dataset: EvalSet, folder: Path
 ) -> dict[str, SetVectors]:
-    """Vectors of the shipped tuner: alone and, where there are sessions, in context."""
-    ways = {"dense, LMORT": alone}
+    """Vectors of each tuner: alone and, where there are sessions, in context."""
+    ways = {"": alone}
     if has_sessions(dataset):
-        ways["dense, LMORT in context"] = in_context
+        ways[" in context"] = in_context
     return {
-        name: set_vectors(tuner, capture(folder, backbone, dataset, layers=tuner.layers))
-        for name, capture in ways.items()
+        f"dense, {name}{way}": set_vectors(
+            tuner, capture(folder, backbone, dataset, layers=tuner.layers)
+        )
+        for name, tuner in tuners.items()
+        for way, capture in ways.items()
     }
+
+
+def earlier(path: Path, tuner: Tuner) -> dict[str, object]:
+    """What the output already says of this tuner."""
+    found: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
+    return found if found.get("tuner") == tuner.fingerprint else {}
 
 
 def judged(dataset: EvalSet, vectors: dict[str, SetVectors]) -> dict[str, object]:
@@ -87,17 +98,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", type=Path, action="append", required=True, dest="sets")
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--linear", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--out", type=Path, default=Path("tests/bench/results/quality.json"))
     options = parser.parse_args()
     teacher, tuner = Teacher(), Tuner.load(shipped_tuners()[0])
-    report: dict[str, object] = {"environment": environment("tests.bench.bench_quality")}
+    tuners = {"linear": Tuner.load(options.linear), "LMORT": tuner}
+    report = {
+        **earlier(options.out, tuner),
+        "environment": environment("tests.bench.bench_quality"),
+        "tuner": tuner.fingerprint,
+    }
     with Backbone.open(options.model or default_model_path()) as backbone:
         for folder in options.sets:
             dataset = load_set(folder)
             vectors = {
                 **minilm_vectors(teacher, dataset),
-                **lmort_vectors(tuner, backbone, dataset, options.work / dataset.name),
+                **our_vectors(tuners, backbone, dataset, options.work / dataset.name),
             }
             report[dataset.name] = judged(dataset, vectors)
             options.out.write_text(json.dumps(report, indent=1) + "\n")

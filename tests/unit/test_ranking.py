@@ -5,7 +5,14 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from lmort_memory._ranking import Ranked, fuse, spread, with_recency
+from lmort_memory._ranking import (
+    DENSE_WEIGHT,
+    LEXICAL_WEIGHT,
+    Ranked,
+    fuse,
+    spread,
+    with_recency,
+)
 from lmort_memory.store.values import DenseMatch, LexicalMatch
 from lmort_memory.types import Encoded, Scores
 
@@ -42,12 +49,15 @@ def test_words_that_count_nothing_leave_the_vectors_order():
 
 
 def test_a_turn_lends_to_the_one_after_it():
-    """Half of what a turn scores goes to its follower, which neither ranking may have found."""
+    """A share of what a turn scores goes to its follower, which neither ranking may have found."""
     followers = {"q": "answer", "x": "q"}
     ranked = fuse([_dense("q", "x", "far")], _lexical("q", "x"), followers)
-    near = {"q": 1.25, "x": 0.5, "answer": 0.5, "far": 0.0}
-    worded = {"q": 1 + 4 / 9, "x": 8 / 9, "answer": 0.5, "far": 0.0}
-    expected = {i: 0.5 * near[i] / near["q"] + 0.5 * worded[i] / worded["q"] for i in near}
+    near = {"q": 1 + 0.3 * 0.5, "x": 0.5, "answer": 0.3, "far": 0.0}
+    worded = {"q": 1 + 0.5 * 8 / 9, "x": 8 / 9, "answer": 0.5, "far": 0.0}
+    weights = (DENSE_WEIGHT, LEXICAL_WEIGHT)
+    expected = {
+        i: weights[0] * near[i] / near["q"] + weights[1] * worded[i] / worded["q"] for i in near
+    }
     assert {one.id: one.score for one in ranked} == pytest.approx(expected)
     assert [one.id for one in ranked] == ["q", "x", "answer", "far"]
     assert ranked[2].scores == Scores(), "the parts are what the rankings themselves said"
