@@ -140,14 +140,16 @@ class Tty:
     def interrupt(self, answer):
         """Press Ctrl-C until it is answered, as a person does.
 
-        One that comes after the prompt and before Python's readline module waits for a key is only
-        seen with the next key; on one core with other work that is no rare case.
+        Python's readline module sees one that comes before it waits for a key, or while readline
+        still reads one, with the next key only; on one core with other work that is no rare case.
         """
         self.type("\x03")
-        for _ in range(50):
-            if self.shows(answer, seconds=5):
+        for _ in range(30):
+            if self.shows(answer, seconds=3):
                 self.shown = self.shown.partition(answer)[2]
                 return
+            os.write(self.fd, b"x")
+            time.sleep(0.5)  # Ctrl-C discards what has not been read
             os.write(self.fd, b"\x03")
         self.wait_for(answer, seconds=0)
 
