@@ -1,0 +1,128 @@
+"""What each part of the shipped recipe is worth: one factor changed a row, under one budget.
+
+    python -m tests.bench.bench_ablation --data DATA --work WORK --model M.gguf \
+        --sets EVAL_WORK --out tests/bench/results/ablation.json
+
+WORK is that of `lmort-mem tuner train smollm2-135m`, whose states are used again; EVAL_WORK that of
+bench_quality. Every row has the same texts and one epoch; those on pairs the same pairs and steps.
+Rows are judged before the blend, so that what they learned is seen. Rows that are in the output
+stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from lmort_memory.backbone import Backbone
+from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.tuners.beir import load_set
+from lmort_memory.tuners.corpus import corpus_targets
+from lmort_memory.tuners.evaluate import evaluate
+from lmort_memory.tuners.pipeline import Workshop, load_data, to_artifact
+from lmort_memory.tuners.recipe import LossRecipe, Recipe, load_recipe, recipe_path
+from lmort_memory.tuners.set_states import alone, has_sessions, in_context, set_vectors
+from lmort_memory.tuners.states import open_cache
+from lmort_memory.tuners.train import Trainer, TrainingSet
+from tests.bench.environment import environment
+
+SETS = {
+    "locomo_dev": "recall@10",
+    "xquad_en": "ndcg@10",
+    "madial_en": "recall@10",
+    "fairytaleqa_test": "ndcg@10",
+}
+BATCH_OF_PAIRS = 64
+BOTH = LossRecipe(distillation=1.0, cosine_weight=30.0, contrastive=1.0)
+
+
+def texts_rows(base: Recipe) -> dict[str, Recipe]:
+    """Rows that learn from the recipe's texts and their teacher vectors."""
+
+    def with_(tuner: dict[str, object] | None = None, **changes: object) -> Recipe:
+        return replace(base, tuner={**base.tuner, **(tuner or {})}, **changes)
+
+    gentle = replace(base.train, closed_form=False, pooled_rate=1.0)
+    return {
+        "as it ships": base,
+        "cosine weight 0": with_(loss=replace(base.loss, cosine_weight=0.0)),
+        "cosine weight 3": with_(loss=replace(base.loss, cosine_weight=3.0)),
+        "no pooled path": with_(
+            {"pooled_layers": ()}, train=replace(base.train, closed_form=False)
+        ),
+        "pooled path not from the closed form": with_(train=gentle),
+        "two layers, 1 and 11": with_({"pooled_layers": (1, 11)}),
+    }
+
+
+def pairs_rows(base: Recipe) -> dict[str, Recipe]:
+    """Rows that learn from labelled pairs: loss mixtures."""
+    train = replace(base.train, batch_size=BATCH_OF_PAIRS, epochs=2)
+    losses = {
+        "pairs, distillation alone": replace(BOTH, contrastive=0.0),
+        "pairs, distillation + contrast": BOTH,
+        "pairs, contrast alone": LossRecipe(contrastive=1.0),
+        "pairs, distillation + Eq. 10": replace(BOTH, contrastive_kind="paper"),
+    }
+    return {name: replace(base, loss=loss, train=train) for name, loss in losses.items()}
+
+
+def figures(tuner: Tuner, backbone: Backbone, data: Path, work: Path) -> dict[str, float]:
+    """Judge the vectors alone, on every set."""
+    found: dict[str, float] = {}
+    for name, metric in SETS.items():
+        dataset = load_set(data / "eval" / name)
+        ways = {"": alone, **({" in context": in_context} if has_sessions(dataset) else {})}
+        for way, capture in ways.items():
+            states = capture(work / name, backbone, dataset, layers=(1, 6, 11))
+            rows = evaluate(dataset, {"dense": set_vectors(tuner, states)}).rows
+            found[name + way] = round(float(rows["dense"][metric].mean()), 4)
+    return found
+
+
+def pairs_set(shop: Workshop, base: Recipe) -> TrainingSet:
+    """The blend's pairs with their states and teacher vectors."""
+    assert base.blend is not None
+    recipe = replace(base.data, sources=base.blend.sources, max_tokens=base.blend.max_tokens)
+    data = load_data(shop.data_folder, recipe)
+    cache = open_cache(shop.work / "pairs")
+    targets = corpus_targets(shop.work / "pairs", data, context=0.0, progress=lambda *_: None)
+    return TrainingSet(cache, data, targets)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--sets", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    base = load_recipe(recipe_path("smollm2-135m"))
+    base = replace(base, train=replace(base.train, epochs=1), blend=base.blend)
+    before = json.loads(options.out.read_text())["rows"] if options.out.exists() else {}
+    result = environment("tests.bench.bench_ablation") | {"rows": before}
+    with Backbone.open(options.model) as backbone:
+        shop = Workshop(base, backbone, options.data, options.work)
+        texts = shop.prepare(lambda _: lambda *_: None)
+        pairs = pairs_set(shop, base)
+        named = [
+            *((name, recipe, texts) for name, recipe in texts_rows(base).items()),
+            *((name, recipe, pairs) for name, recipe in pairs_rows(base).items()),
+        ]
+        for name, recipe, training in named:
+            if name in result["rows"]:
+                continue
+            folder = options.work / "ablation" / "".join(c if c.isalnum() else "-" for c in name)
+            trainer = Trainer(recipe.config(backbone.facts.n_embd), recipe, training, folder=folder)
+            tuner = Tuner(to_artifact(trainer.run(), backbone, {}))
+            found = figures(tuner, backbone, options.data, options.sets)
+            result["rows"][name] = {"steps": trainer.step, **found}
+            options.out.write_text(json.dumps(result, indent=1) + "\n")
+            print(name, result["rows"][name], flush=True)
+
+
+if __name__ == "__main__":
+    main()
