@@ -1,12 +1,12 @@
 """What each part of the shipped recipe is worth: one factor changed a row, under one budget.
 
     python -m tests.bench.bench_ablation --data DATA --work WORK --model M.gguf \
-        --sets EVAL_WORK --out tests/bench/results/ablation.json
+        --sessions WORK2 --sets EVAL_WORK --out tests/bench/results/ablation.json
 
-WORK is that of `lmort-mem tuner train smollm2-135m`, whose states are used again; EVAL_WORK that of
-bench_quality. Every row has the same texts and one epoch; those on pairs the same pairs and steps.
-Rows are judged before the blend, so that what they learned is seen. Rows that are in the output
-stay.
+WORK is that of `lmort-mem tuner train smollm2-135m`, whose states are used again; WORK2 is for those of
+turns in their sessions; EVAL_WORK is that of bench_quality. Rows of one kind have the same steps,
+but for the last ones: two epochs of lone texts are 388, one with sessions is 421. Rows are judged
+before the blend, so that what they learned is seen. Rows that are in the output stay.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from lmort_memory.tuners.beir import load_set
 from lmort_memory.tuners.corpus import corpus_targets
 from lmort_memory.tuners.evaluate import evaluate
 from lmort_memory.tuners.pipeline import Workshop, load_data, to_artifact
-from lmort_memory.tuners.recipe import LossRecipe, Recipe, load_recipe, recipe_path
+from lmort_memory.tuners.recipe import (
+    LossRecipe,
+    Recipe,
+    SourceRecipe,
+    load_recipe,
+    recipe_path,
+)
 from lmort_memory.tuners.set_states import alone, has_sessions, in_context, set_vectors
 from lmort_memory.tuners.states import open_cache
 from lmort_memory.tuners.train import Trainer, TrainingSet
@@ -33,6 +39,12 @@ SETS = {
     "xquad_en": "ndcg@10",
     "madial_en": "recall@10",
     "fairytaleqa_test": "ndcg@10",
+}
+SESSIONS = {
+    "topical_chat": 2500,
+    "sgd_dialogues": 900,
+    "ethereum_transcripts": 700,
+    "taskmaster": 500,
 }
 BATCH_OF_PAIRS = 64
 BOTH = LossRecipe(distillation=1.0, cosine_weight=30.0, contrastive=1.0)
@@ -69,6 +81,18 @@ def pairs_rows(base: Recipe) -> dict[str, Recipe]:
     return {name: replace(base, loss=loss, train=train) for name, loss in losses.items()}
 
 
+def session_rows(base: Recipe) -> dict[str, Recipe]:
+    """Rows that learn from turns in their sessions too."""
+    added = tuple(SourceRecipe(f"text/{name}", "sessions", n) for name, n in SESSIONS.items())
+    recipe = replace(base, data=replace(base.data, sources=(*base.data.sources, *added)))
+    return {
+        f"with sessions, target of the turn and {weight:g} of it with the two before": replace(
+            recipe, loss=replace(base.loss, context_target=weight)
+        )
+        for weight in (0.0, 1.0)
+    }
+
+
 def figures(tuner: Tuner, backbone: Backbone, data: Path, work: Path) -> dict[str, float]:
     """Judge the vectors alone, on every set."""
     found: dict[str, float] = {}
@@ -92,10 +116,16 @@ def pairs_set(shop: Workshop, base: Recipe) -> TrainingSet:
     return TrainingSet(cache, data, targets)
 
 
+def silent(_: str):
+    """Show no progress."""
+    return lambda *_: None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--sessions", type=Path, required=True)
     parser.add_argument("--sets", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -106,15 +136,26 @@ def main() -> None:
     result = environment("tests.bench.bench_ablation") | {"rows": before}
     with Backbone.open(options.model) as backbone:
         shop = Workshop(base, backbone, options.data, options.work)
-        texts = shop.prepare(lambda _: lambda *_: None)
+        texts = shop.prepare(silent)
         pairs = pairs_set(shop, base)
+        longer = replace(base, train=replace(base.train, epochs=2))
         named = [
-            *((name, recipe, texts) for name, recipe in texts_rows(base).items()),
-            *((name, recipe, pairs) for name, recipe in pairs_rows(base).items()),
+            *((name, recipe, lambda _: texts) for name, recipe in texts_rows(base).items()),
+            *((name, recipe, lambda _: pairs) for name, recipe in pairs_rows(base).items()),
+            ("two epochs", longer, lambda _: texts),
+            *(
+                (
+                    name,
+                    recipe,
+                    lambda made: replace(shop, recipe=made, work=options.sessions).prepare(silent),
+                )
+                for name, recipe in session_rows(base).items()
+            ),
         ]
-        for name, recipe, training in named:
+        for name, recipe, prepare in named:
             if name in result["rows"]:
                 continue
+            training = prepare(recipe)
             folder = options.work / "ablation" / "".join(c if c.isalnum() else "-" for c in name)
             trainer = Trainer(recipe.config(backbone.facts.n_embd), recipe, training, folder=folder)
             tuner = Tuner(to_artifact(trainer.run(), backbone, {}))
