@@ -3,10 +3,11 @@
     python -m tests.bench.bench_ablation --data DATA --work WORK --model M.gguf \
         --sessions WORK2 --sets EVAL_WORK --out tests/bench/results/ablation.json
 
-WORK is that of `lmort-mem tuner train smollm2-135m`, whose states are used again; WORK2 is for those of
-turns in their sessions; EVAL_WORK is that of bench_quality. Rows of one kind have the same steps,
-but for the last ones: two epochs of lone texts are 388, one with sessions is 421. Rows are judged
-before the blend, so that what they learned is seen. Rows that are in the output stay.
+WORK is that of `lmort-mem tuner train smollm2-135m`, whose states are used again; WORK2 is for
+those of turns in their sessions; EVAL_WORK is that of bench_quality. Rows of one kind have the
+same steps, but for the last ones: two epochs of lone texts are 388, one with sessions is 421.
+Rows are judged before the blend, so that what they learned is seen. Rows that are in the output
+stay.
 """
 
 from __future__ import annotations
