@@ -6,7 +6,7 @@ Each reply is the next turn of the user. Small models soon go round in circles t
 memory tempt them to: what is stored is recalled, said and would be stored again. Held with the
 guard of `lmort_memory/_echo.py` and without it, greedily and with the default sampling. A stored
 turn counts as a copy where its words are those of an earlier one, and as a near copy where four
-fifths of its runs of four words stand in one of them.
+fifths of its runs of four words stand in one of them. Runs that are in the output stay.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lmort_memory import chat as chat_module
 from tests.bench.environment import environment
 
 OPENING = "Tell me a story about Ada, who keeps bees on a roof in Trondheim."
-SETTINGS = {"greedy": Sampling(temperature=0), "sampled": Sampling(seed=7)}
+SETTINGS = {"sampled": Sampling(seed=7), "greedy": Sampling(temperature=0)}
 RUN = 4
 NEAR = 0.8
 
@@ -76,19 +76,23 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=500)
     parser.add_argument("--max-tokens", type=int, default=24)
     options = parser.parse_args()
-    result = environment("tests.bench.bench_mirror") | {"turns": options.turns, "runs": {}}
+    before = json.loads(options.out.read_text())["runs"] if options.out.exists() else {}
+    result = environment("tests.bench.bench_mirror") | {"turns": options.turns, "runs": before}
     guard = chat_module.repeated
     for name, sampling in SETTINGS.items():
         for guarded in (True, False):
+            run = f"{name}, {'guard' if guarded else 'no guard'}"
+            if run in before:
+                continue
             chat_module.repeated = guard if guarded else lambda *_, **__: None
             with (
                 tempfile.TemporaryDirectory() as folder,
                 Memory.open(Path(folder) / "mirror.db", model=options.model) as memory,
             ):
                 found = converse(memory, options.turns // 2, sampling, options.max_tokens)
-            result["runs"][f"{name}, {'guard' if guarded else 'no guard'}"] = found
-            print(name, guarded, found, flush=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+            result["runs"][run] = found
+            print(run, found, flush=True)
+            options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -148,6 +148,20 @@ def test_recall_options(memory):
         memory.recall("bees", since=datetime(2024, 1, 1))  # noqa: DTZ001 - naive on purpose
 
 
+def test_an_answer_is_found_by_the_question_before_it(memory):
+    """A turn with no word of the query comes up behind its own question, and in no other mode."""
+    memory.add(["Which island has the lighthouse?", "Runde, near the cliffs."], session="a")
+    memory.add(["Something else.", "Quite another subject again."], session="b")
+    asked = "Which island has the lighthouse?"
+    hybrid = memory.recall(asked, top_k=2, explain=True)
+    assert _texts(hybrid) == ["Which island has the lighthouse?", "Runde, near the cliffs."]
+    assert hybrid[1].scores.dense is not None, "explain tells what it has by itself"
+    assert 0 < hybrid[1].score < hybrid[0].score <= 1
+    assert _texts(memory.recall(asked, top_k=9, mode="lexical")) == [asked]
+    dense = {hit.record.text: hit for hit in memory.recall(asked, top_k=9, mode="dense")}
+    assert dense["Runde, near the cliffs."].score == dense["Runde, near the cliffs."].scores.dense
+
+
 def test_add_many_streams_and_resumes(memory):
     """Items are stored as they come; after a break, the same call stores only the rest."""
     seen = []
