@@ -75,7 +75,6 @@ def pairs_rows(base: Recipe) -> dict[str, Recipe]:
         "pairs, distillation alone": replace(BOTH, contrastive=0.0),
         "pairs, distillation + contrast": BOTH,
         "pairs, contrast alone": LossRecipe(contrastive=1.0),
-        "pairs, distillation + Eq. 10": replace(BOTH, contrastive_kind="paper"),
     }
     return {name: replace(base, loss=loss, train=train) for name, loss in losses.items()}
 

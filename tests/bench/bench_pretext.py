@@ -80,7 +80,7 @@ def main() -> None:
             result["rows"][tier] = {
                 "kit_mrr": round(judged.mrr, 4),
                 "steps": artifact.card.provenance.get("steps", "0"),
-                **figures(artifact, backbone, options.sets, options.work / "sets"),
+                **figures(artifact, backbone, options.sets, options.work / tier),
             }
             print(tier, result["rows"][tier], flush=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")
