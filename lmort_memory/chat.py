@@ -28,6 +28,7 @@ from lmort_memory._spoken import Spoken
 from lmort_memory._window import OldNotes, Window, WindowOptions
 from lmort_memory.backbone import Backbone, Sampling
 from lmort_memory.backbone.template import SPEAKERS
+from lmort_memory.blas import one_thread
 from lmort_memory.encoder import mean_vector
 from lmort_memory.store.ulid import new_id
 from lmort_memory.types import DEFAULT_SCOPE, Encoded, JsonValue, Record, StateEncoder, Turn
@@ -303,14 +304,15 @@ class Chat:
     def _recall(self, text: str, encoded: Encoded | None) -> tuple[float | None, Notes]:
         if not self.options.memories:
             return None, Notes("", (), ())
-        hits = self._memory.recall(
-            text,
-            vector=None if encoded is None else mean_vector(encoded),
-            top_k=max(DEPTH, self.options.memories),
-            scope=self.scope,
-            exclude=self._window.record_ids,
-            explain=True,
-        )
+        with one_thread():
+            hits = self._memory.recall(
+                text,
+                vector=None if encoded is None else mean_vector(encoded),
+                top_k=max(DEPTH, self.options.memories),
+                scope=self.scope,
+                exclude=self._window.record_ids,
+                explain=True,
+            )
         likelihood = self._memory.likelihood(text, hits)
         if likelihood < self.options.min_likelihood:
             hits = []

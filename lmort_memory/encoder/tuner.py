@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from lmort_memory.blas import one_thread
 from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact
 from lmort_memory.encoder.config import LAYER_NORM_EPS, TunerConfig
 
@@ -195,9 +196,10 @@ class Tuner:
         """
         vectors = np.empty((len(batch), self.dim), dtype=np.float32)
         start = 0
-        for group in _packs(batch):
-            vectors[start : start + len(group)] = self._run_packed(group)
-            start += len(group)
+        with one_thread():
+            for group in _packs(batch):
+                vectors[start : start + len(group)] = self._run_packed(group)
+                start += len(group)
         return vectors
 
     def _run_packed(self, group: Sequence[HiddenStates]) -> Array:
