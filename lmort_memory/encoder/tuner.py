@@ -12,6 +12,7 @@ attention itself goes text by text.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Tuner"]
 
+_LARGE = (
+    20_000_000  # parameters, from where threads gain more than they disturb (the paper's GPT-J)
+)
 _PACKED_ROWS = 4096  # tokens handled at once: bounds scratch memory to some 10 MB per 1,000 columns
 
 
@@ -196,7 +200,7 @@ class Tuner:
         """
         vectors = np.empty((len(batch), self.dim), dtype=np.float32)
         start = 0
-        with one_thread():
+        with one_thread() if self.config.n_parameters < _LARGE else nullcontext():
             for group in _packs(batch):
                 vectors[start : start + len(group)] = self._run_packed(group)
                 start += len(group)
