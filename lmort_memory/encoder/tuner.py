@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tuner"]
 
-_LARGE = (
-    20_000_000  # parameters, from where threads gain more than they disturb (the paper's GPT-J)
-)
+_LARGE = 20_000_000  # parameters from which on threads gain more than they disturb
 _PACKED_ROWS = 4096  # tokens handled at once: bounds scratch memory to some 10 MB per 1,000 columns
 
 
