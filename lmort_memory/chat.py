@@ -81,7 +81,7 @@ class ChatOptions:
     max_tokens: int = 256
     memories: int = 4
     memory_tokens: int = 256
-    min_likelihood: float = 0.1
+    min_likelihood: float = 0.07
     old_notes: OldNotes = "shift"
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ from lmort_memory.tuners.beir import EvalSet, load_set
 from lmort_memory.tuners.set_states import in_context, set_vectors
 from tests.bench.environment import environment
 
-THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
+THRESHOLDS = (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
 SPACED = 3  # of XQuAD's questions every third
 
 
