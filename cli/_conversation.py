@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lmort_memory.errors import LmortError
 
+from ._hits import parts_of
 from ._output import day, duration_ms, one_line, size, terminal_width
 
 if TYPE_CHECKING:
@@ -154,10 +155,8 @@ class Conversation:
             return
         self._shown = [memory.record for memory in ledger.memories]
         for number, memory in enumerate(ledger.memories, 1):
-            scores = memory.scores
             parts = [f"score {memory.score:.3f}", f"{memory.tokens} tokens"]
-            parts += [] if scores.dense is None else [f"meaning {scores.dense:.2f}"]
-            parts += [] if scores.bm25 is None else [f"words {scores.bm25:.1f}"]
+            parts += parts_of(memory.scores)
             self._screen.say(_listed(number, memory.record, ", ".join(parts)))
         if not ledger.memories:
             self._screen.say("no memory was given to the model")

@@ -12,7 +12,7 @@ from ._output import day, dim, is_terminal, one_line, say, terminal_width, visib
 if TYPE_CHECKING:
     from lmort_memory.types import Hit, Record, Scores
 
-__all__ = ["say_hit", "snippet"]
+__all__ = ["parts_of", "say_hit", "snippet"]
 
 _INDENT = "   "
 _SNIPPET_CHARS = 240  # three lines of a terminal
@@ -92,14 +92,17 @@ def _wrapped(line: str) -> list[str]:
     return textwrap.wrap(line, max(40, terminal_width() - len(_INDENT)))
 
 
-def _score(hit: Hit) -> str:
-    """Write the score, and what it is made of: the cosine of meaning, and BM25 of words."""
-    dense, words = hit.scores.dense, hit.scores.bm25
-    parts = [
+def parts_of(scores: Scores) -> list[str]:
+    """Say what a score is made of: the cosine of meaning, and BM25 of words."""
+    dense, words = scores.dense, scores.bm25
+    return [
         *([] if dense is None else [f"meaning {dense:.2f}"]),
         *([] if words is None else [f"words {words:.1f}"]),
     ]
-    return f"score {hit.score:.2f} ({', '.join(parts)})"
+
+
+def _score(hit: Hit) -> str:
+    return f"score {hit.score:.2f} ({', '.join(parts_of(hit.scores))})"
 
 
 def _ranks(scores: Scores) -> list[str]:

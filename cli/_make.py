@@ -144,7 +144,7 @@ def _write(artifact: Artifact, backbone: Backbone, out: Path | None) -> Path:
     """Write the tuner where it was asked for, or where the model finds it."""
     from lmort_memory.encoder.artifact import write_artifact
     from lmort_memory.paths import data_dir, make_private_dir
-    from lmort_memory.tuners.make import install_path
+    from lmort_memory.tuners.install import install_path
 
     if out is None:
         out = install_path(backbone, make_private_dir(data_dir() / "tuners"))

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from lmort_memory.encoder.artifact import Artifact
-from lmort_memory.encoder.tuner import Tuner
 
 from .closed_form import pooled_states
+from .held_out import encode_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,6 @@ __all__ = ["DIRECTIONS", "PENALTY", "blend", "discriminants"]
 DIRECTIONS: Final = 384
 PENALTY: Final = 1.0  # 3 and 10 found less, 0.3 as much
 _SAMPLE: Final = 4000  # texts that lengths and axes are taken from, spread over all
-_AT_ONCE: Final = 64
 
 
 def blend(
@@ -68,7 +67,7 @@ def blend(
     sample = np.unique(np.linspace(0, len(inputs) - 1, _SAMPLE).astype(np.int64))
     projected = (inputs[sample] - mean) @ own
     own = own * np.float32(share / np.linalg.norm(projected, axis=1).mean())
-    parts = [_vectors(artifact, cache, sample), (inputs[sample] - mean) @ own]
+    parts = [encode_cache(artifact, cache, sample), (inputs[sample] - mean) @ own]
     axes = _axes(np.concatenate(parts, axis=1), config.dim)
     added = own @ axes[config.dim :]
     maps = {
@@ -99,13 +98,6 @@ def discriminants(questions: Array, answers: Array, count: int, penalty: float) 
     values = np.linalg.eigh(root @ total @ root.T)[1]
     found: Array = (root.T @ values[:, ::-1][:, :count]).astype(np.float32)
     return found
-
-
-def _vectors(artifact: Artifact, cache: StatesCache, texts: NDArray[np.int64]) -> Array:
-    """Return the tuner's unit vectors of some texts."""
-    tuner = Tuner(artifact)
-    parts = np.array_split(texts, range(_AT_ONCE, len(texts), _AT_ONCE))
-    return np.concatenate([tuner.encode_batch([cache.get(int(i)) for i in part]) for part in parts])
 
 
 def _axes(vectors: Array, count: int) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
 
 __all__ = ["Figures", "best_tier", "encode_cache", "judge"]
+
+_BATCH: Final = 64  # texts whose states are in memory at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,14 @@ def judge(vectors: Array, wanted: Array, fitted: Array | None) -> Figures:
     return Figures(reciprocal_rank(questions, candidates), cosine)
 
 
-def encode_cache(artifact: Artifact, cache: StatesCache) -> Array:
-    """Encode all texts of a cache, as the product would: float32 (n_texts, dim)."""
+def encode_cache(
+    artifact: Artifact, cache: StatesCache, texts: NDArray[np.int64] | None = None
+) -> Array:
+    """Encode texts of a cache, all or those that are named, as the product does: float32 (n, d)."""
     tuner = Tuner(artifact)
-    return np.concatenate(
-        [tuner.encode_batch([cache.get(index)]) for index in range(len(cache.lengths))]
-    )
+    chosen = np.arange(len(cache.lengths)) if texts is None else texts
+    parts = np.array_split(chosen, range(_BATCH, len(chosen), _BATCH))
+    return np.concatenate([tuner.encode_batch([cache.get(int(i)) for i in part]) for part in parts])
 
 
 def best_tier(figures: Mapping[str, Figures]) -> str:

@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from lmort_memory.encoder.artifact import Artifact, TunerCard, read_card
+from lmort_memory.encoder.artifact import Artifact, TunerCard
 from lmort_memory.encoder.config import TunerConfig
 from lmort_memory.encoder.pooling import pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers
-from lmort_memory.encoder.tuned import check_match
 from lmort_memory.encoder.untrained import AT_ONCE, directions, identity_of, project
 from lmort_memory.errors import TunerError
 
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["CLOSED_FORM", "LMORT", "Made", "Maker", "Plan", "Tier", "install_path"]
+__all__ = ["CLOSED_FORM", "LMORT", "Made", "Maker", "Plan", "Tier"]
 
 CLOSED_FORM: Final = "closed form"
 LMORT: Final = "LMORT"
@@ -370,21 +369,6 @@ class Maker:
                 f"{self._inputs()} — choose another folder, or delete this one"
             )
         return plan
-
-
-def install_path(backbone: Backbone, folder: Path) -> Path:
-    """Name the file in which a tuner of this model is found: its present one, or a new name.
-
-    Fine-tunings of one model share a fingerprint; each has a file of its own.
-    """
-    number = 0
-    while (path := folder / f"{backbone.fingerprint}-{number}.gguf").exists():
-        try:
-            check_match(read_card(path), backbone)
-            return path
-        except TunerError:
-            number += 1
-    return path
 
 
 def _blended(fitted: Artifact, fit: StatesCache) -> Artifact:

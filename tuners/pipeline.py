@@ -170,7 +170,7 @@ def provenance(recipe: Recipe, training: TrainingSet, steps: int) -> dict[str, s
     licences = sorted({licence for *_, licence in sources if licence})
     notes = {
         "recipe": recipe.name,
-        "data": "; ".join(f"{path} {kind} {count}" for path, kind, count, _ in sources),
+        "data": _drawn(training.data),
         "data_licences": ", ".join(licences),
         "texts": str(len(training.data.texts)),
         "tokens": str(int(training.cache.lengths.sum())),
@@ -182,9 +182,13 @@ def provenance(recipe: Recipe, training: TrainingSet, steps: int) -> dict[str, s
     return notes
 
 
+def _drawn(data: TrainingData) -> str:
+    return "; ".join(f"{path} {kind} {count}" for path, kind, count, _ in data.sources)
+
+
 def _blend_notes(before: Mapping[str, str], data: TrainingData) -> dict[str, str]:
     licences = {*before["data_licences"].split(", "), *(licence for *_, licence in data.sources)}
     return {
-        "blend": "; ".join(f"{path} {kind} {count}" for path, kind, count, _ in data.sources),
+        "blend": _drawn(data),
         "data_licences": ", ".join(sorted(licences - {""})),
     }

@@ -25,7 +25,7 @@ from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact
 from lmort_memory.encoder.config import LAYER_NORM_EPS, TunerConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -112,7 +112,9 @@ class Tuner:
         self._card = artifact.card
         config, weights = artifact.card.config, artifact.weights
         self._blocks = tuple(_block(config, weights, i) for i in range(config.n_layer))
-        self._first = self._second = self._context = self._pooled = self._output = None
+        self._limit = one_thread if config.n_parameters < _LARGE else nullcontext
+        self._first = self._second = self._context = None
+        self._pooled = self._output = self._own = None
         if config.n_layer:
             self._first = _projection(config, weights, "first", config.first_layer)
             if config.second_layer is not None:
@@ -122,7 +124,6 @@ class Tuner:
             self._output = _linear(weights, "output")
         if config.pooled_layers:
             self._pooled = _folded_pooled(weights, "pooled", config.pooled_layers)
-        self._own = None
         if config.own_layers:
             self._own = _folded_pooled(weights, "own", config.own_layers)
             self._kept = weights["kept.weight"].T
@@ -198,7 +199,7 @@ class Tuner:
         """
         vectors = np.empty((len(batch), self.dim), dtype=np.float32)
         start = 0
-        with one_thread() if self.config.n_parameters < _LARGE else nullcontext():
+        with self._limit():
             for group in _packs(batch):
                 vectors[start : start + len(group)] = self._run_packed(group)
                 start += len(group)
@@ -210,8 +211,9 @@ class Tuner:
             self._check(states)
         bounds = np.cumsum([0] + [len(states.tokens) for states in group])
         vectors = np.zeros((len(group), self.dim), dtype=np.float32)
+        means = _means(group, {*self.config.pooled_layers, *self.config.own_layers})
         if self._pooled is not None:
-            vectors += self._pooled(_mean_pooled(group, self.config.pooled_layers))
+            vectors += self._pooled(_side_by_side(means, self.config.pooled_layers))
         if self._blocks:
             x = self._run_blocks(group, bounds)
             pooled: Array = np.add.reduceat(x, bounds[:-1], axis=0)
@@ -219,7 +221,7 @@ class Tuner:
             vectors += pooled if self._output is None else self._output(pooled)
         if self._own is not None:
             vectors = _to_unit(vectors) @ self._kept
-            vectors += self._own(_mean_pooled(group, self.config.own_layers))
+            vectors += self._own(_side_by_side(means, self.config.own_layers))
         return vectors
 
     def _check(self, states: HiddenStates) -> None:
@@ -318,11 +320,13 @@ def _packed_rows(group: Sequence[HiddenStates], layer: int) -> Array:
     return np.concatenate([states.layer(layer) for states in group])
 
 
-def _mean_pooled(group: Sequence[HiddenStates], layers: Sequence[int]) -> Array:
-    """Mean over the tokens of each text, layers side by side: (n, len(layers) · n_embd)."""
-    return np.stack(
-        [np.concatenate([states.layer(k).mean(axis=0) for k in layers]) for states in group]
-    )
+def _means(group: Sequence[HiddenStates], layers: Iterable[int]) -> dict[int, Array]:
+    """Mean over the tokens of each text, by layer: (n, n_embd)."""
+    return {k: np.stack([states.layer(k).mean(axis=0) for states in group]) for k in layers}
+
+
+def _side_by_side(means: Mapping[int, Array], layers: Sequence[int]) -> Array:
+    return np.concatenate([means[k] for k in layers], axis=1)
 
 
 def _linear(weights: Mapping[str, Array], name: str) -> _Linear:

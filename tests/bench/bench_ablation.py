@@ -33,7 +33,7 @@ from lmort_memory.tuners.recipe import (
 from lmort_memory.tuners.set_states import alone, has_sessions, in_context, set_vectors
 from lmort_memory.tuners.states import open_cache
 from lmort_memory.tuners.train import Trainer, TrainingSet
-from tests.bench.environment import environment
+from tests.bench.environment import environment, silent
 
 SETS = {
     "locomo_dev": "recall@10",
@@ -110,7 +110,7 @@ def pairs_set(shop: Workshop, base: Recipe) -> TrainingSet:
     recipe = replace(base.data, sources=base.blend.sources, max_tokens=base.blend.max_tokens)
     data = load_data(shop.data_folder, recipe)
     cache = open_cache(shop.work / "pairs")
-    targets = corpus_targets(shop.work / "pairs", data, context=0.0, progress=lambda *_: None)
+    targets = corpus_targets(shop.work / "pairs", data, context=0.0)
     return TrainingSet(cache, data, targets)
 
 
@@ -120,11 +120,6 @@ def thinned(training: TrainingSet) -> TrainingSet:
     step = 4 if data.sessions else 2
     units = {name: getattr(data, name)[::step] for name in ("anchors", "positives", "negatives")}
     return replace(training, data=replace(data, **units))
-
-
-def silent(_: str):
-    """Show no progress."""
-    return lambda *_: None
 
 
 def main() -> None:
@@ -137,7 +132,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     base = load_recipe(recipe_path("smollm2-135m"))
-    base = replace(base, train=replace(base.train, epochs=1), blend=base.blend)
+    base = replace(base, train=replace(base.train, epochs=1))
     before = json.loads(options.out.read_text())["rows"] if options.out.exists() else {}
     result = environment("tests.bench.bench_ablation") | {"rows": before}
     with Backbone.open(options.model) as backbone:

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.bench.environment import environment
+from tests.bench.environment import environment, show
 from tests.bench.minilm_onnx import PLACE
 from tests.bench.peers import PEERS, environ, python
 
@@ -178,10 +178,7 @@ def main() -> None:
     )
     report["installed"] = {name: installed(chosen.work, name) for name in names}
     report["timed"] = rounds(chosen.work, names, chosen.repeat, chosen.budget)
-    text = json.dumps(report, indent=1)
-    if chosen.out:
-        chosen.out.write_text(text + "\n")
-    print(text)
+    show(report, chosen.out)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from contextlib import closing
 from pathlib import Path
 from pydoc_data.topics import topics
 
-from tests.bench.environment import environment
+from tests.bench.environment import environment, show
 
 WORDS = re.findall(r"\b[a-z]{2,12}\b", " ".join(topics[name] for name in sorted(topics)))
 KILL_AT_NOTES = 0.4  # of all notes stored
@@ -200,10 +200,7 @@ def main() -> None:
             report["vault"] = bench_vault(Path(folder), chosen.notes)
         else:
             report["export"] = bench_export(Path(folder), chosen.megabytes)
-    text = json.dumps(report, indent=1)
-    if chosen.out:
-        chosen.out.write_text(text + "\n")
-    print(text)
+    show(report, chosen.out)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ are loaded before and not counted. The time of 10,000 vectors is that of the not
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import statistics
@@ -28,7 +27,7 @@ import numpy as np
 from lmort_memory import Backbone, Memory
 from lmort_memory.backbone import default_model_path
 from tests.bench.bench_import import sentences
-from tests.bench.environment import environment
+from tests.bench.environment import environment, show
 from tests.bench.minilm_onnx import INPUTS, PLACE
 
 MANY = 10_000
@@ -197,10 +196,7 @@ def main() -> None:
     os.environ["HOME"] = str(chosen.work / "home")  # where chromadb looks for its weights
     found = rounds(chosen.work, chosen.notes, chosen.repeat, chosen.budget)
     report |= summary(found, chosen.notes)
-    text = json.dumps(report, indent=1)
-    if chosen.out:
-        chosen.out.write_text(text + "\n")
-    print(text)
+    show(report, chosen.out)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from lmort_memory.tuners.beir import load_set
 from lmort_memory.tuners.evaluate import evaluate
 from lmort_memory.tuners.pretext import UNSUPERVISED, NoteMaker, read_notes
 from lmort_memory.tuners.set_states import alone, set_vectors
-from tests.bench.environment import environment
+from tests.bench.environment import environment, silent
 
 SETS = {"locomo_dev": "recall@10", "xquad_en": "ndcg@10"}
 
@@ -72,7 +72,7 @@ def main() -> None:
     with Backbone.open(options.model) as backbone:
         notes = read_notes(options.work / "notes")
         maker = Kept(backbone, notes, options.minutes, options.work)
-        made = maker.make(lambda _: lambda *_: None)
+        made = maker.make(silent)
         kept[AT_ONCE] = make_untrained(backbone)
         result |= {"passages": len(notes.passages), "kept": made.tier}
         for tier, artifact in kept.items():

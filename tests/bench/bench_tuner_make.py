@@ -24,15 +24,10 @@ from lmort_memory.tuners.evaluate import evaluate
 from lmort_memory.tuners.make import Maker
 from lmort_memory.tuners.metrics import bootstrap_interval
 from lmort_memory.tuners.set_states import SetStates, alone, set_vectors
-from tests.bench.environment import environment
+from tests.bench.environment import environment, silent
 
 TEXTS = (100, 300, 1000, 3000)
 SHOWN = ("recall@10", "ndcg@10")
-
-
-def stages(name: str):
-    """Show no progress."""
-    return lambda *_: None
 
 
 def figures(artifact: Artifact, sets: list[tuple[EvalSet, SetStates]]) -> dict[str, object]:
@@ -67,7 +62,7 @@ def main() -> None:
     with Backbone.open(given.model) as backbone:
         maker = Maker(backbone, load_kit(), minutes=60, work=given.work / "most")
         most = replace(maker.plan(), n_fit=max(given.texts), n_held_out=384)
-        most = maker.with_layers(most, stages)
+        most = maker.with_layers(most, silent)
         sets = [
             (d, alone(given.work / "sets" / d.name, backbone, d, layers=most.layers))
             for d in map(load_set, given.set)
@@ -75,7 +70,7 @@ def main() -> None:
         for count in given.texts:
             train_s = given.train_s if count >= min(1000, max(given.texts)) else 0.0
             plan = replace(most, n_fit=count, train_s=train_s)
-            tiers, _ = replace(maker, work=given.work / str(count)).tiers(plan, stages)
+            tiers, _ = replace(maker, work=given.work / str(count)).tiers(plan, silent)
             for name, tier in tiers.items():
                 minutes = (plan.seconds_per_text * count + tier.seconds) / 60
                 row = {"texts": count, "tier": name, "minutes": round(minutes, 2)}

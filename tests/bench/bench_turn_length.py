@@ -16,7 +16,6 @@ there and has worked once on a turn of `--warm` tokens, the longest if not told.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -34,7 +33,7 @@ from lmort_memory.encoder.tuned import TunedEncoder
 from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.pretrained import shipped_tuners
 from lmort_memory.store import SQLiteStore
-from tests.bench.environment import environment
+from tests.bench.environment import environment, show
 from tests.bench.texts import mixed_texts
 
 T = TypeVar("T")
@@ -222,10 +221,7 @@ def main() -> None:
     report["model"], report["tuners"] = chosen.model.name, [path.name for path in tuners]
     report["held_mib"] = {name: round(mib, 1) for name, mib in bench.held.items()}
     report["lengths"] = {length: summary(taken) for length, taken in times.items()}
-    text = json.dumps(report, indent=1)
-    if chosen.out:
-        chosen.out.write_text(text + "\n")
-    print(text)
+    show(report, chosen.out)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""Where a figure comes from: the machine, the versions, the commit, the command."""
+"""Where a figure comes from, the machine, the versions, the commit, the command; where it goes."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -33,6 +35,19 @@ def environment(module: str) -> dict[str, object]:
         "load_before": os.getloadavg()[0],
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def show(result: object, out: Path | None) -> None:
+    """Print a result as JSON, and write it to a file if one is named."""
+    text = json.dumps(result, indent=1)
+    if out:
+        out.write_text(text + "\n")
+    print(text)
+
+
+def silent(_: str) -> Callable[..., None]:
+    """Show no progress of a stage."""
+    return lambda *_: None
 
 
 def _without_folders(argument: str) -> str:

@@ -10,20 +10,6 @@ from lmort_memory.cli._hits import snippet
 from tests.support.cli import Cli, spawn, write_tiny_pair
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """A tiny model and its tuner."""
-    return write_tiny_pair(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys, pair):
-    """Run commands in this process, with the tiny model and its tuner in the environment."""
-    monkeypatch.setenv("LMORT_MODEL", str(pair[0]))
-    monkeypatch.setenv("LMORT_TUNER", str(pair[1]))
-    return Cli(monkeypatch, capsys)
-
-
 def files_below(folder):
     """Return the content of every file below a folder."""
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

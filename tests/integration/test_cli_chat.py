@@ -13,27 +13,13 @@ import pytest
 
 from lmort_memory.cli._markdown import complete_length
 from lmort_memory.cli._output import one_line, visible
-from tests.support.cli import Cli, spawn, write_tiny_pair
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """A tiny model and its tuner."""
-    return write_tiny_pair(tmp_path_factory.mktemp("model"))
+from tests.support.cli import spawn
 
 
 @pytest.fixture
-def tiny(monkeypatch, pair):
+def tiny(monkeypatch, tiny):
     """Let every command use the tiny model, and keep replies short."""
-    monkeypatch.setenv("LMORT_MODEL", str(pair[0]))
-    monkeypatch.setenv("LMORT_TUNER", str(pair[1]))
     monkeypatch.setenv("LMORT_MAX_TOKENS", "8")
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys, tiny):
-    """Run commands in this process."""
-    return Cli(monkeypatch, capsys)
 
 
 def test_a_fact_told_in_one_run_is_recalled_in_the_next():

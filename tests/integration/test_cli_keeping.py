@@ -5,24 +5,7 @@ import shlex
 import stat
 import sys
 
-import pytest
-
 from lmort_memory.cli._checks import count_connections
-from tests.support.cli import Cli, write_tiny_pair
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """A tiny model and its tuner."""
-    return write_tiny_pair(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys, pair):
-    """Run commands in this process, with the tiny model and its tuner in the environment."""
-    monkeypatch.setenv("LMORT_MODEL", str(pair[0]))
-    monkeypatch.setenv("LMORT_TUNER", str(pair[1]))
-    return Cli(monkeypatch, capsys)
 
 
 def test_list_and_show(cli):

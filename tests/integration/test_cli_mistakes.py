@@ -8,21 +8,7 @@ from importlib.metadata import version
 
 import pytest
 
-from tests.support.cli import Cli, spawn, write_tiny_pair
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """A tiny model and its tuner."""
-    return write_tiny_pair(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys, pair):
-    """Run commands in this process, with the tiny model and its tuner in the environment."""
-    monkeypatch.setenv("LMORT_MODEL", str(pair[0]))
-    monkeypatch.setenv("LMORT_TUNER", str(pair[1]))
-    return Cli(monkeypatch, capsys)
+from tests.support.cli import spawn
 
 
 def test_the_version_is_told(cli):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import api_page
-from tests.support.cli import Cli, write_tiny_pair
+from tests.support.cli import Cli
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
@@ -20,17 +20,9 @@ def blocks(name, kind):
     return [code for language, code in BLOCK.findall(text) if language == kind]
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """A tiny model and its tuner."""
-    return write_tiny_pair(tmp_path_factory.mktemp("model"))
-
-
 @pytest.fixture
-def reader(monkeypatch, tmp_path, pair):
+def reader(monkeypatch, tmp_path, tiny):
     """Stand where a reader of the docs stands: a model, a folder of notes, an empty memory."""
-    monkeypatch.setenv("LMORT_MODEL", str(pair[0]))
-    monkeypatch.setenv("LMORT_TUNER", str(pair[1]))
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "bees.md").write_text("---\ntags: [garden]\n---\n# Bees\n\nIn winter.\n")
     monkeypatch.chdir(tmp_path)

@@ -7,15 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import write_tiny_pair
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """A tiny model and its tuner."""
-    return write_tiny_pair(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(autouse=True)
