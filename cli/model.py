@@ -155,15 +155,21 @@ def runnable_model(model: str | None) -> str | None:
 
 
 def _known() -> Iterator[_Listed]:
+    from lmort_memory.backbone.default import fast_copy_path
+
     named = setting("model").value
     packaged = _packaged()
     cache = paths.cache_dir() / "models"
     if named is not None:
         yield _listed(Path(str(named)).expanduser(), "named by you", in_use=True)
+    fast = None if packaged is None else fast_copy_path(packaged, cache)
     if packaged is not None:
         yield _listed(packaged, "packaged default", in_use=named is None)
     for path in sorted(cache.glob("*.gguf")):
-        yield _listed(path, "converted here", in_use=False)
+        if path == fast:
+            yield _listed(path, "the packaged default as it is read", in_use=named is None)
+        else:
+            yield _listed(path, "converted here", in_use=False)
 
 
 def _listed(path: Path, origin: str, *, in_use: bool) -> _Listed:

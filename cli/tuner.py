@@ -282,10 +282,11 @@ def _vectors(
 @contextmanager
 def opened_backbone(model: str | None) -> Iterator[Backbone]:
     """Open the model that the option, the environment or the settings name."""
-    from lmort_memory.backbone import Backbone, default_model_path
+    from lmort_memory.backbone import Backbone, fast_default_path
+    from lmort_memory.paths import cache_dir
 
     path = setting_text("model", model)
-    with Backbone.open(path or default_model_path()) as backbone:
+    with Backbone.open(path or fast_default_path(cache_dir() / "models")) as backbone:
         yield backbone
 
 

@@ -3,8 +3,12 @@
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
+
+from lmort_memory.backbone import fast_default_path
+from lmort_memory.paths import make_private_dir
 
 # A shell starts background jobs with SIGINT ignored, and children inherit that: the tests of Ctrl-C
 # would wait for ever.
@@ -30,10 +34,20 @@ def _no_network(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
+@pytest.fixture(scope="session")
+def fast_default(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The copy of the packaged model that is made at its first use, made once for all tests."""
+    return fast_default_path(tmp_path_factory.mktemp("fast"))
+
+
 @pytest.fixture(autouse=True)
-def home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
-    """Give the test, and its child processes, an empty LMORT_HOME; return it."""
+def home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, fast_default: Path
+):
+    """Give the test, and its child processes, an LMORT_HOME with that copy alone; return it."""
     folder = tmp_path_factory.mktemp("home")
+    models = make_private_dir(folder / "cache" / "models")
+    (models / fast_default.name).hardlink_to(fast_default)
     for name in [name for name in os.environ if name.startswith("LMORT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("LMORT_HOME", str(folder))

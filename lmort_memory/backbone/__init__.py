@@ -14,7 +14,7 @@ Underneath: `_thread` (the one thread that computes), `_context` (one llama_cont
 from __future__ import annotations
 
 from lmort_memory.backbone._thread import Priority
-from lmort_memory.backbone.default import default_model_path
+from lmort_memory.backbone.default import default_model_path, fast_default_path
 from lmort_memory.backbone.gguf import ModelFacts, read_facts
 from lmort_memory.backbone.model import Backbone
 from lmort_memory.backbone.sampling import Sampling
@@ -27,5 +27,6 @@ __all__ = [
     "Sampling",
     "TokenSequence",
     "default_model_path",
+    "fast_default_path",
     "read_facts",
 ]

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmort_memory.backbone import Backbone, default_model_path
+from lmort_memory.backbone import Backbone, fast_default_path
 from lmort_memory.backbone.convert import ensure_runnable
 from lmort_memory.encoder.tuned import TunedEncoder
 from lmort_memory.encoder.tuner import Tuner
@@ -41,8 +41,9 @@ def open_encoder(model: str | Path | None = None, tuner: str | Path | None = Non
     """Load a model and its tuner.
 
     Args:
-        model: A GGUF file; None takes `$LMORT_MODEL`, else the packaged default. A `gptj` file, or
-            the folder of a GPT-2 or GPT-J checkpoint, is converted into the cache once.
+        model: A GGUF file; None takes `$LMORT_MODEL`, else the packaged default, of which the cache
+            gets a copy that is read faster. A `gptj` file, or the folder of a GPT-2 or GPT-J
+            checkpoint, is converted into the cache once.
         tuner: A tuner file; None looks for one made for these weights, among those that ship and
             those made on this machine. Where there is none, the first opening of a model takes
             some seconds: it makes the at-once tuner (`lmort_memory.encoder.untrained`).
@@ -54,8 +55,8 @@ def open_encoder(model: str | Path | None = None, tuner: str | Path | None = Non
     """
     # The tuner first: it loads in milliseconds, and a wrong path should not cost a model's load.
     chosen = None if tuner is None else Tuner.load(tuner)
-    named = model or os.environ.get("LMORT_MODEL") or default_model_path()
-    backbone = Backbone.open(ensure_runnable(named, cache_dir() / "models"))
+    named, cache = model or os.environ.get("LMORT_MODEL"), cache_dir() / "models"
+    backbone = Backbone.open(ensure_runnable(named, cache) if named else fast_default_path(cache))
     try:
         if chosen is not None:
             return OpenedEncoder(backbone, TunedEncoder(backbone, chosen), None)

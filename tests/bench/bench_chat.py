@@ -33,7 +33,7 @@ from lmort_memory import Backbone, Chat, ChatOptions, Encoded, Memory, Sampling
 from lmort_memory._notes import pack_notes, worth_a_note
 from lmort_memory._window import Window, WindowOptions
 from lmort_memory.store import SQLiteStore
-from tests.bench.environment import environment
+from tests.bench.environment import default_model, environment
 
 OPTIONS = ChatOptions(n_ctx=2048, max_tokens=64, min_likelihood=0.0, sampling=Sampling(seed=1))
 MODES = ("off", "on", "embedder")
@@ -205,12 +205,6 @@ def run(mode: str, folder: Path, options: argparse.Namespace) -> dict:
                 turns = list(alone(backbone, memory, texts))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"mode": mode, "peak_rss_mb": peak, "turns": turns[WARM_UP:]}
-
-
-def default_model() -> Path:
-    from lmort_memory.backbone import default_model_path
-
-    return default_model_path()
 
 
 def in_a_process(mode: str, folder: Path, options: argparse.Namespace) -> dict:

@@ -2,14 +2,15 @@
 
     python -m tests.bench.peers --work DIR --only chromadb mem0ai txtai
     python -m tests.bench.bench_flows --work DIR --set DATA/eval/locomo_dev --set DATA/eval/xquad_en
-        --out tests/bench/results/flows.json [--per-query FOLDER]
+        --out tests/bench/results/flows.json
 
 All are handed the same vectors, those of all-MiniLM-L6-v2, in place of an embedding model of their
 own: chromadb's default function downloads exactly this model, for mem0 (`infer=False`) and txtai it
 is a usual choice. So they differ in fusion, thresholds, filters and in how they store, and in
 nothing else; our own rows on the same sets are in quality.json. Documents are stored session by
 session; where a set has groups, each query asks its group by the program's own filter. Results of
-systems and sets that are not asked for again stay in the file.
+systems and sets that are not asked for again stay in the file. The figures of every question lie
+beside it, a file for each set.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from pathlib import Path
 import numpy as np
 
 from lmort_memory.tuners.beir import EvalSet, load_set
-from lmort_memory.tuners.evaluate import Report, write_per_query
+from lmort_memory.tuners.evaluate import Report
 from lmort_memory.tuners.metrics import bootstrap_interval, score_run
-from tests.bench.bench_quality import SHOWN
 from tests.bench.environment import environment
 from tests.bench.peers import environ, python
+from tests.bench.questions import SHOWN, write_questions
 
 CHILD = Path(__file__).with_name("peer_child.py")
 DEPTH = 50
@@ -123,7 +124,6 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--set", type=Path, action="append", required=True, dest="sets")
     parser.add_argument("--system", nargs="+", choices=HOMES, default=list(HOMES))
-    parser.add_argument("--per-query", type=Path, help="a file for each set goes there")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     report = json.loads(chosen.out.read_text()) if chosen.out.exists() else {"sets": {}}
@@ -138,11 +138,8 @@ def main() -> None:
             report["sets"].setdefault(dataset.name, {})[system] = figures(rows[system]) | seconds
             chosen.out.write_text(json.dumps(report, indent=1) + "\n")
             print(dataset.name, system, figures(rows[system])["recall@10"], seconds, flush=True)
-        if chosen.per_query:
-            chosen.per_query.mkdir(parents=True, exist_ok=True)
-            ids = tuple(query.id for query in dataset.queries)
-            path = chosen.per_query / f"{dataset.name}.jsonl"
-            write_per_query(Report(dataset.name, ids, rows), path)
+        ids = tuple(query.id for query in dataset.queries)
+        write_questions(Report(dataset.name, ids, rows), chosen.out)
 
 
 if __name__ == "__main__":

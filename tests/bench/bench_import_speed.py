@@ -25,14 +25,12 @@ from pathlib import Path
 import numpy as np
 
 from lmort_memory import Backbone, Memory
-from lmort_memory.backbone import default_model_path
 from tests.bench.bench_import import sentences
-from tests.bench.environment import environment, show
+from tests.bench.environment import default_model, environment, show
 from tests.bench.minilm_onnx import INPUTS, PLACE
 
 MANY = 10_000
 BATCH = 64
-MODEL = default_model_path()
 READ = 4  # one note in so many is read to the last layer
 WINDOW = 512
 
@@ -131,7 +129,7 @@ def rounds(work: Path, count: int, repeat: int, budget_s: float) -> dict[str, li
     """Take every way in turn until all are repeated or the time is up."""
     from lmort_memory.tuners.teacher import Teacher
 
-    onnx, teacher, backbone = Onnx(work / "home" / PLACE), Teacher(), Backbone.open(MODEL)
+    onnx, teacher, backbone = Onnx(work / "home" / PLACE), Teacher(), Backbone.open(default_model())
     texts, many = notes(count), notes(MANY)
     onnx.encode(texts[:BATCH])
     teacher.encode(texts[:BATCH])

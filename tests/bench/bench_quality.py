@@ -1,10 +1,11 @@
 """Retrieval quality side by side: BM25, all-MiniLM-L6-v2, the shipped tuner, and hybrids. By hand.
 
     python -m tests.bench.bench_quality --set DATA/eval/locomo_dev --set DATA/eval/xquad_en
-        --work FOLDER --linear LINEAR.gguf [--model M.gguf] [--out tests/bench/results/quality.json]
+        --work FOLDER [--linear LINEAR.gguf] [--model M.gguf] --out tests/bench/results/quality.json
 
-LINEAR.gguf is the linear baseline: `lmort-mem tuner train smollm2-135m-linear`. Figures that the
-output has of other sets and the same tuner stay.
+LINEAR.gguf is the linear baseline: `lmort-mem tuner train smollm2-135m-linear`; without it that
+row is left out. Figures that the output has of other sets and the same tuner stay. The figures of
+every question lie beside the output, a file for each set.
 All rows of a set use the same words, the same fusion and the same judgements. Means with a 95 %
 percentile bootstrap interval over queries, and the difference to MiniLM, paired, with its own. The
 work folder keeps captured states, so that an interrupted run goes on.
@@ -18,17 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
-from lmort_memory.backbone import Backbone, default_model_path
+from lmort_memory.backbone import Backbone
 from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.pretrained import shipped_tuners
 from lmort_memory.tuners.beir import EvalSet, load_set
-from lmort_memory.tuners.evaluate import SetVectors, evaluate
+from lmort_memory.tuners.evaluate import Report, SetVectors, evaluate
 from lmort_memory.tuners.metrics import bootstrap_interval
 from lmort_memory.tuners.set_states import alone, has_sessions, in_context, set_vectors
 from lmort_memory.tuners.teacher import Teacher
-from tests.bench.environment import environment
+from tests.bench.environment import default_model, environment
+from tests.bench.questions import SHOWN, write_questions
 
-SHOWN = ("recall@1", "recall@5", "recall@10", "recall@50", "mrr@10", "ndcg@10")
 BEFORE = 2  # turns that stand before a turn in the row of MiniLM with context
 
 
@@ -74,9 +75,8 @@ def earlier(path: Path, tuner: Tuner) -> dict[str, object]:
     return found if found.get("tuner") == tuner.fingerprint else {}
 
 
-def judged(dataset: EvalSet, vectors: dict[str, SetVectors]) -> dict[str, object]:
+def judged(dataset: EvalSet, report: Report) -> dict[str, object]:
     """Figures of one set."""
-    report = evaluate(dataset, vectors)
     rows = {}
     for name, values in report.rows.items():
         base = "hybrid, MiniLM" if name.startswith("hybrid") else "dense, MiniLM"
@@ -98,25 +98,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", type=Path, action="append", required=True, dest="sets")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--linear", type=Path, required=True)
+    parser.add_argument("--linear", type=Path)
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--out", type=Path, default=Path("tests/bench/results/quality.json"))
     options = parser.parse_args()
     teacher, tuner = Teacher(), Tuner.load(shipped_tuners()[0])
-    tuners = {"linear": Tuner.load(options.linear), "LMORT": tuner}
+    tuners = {"LMORT": tuner}
+    if options.linear:
+        tuners = {"linear": Tuner.load(options.linear)} | tuners
     report = {
         **earlier(options.out, tuner),
         "environment": environment("tests.bench.bench_quality"),
         "tuner": tuner.fingerprint,
     }
-    with Backbone.open(options.model or default_model_path()) as backbone:
+    with Backbone.open(options.model or default_model()) as backbone:
         for folder in options.sets:
             dataset = load_set(folder)
             vectors = {
                 **minilm_vectors(teacher, dataset),
                 **our_vectors(tuners, backbone, dataset, options.work / dataset.name),
             }
-            report[dataset.name] = judged(dataset, vectors)
+            evaluated = evaluate(dataset, vectors)
+            write_questions(evaluated, options.out)
+            report[dataset.name] = judged(dataset, evaluated)
             options.out.write_text(json.dumps(report, indent=1) + "\n")
             print(f"{dataset.name}: done", flush=True)
 

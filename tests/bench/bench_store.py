@@ -5,8 +5,9 @@
     python -m tests.bench.bench_store adds  --work DIR --out tests/bench/results/adds.json
 
 `build` may take an hour and need not be alone on the machine; its seconds are processor seconds as
-well as wall-clock. `query` and `adds` want an idle machine and end within `--budget` seconds for
-each engine. Every engine answers in a process of its own. Peers that are not installed
+well as wall-clock. `query` and `adds` want an idle machine. They take the engines in turn,
+`--rounds` times, for `--budget` seconds each; every engine answers in a process of its own, first
+with nothing of its files in the page cache, then with all. Peers that are not installed
 (`pip install --group bench`) are left out and named as such.
 """
 
@@ -15,25 +16,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import re
 import resource
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tests.bench import store_data as data
+from tests.bench.environment import environment, show
 from tests.bench.store_engines import ENGINES, OurRecall, Ours
 
+NO_ADDS = ("numpy", "lancedb-indexed")  # no durable add; the same add as without an index
 VARIANTS = ENGINES | {"lmort-memory recall": OurRecall}
 """What is asked: the engines, and the whole of `Memory.recall` on the first one's files."""
 
@@ -211,43 +209,35 @@ def in_a_process(what: str, work: Path, name: str, budget_s: float) -> Any:
     return json.loads(done.stdout)
 
 
-def query(work: Path, names: Sequence[str], budget_s: float) -> dict[str, Any]:
-    """Ask every engine that was built, cold and warm."""
-    found: dict[str, Any] = {}
-    for name in names:
-        told = work / f"{name.split()[0]}.build.json"
-        if not told.exists():
-            found[name] = "not built"
-            continue
-        forget_pages(folder_of(work, name))
-        cold = in_a_process("first", work, name, budget_s)
-        read_pages(folder_of(work, name))
-        warm = in_a_process("questions", work, name, budget_s)
-        found[name] = {"build": json.loads(told.read_text()), "cold": cold} | warm
+def in_turn(
+    work: Path, what: str, names: Sequence[str], rounds: int, budget_s: float
+) -> dict[str, Any]:
+    """Take one step of every engine that was built, in turn; return what each round found."""
+    found: dict[str, Any] = {name: {"rounds": []} for name in names}
+    for _ in range(rounds):
+        for name, engine in found.items():
+            told = work / f"{name.split()[0]}.build.json"
+            if told.exists():
+                engine["build"] = json.loads(told.read_text())
+                engine["rounds"].append(STEPS[what](work, name, budget_s))
+    return {name: engine for name, engine in found.items() if engine["rounds"]}
+
+
+def query(work: Path, name: str, budget_s: float) -> dict[str, Any]:
+    """Ask an engine, cold and warm."""
+    forget_pages(folder_of(work, name))
+    cold = in_a_process("first", work, name, budget_s)
+    read_pages(folder_of(work, name))
+    return {"cold": cold} | in_a_process("questions", work, name, budget_s)
+
+
+def adding(work: Path, name: str, budget_s: float) -> dict[str, Any]:
+    """Add to a new database."""
+    found: dict[str, Any] = in_a_process("add", work, name, budget_s)
     return found
 
 
-def machine(name: str = "bench_store") -> dict[str, Any]:
-    """Say where and from what this was measured."""
-    model = "unknown"
-    arguments = [re.sub("^/.*/", "", argument) for argument in sys.argv[1:]]
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":")[1].strip() for line in lines if "model name" in line)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        "numpy": np.__version__,
-        "commit": commit.stdout.strip(),
-        "command": f"python -m tests.bench.{name} {' '.join(arguments)}",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+STEPS = {"query": query, "adds": adding}
 
 
 def parsed() -> argparse.Namespace:
@@ -258,7 +248,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--vectors", type=int, default=20_000)
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--engine", action="append", choices=VARIANTS, help="only these")
-    parser.add_argument("--budget", type=float, default=30, help="seconds for each engine")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--budget", type=float, default=12, help="seconds, engine and round")
     parser.add_argument("--out", type=Path, help="where the JSON goes; else it is printed")
     return parser.parse_args()
 
@@ -277,18 +268,12 @@ def main() -> None:
         }
         print(json.dumps(steps[chosen.what](chosen.engine[0])))
         return
-    if chosen.what == "query":
-        engines = query(chosen.work, chosen.engine or list(VARIANTS), chosen.budget)
-    else:
-        names = chosen.engine or [name for name in ENGINES if name != "numpy"]
-        engines = {name: in_a_process("add", chosen.work, name, chosen.budget) for name in names}
-    stored, width = data.vectors(chosen.work).shape
-    found = {"machine": machine(), "vectors": stored, "dim": width, "engines": engines}
-    text = json.dumps(found, indent=1)
-    if chosen.out is not None:
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text(text + "\n")
-    print(text)
+    report = environment("tests.bench.bench_store")
+    report["vectors"], report["dim"] = data.vectors(chosen.work).shape
+    every = [name for name in ENGINES if name not in NO_ADDS]
+    names = chosen.engine or (list(VARIANTS) if chosen.what == "query" else every)
+    report["engines"] = in_turn(chosen.work, chosen.what, names, chosen.rounds, chosen.budget)
+    show(report, chosen.out)
 
 
 if __name__ == "__main__":

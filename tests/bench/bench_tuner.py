@@ -1,6 +1,6 @@
 """What a vector costs beside the pass that made its states: tuner against prefill, in one run.
 
-python tests/bench/bench_tuner.py [--model M.gguf] [--tokens 40] [--rounds 30] [--out FILE]
+python -m tests.bench.bench_tuner [--model M.gguf] [--tokens 40] [--rounds 30] [--out FILE]
 
 Alternates the two, on one thread each and on all, so that a busy moment hits both. Prints JSON:
 medians in milliseconds, and the ratio that issue "Default tuner" wants below 0.1.
@@ -22,12 +22,13 @@ TEXT = "My sister Ada keeps bees in Trondheim and sells the honey at the market 
 
 def measure(model: str | None, n_tokens: int, rounds: int) -> dict[str, object]:
     """Time prefill, capture with early exit, and the tuner on the same tokens."""
-    from lmort_memory.backbone import Backbone, default_model_path
+    from lmort_memory.backbone import Backbone
     from lmort_memory.encoder.tuner import Tuner
     from lmort_memory.pretrained import find_tuner
+    from tests.bench.environment import default_model
 
     threads = int(os.environ["OMP_NUM_THREADS"])
-    with Backbone.open(model or default_model_path(), n_threads=threads) as backbone:
+    with Backbone.open(model or default_model(), n_threads=threads) as backbone:
         path = find_tuner(backbone.fingerprint)
         if path is None:
             raise SystemExit("no tuner ships for this model")
@@ -78,7 +79,7 @@ def main() -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         environment["OPENBLAS_NUM_THREADS"] = str(threads)
         child = subprocess.run(
-            [sys.executable, __file__, "--child", *sys.argv[1:]],
+            [sys.executable, "-m", "tests.bench.bench_tuner", "--child", *sys.argv[1:]],
             env=environment,
             check=True,
             capture_output=True,

@@ -26,14 +26,13 @@ from typing import TypeVar
 import numpy as np
 
 from lmort_memory import Backbone, Encoded, Memory
-from lmort_memory.backbone import default_model_path
 from lmort_memory.chat import SYSTEM
 from lmort_memory.encoder import mean_vector
 from lmort_memory.encoder.tuned import TunedEncoder
 from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.pretrained import shipped_tuners
 from lmort_memory.store import SQLiteStore
-from tests.bench.environment import environment, show
+from tests.bench.environment import default_model, environment, show
 from tests.bench.texts import mixed_texts
 
 T = TypeVar("T")
@@ -196,7 +195,7 @@ def summary(times: Times) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Measure one model; print, or write, the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", type=Path, default=default_model_path())
+    parser.add_argument("--model", type=Path, default=default_model())
     parser.add_argument("--tuner", type=Path, action="append", dest="tuners")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--warm", type=int)

@@ -21,7 +21,8 @@ import numpy as np
 
 from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.types import Turn
-from tests.bench.bench_store import machine, percentiles
+from tests.bench.bench_store import percentiles
+from tests.bench.environment import environment, show
 
 
 def write(path: Path, name: str, seconds: float) -> None:
@@ -82,10 +83,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         found = run(Path(folder) / "memory.db", chosen.writers, chosen.seconds)
-    text = json.dumps({"machine": machine("bench_writers")} | found, indent=1)
-    if chosen.out is not None:
-        chosen.out.write_text(text + "\n")
-    print(text)
+    show(environment("tests.bench.bench_writers") | found, chosen.out)
 
 
 if __name__ == "__main__":

@@ -215,7 +215,8 @@ class Lance:
         return {"add_s": added - begin, "index_s": time.perf_counter() - added}
 
     def open(self) -> None:
-        self.table: Any = self.lancedb.connect(self.folder).open_table("v")
+        database = self.lancedb.connect(self.folder)
+        self.table: Any = database.open_table("v") if "v" in database.table_names() else None
 
     def ask(self, query: Floats, *, rare: bool) -> list[int]:
         search = self.table.search(query, vector_column_name="e").distance_type("cosine")
