@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=PEERS)
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--budget", type=float, default=200, help="no round begins after so long")
+    parser.add_argument("--budget", type=float, default=900, help="no round begins after so long")
     parser.add_argument("--fill-only", action="store_true", help="store the notes, time nothing")
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()

@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--notes", type=int, default=300)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--budget", type=float, default=140, help="no round begins after so long")
+    parser.add_argument("--budget", type=float, default=900, help="no round begins after so long")
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     report = environment("tests.bench.bench_import_speed")

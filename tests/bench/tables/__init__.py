@@ -1,0 +1,52 @@
+"""The tables of docs/benchmarks.md, made of the JSON in tests/bench/results.
+
+    python -m tests.bench.tables
+
+rewrites every block of the page between `<!-- table: NAME -->` and `<!-- end -->`; the prose around
+them is written by hand. A test holds the page to the results, so that no figure on it is typed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench.tables.chat import chat, turn_length
+from tests.bench.tables.durability import durability
+from tests.bench.tables.footprint import footprint
+from tests.bench.tables.glance import glance
+from tests.bench.tables.imports import export, speed, vault
+from tests.bench.tables.retrieval import retrieval
+from tests.bench.tables.store import adds, sizes, store, writers
+
+PAGE = Path("docs/benchmarks.md")
+RESULTS = Path("tests/bench/results")
+TABLES: dict[str, Callable[..., str]] = {
+    "glance": glance,
+    "retrieval": retrieval,
+    "turn-length": turn_length,
+    "chat": chat,
+    "import-speed": speed,
+    "import-vault": vault,
+    "import-export": export,
+    "store": store,
+    "store-sizes": sizes,
+    "store-adds": adds,
+    "writers": writers,
+    "footprint": footprint,
+    "durability": durability,
+}
+"""Name in the page -> function of the results' folder and the words behind the name."""
+
+_BLOCK = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def render(page: str, results: Path) -> str:
+    """Return the page with every block made anew."""
+
+    def made(block: re.Match[str]) -> str:
+        name, *words = block[2].split()
+        return f"{block[1]}\n{TABLES[name](results, *words)}\n\n{block[3]}"
+
+    return _BLOCK.sub(made, page)

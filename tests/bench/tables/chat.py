@@ -1,0 +1,91 @@
+"""A turn by its length, and whole turns of a chat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.bench.tables.markdown import Result, load, number, spread, table, with_source
+
+_MODES = {
+    "off": "the model alone, no memory",
+    "on": "`Chat`: one pass, capture, tuner, recall, both turns stored",
+    "embedder": "the same with all-MiniLM-L6-v2 (torch) that reads both turns again",
+}
+
+
+def turn_length(results: Path, name: str = "turn-length") -> str:
+    """Return what remembering and recalling add to a turn, by its tokens, in milliseconds."""
+    found = load(results, name)
+    head = (
+        "tokens",
+        "prefill (range)",
+        "capture",
+        "tuner (range)",
+        "embedder (range)",
+        "recall",
+        "store",
+        "added, one pass",
+        "added, embedder",
+    )
+    rows = [[length, *_pieces(steps)] for length, steps in found["lengths"].items()]
+    held = "; ".join(
+        f"{name} {number(mib)} MiB"
+        for name, mib in found["held_mib"].items()
+        if "bench" not in name
+    )
+    runs = {steps["prefill"]["runs"] for steps in found["lengths"].values()}
+    below = f"{found['model']}, {max(runs)} repetitions. Memory held: {held}."
+    return with_source(f"{table(head, rows)}\n\n{below}", found)
+
+
+def _pieces(steps: Result) -> list[str]:
+    prefill = steps["prefill"]["median_ms"]
+
+    def ranged(step: str) -> str:
+        one = steps[step]
+        low, high = number(one["min_ms"]), number(one["max_ms"])
+        return f"{number(one['median_ms'])} ({low} to {high})"
+
+    def added(way: str) -> str:
+        taken = steps["added 0"][way]
+        return f"{number(taken)}, {taken / prefill:.0%}"
+
+    return [
+        ranged("prefill"),
+        number(max(0.0, steps["capture"]["of_fastest_ms"])),
+        ranged("tuner 0"),
+        ranged("embedder"),
+        number(steps["recall 0"]["median_ms"]),
+        number(steps["store 0"]["median_ms"]),
+        added("one_pass_ms"),
+        added("embedder_ms"),
+    ]
+
+
+def chat(results: Path) -> str:
+    """Return whole turns without memory, with ours, and with a separate embedder."""
+    found = load(results, "chat")
+    head = ("", "turn, s", "to the first token, s", "processor, s", "peak memory, MiB")
+    rows = []
+    for mode, label in _MODES.items():
+        one = found["modes"][mode]
+        runs, middle = one["by_run"], one["median"]
+        rows.append(
+            [
+                label,
+                spread(runs["turn_s"]),
+                spread(runs["first_token_s"]),
+                number(middle["cpu_s"]),
+                number(max(one["peak_rss_mb"])),
+            ]
+        )
+    on, off = (found["modes"][mode]["median"] for mode in ("on", "off"))
+    own, other = (found["overhead_ms"][mode] for mode in ("on", "embedder"))
+    below = (
+        f"Medians of {found['modes']['on']['turns']} turns in {found['repetitions']} conversations "
+        f"of each, held in turn (range of their medians). With memory a turn takes "
+        f"{on['turn_s'] - off['turn_s']:.2f} s more, most of which is the model reading the notes "
+        f"that recall gave it ({on['notes_tokens']:.0f} tokens); what is left is memory's own: "
+        f"{own:.0f} ms, {found['own_share']:.1%} of the turn, and {other:.0f} ms with the embedder."
+    )
+    return with_source(f"{table(head, rows)}\n\n{below}", found)

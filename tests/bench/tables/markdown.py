@@ -1,0 +1,61 @@
+"""Tables in Markdown, figures with their spread, and where they come from."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Result = Mapping[str, Any]
+
+
+def load(results: Path, name: str) -> Result:
+    """Return one result."""
+    found: Result = json.loads((results / f"{name}.json").read_text())
+    return found
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def source(*results: Result) -> str:
+    """Say which commit and command gave the figures, and when."""
+    told = []
+    for result in results:
+        where = result.get("environment", result)
+        told.append(f"`{where['command']}` at {where['commit']}, {where['at'][:10]}")
+    return "\n".join(f"*{line}*{'' if line == told[-1] else '<br>'}" for line in told)
+
+
+def with_source(body: str, *results: Result) -> str:
+    """Put the line about commit and command below a table."""
+    return f"{body}\n\n{source(*results)}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a figure with so many significant digits, thousands separated."""
+    if value == 0:
+        return "0"
+    size = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    decimals = max(0, digits - max(1, size)) if abs(value) >= 0.1 else digits
+    return f"{value:,.{decimals}f}"
+
+
+def spread(values: Sequence[float], digits: int = 3, *, per: float = 1.0) -> str:
+    """Return "median (least to most)" of some runs; the value alone where there is one."""
+    scaled = [value * per for value in values]
+    middle = number(statistics.median(scaled), digits)
+    if len(scaled) == 1:
+        return middle
+    return f"{middle} ({number(min(scaled), digits)} to {number(max(scaled), digits)})"
+
+
+def of_summary(found: Mapping[str, float], digits: int = 3) -> str:
+    """Return the same of what a bench has summed up already."""
+    low, high = number(found["min"], digits), number(found["max"], digits)
+    return f"{number(found['median'], digits)} ({low} to {high})"
