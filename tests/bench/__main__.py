@@ -53,7 +53,7 @@ class Scale:
 
 
 FULL = Scale(
-    repeat=5,
+    repeat=3,
     vectors=(1_000, 10_000, 100_000, 1_000_000),
     lengths=(10, 40, 160, 640),
     notes=10_000,
@@ -93,6 +93,7 @@ def of_the_chat(scale: Scale, work: Path, results: Path) -> Steps:
     lengths = ["--lengths", *map(str, scale.lengths)]
     shape, gptj = work / "shapes", work / "shapes" / "gpt-j-6b"
     steps = {
+        "types": ["bench_types", *repeat],
         "capture": ["bench_capture", "--repetitions", str(3 * scale.repeat)],
         "chat": ["bench_chat", *repeat],
         "turn-length": ["bench_turn_length", *lengths, "--repeat", str(2 * scale.repeat)],

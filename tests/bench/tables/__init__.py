@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench.tables.chat import chat, turn_length
+from tests.bench.tables.chat import chat, turn_length, types
 from tests.bench.tables.durability import durability
 from tests.bench.tables.footprint import footprint
 from tests.bench.tables.glance import glance
@@ -27,6 +27,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "retrieval": retrieval,
     "turn-length": turn_length,
     "chat": chat,
+    "types": types,
     "import-speed": speed,
     "import-vault": vault,
     "import-export": export,

@@ -89,3 +89,22 @@ def chat(results: Path) -> str:
         f"{own:.0f} ms, {found['own_share']:.1%} of the turn, and {other:.0f} ms with the embedder."
     )
     return with_source(f"{table(head, rows)}\n\n{below}", found)
+
+
+def types(results: Path) -> str:
+    """Return how fast the packaged model is read and speaks, by the type of its matrices."""
+    found = load(results, "types")
+    packaged = next(iter(found["types"].values()))["read_median"]
+    rows = [
+        [
+            name,
+            f"{one['bytes'] / 1e6:.0f}",
+            spread(one["read_tokens_per_s"]),
+            f"{one['read_median'] / packaged:.2f}",
+            spread(one["ms_per_token"]),
+        ]
+        for name, one in found["types"].items()
+    ]
+    head = ("", "MB", "reading, tokens/s", "beside the packaged file", "speaking, ms a token")
+    runs = len(next(iter(found["types"].values()))["ms_per_token"])
+    return with_source(f"{table(head, rows)}\n\n{runs} rounds, the files in turn.", found)
