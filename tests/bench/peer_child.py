@@ -215,7 +215,7 @@ class Llm:
         llm = import_module("llm")
         database = import_module("sqlite_utils").Database(folder / "embeddings.db")
         plugin = import_module("llm_sentence_transformers")
-        model = plugin.SentenceTransformerModel(minilm(), minilm())
+        model = plugin.SentenceTransformerModel(minilm(), minilm(), False)
         self.notes: Any = llm.Collection("notes", database, model=model)
 
     def add(self, names: Names, texts: Names, group: str, session: str | None = None) -> None:
