@@ -1,9 +1,10 @@
-"""The tables of docs/benchmarks.md, made of the JSON in tests/bench/results.
+"""The tables of the pages below, made of the JSON in tests/bench/results.
 
     python -m tests.bench.tables
 
-rewrites every block of the page between `<!-- table: NAME -->` and `<!-- end -->`; the prose around
-them is written by hand. A test holds the page to the results, so that no figure on it is typed.
+rewrites every block of these pages between `<!-- table: NAME -->` and `<!-- end -->`; the prose
+around them is written by hand. A test holds the pages to the results: no figure of a table is
+typed.
 """
 
 from __future__ import annotations
@@ -12,21 +13,27 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench.tables.chat import chat, turn_length, types
+from tests.bench.tables.chat import chat, pieces, turn_length, types
 from tests.bench.tables.durability import durability
 from tests.bench.tables.footprint import footprint
 from tests.bench.tables.glance import glance
 from tests.bench.tables.imports import export, speed, vault
-from tests.bench.tables.retrieval import retrieval
+from tests.bench.tables.retrieval import headline, overview, retrieval
 from tests.bench.tables.store import adds, sizes, store, writers
 
-PAGE = Path("docs/benchmarks.md")
+PAGES = (
+    Path("README.md"),
+    *(Path("docs", f"{name}.md") for name in ("benchmarks", "chat", "importing", "quality")),
+)
 RESULTS = Path("tests/bench/results")
 TABLES: dict[str, Callable[..., str]] = {
     "glance": glance,
     "retrieval": retrieval,
+    "quality": overview,
+    "headline": headline,
     "turn-length": turn_length,
     "chat": chat,
+    "chat-pieces": pieces,
     "types": types,
     "import-speed": speed,
     "import-vault": vault,
@@ -38,7 +45,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "footprint": footprint,
     "durability": durability,
 }
-"""Name in the page -> function of the results' folder and the words behind the name."""
+"""Name in a page -> function of the results' folder and the words behind the name."""
 
 _BLOCK = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 

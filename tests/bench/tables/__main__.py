@@ -1,8 +1,9 @@
-"""Write the tables of docs/benchmarks.md anew."""
+"""Write the tables of the pages anew."""
 
 from __future__ import annotations
 
-from tests.bench.tables import PAGE, RESULTS, render
+from tests.bench.tables import PAGES, RESULTS, render
 
 if __name__ == "__main__":
-    PAGE.write_text(render(PAGE.read_text(), RESULTS))
+    for page in PAGES:
+        page.write_text(render(page.read_text(), RESULTS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench.tables.markdown import Result, load, number, spread, table, with_source
+from tests.bench.tables.markdown import Result, load, number, percent, spread, table, with_source
 
 _MODES = {
     "off": "the model alone, no memory",
@@ -48,7 +48,7 @@ def _pieces(steps: Result) -> list[str]:
 
     def added(way: str) -> str:
         taken = steps["added 0"][way]
-        return f"{number(taken)}, {taken / prefill:.0%}"
+        return f"{number(taken)}, {percent(taken / prefill)}"
 
     return [
         ranged("prefill"),
@@ -86,9 +86,44 @@ def chat(results: Path) -> str:
         f"of each, held in turn (range of their medians). With memory a turn takes "
         f"{on['turn_s'] - off['turn_s']:.2f} s more, most of which is the model reading the notes "
         f"that recall gave it ({on['notes_tokens']:.0f} tokens); what is left is memory's own: "
-        f"{own:.0f} ms, {found['own_share']:.1%} of the turn, and {other:.0f} ms with the embedder."
+        f"{own:.0f} ms, {percent(found['own_share'])} of the turn, and {other:.0f} ms with the "
+        "embedder."
     )
     return with_source(f"{table(head, rows)}\n\n{below}", found)
+
+
+def pieces(results: Path) -> str:
+    """Return what the parts of a turn take without memory, with it, and with an embedder."""
+    found = load(results, "chat")
+    modes = [found["modes"][mode] for mode in _MODES]
+    steps = {
+        "turn_s": "a turn",
+        "first_token_s": "first token after",
+        "prefill_s": "reading the user's turn",
+        "recall_s": "vector, recall, choice of notes",
+        "open_s": "evaluating the notes, and the reply's opening",
+        "generate_s": "the reply",
+        "store_s": "storing both turns, and the ledger",
+    }
+    rows = [
+        [label, *(_milliseconds(one["median"][step]) for one in modes)]
+        for step, label in steps.items()
+    ]
+    beyond, above = found["overhead_ms"], found["memory_above_off_mb"]
+    rows += [
+        ["beyond the notes' evaluation", "", *(number(beyond[m]) for m in ("on", "embedder"))],
+        ["peak memory above no memory, MB", "", *(number(above[m]) for m in ("on", "embedder"))],
+    ]
+    runs = [[1e3 * turn for turn in one["by_run"]["turn_s"]] for one in modes]
+    rows.append(
+        ["a turn, each conversation's median", *(", ".join(map(number, of)) for of in runs)]
+    )
+    head = ("ms", "no memory", "memory", "separate embedder")
+    return with_source(table(head, rows), found)
+
+
+def _milliseconds(seconds: float) -> str:
+    return number(1e3 * seconds) if seconds > 1e-4 else ""
 
 
 def types(results: Path) -> str:

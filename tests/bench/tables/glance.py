@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.bench.tables.durability import killed
 from tests.bench.tables.markdown import Result, load, number, spread, table
 
 _HEAD = (
@@ -14,7 +15,7 @@ _HEAD = (
     "p50 of 100,000, ms",
     "first recall, s",
     "MB installed",
-    "databases lost in 100 kills",
+    "kill -9: databases broken, calls torn",
 )
 _ROWS = {
     "lmort-memory": "**lmort-memory**",
@@ -27,6 +28,7 @@ _ROWS = {
 }
 _HOMES = {"mem0ai": "mem0ai-local", "llm": "llm-local"}
 _FLOWS = {"txtai": "txtai-hybrid"}
+_KILLED = {"chromadb": "chromadb-defaults"}
 
 
 def glance(results: Path) -> str:
@@ -37,7 +39,7 @@ def glance(results: Path) -> str:
 def _cells(results: Path, name: str) -> list[str]:
     imported = load(results, "import-speed").get(name)
     engine = load(results, "store-100000")["engines"].get(name)
-    kills = load(results, "durability")["systems"].get(name)
+    kills = killed(results).get(_KILLED.get(name, name))
     footprint = load(results, "footprint")
     home = _HOMES.get(name, name)
     recall = footprint["timed"].get(home, {}).get("first recall")
@@ -49,7 +51,7 @@ def _cells(results: Path, name: str) -> list[str]:
         "" if engine is None else _p50(engine),
         "" if recall is None else number(recall["wall_s"]["median"]),
         "" if installed is None else f"{installed['mb']:,.0f}",
-        "" if kills is None else str(kills["unopened"]),
+        "" if kills is None else f"{kills['unopened']}, {kills['torn']} of {kills['kills']}",
     ]
 
 

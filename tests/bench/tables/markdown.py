@@ -12,9 +12,9 @@ Result = Mapping[str, Any]
 
 
 def load(results: Path, name: str) -> Result:
-    """Return one result."""
+    """Return one result, and under "file" what it is called."""
     found: Result = json.loads((results / f"{name}.json").read_text())
-    return found
+    return {**found, "file": f"{name}.json"}
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -24,12 +24,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def source(*results: Result) -> str:
-    """Say which commit and command gave the figures, and when."""
+    """Say which files have the figures, of which commit and day; commands are in the files."""
     told = []
     for result in results:
         where = result.get("environment", result)
-        told.append(f"`{where['command']}` at {where['commit']}, {where['at'][:10]}")
-    return "\n".join(f"*{line}*{'' if line == told[-1] else '<br>'}" for line in told)
+        link = f"[{result['file']}](../tests/bench/results/{result['file']})"
+        told.append(f"{link}, commit {where['commit']}, {where['at'][:10]}")
+    return f"({'; '.join(told)})"
 
 
 def with_source(body: str, *results: Result) -> str:
@@ -59,3 +60,8 @@ def of_summary(found: Mapping[str, float], digits: int = 3) -> str:
     """Return the same of what a bench has summed up already."""
     low, high = number(found["min"], digits), number(found["max"], digits)
     return f"{number(found['median'], digits)} ({low} to {high})"
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage, with one decimal below ten."""
+    return f"{100 * share:.{1 if share < 0.1 else 0}f} %"
