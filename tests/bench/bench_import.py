@@ -31,6 +31,7 @@ from pydoc_data.topics import topics
 from tests.bench.environment import environment, show
 
 WORDS = re.findall(r"\b[a-z]{2,12}\b", " ".join(topics[name] for name in sorted(topics)))
+_FOLDERS = re.compile(r"(?:/[^/\s]+)+/")  # of the machine that measures
 KILL_AT_NOTES = 0.4  # of all notes stored
 KILL_AT_VECTORS = 0.3  # of as many vectors as there are notes
 
@@ -116,7 +117,7 @@ def run(*arguments: str, kill_when: Callable[[], bool] | None = None) -> dict[st
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         told.seek(0)
-        report = told.read().decode().strip().splitlines()
+        report = _FOLDERS.sub("", told.read().decode()).strip().splitlines()
     process.returncode = os.waitstatus_to_exitcode(status)
     return {
         "wall_s": round(seconds, 2),
