@@ -155,19 +155,16 @@ def runnable_model(model: str | None) -> str | None:
 
 
 def _known() -> Iterator[_Listed]:
-    from lmort_memory.backbone.default import fast_copy_path
-
     named = setting("model").value
-    packaged = _packaged()
+    packaged, copy = _packaged(), _copy()
     cache = paths.cache_dir() / "models"
     if named is not None:
         yield _listed(Path(str(named)).expanduser(), "named by you", in_use=True)
-    fast = None if packaged is None else fast_copy_path(packaged, cache)
     if packaged is not None:
-        yield _listed(packaged, "packaged default", in_use=named is None)
+        yield _listed(packaged, "packaged default", in_use=named is None and copy is None)
     for path in sorted(cache.glob("*.gguf")):
-        if path == fast:
-            yield _listed(path, "the packaged default as it is read", in_use=named is None)
+        if path == copy:
+            yield _listed(path, "copy of the default, read faster", in_use=named is None)
         else:
             yield _listed(path, "converted here", in_use=False)
 
@@ -190,11 +187,19 @@ def _packaged() -> Path | None:
         return None
 
 
+def _copy() -> Path | None:
+    """Return the copy of the packaged model that is opened in its place, if it was made."""
+    from lmort_memory.backbone.default import fast_copy_path
+
+    copy = None if _packaged() is None else fast_copy_path()
+    return copy if copy is not None and copy.is_file() else None
+
+
 def _chosen(model: str | None) -> Path:
     from lmort_memory.backbone.default import default_model_path
 
     named = setting("model", model).value
-    return default_model_path() if named is None else Path(str(named)).expanduser()
+    return Path(str(named)).expanduser() if named is not None else _copy() or default_model_path()
 
 
 def _summary(facts: ModelFacts | None) -> str:

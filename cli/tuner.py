@@ -283,10 +283,9 @@ def _vectors(
 def opened_backbone(model: str | None) -> Iterator[Backbone]:
     """Open the model that the option, the environment or the settings name."""
     from lmort_memory.backbone import Backbone, fast_default_path
-    from lmort_memory.paths import cache_dir
 
     path = setting_text("model", model)
-    with Backbone.open(path or fast_default_path(cache_dir() / "models")) as backbone:
+    with Backbone.open(path or fast_default_path()) as backbone:
         yield backbone
 
 

@@ -37,7 +37,9 @@ def _no_network(monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture(scope="session")
 def fast_default(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The copy of the packaged model that is made at its first use, made once for all tests."""
-    return fast_default_path(tmp_path_factory.mktemp("fast"))
+    path = fast_default_path(tmp_path_factory.mktemp("fast"))
+    assert "Q8_0" in path.name  # not the packaged file, for want of space
+    return path
 
 
 @pytest.fixture(autouse=True)

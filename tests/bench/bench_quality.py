@@ -4,8 +4,8 @@
         --work FOLDER [--linear LINEAR.gguf] [--model M.gguf] --out tests/bench/results/quality.json
 
 LINEAR.gguf is the linear baseline: `lmort-mem tuner train smollm2-135m-linear`; without it that
-row is left out. Figures that the output has of other sets and the same tuner stay. The figures of
-every question lie beside the output, a file for each set.
+row is left out. Figures that the output has of other sets stay if they are of the same tuner and
+the same type of model. The figures of every question lie beside the output, a file for each set.
 All rows of a set use the same words, the same fusion and the same judgements. Means with a 95 %
 percentile bootstrap interval over queries, and the difference to MiniLM, paired, with its own. The
 work folder keeps captured states, so that an interrupted run goes on.
@@ -69,10 +69,11 @@ def our_vectors(
     }
 
 
-def earlier(path: Path, tuner: Tuner) -> dict[str, object]:
-    """What the output already says of this tuner."""
+def earlier(path: Path, tuner: Tuner, model: str) -> dict[str, object]:
+    """What the output already says of this tuner with this type of the model."""
     found: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
-    return found if found.get("tuner") == tuner.fingerprint else {}
+    same = found.get("tuner") == tuner.fingerprint and found.get("model") == model
+    return found if same else {}
 
 
 def judged(dataset: EvalSet, report: Report) -> dict[str, object]:
@@ -106,21 +107,20 @@ def main() -> None:
     tuners = {"LMORT": tuner}
     if options.linear:
         tuners = {"linear": Tuner.load(options.linear)} | tuners
-    report = {
-        **earlier(options.out, tuner),
-        "environment": environment("tests.bench.bench_quality"),
-        "tuner": tuner.fingerprint,
-    }
+    where = environment("tests.bench.bench_quality")
     with Backbone.open(options.model or default_model()) as backbone:
+        model = backbone.facts.quantisation
+        report = earlier(options.out, tuner, model)
+        report |= {"environment": where, "tuner": tuner.fingerprint, "model": model}
         for folder in options.sets:
             dataset = load_set(folder)
             vectors = {
                 **minilm_vectors(teacher, dataset),
-                **our_vectors(tuners, backbone, dataset, options.work / dataset.name),
+                **our_vectors(tuners, backbone, dataset, options.work / model / dataset.name),
             }
             evaluated = evaluate(dataset, vectors)
             write_questions(evaluated, options.out)
-            report[dataset.name] = judged(dataset, evaluated)
+            report[dataset.name] = judged(dataset, evaluated) | {"environment": where}
             options.out.write_text(json.dumps(report, indent=1) + "\n")
             print(f"{dataset.name}: done", flush=True)
 

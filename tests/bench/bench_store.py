@@ -8,7 +8,7 @@
 well as wall-clock. `query` and `adds` want an idle machine. They take the engines in turn,
 `--rounds` times, for `--budget` seconds each; every engine answers in a process of its own, first
 with nothing of its files in the page cache, then with all. Peers that are not installed
-(`pip install --group bench`) are left out and named as such.
+(`pip install --group bench`) are left out, and said.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def build(work: Path, names: Sequence[str], n: int, dim: int) -> None:
         folder_of(work, name).mkdir(exist_ok=True)
         try:
             engine = ENGINES[name](folder_of(work, name))
-        except ImportError:
+        except ImportError as error:
+            print(f"{name} is left out: {error}", flush=True)
             continue
         before = time.process_time()
         found: dict[str, Any] = engine.build(work)

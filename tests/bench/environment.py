@@ -15,7 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from lmort_memory.backbone import fast_default_path
-from lmort_memory.paths import cache_dir
 
 _PACKAGES = ("llama-cpp-python", "numpy", "hnswlib", "sqlite-utils")
 
@@ -42,7 +41,7 @@ def environment(module: str) -> dict[str, object]:
 
 def default_model() -> Path:
     """Return the model that a user gets who names none."""
-    return fast_default_path(cache_dir() / "models")
+    return fast_default_path()
 
 
 def show(result: object, out: Path | None) -> None:

@@ -69,13 +69,12 @@ def chat(results: Path) -> str:
     rows = []
     for mode, label in _MODES.items():
         one = found["modes"][mode]
-        runs, middle = one["by_run"], one["median"]
         rows.append(
             [
                 label,
-                spread(runs["turn_s"]),
-                spread(runs["first_token_s"]),
-                number(middle["cpu_s"]),
+                _pooled(one, "turn_s"),
+                _pooled(one, "first_token_s"),
+                number(one["median"]["cpu_s"]),
                 number(max(one["peak_rss_mb"])),
             ]
         )
@@ -90,6 +89,13 @@ def chat(results: Path) -> str:
         "embedder."
     )
     return with_source(f"{table(head, rows)}\n\n{below}", found)
+
+
+def _pooled(mode: Result, step: str) -> str:
+    """Return the median of all turns, and the range of the conversations' medians."""
+    runs = mode["by_run"][step]
+    low, high = number(min(runs)), number(max(runs))
+    return f"{number(mode['median'][step])} ({low} to {high})"
 
 
 def pieces(results: Path) -> str:
@@ -112,7 +118,7 @@ def pieces(results: Path) -> str:
     beyond, above = found["overhead_ms"], found["memory_above_off_mb"]
     rows += [
         ["beyond the notes' evaluation", "", *(number(beyond[m]) for m in ("on", "embedder"))],
-        ["peak memory above no memory, MB", "", *(number(above[m]) for m in ("on", "embedder"))],
+        ["peak memory above no memory, MiB", "", *(number(above[m]) for m in ("on", "embedder"))],
     ]
     runs = [[1e3 * turn for turn in one["by_run"]["turn_s"]] for one in modes]
     rows.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench.tables.markdown import Result, load, table, with_source
+from tests.bench.tables.markdown import load, table, with_source
 
 _ROWS = {
     "kills": "kills",
@@ -17,18 +17,9 @@ _ROWS = {
 }
 
 
-def killed(results: Path) -> dict[str, Result]:
-    """Return what the kills did, by system; one file has them all, or several share them."""
-    return {name: one for part in _parts(results) for name, one in part["systems"].items()}
-
-
 def durability(results: Path) -> str:
     """Return what the kills did to each system."""
-    systems = killed(results)
+    found = load(results, "durability")
+    systems = found["systems"]
     rows = [[label, *(f"{one[key]:,}" for one in systems.values())] for key, label in _ROWS.items()]
-    return with_source(table(("", *systems), rows), *_parts(results))
-
-
-def _parts(results: Path) -> list[Result]:
-    names = sorted(path.stem for path in results.glob("durability*.json"))
-    return [load(results, name) for name in names]
+    return with_source(table(("", *systems), rows), found)

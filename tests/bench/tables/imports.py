@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench.tables.markdown import Result, load, number, table, with_source
+from tests.bench.tables.markdown import load, number, of_summary, table, with_source
 
 _WAYS = {
-    "limit": "the model reads everything to its last layer, nothing captured, no store: the limit",
+    "limit": "the model reads every fourth note to its last layer, captures and stores nothing",
     "lmort-memory": "lmort-memory: read up to the tuner's upper layer, stored",
     "MiniLM, torch": "all-MiniLM-L6-v2 through torch, no store",
     "MiniLM, onnxruntime": "all-MiniLM-L6-v2 through onnxruntime, no store",
@@ -24,7 +24,7 @@ def speed(results: Path) -> str:
         f"notes/s, {few['notes']} notes",
         "tokens/s",
         f"seconds, {runs} rounds",
-        "beside the limit",
+        "times a full pass",
         f"{every['notes']:,} notes, measured once",
     )
     limit = few["limit"]["tokens_per_s"]
@@ -32,13 +32,13 @@ def speed(results: Path) -> str:
     for way, label in _WAYS.items():
         one, whole = few[way], every[way]
         seconds = number(whole["vectors_s"]["median"])
-        of_all = f"{whole['scaled_to_10000_s']:,} s, of a quarter" if way == "limit" else None
+        of_all = f"{seconds} s for a quarter" if way == "limit" else None
         rows.append(
             [
                 label,
                 number(one["texts_per_s"]),
                 number(one["tokens_per_s"]),
-                _range(one["vectors_s"]),
+                of_summary(one["vectors_s"]),
                 f"{one['tokens_per_s'] / limit:.1f}",
                 of_all or f"{seconds} s",
             ]
@@ -46,14 +46,11 @@ def speed(results: Path) -> str:
     words = few["words"]
     below = (
         f"{few['tokens']:,} and {every['tokens']:,} tokens of the model. By its words everything "
-        f"is found much earlier: of 10,000 notes the first {_range(words['first_hit_s'])} s after "
-        f"opening, the last after {_range(words['last_hit_s'])} s."
+        "is found much earlier: of 10,000 notes the first "
+        f"{of_summary(words['first_hit_s'])} s after opening, the last after "
+        f"{of_summary(words['last_hit_s'])} s."
     )
     return with_source(f"{table(head, rows)}\n\n{below}", few, every)
-
-
-def _range(found: Result) -> str:
-    return f"{number(found['median'])} ({number(found['min'])} to {number(found['max'])})"
 
 
 def vault(results: Path) -> str:

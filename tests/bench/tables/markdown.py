@@ -34,7 +34,7 @@ def source(*results: Result) -> str:
 
 
 def with_source(body: str, *results: Result) -> str:
-    """Put the line about commit and command below a table."""
+    """Put the line about files, commits and days below a table."""
     return f"{body}\n\n{source(*results)}"
 
 
@@ -47,13 +47,17 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def spread(values: Sequence[float], digits: int = 3, *, per: float = 1.0) -> str:
+def median(values: Sequence[float], digits: int = 3) -> str:
+    """Return the median of some runs."""
+    return number(statistics.median(values), digits)
+
+
+def spread(values: Sequence[float], digits: int = 3) -> str:
     """Return "median (least to most)" of some runs; the value alone where there is one."""
-    scaled = [value * per for value in values]
-    middle = number(statistics.median(scaled), digits)
-    if len(scaled) == 1:
-        return middle
-    return f"{middle} ({number(min(scaled), digits)} to {number(max(scaled), digits)})"
+    if len(values) == 1:
+        return median(values, digits)
+    low, high = number(min(values), digits), number(max(values), digits)
+    return f"{median(values, digits)} ({low} to {high})"
 
 
 def of_summary(found: Mapping[str, float], digits: int = 3) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.bench.questions import SHOWN
 from tests.bench.tables.markdown import Result, load, table, with_source
 
-_OURS = {
+_SYSTEMS = {
     "bm25": "BM25",
     "dense, MiniLM": "MiniLM, exact",
     "chromadb": "chromadb",
@@ -38,11 +38,15 @@ def retrieval(results: Path, name: str) -> str:
     systems = quality[name]["rows"] | flows["sets"][name]
     rows = [
         [label, *(_figure(systems[row][metric], metric) for metric in SHOWN)]
-        for row, label in _OURS.items()
+        for row, label in _SYSTEMS.items()
         if row in systems
     ]
     body = table((f"{quality[name]['queries']:,} questions", *_LABELS.values()), rows)
-    return with_source(body, quality, flows)
+    runs = (quality[name]["environment"], flows["sets"][name]["environment"])
+    files = (quality["file"], flows["file"])
+    return with_source(
+        body, *({**run, "file": file} for run, file in zip(runs, files, strict=True))
+    )
 
 
 def _figure(found: Result, metric: str) -> str:

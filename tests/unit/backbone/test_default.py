@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,32 @@ def test_it_is_made_once(tmp_path: Path):
     before = path.stat()
     assert fast_default_path(tmp_path) == path
     assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_damaged_copy_is_made_again(tmp_path: Path):
+    """A copy that lost its end is replaced, not opened."""
+    path = fast_default_path(tmp_path)
+    os.truncate(path, 1_000_000)
+    assert fast_default_path(tmp_path) == path
+    assert path.stat().st_size > 140_000_000
+
+
+def test_a_copy_of_another_version_goes(tmp_path: Path):
+    """An update of the package leaves no second 145 MB behind."""
+    other = tmp_path / "SmolLM2-135M-Instruct-0.0.1.Q8_0.gguf"
+    other.touch()
+    converted = tmp_path / "gptj-a5ef7ce2688c.gguf"
+    converted.touch()
+    path = fast_default_path(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([converted, path])
+
+
+def test_many_at_once_share_one_copy(tmp_path: Path):
+    """Processes and threads that come first at the same time all get the copy."""
+    with ThreadPoolExecutor(4) as threads:
+        found = set(threads.map(fast_default_path, [tmp_path] * 4))
+    assert found == {default_module.fast_copy_path(tmp_path)}
+    assert list(tmp_path.iterdir()) == list(found)
 
 
 def test_its_vectors_are_those_of_the_packaged_file():
@@ -62,7 +89,7 @@ def test_a_full_disk_keeps_its_last_gigabyte(tmp_path: Path, monkeypatch: pytest
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path):
     """An unfinished copy goes when it is old, and stays while somebody may be writing it."""
-    name = default_module.fast_copy_path(default_model_path(), tmp_path).name
+    name = default_module.fast_copy_path(tmp_path).name
     old, new = tmp_path / f".{name}.old.part", tmp_path / f".{name}.new.part"
     old.touch()
     new.touch()
