@@ -45,7 +45,7 @@ def fast_default_path(folder: Path | None = None) -> Path:
     """Return the packaged model in a type that llama.cpp reads fast: a copy in the cache.
 
     The package has Q4_1, for which llama.cpp's CPU code has no matrix kernels: a prompt takes
-    nearly twice as long as in Q8_0 (docs/benchmarks.md, "The packaged model by its type"). The
+    twice as long as in Q8_0 (docs/benchmarks.md, "The packaged model by its type"). The
     copy, 145 MB, is made in a second at the first use; every weight is within half a 127th of its
     block's largest. Where none can be made, because the disk is full or the folder read-only, the
     packaged file is returned.

@@ -89,7 +89,9 @@ def run_once(command: list[str], env: dict[str, str], patience: float) -> tuple[
         lines += process.stdout.readlines()
         ended = process.wait()
         complaints.seek(0)
-        last = "" if ended == -signal.SIGKILL else complaints.read().strip().splitlines()[-1]
+        told = complaints.read().strip().splitlines()
+    # One that crashes says nothing: its signal is the message.
+    last = "" if ended == -signal.SIGKILL else told[-1] if told else f"exit status {ended}"
     return [line for line in lines if line.endswith("\n")], last
 
 
