@@ -50,8 +50,8 @@ class Found:
         not_found: Acknowledged texts that are listed, and not found by their own vector.
         torn: Calls that were not acknowledged and of which a part is there.
         twice: Texts that are listed more than once.
-        unopened: Databases that the next process could not open, list or search.
-        messages: The last line of each such process.
+        unopened: Databases whose next process crashed, or could not open, list or search.
+        messages: The last line of each such process, or the status it ended with.
     """
 
     kills: int = 0

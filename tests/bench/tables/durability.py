@@ -12,7 +12,7 @@ _ROWS = {
     "lost": "of these lost",
     "not_found": "of these listed, and not found by their own vector",
     "twice": "listed twice",
-    "unopened": "databases that the next process could not open, list or search",
+    "unopened": "next processes that crashed, or could not open, list or search",
     "torn": "kills after which part of a call of forty is there",
 }
 

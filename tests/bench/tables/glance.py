@@ -15,7 +15,7 @@ _HEAD = (
     "search among 100,000, p50, ms",
     "first recall, s",
     "MB after first use",
-    "kill -9: databases broken, calls torn",
+    "kill -9: failed afterwards, calls torn",
 )
 _ROWS = {
     "lmort-memory": "**lmort-memory**",

@@ -62,6 +62,7 @@ def overview(results: Path) -> str:
     rows = [
         [label, *(_cell(found[name]["rows"], row, metric) for name, (_, metric) in _SETS.items())]
         for row, label in _OVERVIEW.items()
+        if any(row in found[name]["rows"] for name in _SETS)  # the baseline may be left out
     ]
     for kind in ("dense", "hybrid"):
         rows.append([f"{kind}, ours / MiniLM", *(_ratio(found, name, kind) for name in _SETS)])
