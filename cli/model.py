@@ -150,19 +150,18 @@ def runnable_model(model: str | None) -> str | None:
     if model is None:
         return None
     with Meter("converting", unit="bytes") as meter:
-        cache = paths.cache_dir() / "models"
+        cache = paths.models_dir()
         return str(ensure_runnable(Path(model), cache, announce=note, progress=meter))
 
 
 def _known() -> Iterator[_Listed]:
     named = setting("model").value
     packaged, copy = _packaged(), _copy()
-    cache = paths.cache_dir() / "models"
     if named is not None:
         yield _listed(Path(str(named)).expanduser(), "named by you", in_use=True)
     if packaged is not None:
         yield _listed(packaged, "packaged default", in_use=named is None and copy is None)
-    for path in sorted(cache.glob("*.gguf")):
+    for path in sorted(paths.models_dir().glob("*.gguf")):
         if path == copy:
             yield _listed(path, "copy of the default, read faster", in_use=named is None)
         else:

@@ -11,7 +11,15 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["cache_dir", "config_dir", "data_dir", "default_db", "make_private_dir", "touch_private"]
+__all__ = [
+    "cache_dir",
+    "config_dir",
+    "data_dir",
+    "default_db",
+    "make_private_dir",
+    "models_dir",
+    "touch_private",
+]
 
 APP = "lmort"
 
@@ -29,6 +37,11 @@ def config_dir() -> Path:
 def cache_dir() -> Path:
     """Return the folder of files that can be made again; it may not exist yet."""
     return _folder("XDG_CACHE_HOME", ".cache", mac="Caches", part="cache")
+
+
+def models_dir() -> Path:
+    """Return the folder of models that were converted or copied here; it may not exist yet."""
+    return cache_dir() / "models"
 
 
 def default_db() -> Path:

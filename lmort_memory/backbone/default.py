@@ -17,7 +17,7 @@ from typing import Final
 
 from lmort_memory.backbone._llama import llama, take_errors
 from lmort_memory.errors import MissingDependencyError
-from lmort_memory.paths import cache_dir, make_private_dir
+from lmort_memory.paths import make_private_dir, models_dir
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def fast_default_path(folder: Path | None = None) -> Path:
 
 def fast_copy_path(folder: Path | None = None) -> Path:
     """Return where that copy lies, or would lie: a name for each version of the package."""
-    return (folder or cache_dir() / "models") / _COPY.format(version=version(_PACKAGE))
+    return (folder or models_dir()) / _COPY.format(version=version(_PACKAGE))
 
 
 def _is_usable(copy: Path, packaged: Path) -> bool:
@@ -102,7 +102,7 @@ def _requantise(source: Path, out: Path) -> None:
         # In a thread: in the calling one Ctrl-C would be raised inside the callback that takes
         # llama.cpp's log, and be lost there.
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(_quantise, source, temporary).result()
+            thread.submit(quantise, source, temporary, _Q8_0).result()
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(out)
@@ -114,10 +114,20 @@ def _requantise(source: Path, out: Path) -> None:
                 other.unlink()
 
 
-def _quantise(source: Path, out: Path) -> None:
+def quantise(source: Path, out: Path, file_type: int) -> None:
+    """Write a model in another type, with llama.cpp's own quantiser.
+
+    Args:
+        source: A GGUF file of any type.
+        out: Written over.
+        file_type: Of the matrices, from enum llama_ftype.
+
+    Raises:
+        OSError: llama.cpp could not.
+    """
     cpp = llama()
     options = cpp.llama_model_quantize_default_params()
-    options.ftype, options.allow_requantize = _Q8_0, True
+    options.ftype, options.allow_requantize = file_type, True
     take_errors()
     if cpp.llama_model_quantize(os.fsencode(source), os.fsencode(out), ctypes.byref(options)):
         raise OSError(f"llama.cpp could not write {out}: {take_errors() or 'it gave no reason'}")

@@ -12,7 +12,7 @@ from lmort_memory.encoder.tuned import TunedEncoder
 from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.encoder.untrained import untrained_path, untrained_tuner
 from lmort_memory.errors import TunerMismatchError
-from lmort_memory.paths import cache_dir, data_dir
+from lmort_memory.paths import data_dir, models_dir
 from lmort_memory.pretrained import find_tuners
 
 
@@ -56,7 +56,7 @@ def open_encoder(model: str | Path | None = None, tuner: str | Path | None = Non
     # The tuner first: it loads in milliseconds, and a wrong path should not cost a model's load.
     chosen = None if tuner is None else Tuner.load(tuner)
     named = model or os.environ.get("LMORT_MODEL")
-    path = ensure_runnable(named, cache_dir() / "models") if named else fast_default_path()
+    path = ensure_runnable(named, models_dir()) if named else fast_default_path()
     backbone = Backbone.open(path)
     try:
         if chosen is not None:

@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-RESULTS = Path("tests/bench/results")
+from tests.bench.tables import RESULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +104,9 @@ def of_the_chat(scale: Scale, work: Path, results: Path) -> Steps:
             *("bench_real_shapes", "--shape", "gpt-j-6b", "--folder", str(shape), *stages)
         ]
         steps["turn-length-gptj"] = [
-            *(
-                "bench_turn_length",
-                "--model",
-                f"{gptj}/model.gguf",
-                "--tuner",
-                f"{gptj}/tuner.gguf",
-            ),
-            *(*lengths, "--warm", "40", "--repeat", "3", "--budget", "400"),
+            *("bench_turn_length", "--model", str(gptj / "model.gguf")),
+            *("--tuner", str(gptj / "tuner.gguf"), *lengths),
+            *("--warm", "40", "--repeat", "3", "--budget", "400"),
         ]
     return written(steps, results, but=("gptj-shape",))
 

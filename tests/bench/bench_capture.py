@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lmort_memory.backbone import Backbone, Sampling
+from lmort_memory.backbone import Backbone, Sampling, fast_default_path
 from lmort_memory.backbone._capture import CCapture, PythonCapture
 from lmort_memory.backbone._context import Context, ContextSize
 from lmort_memory.backbone._llama import llama
-from tests.bench.environment import default_model, environment, show
+from tests.bench.environment import environment, show
 from tests.bench.texts import mixed_texts
 
 LAYERS = (1, 6, 11)
@@ -238,7 +238,7 @@ def main() -> None:
     options = parser.parse_args()
     report = environment("tests.bench.bench_capture")
     report["layers"] = list(LAYERS)
-    for path in options.model or [default_model()]:
+    for path in options.model or [fast_default_path()]:
         with Backbone.open(path) as backbone:
             report[path.name] = {
                 "threads": backbone._n_threads,

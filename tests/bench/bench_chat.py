@@ -32,8 +32,9 @@ from pathlib import Path
 from lmort_memory import Backbone, Chat, ChatOptions, Encoded, Memory, Sampling
 from lmort_memory._notes import pack_notes, worth_a_note
 from lmort_memory._window import Window, WindowOptions
+from lmort_memory.backbone import fast_default_path
 from lmort_memory.store import SQLiteStore
-from tests.bench.environment import default_model, environment
+from tests.bench.environment import environment
 
 OPTIONS = ChatOptions(n_ctx=2048, max_tokens=64, min_likelihood=0.0, sampling=Sampling(seed=1))
 MODES = ("off", "on", "embedder")
@@ -189,7 +190,7 @@ def run(mode: str, folder: Path, options: argparse.Namespace) -> dict:
     """Hold one conversation in this process, or store what it recalls."""
     texts = list(asked(options.turns + WARM_UP))
     if mode == "off":
-        turns = list(alone(Backbone.open(options.model or default_model()), None, texts))
+        turns = list(alone(Backbone.open(options.model or fast_default_path()), None, texts))
     elif mode in ("on", "imports", "store-on"):
         with Memory.open(folder / "on.db", model=options.model, tuner=options.tuner) as memory:
             if mode != "on":
@@ -201,7 +202,7 @@ def run(mode: str, folder: Path, options: argparse.Namespace) -> dict:
                 memory.add_many(FACTS)
                 turns = []
             else:
-                backbone = Backbone.open(options.model or default_model())
+                backbone = Backbone.open(options.model or fast_default_path())
                 turns = list(alone(backbone, memory, texts))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"mode": mode, "peak_rss_mb": peak, "turns": turns[WARM_UP:]}

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lmort_memory.backbone import Backbone
+from lmort_memory.backbone import Backbone, fast_default_path
 from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.pretrained import shipped_tuners
 from lmort_memory.tuners.beir import EvalSet, load_set
@@ -27,7 +27,7 @@ from lmort_memory.tuners.evaluate import Report, SetVectors, evaluate
 from lmort_memory.tuners.metrics import bootstrap_interval
 from lmort_memory.tuners.set_states import alone, has_sessions, in_context, set_vectors
 from lmort_memory.tuners.teacher import Teacher
-from tests.bench.environment import default_model, environment
+from tests.bench.environment import environment
 from tests.bench.questions import SHOWN, write_questions
 
 BEFORE = 2  # turns that stand before a turn in the row of MiniLM with context
@@ -108,7 +108,7 @@ def main() -> None:
     if options.linear:
         tuners = {"linear": Tuner.load(options.linear)} | tuners
     where = environment("tests.bench.bench_quality")
-    with Backbone.open(options.model or default_model()) as backbone:
+    with Backbone.open(options.model or fast_default_path()) as backbone:
         model = backbone.facts.quantisation
         report = earlier(options.out, tuner, model)
         report |= {"environment": where, "tuner": tuner.fingerprint, "model": model}

@@ -22,13 +22,12 @@ TEXT = "My sister Ada keeps bees in Trondheim and sells the honey at the market 
 
 def measure(model: str | None, n_tokens: int, rounds: int) -> dict[str, object]:
     """Time prefill, capture with early exit, and the tuner on the same tokens."""
-    from lmort_memory.backbone import Backbone
+    from lmort_memory.backbone import Backbone, fast_default_path
     from lmort_memory.encoder.tuner import Tuner
     from lmort_memory.pretrained import find_tuner
-    from tests.bench.environment import default_model
 
     threads = int(os.environ["OMP_NUM_THREADS"])
-    with Backbone.open(model or default_model(), n_threads=threads) as backbone:
+    with Backbone.open(model or fast_default_path(), n_threads=threads) as backbone:
         path = find_tuner(backbone.fingerprint)
         if path is None:
             raise SystemExit("no tuner ships for this model")

@@ -26,13 +26,14 @@ from typing import TypeVar
 import numpy as np
 
 from lmort_memory import Backbone, Encoded, Memory
+from lmort_memory.backbone import fast_default_path
 from lmort_memory.chat import SYSTEM
 from lmort_memory.encoder import mean_vector
 from lmort_memory.encoder.tuned import TunedEncoder
 from lmort_memory.encoder.tuner import Tuner
 from lmort_memory.pretrained import shipped_tuners
 from lmort_memory.store import SQLiteStore
-from tests.bench.environment import default_model, environment, show
+from tests.bench.environment import environment, show
 from tests.bench.texts import mixed_texts
 
 T = TypeVar("T")
@@ -195,7 +196,7 @@ def summary(times: Times) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Measure one model; print, or write, the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", type=Path, default=default_model())
+    parser.add_argument("--model", type=Path)
     parser.add_argument("--tuner", type=Path, action="append", dest="tuners")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--warm", type=int)
@@ -206,7 +207,8 @@ def main() -> None:
     report = environment("tests.bench.bench_turn_length")
     tuners = chosen.tuners or [shipped_tuners()[0]]
     warm = chosen.warm or max(chosen.lengths)
-    bench = Bench(chosen.model, tuners, max(chosen.lengths), warm)
+    model = chosen.model or fast_default_path()
+    bench = Bench(model, tuners, max(chosen.lengths), warm)
     with tempfile.TemporaryDirectory() as folder:
         times = rounds(
             bench,
@@ -217,7 +219,7 @@ def main() -> None:
             budget_s=chosen.budget,
         )
     report["warm"] = warm
-    report["model"], report["tuners"] = chosen.model.name, [path.name for path in tuners]
+    report["model"], report["tuners"] = model.name, [path.name for path in tuners]
     report["held_mib"] = {name: round(mib, 1) for name, mib in bench.held.items()}
     report["lengths"] = {length: summary(taken) for length, taken in times.items()}
     show(report, chosen.out)

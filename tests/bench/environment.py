@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from lmort_memory.backbone import fast_default_path
-
 _PACKAGES = ("llama-cpp-python", "numpy", "hnswlib", "sqlite-utils")
 
 
@@ -37,11 +35,6 @@ def environment(module: str) -> dict[str, object]:
         "load_before": os.getloadavg()[0],
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def default_model() -> Path:
-    """Return the model that a user gets who names none."""
-    return fast_default_path()
 
 
 def show(result: object, out: Path | None) -> None:

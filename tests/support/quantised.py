@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from gguf import GGUFReader
 
 from lmort_memory.backbone import default_model_path
-from lmort_memory.backbone._llama import llama
+from lmort_memory.backbone.default import quantise
 
 # enum llama_ftype
 FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7, "Q3_K_M": 12, "Q4_K_M": 15, "Q6_K": 18}
@@ -18,13 +17,7 @@ FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7, "Q3_K_M": 12, "Q4_K_M": 
 
 def requantise(out: Path, file_type: str) -> Path:
     """Write the packaged SmolLM2 in another type, with llama.cpp's own quantiser."""
-    cpp = llama()
-    params = cpp.llama_model_quantize_default_params()
-    params.ftype = FILE_TYPES[file_type]
-    params.allow_requantize = True
-    source = str(default_model_path()).encode()
-    code = cpp.llama_model_quantize(source, str(out).encode(), ctypes.byref(params))
-    assert code == 0, f"llama_model_quantize gave {code}"
+    quantise(default_model_path(), out, FILE_TYPES[file_type])
     return out
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench.tables.markdown import Result, load, number, percent, spread, table, with_source
+from tests.bench.tables.markdown import (
+    Result,
+    load,
+    number,
+    percent,
+    ranged,
+    spread,
+    table,
+    with_source,
+)
 
 _MODES = {
     "off": "the model alone, no memory",
@@ -29,9 +38,9 @@ def turn_length(results: Path, name: str = "turn-length") -> str:
     )
     rows = [[length, *_pieces(steps)] for length, steps in found["lengths"].items()]
     held = "; ".join(
-        f"{name} {number(mib)} MiB"
-        for name, mib in found["held_mib"].items()
-        if "bench" not in name
+        f"{part} {number(mib)} MiB"
+        for part, mib in found["held_mib"].items()
+        if "bench" not in part  # what only the bench needs
     )
     runs = {steps["prefill"]["runs"] for steps in found["lengths"].values()}
     below = f"{found['model']}, {max(runs)} repetitions. Memory held: {held}."
@@ -41,20 +50,19 @@ def turn_length(results: Path, name: str = "turn-length") -> str:
 def _pieces(steps: Result) -> list[str]:
     prefill = steps["prefill"]["median_ms"]
 
-    def ranged(step: str) -> str:
+    def taken(step: str) -> str:
         one = steps[step]
-        low, high = number(one["min_ms"]), number(one["max_ms"])
-        return f"{number(one['median_ms'])} ({low} to {high})"
+        return ranged(one["median_ms"], one["min_ms"], one["max_ms"])
 
     def added(way: str) -> str:
-        taken = steps["added 0"][way]
-        return f"{number(taken)}, {percent(taken / prefill)}"
+        more = steps["added 0"][way]
+        return f"{number(more)}, {percent(more / prefill)}"
 
     return [
-        ranged("prefill"),
+        taken("prefill"),
         number(max(0.0, steps["capture"]["of_fastest_ms"])),
-        ranged("tuner 0"),
-        ranged("embedder"),
+        taken("tuner 0"),
+        taken("embedder"),
         number(steps["recall 0"]["median_ms"]),
         number(steps["store 0"]["median_ms"]),
         added("one_pass_ms"),
@@ -94,8 +102,7 @@ def chat(results: Path) -> str:
 def _pooled(mode: Result, step: str) -> str:
     """Return the median of all turns, and the range of the conversations' medians."""
     runs = mode["by_run"][step]
-    low, high = number(min(runs)), number(max(runs))
-    return f"{number(mode['median'][step])} ({low} to {high})"
+    return ranged(mode["median"][step], min(runs), max(runs))
 
 
 def pieces(results: Path) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 Result = Mapping[str, Any]
 
 
+@cache
 def load(results: Path, name: str) -> Result:
     """Return one result, and under "file" what it is called."""
     found: Result = json.loads((results / f"{name}.json").read_text())
@@ -52,18 +54,21 @@ def median(values: Sequence[float], digits: int = 3) -> str:
     return number(statistics.median(values), digits)
 
 
+def ranged(middle: float, low: float, high: float, digits: int = 3) -> str:
+    """Return "middle (low to high)"."""
+    return f"{number(middle, digits)} ({number(low, digits)} to {number(high, digits)})"
+
+
 def spread(values: Sequence[float], digits: int = 3) -> str:
     """Return "median (least to most)" of some runs; the value alone where there is one."""
     if len(values) == 1:
         return median(values, digits)
-    low, high = number(min(values), digits), number(max(values), digits)
-    return f"{median(values, digits)} ({low} to {high})"
+    return ranged(statistics.median(values), min(values), max(values), digits)
 
 
 def of_summary(found: Mapping[str, float], digits: int = 3) -> str:
     """Return the same of what a bench has summed up already."""
-    low, high = number(found["min"], digits), number(found["max"], digits)
-    return f"{number(found['median'], digits)} ({low} to {high})"
+    return ranged(found["median"], found["min"], found["max"], digits)
 
 
 def percent(share: float) -> str:
