@@ -31,7 +31,7 @@ lint: $(STAMP)/test
 	$(BIN)/mypy
 
 bench: $(STAMP)/bench
-	$(VENV)/bench/bin/python -m tests.bench $(if $(DATA),--data $(DATA)) $(if $(QUICK),--quick)
+	$(VENV)/bench/bin/python -m benchmarks $(if $(DATA),--data $(DATA)) $(if $(QUICK),--quick)
 
 wheel: $(STAMP)/test
 	$(BIN)/python -m tests.support.wheel_check

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 
 from lmort_memory.errors import LmortError
 
-from . import (  # noqa: F401  each module adds its commands to `app`
-    _make,
-    _tuner_info,
+from .app import app
+from .commands import (  # noqa: F401  each module adds its commands to `app`
     bench,
     care,
     chat,
@@ -26,8 +25,9 @@ from . import (  # noqa: F401  each module adds its commands to `app`
     model,
     records,
     tuner,
+    tuner_info,
+    tuner_make,
 )
-from ._app import app
 
 __all__ = ["app", "main", "run"]
 

@@ -13,12 +13,12 @@ Underneath: `_thread` (the one thread that computes), `_context` (one llama_cont
 
 from __future__ import annotations
 
-from lmort_memory.backbone._thread import Priority
 from lmort_memory.backbone.default import default_model_path, fast_default_path
-from lmort_memory.backbone.gguf import ModelFacts, read_facts
 from lmort_memory.backbone.model import Backbone
 from lmort_memory.backbone.sampling import Sampling
 from lmort_memory.backbone.sequence import TokenSequence
+from lmort_memory.backbone.thread import Priority
+from lmort_memory.modelfile.facts import ModelFacts, read_facts
 
 __all__ = [
     "Backbone",

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from lmort_memory.backbone._llama import llama, take_errors
+from lmort_memory.backbone.library import llama, take_errors
 from lmort_memory.errors import MissingDependencyError
 from lmort_memory.paths import make_private_dir, models_dir
 

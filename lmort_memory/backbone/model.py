@@ -11,20 +11,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lmort_memory.backbone._context import Context, ContextSize
-from lmort_memory.backbone._layers import find_layer_names
-from lmort_memory.backbone._llama import llama, take_errors
-from lmort_memory.backbone._standalone import N_BATCH, N_BATCH_LAST_LAYER, StandAlone
-from lmort_memory.backbone._thread import InferenceThread, Priority
-from lmort_memory.backbone.checks import check_model
-from lmort_memory.backbone.fingerprint import fingerprint
-from lmort_memory.backbone.gguf import ModelFacts, facts_of, read_header
+from lmort_memory.backbone.context import Context, ContextSize
+from lmort_memory.backbone.layers import find_layer_names
+from lmort_memory.backbone.library import llama, take_errors
 from lmort_memory.backbone.prompt import PromptWriter
 from lmort_memory.backbone.sequence import ModelIdentity, TokenSequence
-from lmort_memory.backbone.sketch import Sketch, sketch
+from lmort_memory.backbone.standalone import N_BATCH, N_BATCH_LAST_LAYER, StandAlone
 from lmort_memory.backbone.template import PLAIN, SPEAKERS, ChatTemplate
+from lmort_memory.backbone.thread import InferenceThread, Priority
 from lmort_memory.backbone.tokens import Vocabulary
 from lmort_memory.errors import BackboneError
+from lmort_memory.modelfile.checks import check_model
+from lmort_memory.modelfile.facts import ModelFacts, facts_of, read_header
+from lmort_memory.modelfile.fingerprint import fingerprint
+from lmort_memory.modelfile.sketch import Sketch, sketch
 from lmort_memory.types import HiddenStates, Progress
 
 _STANDALONE_CTX = 1024  # cells of the import context: two batches of texts, or one long text

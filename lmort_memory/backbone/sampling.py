@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lmort_memory.backbone._llama import llama
+from lmort_memory.backbone.library import llama
 
 
 @dataclass(frozen=True, slots=True)

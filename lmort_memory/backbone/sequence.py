@@ -15,12 +15,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lmort_memory.backbone._context import Context
-from lmort_memory.backbone._layers import LayerNames
-from lmort_memory.backbone._standalone import captured
-from lmort_memory.backbone._thread import InferenceThread, Priority
+from lmort_memory.backbone.context import Context
+from lmort_memory.backbone.layers import LayerNames
 from lmort_memory.backbone.sampling import Sampler, Sampling
 from lmort_memory.backbone.saved_state import SavedState, read_state, write_state
+from lmort_memory.backbone.standalone import captured
+from lmort_memory.backbone.thread import InferenceThread, Priority
 from lmort_memory.errors import BackboneError
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from lmort_memory.backbone._llama import llama
+from lmort_memory.backbone.library import llama
 from lmort_memory.errors import BackboneError
 
 

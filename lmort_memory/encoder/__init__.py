@@ -10,6 +10,6 @@
 from __future__ import annotations
 
 from lmort_memory.encoder.opening import OpenedEncoder, open_encoder
-from lmort_memory.encoder.tuned import TunedEncoder, mean_vector
+from lmort_memory.encoder.tuned_encoder import TunedEncoder, mean_vector
 
 __all__ = ["OpenedEncoder", "TunedEncoder", "mean_vector", "open_encoder"]

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
-from lmort_memory.backbone.header import GgufHeader, read_header
-from lmort_memory.backbone.tensors import read_array, read_tensor, tensor_rows
 from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
 from lmort_memory.errors import BackboneError, TunerError
+from lmort_memory.modelfile.header import GgufHeader, read_header
+from lmort_memory.modelfile.tensors import read_array, read_tensor, tensor_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -59,7 +59,7 @@ class TunerConfig:
             output; empty means no such path.
         dim: Width of the vector.
         own_layers: Layers whose mean-pooled states are mapped linearly and put beside the unit
-            vector of all that (`lmort_memory.tuners.blend`); empty means no such part.
+            vector of all that (`lmort_memory.tuners.train.blend`); empty means no such part.
     """
 
     n_embd: int

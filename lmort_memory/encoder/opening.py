@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmort_memory.backbone import Backbone, fast_default_path
-from lmort_memory.backbone.convert import ensure_runnable
-from lmort_memory.encoder.tuned import TunedEncoder
-from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.encoder.lmort import Tuner
+from lmort_memory.encoder.pretrained import find_tuners
+from lmort_memory.encoder.tuned_encoder import TunedEncoder
 from lmort_memory.encoder.untrained import untrained_path, untrained_tuner
 from lmort_memory.errors import TunerMismatchError
+from lmort_memory.modelfile.convert import ensure_runnable
 from lmort_memory.paths import data_dir, models_dir
-from lmort_memory.pretrained import find_tuners
 
 
 @dataclass(frozen=True, slots=True)

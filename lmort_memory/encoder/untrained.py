@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from lmort_memory.calibration import load_kit
 from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact, write_artifact
 from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
 from lmort_memory.encoder.pooling import pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers
-from lmort_memory.encoder.tuned import check_match
+from lmort_memory.encoder.tuned_encoder import check_match
 from lmort_memory.errors import TunerError
+from lmort_memory.kit import load_kit
 from lmort_memory.paths import make_private_dir
 
 if TYPE_CHECKING:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lmort_memory.store import browse, edits, ledgers, rows, schema, sources, spaces, upkeep, words
+from lmort_memory.store import schema, upkeep
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
-from lmort_memory.store.dense import DenseSearch
+from lmort_memory.store.deleting.forget import Purger, state_path
 from lmort_memory.store.filters import compile_filter
-from lmort_memory.store.lexical import query_terms
-from lmort_memory.store.purge import Purger, state_path
+from lmort_memory.store.records import browse, edits, ledgers, rows, sources
 from lmort_memory.store.values import (
     DenseMatch,
     Dumped,
@@ -34,6 +33,10 @@ from lmort_memory.store.values import (
     StoreStatus,
     Verification,
 )
+from lmort_memory.store.vectors import spaces
+from lmort_memory.store.vectors.search import DenseSearch
+from lmort_memory.store.words import search as words
+from lmort_memory.store.words.tokenizer import query_terms
 
 if TYPE_CHECKING:
     from lmort_memory.types import Encoded, Progress, Record, Turn

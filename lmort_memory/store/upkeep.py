@@ -9,8 +9,8 @@ from pathlib import Path
 
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import touch_private
-from lmort_memory.store import rows
 from lmort_memory.store.connection import Database
+from lmort_memory.store.records import rows
 from lmort_memory.store.values import Verification
 from lmort_memory.types import Record
 

@@ -10,7 +10,7 @@ import pytest
 from lmort_memory.backbone import Backbone
 from lmort_memory.encoder import TunedEncoder, open_encoder
 from lmort_memory.encoder.artifact import read_card
-from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.encoder.untrained import AT_ONCE, make_untrained, untrained_path
 from lmort_memory.errors import TunerError
 from lmort_memory.memory import Memory

@@ -7,9 +7,9 @@ import pytest
 
 from lmort_memory import BackboneError
 from lmort_memory.backbone import Backbone, Priority, Sampling
-from lmort_memory.backbone._capture import CCapture, PythonCapture
-from lmort_memory.backbone._standalone import N_BATCH
-from lmort_memory.backbone._thread import InferenceThread
+from lmort_memory.backbone.capture import CCapture, PythonCapture
+from lmort_memory.backbone.standalone import N_BATCH
+from lmort_memory.backbone.thread import InferenceThread
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 
 TEXTS = ["Hello there.", "A rather longer line about bees in Trondheim.", "x"]
@@ -170,7 +170,7 @@ def test_the_portable_callback_equals_the_c_callback(tiny, monkeypatch):
     """Both captures give the same bits, with and without early exit, alone and in a batch."""
     found = []
     for capture in (CCapture, PythonCapture):
-        monkeypatch.setattr("lmort_memory.backbone._context.open_capture", capture)
+        monkeypatch.setattr("lmort_memory.backbone.context.open_capture", capture)
         with Backbone.open(tiny, n_threads=1) as opened:
             sequence = opened.open_sequence(n_ctx=256, layers=(1, 3))
             running = [sequence.extend([7, 8, 9]), sequence.extend([10])]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lmort_memory import BackboneError, Chat, ChatOptions, Memory, Sampling
-from lmort_memory._notes import pack_notes
-from lmort_memory._spoken import Spoken
+from lmort_memory.chat.notes import pack_notes
+from lmort_memory.chat.stream import ReplyStream
 from tests.support.tiny_chat import write_pair
 
 OPTIONS = ChatOptions(
@@ -249,18 +249,18 @@ def feed(spoken, text):
 
 def test_stops_end_a_reply_and_are_never_shown():
     """A stop is cut off with its tokens; what only began like one is shown in the end."""
-    spoken = Spoken(("\nUser:",))
+    spoken = ReplyStream(("\nUser:",))
     assert feed(spoken, " Hello.\nUser: hi") == "Hello."
     assert spoken.stopped
     assert len(spoken.tokens) == len(" Hello.")
     assert spoken.states.shape == (1, len(" Hello."), 2)
-    unfinished = Spoken(("\nUser:",))
+    unfinished = ReplyStream(("\nUser:",))
     assert feed(unfinished, "Hello.\nUse") == "Hello.\nUse"
 
 
 def test_half_a_character_waits_for_its_other_half():
     """Streamed text never shows a broken character."""
-    spoken = Spoken(())
+    spoken = ReplyStream(())
     row = np.zeros((1, 1, 2), np.float32)
     shown = [spoken.take(i, bytes([b]), row) for i, b in enumerate("é!".encode())]
     assert shown == ["", "é", "!"]

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lmort_memory.cli._hits import snippet
+from lmort_memory.cli.terminal.hits import snippet
 from tests.support.cli import Cli, spawn, write_tiny_pair
 
 

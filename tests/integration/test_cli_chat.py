@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from lmort_memory.cli._markdown import complete_length
-from lmort_memory.cli._output import one_line, visible
+from lmort_memory.cli.terminal.markdown import complete_length
+from lmort_memory.cli.terminal.output import one_line, visible
 from tests.support.cli import spawn
 
 

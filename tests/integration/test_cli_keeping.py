@@ -5,7 +5,7 @@ import shlex
 import stat
 import sys
 
-from lmort_memory.cli._checks import count_connections
+from lmort_memory.cli.checks import count_connections
 
 
 def test_list_and_show(cli):

@@ -5,10 +5,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from lmort_memory.backbone.gguf import read_facts
 from lmort_memory.backbone.model import Backbone
-from lmort_memory.cli.model import app, runnable_model
+from lmort_memory.cli.commands.model import app, runnable_model
 from lmort_memory.errors import BackboneError, LmortError
+from lmort_memory.modelfile.facts import read_facts
 from lmort_memory.paths import cache_dir
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 from tests.support.checkpoints import save_checkpoint, tiny_gpt2, tiny_gptj, write_gptj_gguf

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from lmort_memory import Memory, Turn
-from lmort_memory._notes import pack_notes
+from lmort_memory.chat.notes import pack_notes
 from lmort_memory.store import Filter, SQLiteStore
-from lmort_memory.store.graph import Graph
+from lmort_memory.store.vectors.graph import Graph
 from lmort_memory.testing import HashEncoder
 from lmort_memory.types import Encoded, Source
 
@@ -25,7 +25,7 @@ GRAPH_FROM = 100
 @pytest.fixture(autouse=True)
 def _save_small_graphs(monkeypatch):
     """Save graphs of a hundred vectors, as large stores save theirs."""
-    monkeypatch.setattr("lmort_memory.store.refresh.SAVE_LEAST", 10)
+    monkeypatch.setattr("lmort_memory.store.vectors.refresh.SAVE_LEAST", 10)
 
 
 @pytest.fixture

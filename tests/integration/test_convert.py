@@ -8,17 +8,17 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from lmort_memory.backbone.convert import (
+from lmort_memory.backbone.model import Backbone
+from lmort_memory.encoder.opening import open_encoder
+from lmort_memory.errors import BackboneError
+from lmort_memory.modelfile.convert import (
     FILE_TYPES,
     convert,
     converted_path,
     ensure_runnable,
     needs_conversion,
 )
-from lmort_memory.backbone.gguf import read_facts, read_header, read_strings, read_tensor
-from lmort_memory.backbone.model import Backbone
-from lmort_memory.encoder.opening import open_encoder
-from lmort_memory.errors import BackboneError
+from lmort_memory.modelfile.facts import read_facts, read_header, read_strings, read_tensor
 from lmort_memory.paths import cache_dir
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 from tests.support.checkpoints import (
@@ -32,12 +32,7 @@ from tests.support.checkpoints import (
     write_gptj_gguf,
     write_vocab_and_merges,
 )
-from tests.support.parity import (
-    TOLERANCE,
-    best_tokens,
-    layer_differences,
-    reference_logits,
-)
+from tests.support.parity import TOLERANCE, best_tokens, layer_differences, reference_logits
 
 TEXT = "The weather and the wörld: an anther, then nothing.  2 + 2 = 4\n\tand so on"
 

@@ -5,16 +5,10 @@ import struct
 
 import pytest
 
-from lmort_memory.backbone.convert import convert
-from lmort_memory.backbone.gguf import read_header
 from lmort_memory.errors import BackboneError
-from tests.support.checkpoints import (
-    N_ROWS,
-    save_checkpoint,
-    tiny_gpt2,
-    tiny_gptj,
-    write_gptj_gguf,
-)
+from lmort_memory.modelfile.convert import convert
+from lmort_memory.modelfile.facts import read_header
+from tests.support.checkpoints import N_ROWS, save_checkpoint, tiny_gpt2, tiny_gptj, write_gptj_gguf
 from tests.support.mutations import take_apart
 
 

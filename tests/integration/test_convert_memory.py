@@ -7,8 +7,8 @@ from math import prod
 
 import pytest
 
-from lmort_memory.backbone.convert.plans import plan_checkpoint
-from lmort_memory.backbone.gguf import read_header
+from lmort_memory.modelfile.convert.plans import plan_checkpoint
+from lmort_memory.modelfile.facts import read_header
 from tests.support.checkpoints import write_tokenizer_json
 from tests.support.true_shapes import SHAPES, Shape, write_sparse
 
@@ -18,7 +18,7 @@ PEAK_BYTES = 300 << 20  # the interpreter with NumPy and gguf has 80 MB before i
 CHILD = """
 import re, sys
 from pathlib import Path
-from lmort_memory.backbone.convert import convert
+from lmort_memory.modelfile.convert import convert
 convert(sys.argv[1], sys.argv[2])
 print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """

@@ -8,10 +8,10 @@ import pytest
 from lmort_memory.backbone import Backbone
 from lmort_memory.errors import TunerError
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
-from lmort_memory.tuners.corpus import before_it, corpus_states, corpus_targets
-from lmort_memory.tuners.data import TrainingData
-from lmort_memory.tuners.sessions import session_states
-from lmort_memory.tuners.teacher import Teacher
+from lmort_memory.tuners.states.sessions import session_states
+from lmort_memory.tuners.train.corpus import before_it, corpus_states, corpus_targets
+from lmort_memory.tuners.train.data import TrainingData
+from lmort_memory.tuners.train.teacher import Teacher
 
 ALONE = ("My sister keeps bees.", "The ferry leaves at nine.")
 SESSIONS = (

@@ -6,7 +6,7 @@ import pytest
 from lmort_memory import TunerError, TunerMismatchError
 from lmort_memory.backbone import Backbone
 from lmort_memory.encoder import TunedEncoder, mean_vector, open_encoder
-from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 from lmort_memory.types import StateEncoder
 from tests.support.tiny_chat import write_pair

@@ -14,7 +14,7 @@ from tests.support.gguf_bytes import text
 from tests.support.mutations import take_apart
 from tests.support.tiny_hf import write_tiny_hf
 
-N_MUTANTS = 200  # 10,000 and more by hand: tests/bench/fuzz_gguf.py
+N_MUTANTS = 200  # 10,000 and more by hand: benchmarks/fuzz_gguf.py
 
 
 def test_mutants_do_not_kill_the_interpreter(tmp_path):
@@ -26,7 +26,7 @@ def test_mutants_do_not_kill_the_interpreter(tmp_path):
     write_gptj_gguf(tiny_gptj(), tmp_path / "gptj.gguf", quantisation="Q4_0")
     # A process of its own: its children are forks, which a process with threads must not make.
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.fuzz_gguf", "--mutants", str(N_MUTANTS), *files,
+        [sys.executable, "-m", "benchmarks.fuzz_gguf", "--mutants", str(N_MUTANTS), *files,
          tmp_path / "gptj.gguf"],
         capture_output=True,
         text=True,

@@ -4,12 +4,12 @@ import pytest
 
 from lmort_memory import TunerMismatchError
 from lmort_memory.backbone import default_model_path
-from lmort_memory.backbone.fingerprint import fingerprint
-from lmort_memory.backbone.gguf import read_header
-from lmort_memory.backbone.sketch import Sketch, sketch
 from lmort_memory.encoder import open_encoder
 from lmort_memory.encoder.artifact import write_artifact
 from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
+from lmort_memory.modelfile.facts import read_header
+from lmort_memory.modelfile.fingerprint import fingerprint
+from lmort_memory.modelfile.sketch import Sketch, sketch
 from tests.support.quantised import merge_random_lora, requantise
 from tests.support.tuners import artifact_of, perturbed
 

@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 
 from lmort_memory import Memory, Turn
-from lmort_memory.errors import (
-    ImportFileError,
-    RecordNotFoundError,
-    SpaceMismatchError,
-    StoreError,
-)
+from lmort_memory.errors import ImportFileError, RecordNotFoundError, SpaceMismatchError, StoreError
 from lmort_memory.store import SQLiteStore
 from lmort_memory.testing import HashEncoder
 from lmort_memory.types import Encoded, Source
@@ -198,14 +193,14 @@ def test_update_reencodes_and_keeps_history(memory):
         memory.update("nobody", "x")
 
 
-def test_forget_and_its_aliases(memory):
+def test_forget_by_id_and_by_condition(memory):
     """Forgetting by id and by condition; without any condition it is refused."""
     one, two = memory.add(["bees one", Turn("bees two", source=Source("file:///a"))])
-    memory.remember("bees three", metadata={"topic": "x"})
+    memory.add("bees three", metadata={"topic": "x"})
     assert memory.forget(one.id).records == 1
-    assert memory.delete(source="file:///a").records == 1
+    assert memory.forget(source="file:///a").records == 1
     assert memory.forget(where={"topic": "x"}).records == 1
-    assert memory.search("bees") == []
+    assert memory.recall("bees") == []
     with pytest.raises(RecordNotFoundError, match=two.id):
         memory.get(two.id)
     with pytest.raises(ValueError, match="everything"):

@@ -7,7 +7,7 @@ import pytest
 
 from lmort_memory.errors import LmortError
 from lmort_memory.memory import Memory
-from lmort_memory.selftest import Question, _measure, _question, _sample, self_test, wilson
+from lmort_memory.memory.selftest import Question, _measure, _question, _sample, self_test, wilson
 from lmort_memory.store import SQLiteStore
 from lmort_memory.testing.hash_encoder import HashEncoder
 from lmort_memory.types import Record

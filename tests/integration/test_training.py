@@ -18,15 +18,16 @@ import torch
 from lmort_memory.backbone import Backbone
 from lmort_memory.encoder import TunedEncoder
 from lmort_memory.encoder.config import TunerConfig
-from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
-from lmort_memory.tuners import states as states_module
-from lmort_memory.tuners.batches import packed_states
-from lmort_memory.tuners.closed_form import pooled_states, ridge, statistics
-from lmort_memory.tuners.data import TrainingData
-from lmort_memory.tuners.pipeline import Workshop
-from lmort_memory.tuners.recipe import (
+from lmort_memory.tuners.states import cache as states_module
+from lmort_memory.tuners.states.cache import estimate, fill, open_cache
+from lmort_memory.tuners.train.batches import packed_states
+from lmort_memory.tuners.train.closed_form import pooled_states, ridge, statistics
+from lmort_memory.tuners.train.data import TrainingData
+from lmort_memory.tuners.train.pipeline import Workshop
+from lmort_memory.tuners.train.recipe import (
     BlendRecipe,
     DataRecipe,
     LossRecipe,
@@ -34,8 +35,7 @@ from lmort_memory.tuners.recipe import (
     SourceRecipe,
     TrainRecipe,
 )
-from lmort_memory.tuners.states import estimate, fill, open_cache
-from lmort_memory.tuners.train import Trainer, TrainingSet, new_model, rate_factor
+from lmort_memory.tuners.train.trainer import Trainer, TrainingSet, new_model, rate_factor
 
 TEXTS = [f"Text {i} says {'much ' * (i % 7)}about the number {i * 37 % 101}." for i in range(96)]
 CONFIG = TunerConfig(

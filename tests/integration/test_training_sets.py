@@ -12,20 +12,26 @@ from lmort_memory.backbone import Backbone
 from lmort_memory.encoder import TunedEncoder
 from lmort_memory.encoder.artifact import write_artifact
 from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
-from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
-from lmort_memory.tuners.analyze import Analysis, Choice, analyze_set
-from lmort_memory.tuners.beir import load_set
-from lmort_memory.tuners.data import TrainingData
-from lmort_memory.tuners.evaluate import encode_set, evaluate, output_losses
-from lmort_memory.tuners.figures import draw_depths, draw_losses
-from lmort_memory.tuners.recipe import DataRecipe, LossRecipe, Recipe, TrainRecipe
-from lmort_memory.tuners.sessions import session_roles, session_states
-from lmort_memory.tuners.set_states import alone, in_context, layer_vectors, set_vectors
-from lmort_memory.tuners.states import fill
-from lmort_memory.tuners.tables import Series, layer_losses, needed_layers, paper_rows, with_seeds
-from lmort_memory.tuners.train import TrainingSet
+from lmort_memory.tuners.evaluate.analyze import Analysis, Choice, analyze_set
+from lmort_memory.tuners.evaluate.beir import load_set
+from lmort_memory.tuners.evaluate.report import encode_set, evaluate, output_losses
+from lmort_memory.tuners.evaluate.set_states import alone, in_context, layer_vectors, set_vectors
+from lmort_memory.tuners.paper.figures import draw_depths, draw_losses
+from lmort_memory.tuners.paper.tables import (
+    Series,
+    layer_losses,
+    needed_layers,
+    paper_rows,
+    with_seeds,
+)
+from lmort_memory.tuners.states.cache import fill
+from lmort_memory.tuners.states.sessions import session_roles, session_states
+from lmort_memory.tuners.train.data import TrainingData
+from lmort_memory.tuners.train.recipe import DataRecipe, LossRecipe, Recipe, TrainRecipe
+from lmort_memory.tuners.train.trainer import TrainingSet
 from tests.support.tuners import artifact_of, perturbed
 
 CONFIG = TunerConfig(

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lmort_memory.backbone import Backbone
-from lmort_memory.cli.tuner import app
+from lmort_memory.cli.commands.tuner import app
 from lmort_memory.encoder import open_encoder
 from lmort_memory.encoder.artifact import read_card
 from lmort_memory.errors import TunerError, TunerMismatchError

@@ -10,15 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from lmort_memory.backbone import Backbone
-from lmort_memory.calibration import load_kit
 from lmort_memory.cli import app
 from lmort_memory.encoder import open_encoder
 from lmort_memory.encoder.artifact import read_card
 from lmort_memory.encoder.untrained import AT_ONCE
 from lmort_memory.errors import TunerError
+from lmort_memory.kit import load_kit
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
-from lmort_memory.tuners.held_out import Figures, best_tier, judge
-from lmort_memory.tuners.make import CLOSED_FORM, LMORT, Maker
+from lmort_memory.tuners.evaluate.held_out import Figures, best_tier, judge
+from lmort_memory.tuners.make.maker import CLOSED_FORM, LMORT, Maker
 from tests.support.tiny_hf import write_tiny_hf
 
 

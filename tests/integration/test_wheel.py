@@ -72,9 +72,9 @@ def test_the_wheel_holds_the_tree(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     ours = {name for name in names if ".dist-info/" not in name}
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    compiled = f"lmort_memory/backbone/_fastcapture{suffix}"
-    assert "lmort_memory/pretrained/smollm2-135m-instruct.gguf" in ours
-    ours.discard("lmort_memory/backbone/_fastcapture.c")
+    compiled = f"lmort_memory/backbone/fastcapture{suffix}"
+    assert "lmort_memory/encoder/pretrained/smollm2-135m-instruct.gguf" in ours
+    ours.discard("lmort_memory/backbone/fastcapture.c")
     assert ours == files_of_the_tree() | {compiled}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
@@ -92,12 +92,12 @@ def test_the_wheel_works_alone(wheel, tmp_path):
     # -S: without it the editable installation's hook would find what the wheel lacks.
     code = (
         "import sys; sys.path[:0] = sys.argv[1:3]; import lmort_memory;"
-        "from lmort_memory.backbone import _fastcapture;"
-        "from lmort_memory.tuners.recipe import recipe_path; recipe_path('smollm2-135m');"
+        "from lmort_memory.backbone import fastcapture;"
+        "from lmort_memory.tuners.train.recipe import recipe_path; recipe_path('smollm2-135m');"
         "from lmort_memory.cli import run;"
         "assert run(['add', 'My sister Ada keeps bees in Trondheim.']) == 0;"
         "assert run(['recall', 'Who is a beekeeper?', '--mode', 'dense']) == 0;"
-        "print(lmort_memory.__file__, _fastcapture.__file__)"
+        "print(lmort_memory.__file__, fastcapture.__file__)"
     )
     folders = [tmp_path / "installed", sysconfig.get_path("purelib")]
     done = subprocess.run(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lmort_memory._transfer import from_line, to_line
+from lmort_memory.memory.transfer import from_line, to_line
 from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.store.clock import from_us, to_us
 from lmort_memory.store.values import Dumped

@@ -18,7 +18,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from lmort_memory.store import Filter, SQLiteStore, refresh
+from lmort_memory.store import Filter, SQLiteStore
+from lmort_memory.store.vectors import refresh
 from lmort_memory.types import Encoded, Turn
 
 SPACE = "machine"

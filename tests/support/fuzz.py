@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmort_memory.backbone.convert import ensure_runnable
 from lmort_memory.backbone.model import Backbone
 from lmort_memory.backbone.sampling import Sampling
 from lmort_memory.errors import BackboneError
+from lmort_memory.modelfile.convert import ensure_runnable
 from tests.support.mutations import mutant
 
 _MEMORY_BYTES = 8 << 30  # address space; enough for an honest tiny model many times over
@@ -65,7 +65,7 @@ def honest_peak(files: Sequence[Path], folder: Path) -> int:
 
 def _import_everything() -> None:
     """Load what all children share, so that a fork costs milliseconds."""
-    from lmort_memory.backbone._llama import ggml, llama
+    from lmort_memory.backbone.library import ggml, llama
 
     llama(), ggml()
 

@@ -14,8 +14,9 @@ import tempfile
 from pathlib import Path
 
 from lmort_memory import Memory, Turn
-from lmort_memory.store import Filter, SQLiteStore, refresh
+from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.store.values import SourceState
+from lmort_memory.store.vectors import refresh
 from lmort_memory.testing import HashEncoder
 
 ENCODER = HashEncoder(16)

@@ -7,7 +7,7 @@ import torch
 
 from lmort_memory.encoder.artifact import Artifact, TunerCard
 from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
-from lmort_memory.tuners.model import Lmort
+from lmort_memory.tuners.train.model import Lmort
 from lmort_memory.types import HiddenStates
 
 IDENTITY = BackboneIdentity("b" * 16, "llama", 30, 24)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.tables import PAGES, RESULTS, TABLES, render
+from benchmarks.tables import PAGES, RESULTS, TABLES, render
 
 ROOT = Path(__file__).parents[2]
 

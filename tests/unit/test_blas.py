@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from lmort_memory.blas import one_thread
-from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.encoder.lmort import Tuner
 from tests.support.tuners import SMALL, artifact_of, perturbed, random_states
 
 

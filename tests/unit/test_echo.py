@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmort_memory._echo import Link, join, repeated
+from lmort_memory.chat.repetition import Link, join, repeated
 
 NOTE = "My sister Ada keeps bees on the roof of the harbour office in Trondheim."
 SHOWN = {"a": NOTE, "b": "The ferry leaves at nine."}

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmort_memory.backbone import header as header_module
-from lmort_memory.backbone.gguf import (
+from lmort_memory.errors import BackboneError
+from lmort_memory.modelfile import header as header_module
+from lmort_memory.modelfile.facts import (
     read_array,
     read_facts,
     read_header,
@@ -19,7 +20,6 @@ from lmort_memory.backbone.gguf import (
     read_tensor,
     tensor_rows,
 )
-from lmort_memory.errors import BackboneError
 from lmort_memory.testing.tiny_gguf import CHATML, byte_vocabulary, write_tiny_gguf
 from tests.support.gguf_bytes import (
     F16,

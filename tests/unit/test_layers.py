@@ -11,52 +11,25 @@ MAY_IMPORT = {
     "types": {"errors"},
     "paths": set(),
     "blas": set(),
-    "backbone": {"paths"},
-    "calibration": set(),
-    "encoder": {"backbone", "blas", "calibration", "paths", "pretrained"},
-    "pretrained": {"encoder", "paths"},
+    "kit": set(),
+    "modelfile": {"paths"},
+    "backbone": {"modelfile", "paths"},
+    "encoder": {"backbone", "blas", "kit", "modelfile", "paths"},
     "store": {"paths"},
     "importers": set(),
     "memory": {"encoder", "store", "backbone", "paths"},
     "importing": {"memory", "importers", "store"},
-    "selftest": {"memory", "backbone", "store"},
     "chat": {"blas", "memory", "encoder", "backbone", "store"},
     "testing": {"memory", "store"},
-    "tuners": {
-        "backbone",
-        "calibration",
-        "encoder",
-        "pretrained",
-        "paths",
-        "testing",
-        "store",
-        "memory",
-    },
+    "tuners": {"backbone", "encoder", "kit", "memory", "modelfile", "paths", "store", "testing"},
     "cli": None,  # the outermost part may import everything
-}
-# Private modules of the package belong to the public one that they serve.
-SERVES = {
-    "_echo": "chat",
-    "_encoding": "memory",
-    "_keeping": "memory",
-    "_ledger": "chat",
-    "_likelihood": "memory",
-    "_notes": "chat",
-    "_offered": "memory",
-    "_ranking": "memory",
-    "_recall": "memory",
-    "_transfer": "memory",
-    "_reply": "chat",
-    "_resume": "chat",
-    "_spoken": "chat",
-    "_window": "chat",
 }
 ONLY_IN = {
     "llama_cpp": {"backbone"},
     "hnswlib": {"store"},
     "sqlite3": {"store"},
     "sqlite_utils": {"store"},
-    "torch": {"tuners", "backbone.convert"},
+    "torch": {"tuners", "modelfile.convert"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
@@ -87,7 +60,7 @@ def _part(module: str) -> str | None:
     names = module.split(".")
     if names[0] != "lmort_memory" or len(names) < 2 or names[1] == "__init__":
         return None
-    return SERVES.get(names[1], names[1])
+    return names[1]
 
 
 def test_imports_point_one_way():

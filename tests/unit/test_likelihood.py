@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lmort_memory import Hit, Memory, Record, Scores
-from lmort_memory._likelihood import Calibration, Evidence, evidence, overlap
+from lmort_memory.memory.likelihood import Calibration, Evidence, evidence, overlap
 from lmort_memory.store import SQLiteStore
 from lmort_memory.testing import HashEncoder
 

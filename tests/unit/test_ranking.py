@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from lmort_memory._ranking import (
+from lmort_memory.memory.ranking import (
     DENSE_WEIGHT,
     LEXICAL_WEIGHT,
     Ranked,

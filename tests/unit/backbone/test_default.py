@@ -11,9 +11,9 @@ import pytest
 
 from lmort_memory.backbone import default as default_module
 from lmort_memory.backbone import default_model_path, fast_default_path, read_facts
-from lmort_memory.backbone.fingerprint import fingerprint
-from lmort_memory.backbone.gguf import read_header
 from lmort_memory.encoder.opening import open_encoder
+from lmort_memory.modelfile.facts import read_header
+from lmort_memory.modelfile.fingerprint import fingerprint
 
 
 def test_the_copy_is_the_same_model(tmp_path: Path):

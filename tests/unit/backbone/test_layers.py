@@ -3,7 +3,7 @@
 import pytest
 
 from lmort_memory import BackboneError
-from lmort_memory.backbone._layers import PROBE_TOKENS, Node, name_layers
+from lmort_memory.backbone.layers import PROBE_TOKENS, Node, name_layers
 
 T, WIDTH = PROBE_TOKENS, 32
 

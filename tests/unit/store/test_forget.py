@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from lmort_memory.store import Filter, SQLiteStore
-from lmort_memory.store.purge import Purger
+from lmort_memory.store.deleting.forget import Purger
 from lmort_memory.store.values import LedgerEntry, SourceState
 from lmort_memory.testing import HashEncoder
 from lmort_memory.types import Source, Turn
@@ -56,7 +56,7 @@ def _store_with_secret(folder):
 @pytest.fixture(autouse=True)
 def _save_small_graphs(monkeypatch):
     """Save graphs of a hundred vectors, as large stores save theirs."""
-    monkeypatch.setattr("lmort_memory.store.refresh.SAVE_LEAST", 10)
+    monkeypatch.setattr("lmort_memory.store.vectors.refresh.SAVE_LEAST", 10)
 
 
 def test_no_byte_is_left(tmp_path):
@@ -143,7 +143,7 @@ def test_everything_of_a_scope_is_forgotten_whatever_its_size(tmp_path):
 
 def test_a_large_file_shrinks_without_being_rewritten(tmp_path, monkeypatch):
     """Where rewriting would take long, free pages are given back, and not a byte is left."""
-    monkeypatch.setattr("lmort_memory.store.purge.SMALL", 0)
+    monkeypatch.setattr("lmort_memory.store.deleting.forget.SMALL", 0)
     with SQLiteStore(tmp_path / "memory.db") as store:
         store.add([Turn(f"ordinary {i} " + "x" * 500) for i in range(400)])
         records = _fill(store, [f"{SECRET} {i} " + "y" * 9000 for i in range(20)])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lmort_memory.store import Filter, SQLiteStore
-from lmort_memory.store.graph import Graph
+from lmort_memory.store.vectors.graph import Graph
 from lmort_memory.types import Encoded, Turn
 
 SPACE = "s"
@@ -42,8 +42,8 @@ def _caches(folder):
 @pytest.fixture(autouse=True)
 def _small_numbers(monkeypatch):
     """Let a few hundred vectors behave like a hundred thousand."""
-    monkeypatch.setattr("lmort_memory.store.refresh.SAVE_LEAST", 10)
-    monkeypatch.setattr("lmort_memory.store.refresh.MAX_TAIL", 50)
+    monkeypatch.setattr("lmort_memory.store.vectors.refresh.SAVE_LEAST", 10)
+    monkeypatch.setattr("lmort_memory.store.vectors.refresh.MAX_TAIL", 50)
 
 
 @pytest.fixture

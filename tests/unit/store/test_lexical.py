@@ -3,8 +3,9 @@
 
 import pytest
 
-from lmort_memory.store import Filter, SQLiteStore, words
-from lmort_memory.store.lexical import fold, query_terms
+from lmort_memory.store import Filter, SQLiteStore
+from lmort_memory.store.words import search as words
+from lmort_memory.store.words.tokenizer import fold, query_terms
 from lmort_memory.types import Turn
 
 TEXTS = {

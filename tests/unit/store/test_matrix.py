@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmort_memory.store.matrix import Matrix, descending, dots, to_halves, top
+from lmort_memory.store.vectors.matrix import Matrix, descending, dots, to_halves, top
 
 
 def _units(n, dim=16, seed=0):

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from lmort_memory.backbone import default_model_path
-from lmort_memory.backbone.fingerprint import fingerprint
-from lmort_memory.backbone.header import read_header
-from lmort_memory.backbone.tensors import tensor_rows
 from lmort_memory.encoder.artifact import Artifact, read_artifact, read_card, write_artifact
-from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.encoder.lmort import Tuner
+from lmort_memory.encoder.pretrained import find_tuner
 from lmort_memory.errors import TunerError
-from lmort_memory.pretrained import find_tuner
+from lmort_memory.modelfile.fingerprint import fingerprint
+from lmort_memory.modelfile.header import read_header
+from lmort_memory.modelfile.tensors import tensor_rows
 from tests.support.tuners import SMALL, artifact_of, perturbed, random_states
 
 MUTATIONS = 300

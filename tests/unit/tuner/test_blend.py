@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from lmort_memory.encoder.artifact import read_artifact, write_artifact
-from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError
-from lmort_memory.tuners.blend import blend, discriminants
-from lmort_memory.tuners.closed_form import pooled_states
-from lmort_memory.tuners.recipe import load_recipe, recipe_path
-from lmort_memory.tuners.states import Manifest, fill_with
+from lmort_memory.tuners.states.cache import Manifest, fill_with
+from lmort_memory.tuners.train.blend import blend, discriminants
+from lmort_memory.tuners.train.closed_form import pooled_states
+from lmort_memory.tuners.train.recipe import load_recipe, recipe_path
 from lmort_memory.types import HiddenStates
 from tests.support.tuners import SMALL, artifact_of, perturbed
 

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.kit import fit_likelihood as calibrate
 from lmort_memory import TunerError
 from lmort_memory.encoder.artifact import read_artifact, read_card
-from lmort_memory.tuners import calibrate
 from tests.support.tiny_chat import write_pair
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import lmort_memory.calibration as calibration
-from lmort_memory.calibration import HELD_OUT_GROUP, TEXTS_FILE, VECTORS_FILE, load_kit
+import lmort_memory.kit as calibration
+from benchmarks.kit.draw_kit import LICENCES, ORIGINS
 from lmort_memory.errors import TunerError
-from lmort_memory.tuners.kit import LICENCES, ORIGINS
-from lmort_memory.tuners.teacher import Teacher
+from lmort_memory.kit import HELD_OUT_GROUP, TEXTS_FILE, VECTORS_FILE, load_kit
+from lmort_memory.tuners.train.teacher import Teacher
 
 FOLDER = Path(calibration.__file__).parent
 

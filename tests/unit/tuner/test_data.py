@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lmort_memory.errors import TunerError
-from lmort_memory.tuners.data import cut_words, load_folder, split_turns
-from lmort_memory.tuners.msmarco import load_msmarco
-from lmort_memory.tuners.recipe import DataRecipe, SourceRecipe, load_recipe, recipe_path
+from lmort_memory.tuners.train.data import cut_words, load_folder, split_turns
+from lmort_memory.tuners.train.msmarco import load_msmarco
+from lmort_memory.tuners.train.recipe import DataRecipe, SourceRecipe, load_recipe, recipe_path
 
 RECIPES = sorted(path.stem for path in recipe_path("smollm2-135m-first").parent.glob("*.toml"))
 

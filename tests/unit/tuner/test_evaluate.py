@@ -8,10 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from lmort_memory import _ranking
 from lmort_memory.errors import TunerError
+from lmort_memory.memory import ranking
 from lmort_memory.store.values import DenseMatch, LexicalMatch
-from lmort_memory.tuners.analyze import (
+from lmort_memory.tuners.evaluate.analyze import (
     Analysis,
     LayerLosses,
     SetAnalysis,
@@ -19,9 +19,11 @@ from lmort_memory.tuners.analyze import (
     reciprocal_rank,
     uniformity_loss,
 )
-from lmort_memory.tuners.beir import load_set
-from lmort_memory.tuners.bm25 import bm25_scores
-from lmort_memory.tuners.evaluate import (
+from lmort_memory.tuners.evaluate.beir import load_set
+from lmort_memory.tuners.evaluate.bm25 import bm25_scores
+from lmort_memory.tuners.evaluate.heatmap import draw_heatmap
+from lmort_memory.tuners.evaluate.metrics import bootstrap_interval, score_run
+from lmort_memory.tuners.evaluate.report import (
     SetVectors,
     dense_scores,
     evaluate,
@@ -29,8 +31,6 @@ from lmort_memory.tuners.evaluate import (
     lenders,
     write_per_query,
 )
-from lmort_memory.tuners.heatmap import draw_heatmap
-from lmort_memory.tuners.metrics import bootstrap_interval, score_run
 
 DOCUMENTS = [
     {"_id": "a1", "title": "Bees", "text": "Ada keeps bees in Trondheim.", "chat": "a", "day": 1},
@@ -118,7 +118,7 @@ def test_fusion_is_that_of_the_product(folder):
     for row, fused in enumerate(fuse(dense, lexical, turns)):
         near = np.argsort(-dense[row], kind="stable")[:100]
         worded = np.argsort(-lexical[row], kind="stable")[:100]
-        expected = _ranking.fuse(
+        expected = ranking.fuse(
             [
                 [
                     DenseMatch(str(i), float(dense[row, i]), (0, 1))

@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from lmort_memory.calibration import TEXTS_FILE, VECTORS_FILE, load_kit
-from lmort_memory.tuners.kit import N_GROUPS, PAIRS, SOURCES, draw, write_kit
+from benchmarks.kit.draw_kit import N_GROUPS, PAIRS, SOURCES, draw, write_kit
+from lmort_memory.kit import TEXTS_FILE, VECTORS_FILE, load_kit
 
 
 @pytest.fixture(scope="module")

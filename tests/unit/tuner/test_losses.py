@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmort_memory.tuners.losses import contrastive, distillation, paper_contrastive
+from lmort_memory.tuners.train.losses import contrastive, distillation, paper_contrastive
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

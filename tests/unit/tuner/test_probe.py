@@ -7,7 +7,7 @@ import pytest
 
 from lmort_memory.encoder.pooling import PooledStates, pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers, left_out_cosine
-from lmort_memory.tuners.closed_form import _Gram, _Kernel, ridge, ridge_behind
+from lmort_memory.tuners.train.closed_form import _Gram, _Kernel, ridge, ridge_behind
 from lmort_memory.types import HiddenStates
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lmort_memory.encoder import tuner as tuner_module
+from lmort_memory.encoder import lmort as tuner_module
 from lmort_memory.encoder.config import TunerConfig
-from lmort_memory.encoder.tuner import Tuner
+from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.types import HiddenStates
 from tests.support.tuners import SMALL, artifact_of, perturbed, random_states
 

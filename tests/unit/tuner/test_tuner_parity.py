@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lmort_memory.encoder.config import TunerConfig
-from lmort_memory.encoder.tuner import Tuner
-from lmort_memory.tuners.recipe import load_recipe, recipe_path
+from lmort_memory.encoder.lmort import Tuner
+from lmort_memory.tuners.train.recipe import load_recipe, recipe_path
 from tests.support.tuners import SMALL, artifact_of, perturbed, random_states, torch_vectors
 
 TOLERANCE = 1e-4

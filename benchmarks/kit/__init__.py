@@ -1,0 +1,1 @@
+"""How the calibration kit was drawn and the likelihood fitted."""

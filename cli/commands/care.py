@@ -1,0 +1,137 @@
+"""Commands that look after the memory: status, verify, reencode, gc."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..app import command
+from ..opening import open_memory
+from ..options import Base, Models
+from ..settings import config_path
+from ..terminal.output import note, print_json, say, size
+from ..terminal.progress import Meter
+from .tuner_info import card_of_space, tier_text
+
+if TYPE_CHECKING:
+    from lmort_memory.memory import MemoryStatus
+    from lmort_memory.store.values import SpaceInfo
+
+
+@command("lmort-mem status", "lmort-mem status --with-model --json")
+def status(
+    *,
+    with_model: Annotated[
+        bool, typer.Option("--with-model", help="Load the model too, to see what waits for it.")
+    ] = False,
+    base: Base,
+    models: Models,
+) -> None:
+    """Show where the memory is, how large it is, and what is in it."""
+    named = with_model or models.model is not None or models.tuner is not None
+    with open_memory(base, models if named else None) as memory:
+        found = memory.status()
+    if base.json:
+        print_json(found)
+    else:
+        _say_status(found)
+
+
+def _say_status(found: MemoryStatus) -> None:
+    store = found.store
+    say(f"database  {store.path}, {size(store.size_bytes)}")
+    say(f"records   {store.records:,}; {store.sources:,} files and conversations were imported")
+    for space in store.spaces:
+        say(f"vectors   {space.vectors:,} of {space.dim} numbers, {_waiting(space.pending)}")
+        _say_space(space.name, _tier_of(space.name))
+        say(f"index     {_index(space, store.index_bytes)}")
+    if not store.spaces:
+        say("vectors   none; recall works by words")
+    if found.model is not None and found.tier is not None:
+        say(f"model     {found.model}, {_waiting(found.pending)}")
+        _say_space(found.space, tier_text(found.tier))
+    config = config_path()
+    say(f"settings  {config}{'' if config.exists() else ', none yet'}")
+
+
+def _say_space(name: str | None, tier: str) -> None:
+    say(f"  space   {name}")
+    say(f"  tuner   {tier}")
+
+
+def _tier_of(space: str) -> str:
+    card = card_of_space(space)
+    return "not installed here: these vectors wait for it" if card is None else tier_text(card.tier)
+
+
+def _waiting(count: int) -> str:
+    return f"{count:,} records wait for theirs" if count else "no record waits"
+
+
+def _index(space: SpaceInfo, size_bytes: int) -> str:
+    if not space.indexed:
+        return "none; every search is exact"
+    return f"{space.indexed:,} of the vectors, {size(size_bytes)}; the rest is searched exactly"
+
+
+@command("lmort-mem verify")
+def verify(*, base: Base) -> None:
+    """Look for damage in every page and row of the database.
+
+    Status 1 if anything is damaged.
+    """
+    with open_memory(base) as memory:
+        found = memory.store.verify()
+    if base.json:
+        print_json(found)
+    else:
+        for problem in found.problems:
+            say(problem)
+        note(f"{'damaged' if found.problems else 'sound'}; {found.readable} records can be read")
+        if found.problems:
+            note("save them: lmort-mem export saved.jsonl --salvage")
+            note("and then: lmort-mem import saved.jsonl --db NEW.db")
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@command("lmort-mem reencode", "lmort-mem reencode --model ~/models/qwen3-4b.gguf --drop-old")
+def reencode(
+    *,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Then delete the vectors of other models.")
+    ] = False,
+    base: Base,
+    models: Models,
+) -> None:
+    """Make the vectors that are missing for the present model.
+
+    It may be stopped and repeated. Meanwhile everything is found by its words.
+    """
+    with open_memory(base, models) as memory:
+        try:
+            with Meter("making vectors", unit="records") as meter:
+                count = memory.reencode(progress=meter, drop_old=drop_old)
+        except KeyboardInterrupt:
+            note("stopped; what was made is stored, and the same command goes on from here")
+            raise typer.Exit(130) from None
+        spaces = memory.store.spaces()
+    if base.json:
+        print_json({"encoded": count, "spaces": spaces})
+    else:
+        note(f"{count} records have new vectors")
+
+
+@command("lmort-mem gc")
+def gc(*, base: Base) -> None:
+    """Delete what has expired, and give free space back to the disk."""
+    with open_memory(base) as memory:
+        before = memory.status().store.size_bytes
+        receipt = memory.store.sweep()
+        memory.store.compact()
+        after = memory.status().store.size_bytes
+    if base.json:
+        print_json({"expired": receipt, "before_bytes": before, "after_bytes": after})
+    else:
+        note(f"{receipt.records} expired records deleted; {size(before)} before, {size(after)} now")

@@ -1,0 +1,157 @@
+"""The command `chat`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmort_memory.errors import LmortError
+
+from ..app import command
+from ..opening import open_memory, scope_to_write, setting_text
+from ..options import Base, Models
+from ..settings import setting
+from ..terminal.output import is_terminal
+
+if TYPE_CHECKING:
+    from lmort_memory.chat import ChatOptions
+
+_PARTLY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How the model is talked to, and how it answers."""
+
+    system: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="System prompt.", show_default=False)
+    ] = None
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="The most tokens of a reply.", show_default=False),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            min=0.0,
+            help="How freely words are chosen; 0 takes the likeliest.",
+            show_default=False,
+        ),
+    ] = None
+    template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Chat template (Jinja) in place of the model's own; plain for lines of speakers.",
+            show_default=False,
+        ),
+    ] = None
+    speakers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Who speaks in plain lines; User,Assistant by default.",
+            show_default=False,
+        ),
+    ] = None
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Ends a reply; may be repeated.", show_default=False),
+    ] = None
+
+
+@command(
+    "lmort-mem chat",
+    "lmort-mem chat --session trip --model ~/models/qwen3-4b.gguf",
+    "echo 'Where does my sister live?' | lmort-mem chat --json",
+    "lmort-mem chat --model gpt2-large.gguf --speakers Q,A --stop '###'",
+)
+def chat(
+    *,
+    session: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Session to go on with; a new one by default."),
+    ] = None,
+    scope: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Scope to recall from and to store in.")
+    ] = None,
+    style: Style,
+    base: Base,
+    models: Models,
+) -> None:
+    """Talk to a model that remembers; /help lists the commands inside.
+
+    Lines from a pipe are turns, and the replies come out as plain text, or with --json as one
+    object a line.
+    """
+    from ..conversation import Conversation
+    from ..terminal.screen import Pipe, Terminal
+
+    person = sys.stdin.isatty() and is_terminal(sys.stdout) and not base.json
+    with open_memory(base, models) as memory:
+        screen = Terminal() if person else Pipe(json_lines=base.json)
+        if person:
+            screen.say("Ctrl-D leaves, /help lists the commands")
+        conversation = Conversation(
+            memory,
+            screen,
+            scope=scope_to_write(scope),
+            options=_options(style),
+        )
+        conversation.run(session)
+    if conversation.failed and not person:
+        raise typer.Exit(_PARTLY)
+
+
+def _options(style: Style) -> ChatOptions:
+    """Build the chat's options from the command line, the environment and the settings file."""
+    from lmort_memory.backbone import Sampling
+    from lmort_memory.chat import ChatOptions
+
+    chosen: dict[str, Any] = {
+        "system": setting("system", style.system).value,
+        "max_tokens": setting("max_tokens", style.max_tokens).value,
+        "template": _template(setting_text("template", style.template)),
+        "speakers": _speakers(setting_text("speakers", style.speakers)),
+        "stop": tuple(style.stop or filter(None, [setting_text("stop", None)])),
+    }
+    heat = setting("temperature", style.temperature).value
+    if heat is not None:
+        chosen["sampling"] = Sampling(temperature=float(heat))
+    return ChatOptions(**{name: value for name, value in chosen.items() if value is not None})
+
+
+def _template(named: str | None) -> str | None:
+    """Read the chat template that is named, if it is a file."""
+    from lmort_memory.backbone.template import PLAIN
+
+    if named is None or named == PLAIN:
+        return named
+    try:
+        source = Path(named).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LmortError(
+            f"the chat template {named} cannot be read: {error} — give a file of Jinja, or plain"
+        ) from error
+    if not source.strip():
+        raise LmortError(f"the chat template {named} is empty — give a file of Jinja, or plain")
+    return source
+
+
+def _speakers(named: str | None) -> tuple[str, ...] | None:
+    """Read the names of user and model, with a comma between them."""
+    from lmort_memory.backbone.template import check_speakers
+
+    if named is None:
+        return None
+    names = tuple(name.strip() for name in named.split(","))
+    try:
+        check_speakers(names)
+    except ValueError as error:
+        raise LmortError(f"{error} — give them as User,Assistant") from error
+    return names

@@ -1,0 +1,79 @@
+"""The command `config`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lmort_memory.errors import LmortError
+
+from ..app import command
+from ..options import WrongUsage
+from ..settings import KINDS, config_path, parse_value, read_config, setting, write_config
+from ..terminal.output import note, print_json, say
+
+
+@command(
+    "lmort-mem config",
+    "lmort-mem config model ~/models/qwen3-4b.gguf",
+    "lmort-mem config model --unset",
+)
+def config(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help=f"One of {', '.join(KINDS)}.")
+    ] = None,
+    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="What to set it to.")] = None,
+    *,
+    unset: Annotated[bool, typer.Option("--unset", help="Go back to the default.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Show the settings and where each comes from, or change them.
+
+    An option wins over $LMORT_<NAME>, that over the file, that over the default.
+    """
+    if unset and (name is None or value is not None):
+        raise WrongUsage("--unset takes the name of a setting, and no value")
+    if name is None:
+        _show(json=json)
+        return
+    if name not in KINDS:
+        raise WrongUsage(f"no setting is named {name!r}; there are {', '.join(KINDS)}")
+    if value is None and not unset:
+        found = setting(name)
+        if json:
+            print_json(found)
+        elif found.value is None:
+            note("not set")
+        else:
+            say(str(found.value))
+        return
+    entries = read_config()
+    if value is None:
+        entries.pop(name, None)
+    else:
+        entries[name] = _parsed(name, value)
+    path = write_config(entries)
+    if json:
+        print_json({"file": path, name: entries.get(name)})
+    else:
+        note(f"written to {path}")
+
+
+def _parsed(name: str, value: str) -> str | int | float:
+    if not value:
+        raise WrongUsage(f"give a value; lmort-mem config {name} --unset goes back to the default")
+    try:
+        return parse_value(name, value, where="config")
+    except LmortError as error:
+        raise WrongUsage(str(error)) from error
+
+
+def _show(*, json: bool) -> None:
+    found = {name: setting(name) for name in KINDS}
+    if json:
+        print_json({"file": config_path(), "settings": found})
+        return
+    say(f"# {config_path()}")
+    for name, one in found.items():
+        say(f"{name:<12} {'' if one.value is None else one.value}  ({one.origin})")

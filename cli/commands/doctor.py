@@ -1,0 +1,53 @@
+"""The command `doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from ..app import command
+from ..options import Base, Models
+from ..settings import setting
+from ..terminal.output import print_json, say
+
+if TYPE_CHECKING:
+    from ..checks import Check
+
+_SIGNS = {"good": "  ok ", "note": "  -- ", "bad": "FAIL "}
+
+
+@command("lmort-mem doctor", "lmort-mem doctor --model ~/models/qwen3-4b.gguf --json")
+def doctor(*, base: Base, models: Models) -> None:
+    """Check machine, packages, model, tuner and database.
+
+    For what is wrong it names the command that mends it. It works without a network, and
+    counts the connections that were tried meanwhile: none.
+    """
+    from ..checks import Check, Named, count_connections, run_checks
+
+    named = Named(
+        db=setting("db", None if base.db is None else str(base.db)),
+        model=setting("model", models.model),
+        tuner=setting("tuner", models.tuner),
+    )
+    checks: list[Check] = []
+    with count_connections() as attempts:
+        for check in run_checks(named):
+            checks.append(check)
+            _say(check, quiet=base.json)
+    tried = f"{len(attempts)} connections were tried"
+    offline = Check("offline", "bad" if attempts else "good", "; ".join([tried, *attempts]))
+    _say(offline, quiet=base.json)
+    if base.json:
+        print_json([*checks, offline])
+    if any(check.state == "bad" for check in (*checks, offline)):
+        raise typer.Exit(1)
+
+
+def _say(check: Check, *, quiet: bool) -> None:
+    if quiet:
+        return
+    say(f"{_SIGNS[check.state]}{check.name:<17} {check.found}")
+    if check.mend:
+        say(f"{'':<22} {check.mend}")

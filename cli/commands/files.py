@@ -1,0 +1,244 @@
+"""Commands that carry memory in and out: import, export, backup."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..app import command
+from ..opening import open_memory, scope_to_write
+from ..options import Base, Models, WrongUsage
+from ..terminal.output import note, print_json, say, size
+from ..terminal.progress import Meter, duration
+
+if TYPE_CHECKING:
+    from lmort_memory.importers import PassedOver, ScanReport
+    from lmort_memory.importing import ImportReport
+    from lmort_memory.memory import Memory
+
+_SHOWN = 10  # files named one by one; -v and --json have them all
+_STOPPED = 130
+_PARTLY = 3
+
+
+@command(
+    "lmort-mem import ~/notes",
+    "lmort-mem import chatgpt-export.zip ~/.claude/projects --dry-run",
+    name="import",
+)
+def import_(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")],
+    *,
+    scope: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Scope to store it in; other scopes do not see it.",
+            show_default=False,
+        ),
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Forget the turns of files that are gone.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Store nothing; say what it would take.")
+    ] = False,
+    vectors: Annotated[
+        bool, typer.Option(help="Make vectors now; later, `lmort-mem reencode` makes them.")
+    ] = True,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Name every file that is passed over.")
+    ] = False,
+    base: Base,
+    models: Models,
+) -> None:
+    """Remember notes and exported chats.
+
+    A second run reads only what has changed. Markdown and Obsidian folders, plain text,
+    ChatGPT and Claude exports, Claude Code logs, and JSONL of turns.
+    """
+    from lmort_memory.importers import scan
+
+    report = scan(paths)
+    shown = _Shown(json=base.json, verbose=verbose)
+    with open_memory(base, models if vectors else None) as memory:
+        try:
+            if dry_run:
+                _estimate(memory, report, scope=scope_to_write(scope), shown=shown)
+            else:
+                _import(memory, report, scope=scope_to_write(scope), prune=prune, shown=shown)
+        except KeyboardInterrupt:
+            note("stopped; what was stored is safe, and the same command goes on from here")
+            raise typer.Exit(_STOPPED) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How a report is shown; `verbose` names every file."""
+
+    json: bool
+    verbose: bool
+
+    def list(self, lines: Sequence[str]) -> None:
+        """Print lines, not too many of them."""
+        shown = lines if self.verbose else lines[:_SHOWN]
+        for line in shown:
+            note(f"  {line}")
+        if len(lines) > len(shown):
+            note(f"  and {len(lines) - len(shown)} more; -v names them all")
+
+
+def _import(memory: Memory, scan: ScanReport, *, scope: str, prune: bool, shown: _Shown) -> None:
+    from lmort_memory import importing
+
+    with Meter("storing", unit="turns") as meter:
+        done = importing.import_files(memory, scan, scope=scope, progress=meter)
+    deleted = importing.find_deleted(memory, scan, scope=scope)
+    pruned = importing.prune(memory, deleted, scope=scope) if prune else 0
+    with Meter("making vectors", unit="turns") as meter:
+        encoded = memory.encode_pending(progress=meter)
+    if shown.json:
+        print_json({"import": done, "deleted": deleted, "pruned": pruned, "encoded": encoded})
+    else:
+        _report(done, encoded)
+        _report_passed_over(done.passed_over, shown)
+        _report_deleted(deleted, pruned, shown)
+    if not done.complete:
+        raise typer.Exit(_PARTLY)
+
+
+def _estimate(memory: Memory, scan: ScanReport, *, scope: str, shown: _Shown) -> None:
+    from lmort_memory.importing import estimate
+
+    with Meter("reading", unit="turns") as meter:
+        found = estimate(memory, scan, scope=scope, progress=meter)
+    if shown.json:
+        print_json(found)
+        return
+    say(f"files    {found.files} to read, {found.unchanged} unchanged, {size(scan.size_bytes)}")
+    say(f"turns    {found.turns}")
+    if found.tokens is not None:
+        say(f"tokens   about {found.tokens:,}")
+    if found.encode_s is not None:
+        say(f"time     about {duration(found.encode_s)} for the vectors, as busy as it is now")
+    say(f"disk     about {size(found.disk_bytes)}")
+    _report_passed_over(found.passed_over, shown)
+
+
+def _report(done: ImportReport, encoded: int) -> None:
+    note(
+        f"{done.files} files read, {done.unchanged} unchanged: {done.added} turns added,"
+        f" {done.kept} kept, {done.removed} removed, {encoded} vectors made"
+    )
+    if done.left_out:
+        note(f"left out of files: {_counted(done.left_out)}")
+
+
+def _report_deleted(deleted: list[str], pruned: int, shown: _Shown) -> None:
+    if pruned:
+        note(f"{len(deleted)} files are gone: {pruned} turns forgotten")
+    elif deleted:
+        note(f"{len(deleted)} files are gone, and still remembered; --prune forgets them:")
+        shown.list(deleted)
+
+
+def _report_passed_over(items: Sequence[PassedOver], shown: _Shown) -> None:
+    aside, unknown, problems = (
+        [item for item in items if item.kind == kind] for kind in ("aside", "unknown", "problem")
+    )
+    if aside:
+        note(f"skipped: {_counted(Counter(item.reason for item in aside))}")
+        if shown.verbose:
+            shown.list([_line(item) for item in aside])
+    if unknown:
+        note(f"skipped, of no known format: {_counted(Counter(_suffix(i.path) for i in unknown))}")
+        shown.list([_line(item) for item in unknown])
+    if problems:
+        note(f"not imported, {len(problems)}:")
+        shown.list([_line(item) for item in problems])
+
+
+def _line(item: PassedOver) -> str:
+    named = item.reason.startswith(item.path)  # as the errors of damaged files are
+    return item.reason if named else f"{item.path}: {item.reason}"
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} x {reason}" for reason, count in sorted(reasons.items()))
+
+
+def _suffix(path: str) -> str:
+    return Path(path).suffix.lower() or "without a suffix"
+
+
+@command(
+    "lmort-mem export memory.jsonl",
+    "lmort-mem export work.jsonl --scope work --vectors",
+    "lmort-mem export - | gzip > memory.jsonl.gz",
+)
+def export(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help='A new file; "-" is stdout.')],
+    *,
+    scope: Annotated[str | None, typer.Option(metavar="NAME", help="Only this scope.")] = None,
+    vectors: Annotated[
+        bool, typer.Option("--vectors", help="With vectors: larger, and quicker to import.")
+    ] = False,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Of a damaged database: step over what is lost.")
+    ] = False,
+    base: Base,
+) -> None:
+    """Write what is remembered to a file, one JSON object a line.
+
+    `import` brings it back whole.
+    """
+    if path == Path("-"):
+        if salvage:
+            raise WrongUsage("--salvage needs a file: what is read may end at any record")
+        with open_memory(base) as memory:
+            _print_records(memory, scope=scope, vectors=vectors)
+        return
+    with open_memory(base) as memory:
+        if salvage:
+            count = memory.salvage(path, scope=scope)
+        else:
+            count = memory.export(path, vectors=vectors, scope=scope)
+    if base.json:
+        print_json({"path": path, "records": count, "size_bytes": path.stat().st_size})
+    else:
+        note(f"{count} records, {size(path.stat().st_size)}, written to {path}")
+
+
+def _print_records(memory: Memory, *, scope: str | None, vectors: bool) -> None:
+    from lmort_memory.memory.transfer import to_line
+    from lmort_memory.store.values import Filter
+
+    count = 0
+    for dumped in memory.store.dump(Filter(scope=scope), vectors=vectors):
+        sys.stdout.buffer.write(f"{to_line(dumped)}\n".encode())  # as in a file: always UTF-8
+        count += 1
+    note(f"{count} records")
+
+
+@command("lmort-mem backup ~/backups/memory-2026-05-01.db")
+def backup(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+    *,
+    base: Base,
+) -> None:
+    """Copy the whole database, while it may be in use.
+
+    The copy is a database like any other: `--db` opens it.
+    """
+    with open_memory(base) as memory:
+        memory.backup(path)
+    if base.json:
+        print_json({"path": path, "size_bytes": path.stat().st_size})
+    else:
+        note(f"{size(path.stat().st_size)} written to {path}")

@@ -1,0 +1,194 @@
+"""Commands that mind what is remembered: list, show, edit, forget."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..app import command
+from ..opening import chosen_scope, open_memory
+from ..options import MOST, Base, Choice, Models, WrongUsage, given_text, parse_object, parse_where
+from ..terminal.output import as_json, day, dim, note, one_line, print_json, say, terminal_width
+
+if TYPE_CHECKING:
+    from lmort_memory.memory import Memory
+    from lmort_memory.store.values import Filter, Receipt
+    from lmort_memory.types import Record
+
+_PARTLY = 3
+
+
+@command("lmort-mem list", "lmort-mem list --role note --since 7d -n 100 --json", name="list")
+def list_(
+    *,
+    count: Annotated[
+        int, typer.Option("-n", "--count", metavar="N", min=1, max=MOST, help="How many.")
+    ] = 20,
+    after: Annotated[
+        str | None, typer.Option(metavar="ID", help="The next ones after this record.")
+    ] = None,
+    choice: Choice,
+    base: Base,
+) -> None:
+    """List what was remembered last, the newest at the end."""
+    from lmort_memory.store.values import Filter
+
+    with open_memory(base) as memory:
+        chosen = Filter(**choice.filters())
+        if after is None:
+            records = memory.store.latest(chosen, limit=count)
+        else:
+            records = list(islice(memory.store.records(chosen, after=after), count))
+    if base.json:
+        print_json(records)
+        return
+    for record in records:
+        _say_record(record)
+    if not records:
+        note("nothing found")
+
+
+def _say_record(record: Record) -> None:
+    head = f"{record.id}  {day(record.created_at)}  {record.role}  "
+    width = max(20, terminal_width() - len(head)) if sys.stdout.isatty() else sys.maxsize
+    say(f"{head}{one_line(record.text, width)}")
+
+
+@command("lmort-mem show 01JB2X4V8QW6T1Y0Z3N5M7K9PA")
+def show(
+    record_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
+    *,
+    base: Base,
+) -> None:
+    """Show a record, what is known of it, and its earlier versions."""
+    with open_memory(base) as memory:
+        record = memory.get(record_id)
+        versions = memory.history(record_id)[:-1]
+    if base.json:
+        print_json({"record": record, "history": versions})
+        return
+    say(record.text)
+    for name, value in _facts(record):
+        say(dim(f"{name:<10} {value}"))
+    for version in versions:
+        say(dim(f"until {day(version.updated_at)}: {version.text}"))
+
+
+def _facts(record: Record) -> list[tuple[str, str]]:
+    facts = as_json(replace(record, text=""))
+    assert isinstance(facts, dict), "a record is a dataclass"
+    shown = [(name, value) for name, value in facts.items() if value not in (None, "", {})]
+    return [(name, str(value)) for name, value in shown]
+
+
+@command(
+    'lmort-mem edit 01JB2X4V8QW6T1Y0Z3N5M7K9PA "Ada keeps bees in Bergen."',
+    """lmort-mem edit 01JB2X4V8QW6T1Y0Z3N5M7K9PA --metadata '{"topic": "bees"}'""",
+)
+def edit(
+    record_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help='The new text; "-" reads stdin.')
+    ] = None,
+    *,
+    metadata: Annotated[
+        dict[str, Any] | None,
+        typer.Option(parser=parse_object, metavar="JSON", help="The new metadata, in full."),
+    ] = None,
+    base: Base,
+    models: Models,
+) -> None:
+    """Change what is remembered; the old version is kept as history."""
+    text = None if text is None else given_text(text)
+    if text is None and metadata is None:
+        raise WrongUsage("give a new text, or --metadata, or both")
+    if text is not None and not text.strip():
+        raise WrongUsage("there is no text to remember; `forget` deletes a record")
+    with open_memory(base, models if text else None) as memory:
+        record = memory.update(record_id, text, metadata=metadata)
+    if base.json:
+        print_json(record)
+    else:
+        _say_record(record)
+
+
+@command(
+    "lmort-mem forget 01JB2X4V8QW6T1Y0Z3N5M7K9PA",
+    "lmort-mem forget --source ~/notes/old.md --yes",
+    "lmort-mem forget --session trip",
+)
+def forget(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID", help="As `list` shows them.")
+    ] = None,
+    *,
+    scope: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Everything in this scope.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Everything of this session.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Everything from this file.")
+    ] = None,
+    where: Annotated[
+        dict[str, Any] | None,
+        typer.Option(parser=parse_where, metavar="JSON", help="Everything with this metadata."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    base: Base,
+) -> None:
+    """Delete records and every trace of them.
+
+    Says what was removed, and looks for the texts in the files afterwards.
+    """
+    from lmort_memory.store.values import Filter
+
+    if not ids and (scope, session, source, where) == (None,) * 4:
+        raise WrongUsage("name records, or what they have in common")
+    chosen = Filter(
+        ids=tuple(ids) if ids else None,
+        scope=None if scope is None else chosen_scope(scope),
+        session=session,
+        source=source,
+        where=where,
+        expired=True,
+    )
+    with open_memory(base) as memory:
+        receipt = _forget(memory, chosen, sure=yes or bool(ids))
+    if base.json:
+        print_json(receipt)
+    else:
+        _say_receipt(receipt)
+    if ids and receipt.records < len(set(ids)):
+        note(f"of {len(set(ids))} records named, {receipt.records} were there")
+        raise typer.Exit(_PARTLY if receipt.records else 1)
+
+
+def _forget(memory: Memory, chosen: Filter, *, sure: bool) -> Receipt:
+    if not sure:
+        count = sum(1 for _ in memory.store.records(chosen))
+        if count and not sys.stdin.isatty():
+            raise WrongUsage(f"this forgets {count} records; say --yes if that is meant")
+        if count:
+            typer.confirm(f"Forget {count} records?", abort=True, err=True)
+    return memory.store.forget(chosen)
+
+
+def _say_receipt(receipt: Receipt) -> None:
+    if not receipt.records:
+        note("nothing to forget")
+        return
+    say(
+        f"forgotten: {receipt.records} records, {receipt.vectors} vectors,"
+        f" {receipt.history} earlier versions, {receipt.ledger} ledger entries,"
+        f" {receipt.states} saved chat states"
+    )
+    if receipt.verified:
+        say("no byte of their texts is left in the database")
+    else:
+        note("another process still uses old pages; the next forget or open finishes the work")

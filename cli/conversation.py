@@ -1,0 +1,251 @@
+"""The loop of a chat: what is said goes to the model, what begins with a slash is a command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from lmort_memory.errors import LmortError
+
+from .terminal.hits import parts_of
+from .terminal.output import day, duration_ms, one_line, size, terminal_width
+
+if TYPE_CHECKING:
+    from lmort_memory.chat import Chat, ChatOptions, Ledger, Reply
+    from lmort_memory.memory import Memory
+    from lmort_memory.types import Record
+
+    from .terminal.screen import Screen
+
+__all__ = ["Conversation"]
+
+_WIDTH = 100
+_NARROWEST = 30
+_RECALLED = 5
+_HISTORY = 200
+_SESSIONS = 20
+
+
+class Conversation:
+    """A chat with a person or a program.
+
+    Attributes:
+        failed: Whether something that was asked for could not be done.
+    """
+
+    def __init__(self, memory: Memory, screen: Screen, *, scope: str, options: ChatOptions) -> None:
+        self.failed = False
+        self._memory = memory
+        self._screen = screen
+        self._scope = scope
+        self._options = options
+        self._chat: Chat | None = None
+        self._named = False
+        self._shown: list[Record] = []
+        self._ledger: Ledger | None = None
+        self._commands: dict[str, tuple[str, Callable[[str], None]]] = {
+            "/why": ("what the last reply was given, and why", self._why),
+            "/recall": ("TEXT: find what is remembered", self._recall),
+            "/forget": ("N: forget memory [N] of the last list", self._forget),
+            "/session": ("[NAME]: show this session, or go to another", self._session),
+            "/sessions": (f"list the last {_SESSIONS} sessions", self._sessions),
+            "/model": ("the model that talks and remembers", self._model),
+            "/help": ("this list", self._help),
+        }
+
+    def run(self, session: str | None) -> None:
+        """Talk until the user leaves."""
+        try:
+            self._open(session)
+            while (line := self._screen.read()) is not None:
+                if line.strip() == "/quit":
+                    break
+                if line.strip():
+                    self._answer(line)
+        finally:
+            self._close()
+
+    def _answer(self, line: str) -> None:
+        try:
+            if line.startswith("/"):
+                name, _, rest = line.strip().partition(" ")
+                self._command(name, rest.strip())
+            else:
+                self._reply(line)
+        except LmortError as error:
+            self._fail(str(error))
+
+    def _command(self, name: str, rest: str) -> None:
+        if name in self._commands:
+            self._commands[name][1](rest)
+        else:
+            self._fail(f"there is no {name}; /help lists the commands")
+
+    def _fail(self, text: str) -> None:
+        self.failed = True
+        self._screen.say(text)
+
+    def _open(self, session: str | None) -> None:
+        from lmort_memory.chat import Chat
+
+        self._close()
+        self._chat = Chat(self._memory, session=session, scope=self._scope, options=self._options)
+        self._named = session is not None
+        self._ledger = self._last_ledger()
+        self._screen.remember_lines(self._said_before())
+
+    def _said_before(self) -> list[str]:
+        """Return what was typed last in this scope, for the arrow keys; imports were not typed."""
+        from lmort_memory.store.values import Filter
+
+        said = self._memory.store.latest(Filter(scope=self._scope, role="user"), limit=_HISTORY)
+        return [record.text for record in said if record.source is None]
+
+    def _close(self) -> None:
+        """Close the chat. The state of a session with a name is saved: it is meant to go on."""
+        if self._chat is None:
+            return
+        try:
+            if self._named:
+                self._chat.save()
+        except LmortError as error:
+            self._fail(str(error))
+        finally:
+            self._chat.close()
+            self._chat = None
+
+    def _last_ledger(self) -> Ledger | None:
+        try:
+            return self.chat.ledger()
+        except KeyError:
+            return None
+
+    @property
+    def chat(self) -> Chat:
+        """The open chat."""
+        assert self._chat is not None, "only called between _open and _close"
+        return self._chat
+
+    def _reply(self, text: str) -> None:
+        """Let the model answer. Ctrl-C ends the reply; what was said until then is kept."""
+        reply: Reply | None = None
+        try:
+            reply = self.chat.say(text)
+            self._show([memory.record for memory in reply.memories])
+            self._screen.show_reply(reply)
+        except KeyboardInterrupt:
+            if reply is None:
+                self._screen.say("(stopped)")
+                return
+        finally:
+            if reply is not None:
+                reply.close()
+        self._ledger = reply.ledger
+        self._screen.end_reply(reply)
+
+    def _show(self, records: Sequence[Record]) -> None:
+        self._shown = list(records)
+        self._screen.show_memories(self._shown)
+
+    def _why(self, _: str) -> None:
+        ledger = self._ledger
+        if ledger is None:
+            self._screen.say("nothing has been said yet")
+            return
+        self._shown = [memory.record for memory in ledger.memories]
+        for number, memory in enumerate(ledger.memories, 1):
+            parts = [f"score {memory.score:.3f}", f"{memory.tokens} tokens"]
+            parts += parts_of(memory.scores)
+            self._screen.say(_listed(number, memory.record, ", ".join(parts)))
+        if not ledger.memories:
+            self._screen.say("no memory was given to the model")
+        for record in ledger.dropped:
+            self._screen.say(f"left out, no room: {_line(record)}")
+        if ledger.likelihood is not None:
+            self._screen.say(f"likelihood that the answer is remembered: {ledger.likelihood:.2f}")
+        for repeat in ledger.repeats:
+            whose = "your words" if repeat.role == "user" else "the reply"
+            self._screen.say(f"{whose} only repeated what was said: kept as a link, not again")
+        self._say_costs(ledger)
+
+    def _say_costs(self, ledger: Ledger) -> None:
+        times = ledger.timings
+        self._screen.say(
+            f"tokens: {ledger.user_tokens} yours, {ledger.notes_tokens} of notes,"
+            f" {ledger.reply_tokens} of reply; {ledger.evaluated_tokens} evaluated"
+        )
+        first = "none" if times.first_token_s is None else duration_ms(times.first_token_s)
+        self._screen.say(
+            f"time: first token {first}, reading {duration_ms(times.prefill_s)},"
+            f" recall {duration_ms(times.recall_s)}, notes {duration_ms(times.notes_s)},"
+            f" reply {duration_ms(times.generate_s)}, storing {duration_ms(times.store_s)}"
+        )
+
+    def _recall(self, query: str) -> None:
+        if not query:
+            self._fail("/recall needs a text to look for")
+            return
+        hits = self._memory.recall(query, top_k=_RECALLED, scope=self._scope)
+        self._shown = [hit.record for hit in hits]
+        for hit in hits:
+            self._screen.say(_listed(hit.rank, hit.record, f"score {hit.score:.3f}"))
+        if not hits:
+            self._screen.say("nothing found")
+
+    def _forget(self, number: str) -> None:
+        if not number.isdigit() or not 1 <= int(number) <= len(self._shown):
+            self._fail(f"/forget needs a number from 1 to {len(self._shown)} of the last list")
+            return
+        receipt = self.chat.forget(self._shown[int(number) - 1].id)
+        self._screen.say(f"forgotten: {receipt.records} record, {receipt.vectors} vectors")
+
+    def _session(self, name: str) -> None:
+        if name:
+            self._open(name)
+        self._screen.say(f"session {self.chat.session}")
+
+    def _sessions(self, _: str) -> None:
+        from lmort_memory.store.values import Filter
+
+        found = self._memory.store.sessions(Filter(scope=self._scope), limit=_SESSIONS)
+        for one in found:
+            here = "*" if one.first.session == self.chat.session else " "
+            self._screen.say(
+                f"{here} {one.first.session}: {one.turns} turns, last {day(one.last_at)},"
+                f" began {_line(one.first)}"
+            )
+        if not found:
+            self._screen.say("no session has a turn yet")
+
+    def _model(self, other: str) -> None:
+        if other:
+            self._fail(f"the model is chosen at the start: lmort-mem chat --model {other}")
+            return
+        backbone = self._memory.backbone
+        assert backbone is not None, "a chat cannot be opened without one"
+        facts = backbone.facts
+        self._screen.say(
+            f"{facts.name}: {facts.architecture}, {facts.n_layer} blocks of {facts.n_embd},"
+            f" {facts.quantisation}, {size(facts.size_bytes)}, {facts.path}"
+        )
+        encoder = self._memory.encoder
+        self._screen.say(f"vectors: {encoder.space if encoder else 'none, recall is by words'}")
+        self._screen.say(f"tokens evaluated in this chat: {self.chat.tokens_evaluated}")
+
+    def _help(self, _: str) -> None:
+        for name, (text, _function) in self._commands.items():
+            self._screen.say(f"{name:<10} {text}")
+        self._screen.say("/quit      leave (Ctrl-D does too); Ctrl-C stops a reply")
+        self._screen.say('"""        begins and ends a text of many lines')
+
+
+def _line(record: Record, width: int = _WIDTH) -> str:
+    return one_line(f"{day(record.created_at)} {record.role}: {record.text}", width)
+
+
+def _listed(number: int, record: Record, facts: str) -> str:
+    """Write a record of a list in one line, its facts at the end; a terminal wraps none."""
+    before, after = f"[{number}] ", f" ({facts})"
+    room = terminal_width() - len(before) - len(after) if sys.stdout.isatty() else _WIDTH
+    return f"{before}{_line(record, max(_NARROWEST, room))}{after}"

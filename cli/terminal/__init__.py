@@ -1,0 +1,1 @@
+"""What reaches the terminal: results, progress, the chat's screen."""

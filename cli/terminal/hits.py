@@ -1,0 +1,113 @@
+"""How a hit of `recall` is shown: the place of a note, the part that matches, where it is from."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+from .output import day, dim, is_terminal, one_line, say, terminal_width, visible
+
+if TYPE_CHECKING:
+    from lmort_memory.types import Hit, Record, Scores
+
+__all__ = ["parts_of", "say_hit", "snippet"]
+
+_INDENT = "   "
+_SNIPPET_CHARS = 240  # three lines of a terminal
+_WORD = re.compile(r"\w+")
+
+
+def say_hit(hit: Hit, query: str, *, full: bool, explain: bool) -> None:
+    """Print a hit: heading, the matching part of its text or all of it, date, score, source."""
+    record = hit.record
+    heading, body = _split(record)
+    lines = [one_line(heading, terminal_width() - 6)] if heading else []
+    if full:
+        lines += visible(body).splitlines()
+    else:
+        start, end = hit.span or (0, len(record.text))
+        offset = len(record.text) - len(body)
+        part = body[max(0, start - offset) : max(0, end - offset)] or body
+        lines += _wrapped(snippet(part, query, _SNIPPET_CHARS))
+    for number, line in enumerate(lines):
+        say(f"{hit.rank}. {line}" if number == 0 else f"{_INDENT}{line}".rstrip())
+    facts = [day(record.created_at), record.role, record.id, _score(hit)]
+    if explain:
+        facts += _ranks(hit.scores)
+    if record.source is not None:
+        facts.append(record.source.uri)
+    say(dim(f"{_INDENT}{'  '.join(facts)}"))
+
+
+def snippet(text: str, query: str, width: int) -> str:
+    """Cut the part of a text that has most of a question's words: one line, at most `width`.
+
+    Words count by their length, since the short ones are in every text; an ending of two letters
+    may differ. Where no word is found it is the beginning.
+    """
+    line = one_line(text, len(text) + 1)
+    if len(line) <= width:
+        return line
+    start = _best_start(line, query, width - 2)
+    if start:
+        start = line.find(" ", start) + 1 or start  # at a word
+    cut = line[start : start + width - 2]
+    if start + len(cut) < len(line):
+        cut = f"{cut.rpartition(' ')[0] or cut}…"
+    return f"…{cut}" if start else cut
+
+
+def _best_start(line: str, query: str, width: int) -> int:
+    stems = {word[: max(3, len(word) - 2)] for word in _WORD.findall(query.casefold())}
+    found = [
+        (word.start(), stem)
+        for word in _WORD.finditer(line.casefold())
+        for stem in stems
+        if word[0].startswith(stem)
+    ]
+    best, start = 0, 0
+    for at, _ in found:
+        within = {stem for place, stem in found if at <= place < at + width * 2 // 3}
+        weight = sum(len(stem) for stem in within)
+        if weight > best:
+            best, start = weight, at
+    return max(0, min(start - width // 6, len(line) - width))
+
+
+def _split(record: Record) -> tuple[str, str]:
+    """Return the path of headings that a note stands under, or its title, and its own text."""
+    if record.metadata.get("format") == "markdown":
+        heading, gap, body = record.text.partition("\n\n")
+        return (heading, body) if gap else ("", record.text)
+    title = record.metadata.get("title")
+    return (title, record.text) if isinstance(title, str) and title.strip() else ("", record.text)
+
+
+def _wrapped(line: str) -> list[str]:
+    """Break a line for a terminal; in a pipe a snippet stays one line."""
+    if not is_terminal(sys.stdout):
+        return [line]
+    return textwrap.wrap(line, max(40, terminal_width() - len(_INDENT)))
+
+
+def parts_of(scores: Scores) -> list[str]:
+    """Say what a score is made of: the cosine of meaning, and BM25 of words."""
+    dense, words = scores.dense, scores.bm25
+    return [
+        *([] if dense is None else [f"meaning {dense:.2f}"]),
+        *([] if words is None else [f"words {words:.1f}"]),
+    ]
+
+
+def _score(hit: Hit) -> str:
+    return f"score {hit.score:.2f} ({', '.join(parts_of(hit.scores))})"
+
+
+def _ranks(scores: Scores) -> list[str]:
+    """Say where each of the two rankings has the hit, if it has."""
+    ranks = {"meaning": scores.dense_rank, "words": scores.bm25_rank}
+    said = [f"{'unranked' if rank is None else rank} by {name}" for name, rank in ranks.items()]
+    halved = [] if scores.recency is None else [f"recency {scores.recency:.2f}"]
+    return [f"rank {', '.join(said)}", *halved]

@@ -1,0 +1,83 @@
+"""Progress with the time that is left, on stderr, for work of more than two seconds."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from .output import is_terminal
+
+__all__ = ["Meter", "duration"]
+
+_QUIET_S = 2.0
+_EVERY_S = 0.1
+
+
+class Meter:
+    """Shows how far work has come; is itself the `Progress` callback that the library calls.
+
+    Nothing is shown in the first two seconds, nor where stderr is no terminal.
+    """
+
+    def __init__(
+        self, label: str, *, unit: str = "", clock: Callable[[], float] | None = None
+    ) -> None:
+        self._label, self._unit = label, unit
+        self._clock = clock or time.monotonic
+        self._started = self._clock()
+        self._shown = 0.0
+        self._first: int | None = None
+        self._terminal = is_terminal(sys.stderr)
+        self._drawn = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Take note that `done` of `total` is finished."""
+        now = self._clock()
+        if self._first is None:
+            self._first = done  # work that an earlier run had done says nothing about speed
+        elapsed = now - self._started
+        if not self._terminal or elapsed < _QUIET_S or now - self._shown < _EVERY_S:
+            return
+        self._shown, self._drawn = now, True
+        sys.stderr.write(f"\r\x1b[K{self.line(done, total)}")
+        sys.stderr.flush()
+
+    def line(self, done: int, total: int | None) -> str:
+        """Say how far the work is, how fast it goes, and when it will be done."""
+        elapsed = self._clock() - self._started
+        speed = (done - (self._first or 0)) / elapsed if elapsed > 0 else 0.0
+        parts = [f"{self._label}: {done:,}" + (f" of {total:,}" if total else "")]
+        parts[0] += f" {self._unit}" if self._unit else ""
+        if speed > 0:
+            parts.append(f"{speed:,.0f}/s" if speed >= 10 else f"{speed:.1f}/s")
+            if total:
+                parts.append(f"{duration((total - done) / speed)} left")
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time for people."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"

@@ -1,0 +1,156 @@
+"""The two ways a chat is shown: to a person at a terminal, and to a program over a pipe."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from .output import as_json, ascii_only, day, dim, one_line, terminal_width, visible
+
+if TYPE_CHECKING:
+    from lmort_memory.chat import Reply
+    from lmort_memory.types import Record
+
+__all__ = ["Pipe", "Screen", "Terminal"]
+
+_BLOCK_MARK = '"""'
+
+
+class Screen(Protocol):
+    """What a conversation needs of its user's side."""
+
+    def read(self) -> str | None:
+        """Return the next thing that the user says; None when there is no more."""
+
+    def say(self, text: str) -> None:
+        """Show a line about the conversation, not of it."""
+
+    def show_memories(self, records: Sequence[Record]) -> None:
+        """Show what was recalled for the reply that comes."""
+
+    def show_reply(self, pieces: Iterable[str]) -> None:
+        """Show a reply as it is made."""
+
+    def end_reply(self, reply: Reply) -> None:
+        """Take note that a reply is finished, or was stopped."""
+
+    def remember_lines(self, lines: Iterable[str]) -> None:
+        """Let earlier lines be called back."""
+
+
+class Pipe:
+    """Lines in, plain text out, or with `as_json` one object for each reply."""
+
+    def __init__(self, *, json_lines: bool = False) -> None:
+        self._json = json_lines
+
+    def read(self) -> str | None:
+        """Return the next line of stdin."""
+        line = sys.stdin.readline()
+        return line.rstrip("\n") if line else None
+
+    def say(self, text: str) -> None:
+        """Print a line, on stderr where stdout holds JSON."""
+        print(text, file=sys.stderr if self._json else sys.stdout, flush=True)
+
+    def show_memories(self, records: Sequence[Record]) -> None:
+        """Print a line for each memory."""
+        if not self._json:
+            for number, record in enumerate(records, 1):
+                text = one_line(record.text, sys.maxsize)
+                self.say(f"[{number}] recalled {day(record.created_at)}, {record.role}: {text}")
+
+    def show_reply(self, pieces: Iterable[str]) -> None:
+        """Print the pieces as they come."""
+        for piece in pieces:
+            if not self._json:
+                print(piece, end="", flush=True)
+        if not self._json:
+            print(flush=True)
+
+    def end_reply(self, reply: Reply) -> None:
+        """Print the reply's object."""
+        if self._json:
+            entry = {"text": reply.text, "ledger": as_json(reply.ledger)}
+            print(json.dumps(entry, ensure_ascii=ascii_only()), flush=True)
+
+    def remember_lines(self, lines: Iterable[str]) -> None:
+        """Do nothing: nobody types here."""
+
+
+class Terminal:
+    """Line editing with history, faint notes, Markdown as it streams."""
+
+    def __init__(self) -> None:
+        try:
+            import readline
+        except ImportError:  # Windows: the console edits lines itself
+            self._readline = None
+        else:
+            self._readline = readline
+            readline.set_auto_history(False)  # commands stay out of it
+            # A pasted text of many lines then arrives as one; libedit has no such setting.
+            if "libedit" not in (readline.__doc__ or ""):
+                readline.parse_and_bind("set enable-bracketed-paste on")
+
+    def read(self) -> str | None:
+        """Return what is typed at the prompt; lines between two \"\"\" are one."""
+        while True:
+            try:
+                text = self._typed()
+            except EOFError:
+                print()
+                return None
+            except KeyboardInterrupt:
+                print()
+                self.say("Ctrl-D or /quit leaves")
+                continue
+            if text.strip():
+                self.remember_lines([] if text.startswith("/") else [text])
+                return text
+
+    def _typed(self) -> str:
+        line = input("> ")
+        if not line.startswith(_BLOCK_MARK):
+            return line
+        lines = [line.removeprefix(_BLOCK_MARK)]
+        while not lines[-1].rstrip().endswith(_BLOCK_MARK):
+            lines.append(input("… "))
+        lines[-1] = lines[-1].rstrip().removesuffix(_BLOCK_MARK)
+        return "\n".join(lines).strip("\n")
+
+    def say(self, text: str) -> None:
+        """Print a faint line."""
+        print(dim(visible(text)), flush=True)
+
+    def show_memories(self, records: Sequence[Record]) -> None:
+        """Print one faint line with the day, the speaker and the beginning of each memory."""
+        if records:
+            width = max(24, terminal_width() // len(records) - 4)
+            parts = [
+                one_line(f"[{n}] {day(r.created_at)} {r.role}: {r.text}", width)
+                for n, r in enumerate(records, 1)
+            ]
+            self.say("  ".join(parts))
+
+    def show_reply(self, pieces: Iterable[str]) -> None:
+        """Print the reply as Markdown, each block as soon as it is complete."""
+        from .markdown import stream_markdown
+
+        stream_markdown(visible(piece) for piece in pieces)
+
+    def end_reply(self, reply: Reply) -> None:
+        """Say so if the reply was stopped."""
+        if not reply.ledger.complete:
+            self.say("(stopped)")
+
+    def remember_lines(self, lines: Iterable[str]) -> None:
+        """Let earlier lines be called back with the arrow keys. They are in memory only.
+
+        A file of them would be a second copy of what the user may ask to forget.
+        """
+        for line in lines:
+            if self._readline is not None:
+                self._readline.add_history(line)

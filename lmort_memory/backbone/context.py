@@ -1,0 +1,228 @@
+"""One llama.cpp context: memory, batches, decode. The owner of its capture.
+
+Not thread-safe; only jobs of the inference thread touch it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmort_memory.backbone.capture import Capture, open_capture
+from lmort_memory.backbone.library import llama, take_errors
+from lmort_memory.errors import BackboneError
+
+
+class DecodeAborted(BaseException):
+    """The computation was stopped on request; the positions of this decode are removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSize:
+    """How large a context is.
+
+    Attributes:
+        n_ctx: Cells of the K/V cache, shared by all sequences.
+        n_batch: Most tokens of one decode, which is one graph.
+        n_sequences: Most sequences at a time.
+        n_outputs: Most rows of one decode whose logits are computed; each costs n_vocab floats of
+            buffer twice.
+    """
+
+    n_ctx: int
+    n_batch: int
+    n_sequences: int = 1
+    n_outputs: int = 1
+
+
+class Context:
+    """A K/V cache with the graph that fills it."""
+
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401 — llama_model_p
+        size: ContextSize,
+        *,
+        n_threads: int,
+        capture: Capture | None = None,
+    ) -> None:
+        """Raise BackboneError where llama.cpp cannot make a context of this size."""
+        cpp = llama()
+        self.size = size
+        self.capture = capture if capture is not None else open_capture()
+        params = cpp.llama_context_default_params()
+        params.n_ctx = size.n_ctx
+        # One graph per decode: the early exit and the row counts rely on it.
+        params.n_batch = params.n_ubatch = size.n_batch
+        params.n_seq_max = size.n_sequences
+        params.n_outputs_max = max(size.n_outputs, size.n_sequences)  # llama.cpp insists
+        params.n_threads = params.n_threads_batch = n_threads
+        params.kv_unified = True  # rows of several sequences keep the batch's order
+        params.swa_full = True  # else old positions of sliding-window layers cannot be kept or cut
+        params.no_perf = True
+        params.cb_eval = self.capture.eval_callback
+        params.cb_eval_user_data = self.capture.user_data
+        params.abort_callback = self.capture.abort_callback
+        params.abort_callback_data = self.capture.user_data
+        take_errors()
+        self._ctx = cpp.llama_init_from_model(model, params)
+        if not self._ctx:
+            raise BackboneError(
+                f"llama.cpp could not make a context of {size.n_ctx} tokens "
+                f"({take_errors() or 'no reason given'}) — try a smaller context"
+            )
+        self.memory = cpp.llama_get_memory(self._ctx)
+        self.n_ctx: int = cpp.llama_n_ctx(self._ctx)
+        self._n_embd: int = cpp.llama_model_n_embd(model)
+        self._batch = _Batch(size.n_batch)
+
+    @property
+    def handle(self) -> Any:  # noqa: ANN401
+        """The llama_context pointer, for samplers."""
+        return self._ctx
+
+    def decode(
+        self,
+        tokens: Sequence[int] | NDArray[np.int32],
+        positions: Sequence[int] | NDArray[np.int32],
+        sequences: Sequence[int] | NDArray[np.int32] | int = 0,
+        *,
+        outputs: slice | None = None,
+    ) -> None:
+        """Evaluate at most `n_batch` tokens.
+
+        Args:
+            tokens: Token ids, (n,).
+            positions: Position of each in its sequence, (n,).
+            sequences: Sequence of each, (n,), or of all.
+            outputs: The rows whose logits (and whose last-layer states) are wanted.
+
+        Raises:
+            DecodeAborted: an abort was asked for.
+            BackboneError: llama.cpp refused; the positions of this decode are removed.
+        """
+        n = len(tokens)
+        batch = self._batch.fill(tokens, positions, sequences, outputs)
+        self.capture.begin(n, self._n_embd)
+        code = llama().llama_decode(self._ctx, batch)
+        if code == 0 and not self.capture.aborted:
+            return
+        self._remove(positions, sequences)
+        if self.capture.aborted or code == 2:
+            raise DecodeAborted
+        reason = "the context is full" if code == 1 else take_errors() or f"code {code}"
+        raise BackboneError(f"llama.cpp refused a batch of {n} tokens: {reason}")
+
+    def _remove(
+        self,
+        positions: Sequence[int] | NDArray[np.int32],
+        sequences: Sequence[int] | NDArray[np.int32] | int,
+    ) -> None:
+        rows = np.broadcast_to(np.asarray(sequences), len(positions))
+        for sequence in np.unique(rows):
+            first = int(np.asarray(positions)[rows == sequence].min())
+            self.truncate(int(sequence), first)
+
+    def rows(self, name: str) -> NDArray[np.float32]:
+        """Return what the last decode gave of one wanted tensor, float32 (rows, n_embd): a view."""
+        return self.capture.rows(name, self._n_embd)
+
+    def truncate(self, sequence: int, position: int) -> bool:
+        """Remove the cells of a sequence from `position` on; False where the model cannot.
+
+        Recurrent models cannot remove a part: the whole sequence goes then.
+        """
+        cpp = llama()
+        if cpp.llama_memory_seq_rm(self.memory, sequence, position, -1):
+            return True
+        cpp.llama_memory_seq_rm(self.memory, sequence, -1, -1)
+        return False
+
+    def shift(self, sequence: int, start: int, end: int) -> None:
+        """Remove positions [start, end) of a sequence and move what follows into the gap.
+
+        The keys are turned to their new positions; they and the values still carry what the model
+        saw before it. Only for models of which `can_shift` holds.
+        """
+        cpp = llama()
+        cpp.llama_memory_seq_rm(self.memory, sequence, start, end)
+        cpp.llama_memory_seq_add(self.memory, sequence, end, -1, start - end)
+
+    def copy(self, source: int, target: int, end: int) -> None:
+        """Share the cells of positions [0, end) of one sequence with another."""
+        llama().llama_memory_seq_cp(self.memory, source, target, 0, end)
+
+    def state(self, max_bytes: int) -> bytes | None:
+        """Return the cells of sequence 0, or None where they are more than `max_bytes`."""
+        cpp = llama()
+        size = cpp.llama_state_seq_get_size(self._ctx, 0)
+        if size > max_bytes:
+            return None
+        buffer = (ctypes.c_uint8 * size)()
+        written = cpp.llama_state_seq_get_data(self._ctx, buffer, size, 0)
+        return bytes(memoryview(buffer)[:written])
+
+    def set_state(self, data: bytes) -> bool:
+        """Put cells into sequence 0; False where llama.cpp does not take them.
+
+        The data must come from `state` of the same model and build: llama.cpp does not check it.
+        """
+        buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
+        return bool(llama().llama_state_seq_set_data(self._ctx, buffer, len(data), 0))
+
+    def close(self) -> None:
+        """Free the context; calling it again does nothing."""
+        if self._ctx:
+            llama().llama_free(self._ctx)
+            self._ctx = None
+
+
+class _Batch:
+    """A llama_batch over NumPy arrays, filled anew for each decode.
+
+    typedef struct llama_batch { int32_t n_tokens; llama_token * token; float * embd;
+        llama_pos * pos; int32_t * n_seq_id; llama_seq_id ** seq_id; int8_t * logits; } llama_batch;
+    """
+
+    def __init__(self, size: int) -> None:
+        self._token = np.zeros(size, np.int32)
+        self._pos = np.zeros(size, np.int32)
+        self._n_seq = np.ones(size, np.int32)
+        self._seq = np.zeros(size, np.int32)
+        self._seq_pointers = (
+            self._seq.ctypes.data + np.arange(size, dtype=np.uintp) * self._seq.itemsize
+        )
+        self._logits = np.zeros(size, np.int8)
+
+    def fill(
+        self,
+        tokens: Sequence[int] | NDArray[np.int32],
+        positions: Sequence[int] | NDArray[np.int32],
+        sequences: Sequence[int] | NDArray[np.int32] | int,
+        outputs: slice | None,
+    ) -> Any:  # noqa: ANN401 — llama_batch
+        cpp = llama()
+        n = len(tokens)
+        if not 0 < n <= len(self._token):
+            raise ValueError(f"a batch takes 1 to {len(self._token)} tokens, found {n}")
+        self._token[:n] = tokens
+        self._pos[:n] = positions
+        self._seq[:n] = sequences
+        self._logits[:n] = 0
+        if outputs is not None:
+            self._logits[:n][outputs] = 1
+        pointer = ctypes.POINTER
+        return cpp.llama_batch(
+            n_tokens=n,
+            token=self._token.ctypes.data_as(pointer(ctypes.c_int32)),
+            embd=None,
+            pos=self._pos.ctypes.data_as(pointer(ctypes.c_int32)),
+            n_seq_id=self._n_seq.ctypes.data_as(pointer(ctypes.c_int32)),
+            seq_id=ctypes.cast(self._seq_pointers.ctypes.data, pointer(pointer(ctypes.c_int32))),
+            logits=self._logits.ctypes.data_as(pointer(ctypes.c_int8)),
+        )

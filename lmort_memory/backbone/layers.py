@@ -1,0 +1,157 @@
+"""Which tensor of a graph is which layer: found by looking at the model's own graph.
+
+At load time one decode of a few tokens is offered to llama.cpp and aborted before anything is
+computed; the scheduler has by then named every node. Layer k is then (DESIGN's numbers)
+
+    0        the last state of the whole width before the first node of block 0, so that token plus
+             position embeddings, or scaled ones, are met as the block meets them
+    k        the output of block k-1, which llama.cpp's graphs name "l_out-<k-1>"
+    n_layer  "result_norm", the state after the final norm
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lmort_memory.backbone.context import Context, ContextSize, DecodeAborted
+from lmort_memory.backbone.library import ggml, llama
+from lmort_memory.errors import BackboneError
+
+PROBE_TOKENS = 3  # rarely another dimension of a graph
+_FINAL = "result_norm"
+_UNNAMED = re.compile(r"node_\d+$|leaf_\d+$")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerNames:
+    """The tensor name of each layer, from 0 to n_layer."""
+
+    names: tuple[str, ...]
+
+    def of(self, layers: Sequence[int]) -> tuple[str, ...]:
+        """Return the names of these layers.
+
+        Raises:
+            ValueError: a layer is not between 0 and n_layer.
+        """
+        last = len(self.names) - 1
+        for layer in layers:
+            if not 0 <= layer <= last:
+                raise ValueError(f"this model has layers 0 to {last}, found {layer}")
+        return tuple(self.names[layer] for layer in layers)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of a graph: its name, and how many values its rows have."""
+
+    name: str
+    width: int
+    rows: int
+
+
+def find_layer_names(model: Any, *, architecture: str, token: int) -> LayerNames:  # noqa: ANN401
+    """Look at the model's graph and return the tensor name of every layer.
+
+    Args:
+        model: The loaded llama_model.
+        architecture: For messages.
+        token: Any valid token.
+
+    Raises:
+        BackboneError: the graph does not name its block outputs, so nothing can be captured.
+    """
+    cpp = llama()
+    return name_layers(
+        _graph_nodes(model, token),
+        n_layer=cpp.llama_model_n_layer(model),
+        n_embd=cpp.llama_model_n_embd(model),
+        architecture=architecture,
+    )
+
+
+def name_layers(
+    nodes: Sequence[Node], *, n_layer: int, n_embd: int, architecture: str
+) -> LayerNames:
+    """Find every layer among the nodes of a graph over `PROBE_TOKENS` tokens, in their order.
+
+    Raises:
+        BackboneError: a layer is missing, or its name is not the only one of its kind.
+    """
+    count = Counter(node.name for node in nodes)
+    states = {
+        node.name
+        for node in nodes
+        if (node.width, node.rows) == (n_embd, PROBE_TOKENS) and count[node.name] == 1
+    }
+    names = [_entering_block_0(nodes, states)]
+    names += [f"l_out-{block}" for block in range(n_layer - 1)]
+    names.append(_FINAL)
+    missing = [str(layer) for layer, name in enumerate(names) if name not in states]
+    if missing:
+        raise BackboneError(
+            f"the architecture {architecture!r} cannot be captured: its llama.cpp graph does not "
+            f"name the states of layer {', '.join(missing)} — use a model of another architecture"
+        )
+    return LayerNames(tuple(names))
+
+
+def _entering_block_0(nodes: Sequence[Node], states: set[str]) -> str:
+    found = ""
+    for node in nodes:
+        if node.name.endswith("-0"):
+            break
+        if node.name in states and not _UNNAMED.match(node.name):
+            found = node.name
+    return found
+
+
+def _graph_nodes(model: Any, token: int) -> list[Node]:  # noqa: ANN401
+    probe = _Probe()
+    size = ContextSize(n_ctx=64, n_batch=PROBE_TOKENS, n_outputs=PROBE_TOKENS)
+    context = Context(model, size, n_threads=1, capture=probe)
+    try:
+        positions = range(PROBE_TOKENS)
+        context.decode([token] * PROBE_TOKENS, positions, outputs=slice(None))
+    except DecodeAborted:
+        pass
+    finally:
+        context.close()
+    return probe.nodes
+
+
+class _Probe:
+    """A capture that copies nothing, writes down every node and aborts before the first."""
+
+    def __init__(self) -> None:
+        cpp = llama()
+        self.nodes: list[Node] = []
+        self.aborted = True
+        self.user_data = ctypes.c_void_p(None)
+        self._ggml = ggml()
+        self.eval_callback = cpp.ggml_backend_sched_eval_callback(self._look)
+        self.abort_callback = cpp.ggml_abort_callback(lambda _data: True)
+
+    def _look(self, tensor: int, ask: bool, _user_data: object) -> bool:
+        if ask:
+            rows = max(1, self._ggml.ggml_nrows(tensor))
+            width = self._ggml.ggml_nelements(tensor) // rows
+            self.nodes.append(Node(self._ggml.ggml_get_name(tensor).decode(), width, rows))
+        return False
+
+    def want(self, names: Sequence[str], *, exit_after: str | None) -> None:
+        raise NotImplementedError
+
+    def begin(self, n_rows: int, n_embd: int) -> None:
+        pass
+
+    def rows(self, name: str, n_embd: int) -> Any:  # noqa: ANN401
+        raise NotImplementedError
+
+    def set_abort(self, abort: bool) -> None:
+        pass

@@ -1,0 +1,206 @@
+"""Stand-alone encoding: many short texts in one decode, and no block above the wanted ones.
+
+The texts share the K/V cells of one prefix. After the upper wanted layer the eval callback ends the
+graph (the early exit), so the K/V cells above it are never written; that is why this context is
+never used for anything else. Only the inference thread comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmort_memory.backbone.context import Context, ContextSize
+from lmort_memory.backbone.layers import LayerNames
+from lmort_memory.errors import BackboneError
+
+N_BATCH = 512  # tokens of one decode; larger ones were no faster on CPU
+N_SEQUENCES = 32  # sequences of one decode: a turn has about 40 tokens
+# With the last layer wanted every row is an output, and llama.cpp keeps n_vocab floats for each:
+# 32 rows of SmolLM2's vocabulary are 6 MB, where a whole batch would be 96 MB.
+N_BATCH_LAST_LAYER = 32
+
+
+@dataclass(slots=True)
+class _Group:
+    """Texts that go into one decode."""
+
+    texts: list[Sequence[int]] = field(default_factory=list)
+    n_tokens: int = 0
+
+
+class StandAlone:
+    """Captures layers of token sequences behind a fixed prefix."""
+
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401 — llama_model_p
+        names: LayerNames,
+        *,
+        prefix: Sequence[int],
+        n_ctx: int,
+        n_threads: int,
+        shares_prefix: bool,
+    ) -> None:
+        """`shares_prefix` is False for models whose sequences cannot share cells (recurrent)."""
+        self._model = model
+        self._names = names
+        self._n_threads = n_threads
+        self._n_ctx = n_ctx
+        self._shares_prefix = shares_prefix
+        self._prefix = tuple(prefix)
+        self._prefix_depth = -1  # the layer up to which the prefix's cells are written
+        self._context: Context | None = None
+        self.tokens_evaluated = 0
+
+    @property
+    def longest(self) -> int:
+        """Most tokens that a text may have."""
+        return self._n_ctx - len(self._prefix)
+
+    @property
+    def context(self) -> Context | None:
+        """The context, where one is open."""
+        return self._context
+
+    def groups(self, texts: Iterable[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
+        """Split token sequences, in order, into runs that fit one decode each.
+
+        A text longer than a decode is a run of its own.
+        """
+        group = _Group()
+        limit = N_SEQUENCES - 1 if self._shares_prefix else 1
+        most = min(N_BATCH, self.longest)  # all sequences of a decode share one context's cells
+        for text in texts:
+            full = group.n_tokens + len(text) > most or len(group.texts) == limit
+            if group.texts and full:
+                yield group.texts
+                group = _Group()
+            group.texts.append(text)
+            group.n_tokens += len(text)
+        if group.texts:
+            yield group.texts
+
+    def states(
+        self, texts: Sequence[Sequence[int]], layers: Sequence[int]
+    ) -> list[NDArray[np.float32]]:
+        """Return the states of one group of texts, each float32 (len(layers), T, n_embd).
+
+        Raises:
+            BackboneError: a wanted layer did not appear for every token.
+        """
+        context = self._open(layers)
+        upper = max(layers)
+        names = self._names.of(layers)
+        context.capture.want(names, exit_after=self._names.of([upper])[0])
+        try:
+            if not self._shares_prefix:
+                (text,) = texts
+                return [self._alone(context, text, names)]
+            self._write_prefix(context, names, upper)
+            return self._together(context, texts, names)
+        finally:
+            for sequence in range(1, len(texts) + 1):
+                context.truncate(sequence, -1)
+
+    def states_of_tokens(self, tokens: Sequence[int], layers: Sequence[int]) -> NDArray[np.float32]:
+        """Return the states of exactly these tokens, without a prefix."""
+        context = self._open(layers)
+        names = self._names.of(layers)
+        context.capture.want(names, exit_after=self._names.of([max(layers)])[0])
+        try:
+            return self._decode(context, tokens, range(len(tokens)), 1, names)
+        finally:
+            context.truncate(1, -1)
+
+    def close(self) -> None:
+        """Free the context; the next use opens another."""
+        if self._context is not None:
+            self._context.close()
+            self._context = None
+            self._prefix_depth = -1
+
+    def _open(self, layers: Sequence[int]) -> Context:
+        """Return a context whose outputs suffice for these layers."""
+        last = max(layers) == len(self._names.names) - 1
+        n_batch = min(N_BATCH_LAST_LAYER if last else N_BATCH, self._n_ctx)
+        size = ContextSize(
+            n_ctx=self._n_ctx,
+            n_batch=n_batch,
+            n_sequences=N_SEQUENCES if self._shares_prefix else 2,
+            n_outputs=n_batch if last else 1,
+        )
+        if self._context is not None and self._context.size != size:
+            self.close()
+        if self._context is None:
+            self._context = Context(self._model, size, n_threads=self._n_threads)
+        return self._context
+
+    def _write_prefix(self, context: Context, names: Sequence[str], upper: int) -> None:
+        """Have the prefix in sequence 0, with cells up to the layer that is wanted now."""
+        if self._prefix_depth >= upper or not self._prefix:
+            return
+        context.truncate(0, -1)
+        self._prefix_depth = -1
+        self._decode(context, self._prefix, range(len(self._prefix)), 0, names)
+        self._prefix_depth = upper
+
+    def _together(
+        self, context: Context, texts: Sequence[Sequence[int]], names: Sequence[str]
+    ) -> list[NDArray[np.float32]]:
+        start = len(self._prefix)
+        for sequence in range(1, len(texts) + 1):
+            context.copy(0, sequence, start)
+        lengths = [len(text) for text in texts]
+        tokens = np.concatenate([np.asarray(text, np.int32) for text in texts])
+        positions = np.concatenate([np.arange(start, start + n, dtype=np.int32) for n in lengths])
+        sequences = np.repeat(np.arange(1, len(texts) + 1, dtype=np.int32), lengths)
+        states = self._decode(context, tokens, positions, sequences, names)
+        return np.split(states, np.cumsum(lengths)[:-1], axis=1)
+
+    def _alone(
+        self, context: Context, text: Sequence[int], names: Sequence[str]
+    ) -> NDArray[np.float32]:
+        tokens = [*self._prefix, *text]
+        states = self._decode(context, tokens, range(len(tokens)), 1, names)
+        return states[:, len(self._prefix) :]
+
+    def _decode(
+        self,
+        context: Context,
+        tokens: Sequence[int] | NDArray[np.int32],
+        positions: Sequence[int] | NDArray[np.int32],
+        sequences: NDArray[np.int32] | int,
+        names: Sequence[str],
+    ) -> NDArray[np.float32]:
+        """Decode in steps of n_batch and return the states, float32 (len(names), n, n_embd)."""
+        n, step = len(tokens), context.size.n_batch
+        outputs = slice(None) if context.size.n_outputs > 1 else None
+        parts: list[NDArray[np.float32]] = []
+        for i in range(0, n, step):
+            part = slice(i, min(i + step, n))
+            rows = sequences if isinstance(sequences, int) else sequences[part]
+            context.decode(tokens[part], positions[part], rows, outputs=outputs)
+            parts.append(captured(context, names, part.stop - i))
+        self.tokens_evaluated += n
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def captured(context: Context, names: Sequence[str], n_tokens: int) -> NDArray[np.float32]:
+    """Return what the last decode gave of these tensors, float32 (len(names), n_tokens, n_embd).
+
+    Raises:
+        BackboneError: a tensor did not appear, or not for every token.
+    """
+    rows = [context.rows(name) for name in names]
+    for name, found in zip(names, rows, strict=True):
+        if len(found) != n_tokens:
+            raise BackboneError(
+                f"the graph gave {len(found)} rows of {name!r} for {n_tokens} tokens — "
+                "this model cannot be captured at that layer; choose another layer or model"
+            )
+    return np.stack(rows)

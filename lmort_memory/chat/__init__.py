@@ -1,0 +1,18 @@
+"""`Chat`: one pass over a turn talks, remembers and recalls.
+
+Chat (chat.py)                 options.py: how it behaves
+├── window.py      the turns in the model's context, token for token
+├── notes.py       recalled records as the notes block of a prompt
+├── reply.py       the reply while it is generated; stream.py: its text
+├── repetition.py  what a turn only repeats, as links
+├── ledger.py      why a reply said what it said
+└── resume.py      a closed session goes on
+"""
+
+from lmort_memory.chat.chat import Chat
+from lmort_memory.chat.ledger import Ledger, Repeat, Timings
+from lmort_memory.chat.notes import Injected
+from lmort_memory.chat.options import SYSTEM, ChatOptions
+from lmort_memory.chat.reply import Reply
+
+__all__ = ["SYSTEM", "Chat", "ChatOptions", "Injected", "Ledger", "Repeat", "Reply", "Timings"]

@@ -1,0 +1,181 @@
+"""The ledger: what a reply was given, what it cost, and what of it was only a repetition.
+
+A ledger is kept in the store as JSON of ids and numbers: the memories' texts stay in their records,
+so that what is forgotten is in no ledger either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from lmort_memory.chat.notes import Injected
+from lmort_memory.chat.repetition import Link
+from lmort_memory.store.values import LedgerEntry
+from lmort_memory.types import Record, Scores
+
+if TYPE_CHECKING:
+    from lmort_memory.chat.window import RoomMade
+
+_DIGITS = 6  # of scores and seconds in the store
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds of a turn's phases.
+
+    Attributes:
+        prefill_s: Evaluating the user's words.
+        recall_s: Their vector, the recall and the packing of notes.
+        store_s: Storing both turns, the reply's vector included.
+        notes_s: Evaluating the notes and the opening of the reply.
+        first_token_s: From the start of the turn to the first token of the reply; None without one.
+        generate_s: Generating the reply, its reader's time included.
+    """
+
+    prefill_s: float
+    recall_s: float
+    store_s: float
+    notes_s: float
+    first_token_s: float | None
+    generate_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A turn that says again what stands in records: kept as links to them and not stored again.
+
+    Attributes:
+        id: The turn's own id; no record has it.
+        role: "user" or "assistant".
+        parts: What it says: stretches of records, and words of its own between them.
+    """
+
+    id: str
+    role: str
+    parts: tuple[Link | str, ...]
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The records that it repeats, each once."""
+        return tuple(dict.fromkeys(p.record_id for p in self.parts if isinstance(p, Link)))
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Why a reply said what it said.
+
+    Attributes:
+        turn_id: Record of the user's turn, or the id of its `Repeat`.
+        reply_id: Record of the reply, or the id of its `Repeat`; None where nothing was said.
+        memories: What was injected, in the order of the prompt.
+        dropped: What was recalled and did not fit.
+        likelihood: How likely what was asked for is stored, from 0 to 1; below the chat's threshold
+            nothing was injected. None with recall off.
+        repeats: The turns of the two that only repeat what was in view.
+        user_tokens: Tokens of the user's words.
+        notes_tokens: Tokens of the notes block.
+        reply_tokens: Tokens of the reply.
+        evaluated_tokens: Tokens that this turn ran through the model, the template's included.
+        left_window: Messages that left the context to make room.
+        room: How room was made: "shifted" (what is kept was moved up), "evaluated again" (this
+            model's positions cannot move), or None where nothing left.
+        complete: False where the reply was broken off.
+    """
+
+    turn_id: str
+    reply_id: str | None
+    memories: tuple[Injected, ...]
+    dropped: tuple[Record, ...]
+    likelihood: float | None
+    repeats: tuple[Repeat, ...]
+    user_tokens: int
+    notes_tokens: int
+    reply_tokens: int
+    evaluated_tokens: int
+    left_window: int
+    room: RoomMade | None
+    complete: bool
+    timings: Timings
+
+
+_PLAIN = (
+    "turn_id",
+    "reply_id",
+    "likelihood",
+    "user_tokens",
+    "notes_tokens",
+    "reply_tokens",
+    "evaluated_tokens",
+    "left_window",
+    "room",
+    "complete",
+)
+
+
+def to_entry(ledger: Ledger, *, scope: str, session: str) -> LedgerEntry:
+    """Return what the store keeps of a ledger, under the id of the user's turn."""
+    payload: dict[str, Any] = {name: getattr(ledger, name) for name in _PLAIN}
+    payload["scope"] = scope
+    payload["timings"] = asdict(ledger.timings)
+    payload["memories"] = [
+        {
+            "id": memory.record.id,
+            "score": memory.score,
+            "scores": asdict(memory.scores),
+            "tokens": memory.tokens,
+        }
+        for memory in ledger.memories
+    ]
+    payload["dropped"] = [record.id for record in ledger.dropped]
+    payload["repeats"] = [asdict(repeat) for repeat in ledger.repeats]
+    own = [ledger.turn_id] if ledger.reply_id is None else [ledger.turn_id, ledger.reply_id]
+    named = [
+        *own,
+        *(memory.record.id for memory in ledger.memories),
+        *(record.id for record in ledger.dropped),
+        *(id_ for repeat in ledger.repeats for id_ in repeat.records),
+    ]
+    ids = tuple(dict.fromkeys(named))
+    return LedgerEntry(ledger.turn_id, session, ids, _rounded(payload))
+
+
+def from_entry(entry: LedgerEntry, records: Mapping[str, Record]) -> Ledger:
+    """Return the ledger that `to_entry` wrote; memories that have expired since are left out."""
+    payload: Mapping[str, Any] = entry.payload
+    memories = [
+        Injected(records[m["id"]], m["score"], Scores(**m["scores"]), m["tokens"])
+        for m in payload["memories"]
+        if m["id"] in records
+    ]
+    return Ledger(
+        memories=tuple(memories),
+        dropped=tuple(records[id_] for id_ in payload["dropped"] if id_ in records),
+        repeats=repeats_of(entry),
+        timings=Timings(**payload["timings"]),
+        **{name: payload[name] for name in _PLAIN},
+    )
+
+
+def repeats_of(entry: LedgerEntry) -> tuple[Repeat, ...]:
+    """Return the repeated turns that an entry keeps."""
+    found: list[Any] = entry.payload.get("repeats", [])  # type: ignore[assignment]
+    return tuple(
+        Repeat(
+            one["id"],
+            one["role"],
+            tuple(part if isinstance(part, str) else Link(**part) for part in one["parts"]),
+        )
+        for one in found
+    )
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, float):
+        return round(value, _DIGITS)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value

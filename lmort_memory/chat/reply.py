@@ -1,0 +1,221 @@
+"""A reply in the making: what of a turn is known before it, and the ledger at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from lmort_memory.chat.ledger import Ledger, Repeat, Timings
+from lmort_memory.chat.stream import ReplyStream
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lmort_memory.chat.notes import Injected, Notes
+    from lmort_memory.chat.options import ChatOptions
+    from lmort_memory.chat.window import RoomMade, Window
+    from lmort_memory.types import Record
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How a turn was kept.
+
+    Attributes:
+        record: The turn; where it only repeats what was in view, no store has this record.
+        repeat: The links that are kept in its place then.
+    """
+
+    record: Record
+    repeat: Repeat | None = None
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The stored records that hold the turn's text."""
+        return (self.record.id,) if self.repeat is None else self.repeat.records
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSoFar:
+    """What is known of a turn before its reply; `given` is a reply that is not to be generated."""
+
+    kept: Kept
+    notes: Notes
+    likelihood: float | None
+    given: tuple[int, ...] | None
+    user_tokens: int
+    evaluated_before: int
+    left_window: int
+    room: RoomMade | None
+    started: float
+    prefill_s: float
+    recall_s: float
+    store_s: float
+
+
+class Reply:
+    """Iterate it, with `for` or `async for`, for its text piece by piece; then read `ledger`.
+
+    An exception out of the iteration (Ctrl-C), a cancelled task, `cancel` and `close` end the reply
+    early; what was said until then is stored.
+    """
+
+    def __init__(
+        self,
+        turn: TurnSoFar,
+        window: Window,
+        *,
+        options: ChatOptions,
+        keep: Callable[[ReplyStream, bool], Kept | None],
+        on_end: Callable[[Ledger], None],
+    ) -> None:
+        """Made by `Chat.say`."""
+        self._turn = turn
+        self._window = window
+        self._options = options
+        self._keep = keep
+        self._on_end = on_end
+        self._spoken = ReplyStream(() if turn.given is not None else (*options.stop, *window.stops))
+        self._pieces = self._generate()
+        self._ledger: Ledger | None = None
+        self._one_at_a_time = threading.Lock()
+        self._cancelled = False
+
+    @property
+    def memories(self) -> tuple[Injected, ...]:
+        """What was recalled for this reply, known before its first word."""
+        return self._turn.notes.memories
+
+    @property
+    def turn(self) -> Record:
+        """The user's turn; where it only repeats what was in view, no store has this record."""
+        return self._turn.kept.record
+
+    @property
+    def text(self) -> str:
+        """What has been said so far."""
+        return self._spoken.text
+
+    @property
+    def ledger(self) -> Ledger:
+        """Why it said that.
+
+        Raises:
+            RuntimeError: the reply is not finished.
+        """
+        if self._ledger is None:
+            raise RuntimeError("the reply is not finished; iterate it to its end first")
+        return self._ledger
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        with self._one_at_a_time:
+            return next(self._pieces)
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        try:
+            while (piece := await in_thread(lambda: next(self, None), self.cancel)) is not None:
+                yield piece
+        finally:
+            await asyncio.to_thread(self.close)
+
+    def cancel(self) -> None:
+        """Let the reply end at its next token. Any thread may call this."""
+        self._cancelled = True
+
+    def close(self) -> None:
+        """End the reply here; calling it again does nothing. Any thread may call this."""
+        self.cancel()
+        with self._one_at_a_time:
+            self._pieces.close()
+            if self._ledger is None:  # never begun, so its generator had nothing to end
+                now = time.perf_counter()
+                self._finish(0, _Clock(now, now, None), complete=False)
+
+    def _generate(self) -> Generator[str, None, None]:
+        clock = _Clock(time.perf_counter(), 0.0, None)
+        notes_tokens, complete = 0, False
+        try:
+            notes_tokens = self._window.open_reply(self._turn.notes.text)
+            clock.opened = time.perf_counter()
+            for token, piece, states in self._tokens():
+                clock.first = clock.first or time.perf_counter()
+                text = self._spoken.take(token, piece, states)
+                if text:
+                    yield text
+                if self._spoken.stopped:
+                    break
+                if self._cancelled:
+                    return
+            complete = True
+            rest = self._spoken.finish()
+            if rest:
+                yield rest
+        finally:
+            self._finish(notes_tokens, clock, complete=complete)
+
+    def _tokens(self) -> Iterator[tuple[int, bytes, NDArray[np.float32]]]:
+        if self._turn.given is not None:
+            return self._window.dictate(self._turn.given)
+        return self._window.generate(self._options.sampling, self._options.max_tokens)
+
+    def _finish(self, notes_tokens: int, clock: _Clock, *, complete: bool) -> None:
+        """Store what was said and write the ledger."""
+        turn, end = self._turn, time.perf_counter()
+        kept = self._keep(self._spoken, complete)
+        self._window.close_reply(self._spoken.tokens, () if kept is None else kept.shown)
+        repeats = [one.repeat for one in (turn.kept, kept) if one is not None]
+        opened = clock.opened or end
+        self._ledger = Ledger(
+            turn_id=turn.kept.record.id,
+            reply_id=None if kept is None else kept.record.id,
+            memories=turn.notes.memories,
+            dropped=turn.notes.dropped,
+            likelihood=turn.likelihood,
+            repeats=tuple(repeat for repeat in repeats if repeat is not None),
+            user_tokens=turn.user_tokens,
+            notes_tokens=notes_tokens,
+            reply_tokens=len(self._spoken.tokens),
+            evaluated_tokens=self._window.tokens_evaluated - turn.evaluated_before,
+            left_window=turn.left_window,
+            room=turn.room,
+            complete=complete,
+            timings=Timings(
+                prefill_s=turn.prefill_s,
+                recall_s=turn.recall_s,
+                store_s=turn.store_s + time.perf_counter() - end,
+                notes_s=opened - clock.began,
+                first_token_s=None if clock.first is None else clock.first - turn.started,
+                generate_s=end - opened,
+            ),
+        )
+        self._on_end(self._ledger)
+
+
+async def in_thread(job: Callable[[], T], cancel: Callable[[], None]) -> T:
+    """Run `job` in a thread; when the task is cancelled, cancel the job and wait for its end."""
+    running = asyncio.ensure_future(asyncio.to_thread(job))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        cancel()
+        await asyncio.wait([running])
+        raise
+
+
+@dataclass(slots=True)
+class _Clock:
+    """When the reply's generation began, when its prompt was evaluated, when it first spoke."""
+
+    began: float
+    opened: float
+    first: float | None

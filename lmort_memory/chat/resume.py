@@ -1,0 +1,62 @@
+"""What a session said earlier, from the store: so that a closed chat can go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lmort_memory.chat.ledger import repeats_of
+from lmort_memory.chat.repetition import join
+from lmort_memory.chat.window import Message
+from lmort_memory.store.values import Filter
+
+if TYPE_CHECKING:
+    from lmort_memory.store.values import Store
+
+_TURNS = 400  # of the latest are looked at; a window of 2,048 tokens holds about fifty
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A turn of a session; `records` are those that hold its text."""
+
+    id: str
+    role: str
+    text: str
+    records: tuple[str, ...]
+
+
+def said_in(store: Store, *, scope: str, session: str) -> list[Said]:
+    """Return the latest turns of a session in order, those that only repeat others included."""
+    found = [
+        Said(record.id, record.role, record.text, (record.id,))
+        for record in store.latest(Filter(scope=scope, session=session), limit=_TURNS)
+        if record.role in ("user", "assistant")
+    ]
+    entries = store.ledgers(session=session, limit=_TURNS)
+    repeats = [r for e in entries if e.payload.get("scope") == scope for r in repeats_of(e)]
+    texts = {
+        id_: record.text
+        for id_, record in store.get(id_ for repeat in repeats for id_ in repeat.records).items()
+    }
+    found += [
+        Said(repeat.id, repeat.role, text, repeat.records)
+        for repeat in repeats
+        if (text := join(repeat.parts, texts))
+    ]
+    return sorted(found, key=lambda said: said.id)[-_TURNS:]
+
+
+def exchanges(
+    said: Sequence[Said], tokenize: Callable[[str], Iterable[int]]
+) -> list[tuple[Message, Message]]:
+    """Pair users' turns with what was answered; a turn that nobody answered has an empty reply."""
+    found: list[tuple[Message, Message]] = []
+    for turn in said:
+        message = Message(turn.role, tuple(tokenize(turn.text)), records=turn.records)
+        if turn.role == "user":
+            found.append((message, Message("assistant", ())))
+        elif found and not found[-1][1].tokens:
+            found[-1] = (found[-1][0], message)
+    return found

@@ -1,0 +1,202 @@
+"""`TunedEncoder`: a backbone and its tuner make vectors, from text or from states already there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmort_memory.backbone import Backbone, Priority
+from lmort_memory.encoder.artifact import CONTRACT_VERSION, TunerCard
+from lmort_memory.encoder.chunking import chunk_tokens
+from lmort_memory.encoder.lmort import Tuner
+from lmort_memory.errors import TunerError, TunerMismatchError
+from lmort_memory.modelfile.sketch import Sketch
+from lmort_memory.types import Encoded, HiddenStates, Progress
+
+_TUNER_BATCH = 32  # texts whose states are held at a time: 32 × 128 tokens × 3 layers, 28 MB
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """A part of a text; `tokens` are [start, stop) of the whole text's tokens."""
+
+    text: int
+    span: tuple[int, int]
+    tokens: tuple[int, int]
+
+
+class TunedEncoder:
+    """Encodes with a loaded model. Any thread may call it; the backbone's own thread computes."""
+
+    def __init__(self, backbone: Backbone, tuner: Tuner) -> None:
+        """Pair a backbone with its tuner.
+
+        Raises:
+            TunerMismatchError: the tuner was made for another backbone.
+        """
+        check_match(tuner.card, backbone)
+        self._backbone = backbone
+        self._tuner = tuner
+
+    @property
+    def space(self) -> str:
+        """Identity of the vectors: backbone, tuner and version of the contract."""
+        return self._tuner.card.space
+
+    @property
+    def tier(self) -> str:
+        """How the tuner was made, as its card says."""
+        return self._tuner.card.tier
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return self._tuner.dim
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """What the tuner's file says of itself: recipe, data, calibration, by key."""
+        return self._tuner.card.provenance
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers that `encode_states` wants captured, ascending."""
+        return self._tuner.layers
+
+    def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> list[Encoded]:
+        """Encode texts to be stored, each chunk behind the opening of a user turn.
+
+        Costs a forward pass up to the tuner's upper layer, in batches.
+
+        Raises:
+            ValueError: an empty text.
+            BackboneError: llama.cpp refused.
+        """
+        return self._encode(texts, Priority.IMPORT, progress)
+
+    def encode_query(self, text: str) -> NDArray[np.float32]:
+        """Encode a question, float32 (dim,); one longer than a chunk is the mean of its chunks.
+
+        Raises:
+            ValueError: an empty text.
+            BackboneError: llama.cpp refused.
+        """
+        (encoded,) = self._encode([text], Priority.RECALL, None)
+        return mean_vector(encoded)
+
+    def encode_states(
+        self, text: str, tokens: Sequence[int], states: NDArray[np.float32]
+    ) -> Encoded:
+        """Encode a text from states that a chat's own pass has made: no forward pass.
+
+        Args:
+            text: What the tokens say.
+            tokens: The text's own tokens.
+            states: float32 (len(layers), len(tokens), n_embd), of the layers in `layers`.
+
+        Raises:
+            ValueError: no tokens.
+        """
+        chunks = self._chunks_of(0, text, tokens)
+        parts = [
+            HiddenStates(
+                tuple(tokens[slice(*chunk.tokens)]), self.layers, states[:, slice(*chunk.tokens)]
+            )
+            for chunk in chunks
+        ]
+        return Encoded(self._tuner.encode_batch(parts), tuple(chunk.span for chunk in chunks))
+
+    def _encode(
+        self, texts: Sequence[str], priority: Priority, progress: Progress | None
+    ) -> list[Encoded]:
+        chunks = [
+            chunk
+            for i, text in enumerate(texts)
+            for chunk in self._chunks_of(i, text, self._backbone.prompts.tokenize(text))
+        ]
+        captured = self._backbone.hidden_states(
+            [texts[chunk.text][slice(*chunk.span)] for chunk in chunks],
+            self.layers,
+            max_tokens=self._backbone.longest_text,
+            priority=priority,
+        )
+        vectors = np.empty((len(chunks), self.dim), np.float32)
+        done = 0
+        for batch in _batches(captured, _TUNER_BATCH):
+            vectors[done : done + len(batch)] = self._tuner.encode_batch(batch)
+            done += len(batch)
+            if progress is not None:
+                progress(chunks[done - 1].text + (done == len(chunks)), len(texts))
+        return _by_text(chunks, vectors, len(texts))
+
+    def _chunks_of(self, index: int, text: str, tokens: Sequence[int]) -> list[_Chunk]:
+        ends = self._backbone.vocabulary.character_ends(text, tokens)
+        found: list[_Chunk] = []
+        for start, stop in chunk_tokens(text, ends):
+            span = (ends[start - 1] if start else 0, ends[stop - 1])
+            found.append(_Chunk(index, span, (start, stop)))
+        if not found:
+            raise ValueError("a text without tokens cannot be encoded")
+        return found
+
+
+def check_match(card: TunerCard, backbone: Backbone) -> None:
+    """Make sure that a tuner was made for a backbone and for this version's contract.
+
+    Raises:
+        TunerMismatchError: other weights, or the same model fine-tuned.
+        TunerError: another version of the encoding contract.
+    """
+    name, expected, found = (
+        backbone.facts.path.name,
+        card.backbone.fingerprint,
+        backbone.fingerprint,
+    )
+    if expected != found:
+        raise TunerMismatchError(
+            f"the tuner was made for the backbone {expected}, and {name} is {found} — pass the "
+            "tuner of this model, or none to have it looked up",
+            expected=expected,
+            found=found,
+        )
+    if card.contract_version != CONTRACT_VERSION:
+        raise TunerError(
+            f"the tuner follows version {card.contract_version} of the encoding contract, this "
+            f"program version {CONTRACT_VERSION} — train it again or update lmort-memory"
+        )
+    if card.backbone.sketch and not _sketch_of(card).agrees(backbone.sketch):
+        raise TunerMismatchError(
+            f"the tuner was made for {expected}, and the matrices of {name} are others: it is a "
+            "fine-tuned or merged version of that model — make a tuner for it",
+            expected=f"{expected}, unchanged",
+            found=f"{found}, fine-tuned",
+        )
+
+
+def _sketch_of(card: TunerCard) -> Sketch:
+    try:
+        return Sketch.from_text(card.backbone.sketch)
+    except ValueError as error:
+        raise TunerError(f"the tuner is damaged: {error} — get or train it again") from error
+
+
+def mean_vector(encoded: Encoded) -> NDArray[np.float32]:
+    """Return the unit vector of the mean of a text's chunks, float32 (dim,)."""
+    mean: NDArray[np.float32] = encoded.vectors.mean(axis=0)
+    return mean / np.linalg.norm(mean)
+
+
+def _batches(states: Iterator[HiddenStates], size: int) -> Iterator[list[HiddenStates]]:
+    while batch := list(islice(states, size)):
+        yield batch
+
+
+def _by_text(chunks: Sequence[_Chunk], vectors: NDArray[np.float32], n_texts: int) -> list[Encoded]:
+    rows: list[list[int]] = [[] for _ in range(n_texts)]
+    for row, chunk in enumerate(chunks):
+        rows[chunk.text].append(row)
+    return [Encoded(vectors[own], tuple(chunks[row].span for row in own)) for own in rows]

@@ -1,0 +1,1 @@
+"""Forgetting: `rows.py` deletes in SQL, `forget.py` cleans every place where traces may be."""

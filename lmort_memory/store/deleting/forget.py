@@ -1,0 +1,165 @@
+"""Forget: delete records, and clean every place where a trace of them may be left.
+
+Deleting rows is one transaction, which also writes a plan (numbers only, no text). Cleaning follows
+and can be repeated: graph files, saved chat states, FTS5's segments, free pages, the write-ahead
+log. A plan that is still there at the next open is finished then.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+from lmort_memory.store.clock import now_us
+from lmort_memory.store.connection import Database
+from lmort_memory.store.deleting.rows import Erased, erase
+from lmort_memory.store.filters import compile_filter
+from lmort_memory.store.values import Filter, Receipt
+from lmort_memory.store.vectors.search import DenseSearch
+
+__all__ = ["Purger", "state_path"]
+
+LOOK_FOR = 32  # texts that are looked for; with more, the file is rewritten without looking
+NEEDLE = 24  # bytes; shorter pieces of a text turn up elsewhere by chance
+SMALL = 256 << 20  # bytes; up to there a file is always rewritten, and in memory: about a second
+
+
+def state_path(database: Path, session: str) -> Path:
+    """Return where a chat may save the state of a session, tokens included; forget deletes it.
+
+    The name is a digest, since a session may be called anything.
+    """
+    digest = blake2b(session.encode(), digest_size=16).hexdigest()
+    return database.with_name(database.name + ".states") / f"{digest}.state"
+
+
+class Purger:
+    """Forgets in one database; what needs cleaning is in the table `purges`."""
+
+    def __init__(self, database: Database, dense: DenseSearch) -> None:
+        self._database = database
+        self._dense = dense
+
+    def forget(self, chosen: Filter) -> Receipt:
+        """Delete the chosen records and every trace of them."""
+        with self._database.write("forget in") as connection:
+            erased = erase(connection, compile_filter(chosen), texts=LOOK_FOR + 1)
+            if not erased.records:
+                return Receipt()
+            connection.execute(
+                "INSERT INTO audit (at, action, count) VALUES (?, 'forget', ?)",
+                (now_us(), erased.records),
+            )
+            states = [state_path(self._database.path, session) for session in erased.sessions]
+            plan = {"vectors": erased.vectors, "states": [state.name for state in states]}
+            connection.execute("INSERT INTO purges (plan) VALUES (?)", (json.dumps(plan),))
+        existing = sum(state.exists() for state in states)
+        verified = self.finish(erased)
+        return Receipt(
+            records=erased.records,
+            vectors=len(erased.vectors),
+            history=erased.history,
+            ledger=erased.ledger,
+            states=existing,
+            verified=verified,
+        )
+
+    def finish(self, erased: Erased | None = None) -> bool:
+        """Carry out every plan that is left; returns whether nothing can be found any more.
+
+        Args:
+            erased: What this process has just deleted, whose texts can be looked for. Without it
+                they are unknown, and the file is rewritten.
+        """
+        with self._database.read("forget in") as connection:
+            plans = connection.execute("SELECT p, plan FROM purges").fetchall()
+        if not plans:
+            return True
+        mine = erased is not None and len(plans) == 1
+        for _, text in plans:
+            plan = json.loads(text)
+            self._remove_states(plan["states"])
+            self._dense.scrub(plan["vectors"])
+        with self._database.write("forget in") as connection:
+            # SQLite before 3.42 leaves deleted words in FTS5's segments until they are merged.
+            connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+        clean = self._clean_pages(list(needles(erased.texts)) if erased and mine else None)
+        if clean:
+            with self._database.write("forget in") as connection:
+                connection.executemany("DELETE FROM purges WHERE p = ?", [(p,) for p, _ in plans])
+        return clean
+
+    def sweep(self) -> Receipt:
+        """Forget what has expired."""
+        with self._database.read() as connection:
+            old = connection.execute(
+                "SELECT id FROM records WHERE expires_at <= ?", (now_us(),)
+            ).fetchall()
+        return self.forget(Filter(ids=tuple(id_ for (id_,) in old), expired=True))
+
+    def reclaim(self) -> None:
+        """Give back what a dropped space took, in the file and beside it."""
+        self._dense.release()
+        self._database.free_pages()
+        self._database.truncate_log()
+
+    def compact(self) -> None:
+        """Rewrite the database without free pages, and finish what is left of a forget."""
+        self.finish()
+        self._dense.files.sweep()
+        self._vacuum()
+        self._database.truncate_log()
+
+    def _clean_pages(self, wanted: list[bytes] | None) -> bool:
+        self._database.free_pages()
+        clean = self._database.truncate_log()
+        few = wanted is not None and len(wanted) <= 3 * LOOK_FOR
+        if self._size() <= SMALL or not few or self._found(wanted or []):
+            # A page that SQLite has rebalanced may keep a copy that secure_delete did not see.
+            self._vacuum()
+            clean = self._database.truncate_log()
+        return clean
+
+    def _vacuum(self) -> None:
+        with self._database.read("compact") as connection:
+            if self._size() > SMALL:
+                connection.execute("PRAGMA temp_store = FILE")
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA temp_store = MEMORY")
+
+    def _size(self) -> int:
+        return self._database.path.stat().st_size
+
+    def _remove_states(self, names: Iterable[str]) -> None:
+        folder = state_path(self._database.path, "").parent
+        for name in names:
+            (folder / Path(name).name).unlink(missing_ok=True)
+
+    def _found(self, wanted: list[bytes]) -> bool:
+        return any(contains(file, wanted) for file in self._files())
+
+    def _files(self) -> Iterator[Path]:
+        path = self._database.path
+        yield path
+        yield path.with_name(path.name + "-wal")
+
+
+def needles(texts: Iterable[str]) -> Iterator[bytes]:
+    """Yield pieces of texts to look for: beginning, middle and end, since pages may divide them."""
+    for text in texts:
+        data = text.encode()
+        for start in {0, len(data) // 2, max(0, len(data) - NEEDLE)}:
+            piece = data[start : start + NEEDLE]
+            if len(piece) == NEEDLE or (len(data) < NEEDLE and start == 0):
+                yield piece
+
+
+def contains(file: Path, wanted: Iterable[bytes]) -> bool:
+    """Return whether a file holds any of the pieces."""
+    if not file.exists() or file.stat().st_size == 0:
+        return False
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return any(data.find(piece) >= 0 for piece in wanted)

@@ -1,0 +1,1 @@
+"""Records as rows: stored, changed, browsed, with their sources and ledgers."""

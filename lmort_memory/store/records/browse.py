@@ -1,0 +1,44 @@
+"""What people look through: the newest records, and the sessions there are."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from lmort_memory.store.clock import from_us
+from lmort_memory.store.filters import Condition
+from lmort_memory.store.records import rows
+from lmort_memory.store.values import SessionInfo
+from lmort_memory.types import Record
+
+__all__ = ["latest", "list_sessions"]
+
+
+def latest(connection: sqlite3.Connection, condition: Condition, *, limit: int) -> list[Record]:
+    """Return the records that were stored last, the newest at the end."""
+    sql, values = condition
+    found = connection.execute(
+        f"SELECT {rows.COLUMNS} FROM records r WHERE {sql} ORDER BY r.id DESC LIMIT ?",
+        [*values, limit],
+    )
+    return [rows.to_record(row) for row in reversed(found.fetchall())]
+
+
+def list_sessions(
+    connection: sqlite3.Connection, condition: Condition, *, limit: int
+) -> list[SessionInfo]:
+    """Return the sessions that were spoken in last, the newest at the end."""
+    sql, values = condition
+    found = connection.execute(
+        f"""
+        SELECT g.turns, g.last_at, {rows.COLUMNS}
+        FROM (SELECT count(*) AS turns, min(r.id) AS first, max(r.created_at) AS last_at
+              FROM records r WHERE r.session NOT NULL AND {sql}
+              GROUP BY r.session, r.scope ORDER BY last_at DESC, first DESC LIMIT ?) g
+        JOIN records r ON r.id = g.first ORDER BY g.last_at, g.first
+        """,
+        [*values, limit],
+    )
+    return [
+        SessionInfo(first=rows.to_record(row[2:]), turns=row[0], last_at=from_us(row[1]))
+        for row in found
+    ]

@@ -1,0 +1,129 @@
+"""Changing one record, its history, and the turns around it; inside the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from lmort_memory.errors import RecordNotFoundError
+from lmort_memory.store.clock import now_us, to_us
+from lmort_memory.store.filters import Condition
+from lmort_memory.store.records import rows
+from lmort_memory.store.vectors.spaces import drop_vectors
+from lmort_memory.store.words.tokenizer import fold
+from lmort_memory.types import Record, Turn
+
+__all__ = ["around", "followers", "history", "update"]
+
+KEEP = """
+INSERT INTO history (n, text, role, updated_at, expires_at, metadata)
+SELECT n, text, role, updated_at, expires_at, metadata FROM records WHERE n = ?
+"""
+CHANGE = """
+UPDATE records SET text = ?, role = ?, updated_at = ?, expires_at = ?, metadata = ?, origin = ?
+WHERE n = ?
+"""
+# A version as a record: what never changes comes from the record itself.
+VERSIONS = """
+SELECT r.n, r.id, h.text, h.role, r.scope, r.session, r.created_at, h.updated_at, h.metadata,
+       r.source_uri, r.source_start, r.source_end, h.expires_at
+FROM history h JOIN records r USING (n) WHERE r.id = ? ORDER BY h.h
+"""
+SAME_SESSION = "r.session = :session AND r.scope = :scope"
+SAME_SOURCE = "r.session IS NULL AND r.source_uri = :uri AND r.scope = :scope"
+
+
+def update(connection: sqlite3.Connection, record_id: str, turn: Turn) -> Record:
+    """Replace text, role, metadata and expiry of a record by those of `turn`.
+
+    The old version becomes history. A new text loses the vectors of the old one, in every space.
+
+    Raises:
+        RecordNotFoundError: no record has the id.
+    """
+    n, old = _find(connection, record_id)
+    connection.execute(KEEP, (n,))
+    now = max(now_us(), to_us(old.updated_at) + 1)  # a new version is told apart by its time
+    expires = None if turn.expires_at is None else to_us(turn.expires_at)
+    origin: bytes | None = rows.origin_of(turn)
+    taken = "SELECT 1 FROM records WHERE origin = ? AND n != ?"
+    if connection.execute(taken, (origin, n)).fetchone():
+        origin = None  # another record has this content already; both stay
+    metadata = rows.dump_metadata(turn.metadata)
+    connection.execute(CHANGE, (turn.text, turn.role, now, expires, metadata, origin, n))
+    if turn.text != old.text:
+        connection.execute("UPDATE words SET body = ? WHERE rowid = ?", (fold(turn.text), n))
+        drop_vectors(connection, n)
+    return _find(connection, record_id)[1]
+
+
+def history(connection: sqlite3.Connection, record_id: str) -> list[Record]:
+    """Return the versions of a record, oldest first, the present one last.
+
+    Raises:
+        RecordNotFoundError: no record has the id.
+    """
+    present = _find(connection, record_id)[1]
+    old = connection.execute(VERSIONS, (record_id,))
+    return [*map(rows.to_record, old), present]
+
+
+def around(connection: sqlite3.Connection, record_id: str, n: int) -> list[Record]:
+    """Return the `n` turns before and after a record in its session, in order, without itself.
+
+    A record without a session has the neighbours of its source, in order of place.
+
+    Raises:
+        RecordNotFoundError: no record has the id.
+    """
+    number, record = _find(connection, record_id)
+    if record.session is None and record.source is None:
+        return []
+    by_session = record.session is not None
+    key = "r.created_at" if by_session else "IFNULL(r.source_start, 0)"
+    start = 0 if record.source is None else record.source.start or 0
+    values = {
+        "n": number,
+        "session": record.session,
+        "scope": record.scope,
+        "uri": record.source and record.source.uri,
+        "key": to_us(record.created_at) if by_session else start,
+        "now": now_us(),
+        "limit": n,
+    }
+    same = SAME_SESSION if by_session else SAME_SOURCE
+    found = []
+    for sign, order in (("<", "DESC"), (">", "ASC")):
+        sql = (
+            f"SELECT {rows.COLUMNS} FROM records r WHERE {same} AND ({key}, r.n) {sign} (:key, :n)"
+            " AND (r.expires_at IS NULL OR r.expires_at > :now)"
+            f" ORDER BY {key} {order}, r.n {order} LIMIT :limit"
+        )
+        found.append([rows.to_record(row) for row in connection.execute(sql, values)])
+    return [*reversed(found[0]), *found[1]]
+
+
+def followers(
+    connection: sqlite3.Connection, ids: Sequence[str], chosen: Condition
+) -> dict[str, str]:
+    """Return the id of the turn after each record in its session, in order of time.
+
+    A turn that is not chosen is nobody's follower; nobody else takes its place.
+    """
+    condition, values = chosen
+    sql = (
+        "SELECT b.id, r.id FROM json_each(?) wanted JOIN records b ON b.id = wanted.value"
+        " JOIN records r ON r.n = (SELECT f.n FROM records f WHERE f.session = b.session"
+        " AND f.scope = b.scope AND (f.created_at, f.n) > (b.created_at, b.n)"
+        f" ORDER BY f.created_at, f.n LIMIT 1) WHERE {condition}"
+    )
+    return dict(connection.execute(sql, [json.dumps(list(ids)), *values]).fetchall())
+
+
+def _find(connection: sqlite3.Connection, record_id: str) -> tuple[int, Record]:
+    sql = f"SELECT {rows.COLUMNS} FROM records r WHERE r.id = ?"
+    row = connection.execute(sql, (record_id,)).fetchone()
+    if row is None:
+        raise RecordNotFoundError(record_id)
+    return row[0], rows.to_record(row)

@@ -1,0 +1,57 @@
+"""The ledger's rows: which records a reply was given, and what its maker wants to keep of that."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from lmort_memory.store.clock import now_us
+from lmort_memory.store.records.rows import dump_metadata, load_metadata
+from lmort_memory.store.values import LedgerEntry
+
+__all__ = ["add", "latest", "read"]
+
+ROWS = """
+SELECT reply_id, session, payload,
+       (SELECT group_concat(record_id, char(10))
+        FROM ledger_records r WHERE r.reply_id = l.reply_id)
+FROM ledger l
+"""
+
+
+def add(connection: sqlite3.Connection, entry: LedgerEntry) -> None:
+    """Insert an entry, in place of one of the same reply."""
+    payload = dump_metadata(entry.payload)
+    connection.execute("DELETE FROM ledger WHERE reply_id = ?", (entry.reply_id,))
+    connection.execute(
+        "INSERT INTO ledger VALUES (?, ?, ?, ?)",
+        (entry.reply_id, entry.session, now_us(), payload),
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO ledger_records VALUES (?, ?)",
+        [(entry.reply_id, id_) for id_ in entry.record_ids],
+    )
+
+
+def read(connection: sqlite3.Connection, reply_id: str) -> LedgerEntry | None:
+    """Return the entry of a reply, its record ids sorted."""
+    row = connection.execute(f"{ROWS} WHERE reply_id = ?", (reply_id,)).fetchone()
+    return None if row is None else _entry(row)
+
+
+def latest(
+    connection: sqlite3.Connection, *, record_id: str | None, session: str | None, limit: int
+) -> list[LedgerEntry]:
+    """Return the latest entries of which every given condition holds, the oldest of them first."""
+    rows = connection.execute(
+        f"{ROWS} WHERE (:session IS NULL OR session = :session) AND (:record IS NULL OR reply_id IN"
+        " (SELECT reply_id FROM ledger_records WHERE record_id = :record))"
+        " ORDER BY created_at DESC, reply_id DESC LIMIT :limit",
+        {"session": session, "record": record_id, "limit": limit},
+    ).fetchall()
+    return [_entry(row) for row in reversed(rows)]
+
+
+def _entry(row: tuple[str, str | None, str, str | None]) -> LedgerEntry:
+    reply_id, session, payload, ids = row
+    named = tuple(sorted(ids.split("\n"))) if ids else ()
+    return LedgerEntry(reply_id, session, named, load_metadata(payload))

@@ -1,0 +1,142 @@
+"""Turns and records as rows: the columns, the digest that makes a turn unique, single inserts."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+from lmort_memory.store.clock import from_us, now_us, to_us
+from lmort_memory.store.ulid import new_id
+from lmort_memory.store.words.tokenizer import fold
+from lmort_memory.types import JsonValue, Record, Source, Turn
+
+__all__ = [
+    "COLUMNS",
+    "dump_metadata",
+    "insert",
+    "insert_record",
+    "load_metadata",
+    "origin_of",
+    "to_record",
+]
+
+COLUMNS = (
+    "r.n, r.id, r.text, r.role, r.scope, r.session, r.created_at, r.updated_at, r.metadata,"
+    " r.source_uri, r.source_start, r.source_end, r.expires_at"
+)
+INSERT = """
+INSERT INTO records (id, text, role, scope, session, created_at, updated_at, metadata,
+                     source_uri, source_start, source_end, expires_at, origin)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def origin_of(turn: Turn, *, occurrence: int | None = None) -> bytes:
+    """Return the digest under which a turn is stored only once.
+
+    It covers text, role, scope and session, and where the turn comes from: its source and span;
+    with no source, the time that was given. A turn of a session with neither is always new,
+    since people say "yes" more than once. `occurrence` counts equal turns of one source instead
+    of looking at their spans, which move when a file is edited.
+    """
+    place: list[JsonValue]
+    if turn.source is None:
+        timeless = turn.created_at is None
+        place = [new_id() if timeless and turn.session else _maybe_us(turn)]
+    elif occurrence is None:
+        place = [turn.source.uri, turn.source.start, turn.source.end, _maybe_us(turn)]
+    else:
+        place = [turn.source.uri, "occurrence", occurrence]
+    parts = [turn.scope, turn.session, turn.role, turn.text, *place]
+    return blake2b(json.dumps(parts).encode(), digest_size=16).digest()
+
+
+def insert(connection: sqlite3.Connection, turn: Turn, origin: bytes) -> tuple[int, Record]:
+    """Insert a turn and its words; returns the row number and the record."""
+    now = now_us()
+    created = now if turn.created_at is None else to_us(turn.created_at)
+    record = Record(
+        id=new_id(),
+        text=turn.text,
+        role=turn.role,
+        scope=turn.scope,
+        session=turn.session,
+        created_at=from_us(created),
+        updated_at=from_us(now),
+        metadata=json.loads(dump_metadata(turn.metadata)),
+        source=turn.source,
+        expires_at=None if turn.expires_at is None else from_us(to_us(turn.expires_at)),
+    )
+    return insert_record(connection, record, origin), record
+
+
+def insert_record(connection: sqlite3.Connection, record: Record, origin: bytes | None) -> int:
+    """Insert a whole record under its own id; returns its row number."""
+    source = record.source or Source(uri="")
+    values = (
+        record.id,
+        record.text,
+        record.role,
+        record.scope,
+        record.session,
+        to_us(record.created_at),
+        to_us(record.updated_at),
+        dump_metadata(record.metadata),
+        record.source and source.uri,
+        source.start,
+        source.end,
+        record.expires_at and to_us(record.expires_at),
+        origin,
+    )
+    n = connection.execute(INSERT, values).lastrowid
+    assert n is not None  # an INSERT that did not raise has one
+    connection.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (n, fold(record.text)))
+    return n
+
+
+def to_record(row: tuple[Any, ...]) -> Record:
+    """Return the record of a row of `COLUMNS`."""
+    (_, id_, text, role, scope, session, created, updated, metadata, uri, start, end, expires) = row
+    return Record(
+        id=id_,
+        text=text,
+        role=role,
+        scope=scope,
+        session=session,
+        created_at=from_us(created),
+        updated_at=from_us(updated),
+        metadata=load_metadata(metadata),
+        source=None if uri is None else Source(uri, start, end),
+        expires_at=None if expires is None else from_us(expires),
+    )
+
+
+def dump_metadata(metadata: Mapping[str, JsonValue]) -> str:
+    """Return metadata as the store keeps it: JSON with sorted keys and no spaces.
+
+    Raises:
+        ValueError: a value is not of JSON: NaN, infinity, or another type.
+    """
+    try:
+        return json.dumps(
+            dict(metadata),
+            ensure_ascii=False,
+            allow_nan=False,
+            separators=(",", ":"),
+            sort_keys=True,
+        )
+    except TypeError as error:
+        raise ValueError(f"metadata must be JSON with string keys: {error}") from error
+
+
+def load_metadata(text: str) -> dict[str, JsonValue]:
+    """Return the metadata that `dump_metadata` wrote."""
+    loaded: dict[str, JsonValue] = json.loads(text)
+    return loaded
+
+
+def _maybe_us(turn: Turn) -> int | None:
+    return None if turn.created_at is None else to_us(turn.created_at)

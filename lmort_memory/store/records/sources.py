@@ -1,0 +1,116 @@
+"""Sources: files and exports that were stored whole, so that only what changed is stored again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
+
+from lmort_memory.store.clock import now_us, to_us
+from lmort_memory.store.connection import Database
+from lmort_memory.store.deleting.rows import erase
+from lmort_memory.store.records import rows
+from lmort_memory.store.values import SourceChange, SourceState
+from lmort_memory.types import Progress, Source, Turn
+
+__all__ = ["list_sources", "replace_source", "source_state"]
+
+BATCH = 500  # turns in one transaction: a reader or another writer waits no longer than that
+STATE = "SELECT uri, digest, size_bytes, modified_ns FROM sources"
+STALE = "r.source_uri = ? AND r.scope = ? AND r.n NOT IN (SELECT n FROM temp.kept)"
+# What may differ in a turn whose content is the same; its vectors stay valid.
+MOVED = """
+UPDATE records SET created_at = IFNULL(?, created_at), metadata = ?, source_start = ?,
+                   source_end = ?, expires_at = ?
+WHERE n = ?
+"""
+
+
+def source_state(connection: sqlite3.Connection, uri: str, *, scope: str) -> SourceState | None:
+    """Return what is known of a source, or None if it was never stored whole."""
+    row = connection.execute(f"{STATE} WHERE uri = ? AND scope = ?", (uri, scope)).fetchone()
+    return None if row is None else SourceState(*row)
+
+
+def list_sources(connection: sqlite3.Connection, *, scope: str) -> list[SourceState]:
+    """Return every source of a scope in order of URI."""
+    found = connection.execute(f"{STATE} WHERE scope = ? ORDER BY uri", (scope,))
+    return [SourceState(*row) for row in found]
+
+
+def replace_source(
+    database: Database,
+    state: SourceState,
+    turns: Iterable[Turn],
+    *,
+    scope: str,
+    progress: Progress | None = None,
+) -> SourceChange:
+    """Make the records of a source equal to `turns`.
+
+    Turns are matched by content and by how often it occurs; those that were there keep their id,
+    vectors and history. Each batch is committed, so that a source that fits one is one transaction:
+    two thousand notes are two thousand waits for the disk, and not three times as many. The state
+    is written, and what is no longer in the source deleted, with the last batch: a run that is cut
+    short is repeated, and finds its work done.
+    """
+    added = done = 0
+    removed: int | None = None
+    rest = iter(turns)
+    while removed is None:
+        batch = list(islice(rest, BATCH))
+        with database.write("import into") as connection:
+            if not done:
+                _start(connection)
+            added += sum(_keep(connection, turn, state.uri, scope) for turn in batch)
+            if len(batch) < BATCH:
+                removed = _finish(connection, state, scope)
+        done += len(batch)
+        if progress is not None:
+            progress(done, None)
+    return SourceChange(added=added, kept=done - added, removed=removed)
+
+
+def _finish(connection: sqlite3.Connection, state: SourceState, scope: str) -> int:
+    """Delete what the source no longer holds and write its state; returns how many went."""
+    removed = erase(connection, (STALE, [state.uri, scope])).records
+    connection.execute(
+        "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?)",
+        (state.uri, scope, state.digest, state.size_bytes, state.modified_ns, now_us()),
+    )
+    return removed
+
+
+def _start(connection: sqlite3.Connection) -> None:
+    connection.execute("DROP TABLE IF EXISTS temp.kept")
+    connection.execute("DROP TABLE IF EXISTS temp.met")
+    connection.execute("CREATE TEMP TABLE kept (n INTEGER PRIMARY KEY)")
+    connection.execute("CREATE TEMP TABLE met (content BLOB PRIMARY KEY, times INTEGER)")
+
+
+def _keep(connection: sqlite3.Connection, turn: Turn, uri: str, scope: str) -> bool:
+    """Store a turn of a source, or find it stored; returns whether it is new."""
+    span = turn.source or Source(uri)
+    turn = replace(turn, scope=scope, source=replace(span, uri=uri))
+    origin = rows.origin_of(turn, occurrence=_times_met(connection, turn))
+    row = connection.execute("SELECT n FROM records WHERE origin = ?", (origin,)).fetchone()
+    if row is None:
+        n, _ = rows.insert(connection, turn, origin)
+    else:
+        n = row[0]
+        created = None if turn.created_at is None else to_us(turn.created_at)
+        expires = None if turn.expires_at is None else to_us(turn.expires_at)
+        metadata = rows.dump_metadata(turn.metadata)
+        connection.execute(MOVED, (created, metadata, span.start, span.end, expires, n))
+    connection.execute("INSERT INTO kept VALUES (?)", (n,))
+    return row is None
+
+
+def _times_met(connection: sqlite3.Connection, turn: Turn) -> int:
+    """Return how often this run has met the same content already."""
+    content = rows.origin_of(turn, occurrence=0)
+    row = connection.execute("SELECT times FROM met WHERE content = ?", (content,)).fetchone()
+    times = 0 if row is None else row[0] + 1
+    connection.execute("INSERT OR REPLACE INTO met VALUES (?, ?)", (content, times))
+    return times

@@ -1,0 +1,159 @@
+"""Dense ranking: the spaces of one database, kept current in memory, and searched.
+
+How a filter meets a ranking is in look.py, which records a filter may mean at all in narrow.py.
+Small spaces, small scopes and selective filters are ranked exactly; the graph answers the rest.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmort_memory.errors import SpaceMismatchError
+from lmort_memory.store.connection import Database
+from lmort_memory.store.filters import compile_filter
+from lmort_memory.store.values import DenseMatch, Filter
+from lmort_memory.store.vectors.cachefiles import CacheFiles
+from lmort_memory.store.vectors.candidates import CandidateFilter
+from lmort_memory.store.vectors.matrix import Floats, Ids, View
+from lmort_memory.store.vectors.refresh import Refresher, Space, load_matrix
+from lmort_memory.store.vectors.vector_query import VectorQuery
+from lmort_memory.types import Progress
+
+__all__ = ["DenseSearch"]
+
+BATCH = 2000  # vectors read with one statement
+
+
+class DenseSearch:
+    """Searches the spaces of one database; thread-safe.
+
+    Args:
+        graph_from: Vectors in a space from which on a graph is kept for it.
+    """
+
+    def __init__(self, database: Database, *, graph_from: int) -> None:
+        self.files = CacheFiles(database)
+        self._database = database
+        self._spaces: dict[int, Space] = {}
+        self._guard = threading.Lock()
+        self._narrow = CandidateFilter()
+        self._refresher = Refresher(
+            database, self.files, graph_from=graph_from, current=self._current
+        )
+
+    def search(
+        self, space: str, vector: NDArray[np.float32], chosen: Filter, *, limit: int
+    ) -> list[DenseMatch]:
+        """Return the best `limit` records of a space that the filter lets through.
+
+        Raises:
+            SpaceMismatchError: the vector has another width than the space.
+        """
+        condition = compile_filter(chosen)
+        with self._database.snapshot("search") as connection:
+            found = self._space(connection, space)
+            if found is None:
+                return []
+            check_width(space, vector, found.dim)
+            view = self._current(found)
+            if self._refresher.wanted(found, view):
+                self._refresher.begin(found)
+            look = VectorQuery(connection, view, found.graph, vector, condition, limit)
+            return self._matches(look, found.s, chosen)
+
+    def build(self, *, progress: Progress | None = None) -> None:
+        """Load, grow or build the graph of every space now, and save it."""
+        with self._database.translated("index"):
+            for space in self._all():
+                self._refresher.refresh(space, progress=progress)
+
+    def scrub(self, vectors: Sequence[int]) -> None:
+        """Leave no file that holds one of these deleted vectors."""
+        if vectors:
+            with self._database.translated("clean"):
+                for space in self._all():
+                    self._refresher.scrub(space)
+
+    def release(self) -> None:
+        """Let go of the memory and the files of spaces that are no longer there."""
+        with self._database.read("clean") as connection:
+            there = {s for (s,) in connection.execute("SELECT s FROM spaces")}
+        with self._guard:
+            self._spaces = {s: space for s, space in self._spaces.items() if s in there}
+        with self._database.translated("clean"):
+            self.files.sweep()
+
+    def close(self) -> None:
+        """Stop the background work."""
+        self._refresher.close()
+
+    def _matches(self, look: VectorQuery, s: int, chosen: Filter) -> list[DenseMatch]:
+        few = None
+        likely = self._narrow.likely(s, chosen)
+        if likely:
+            few = self._narrow.vectors(look.connection, s, chosen, of=len(look.view))
+        if few is None:
+            matches = look.nearest()
+            if matches is not None:
+                return matches
+        if not likely:
+            few = self._narrow.vectors(look.connection, s, chosen, of=len(look.view))
+        return look.everything() if few is None else look.among(few)
+
+    def _all(self) -> list[Space]:
+        with self._database.read() as connection:
+            names = connection.execute("SELECT name FROM spaces").fetchall()
+            found = [self._space(connection, name) for (name,) in names]
+        return [space for space in found if space is not None]
+
+    def _space(self, connection: sqlite3.Connection, name: str) -> Space | None:
+        """Return a space, with the matrix that was saved of it the first time."""
+        row = connection.execute("SELECT s, dim FROM spaces WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            return None
+        s, dim = row
+        with self._guard:
+            if s not in self._spaces:
+                cache = self.files.find(connection, s, "matrix")
+                matrix = load_matrix(self.files, cache, dim)
+                deleted = cache.deleted if cache is not None and matrix.last else 0
+                self._spaces[s] = Space(s, dim, matrix, deleted)
+            return self._spaces[s]
+
+    def _current(self, space: Space) -> View:
+        """Return all vectors that this thread's connection sees, reading only what is new."""
+        with self._database.snapshot() as connection, space.lock:
+            new = connection.execute(
+                "SELECT v, vector FROM vectors WHERE s = ? AND v > ? ORDER BY v",
+                (space.s, space.matrix.last),
+            )
+            while rows := new.fetchmany(BATCH):
+                space.matrix.extend([v for v, _ in rows], [blob for _, blob in rows])
+            row = connection.execute(
+                "SELECT deleted FROM spaces WHERE s = ?", (space.s,)
+            ).fetchone()
+            if row is not None and row[0] > space.deleted:  # else an older look than the last
+                alive = connection.execute("SELECT v FROM vectors WHERE s = ?", (space.s,))
+                space.matrix.keep_only(_ids(alive))
+                space.deleted = row[0]
+            return space.matrix.view()
+
+
+def check_width(space: str, vector: Floats, dim: int) -> None:
+    """Raise SpaceMismatchError unless the vector is one of `dim` numbers."""
+    if vector.shape != (dim,):
+        raise SpaceMismatchError(
+            f"cannot search the space {space}: found a vector of shape {vector.shape}, expected "
+            f"({dim},) — encode the query with the encoder of that space",
+            expected=f"({dim},)",
+            found=str(vector.shape),
+        )
+
+
+def _ids(rows: Iterable[tuple[int]]) -> Ids:
+    return np.fromiter((v for (v,) in rows), np.int64)

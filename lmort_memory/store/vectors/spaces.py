@@ -1,0 +1,123 @@
+"""Vectors in and out of their spaces, inside the caller's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from json import dumps
+
+import numpy as np
+
+from lmort_memory.errors import SpaceMismatchError
+from lmort_memory.store.clock import to_us
+from lmort_memory.store.values import SpaceInfo
+from lmort_memory.store.vectors.matrix import to_halves
+from lmort_memory.types import Encoded, Record
+
+__all__ = ["drop_space", "drop_vectors", "list_spaces", "put_vectors", "read_vectors"]
+
+LIST = """
+SELECT name, dim, count(v.v), (SELECT count(*) FROM records) - count(DISTINCT v.n),
+       IFNULL((SELECT items FROM caches c WHERE c.s = spaces.s AND kind = 'graph'), 0)
+FROM spaces LEFT JOIN vectors v USING (s) GROUP BY spaces.s ORDER BY spaces.s
+"""
+# A record that was changed since it was encoded has another `updated_at`.
+UNCHANGED = """
+SELECT n FROM records r WHERE id = ? AND updated_at = ?
+AND NOT EXISTS (SELECT 1 FROM vectors v WHERE v.n = r.n AND v.s = ?)
+"""
+READ = """
+SELECT r.id, v.start, v.stop, v.vector FROM vectors v JOIN records r USING (n)
+WHERE v.s = (SELECT s FROM spaces WHERE name = ?) AND r.id IN (SELECT value FROM json_each(?))
+ORDER BY r.id, v.v
+"""
+
+
+def put_vectors(
+    connection: sqlite3.Connection,
+    space: str,
+    records: Sequence[Record],
+    encoded: Sequence[Encoded],
+) -> int:
+    """Give records their vectors; those changed, gone or served already are passed over.
+
+    Raises:
+        ValueError: not one Encoded for each record, or a vector that is not finite.
+        SpaceMismatchError: another width than the space's.
+    """
+    if len(records) != len(encoded):
+        raise ValueError(f"found {len(encoded)} sets of vectors for {len(records)} records")
+    if not encoded:
+        return 0
+    s = _space(connection, space, encoded)
+    put = 0
+    for record, one in zip(records, encoded, strict=True):
+        key = (record.id, to_us(record.updated_at), s)
+        row = connection.execute(UNCHANGED, key).fetchone()
+        if row is not None:
+            connection.executemany(
+                "INSERT INTO vectors (s, n, start, stop, vector) VALUES (?, ?, ?, ?, ?)",
+                [
+                    (s, row[0], start, stop, to_halves(vector))
+                    for (start, stop), vector in zip(one.spans, one.vectors, strict=True)
+                ],
+            )
+            put += 1
+    return put
+
+
+def read_vectors(
+    connection: sqlite3.Connection, space: str, ids: Iterable[str]
+) -> dict[str, Encoded]:
+    """Return the vectors of records by id, float32 of float16 accuracy."""
+    rows = connection.execute(READ, (space, dumps(list(ids))))
+    found = {}
+    for id_, group in groupby(rows, key=lambda row: row[0]):
+        chunks = list(group)
+        vectors = np.stack([np.frombuffer(chunk[3], "<f2") for chunk in chunks])
+        spans = tuple((chunk[1], chunk[2]) for chunk in chunks)
+        found[id_] = Encoded(vectors.astype(np.float32), spans)
+    return found
+
+
+def drop_vectors(connection: sqlite3.Connection, n: int) -> None:
+    """Delete the vectors of one record in every space."""
+    connection.execute(
+        "UPDATE spaces SET deleted = deleted +"
+        " (SELECT count(*) FROM vectors v WHERE v.n = ? AND v.s = spaces.s)",
+        (n,),
+    )
+    connection.execute("DELETE FROM vectors WHERE n = ?", (n,))
+
+
+def list_spaces(connection: sqlite3.Connection) -> list[SpaceInfo]:
+    """Return every space that has been used, the oldest first."""
+    return [SpaceInfo(*row) for row in connection.execute(LIST)]
+
+
+def drop_space(connection: sqlite3.Connection, space: str) -> int:
+    """Delete a space and its vectors; returns how many there were."""
+    count = connection.execute(
+        "DELETE FROM vectors WHERE s = (SELECT s FROM spaces WHERE name = ?)", (space,)
+    ).rowcount
+    connection.execute("DELETE FROM spaces WHERE name = ?", (space,))
+    return count
+
+
+def _space(connection: sqlite3.Connection, name: str, encoded: Sequence[Encoded]) -> int:
+    """Return the number of a space, made where it is new."""
+    widths = {one.vectors.shape[1] for one in encoded}
+    row = connection.execute("SELECT s, dim FROM spaces WHERE name = ?", (name,)).fetchone()
+    expected = row[1] if row is not None else encoded[0].vectors.shape[1]
+    if widths != {expected}:
+        raise SpaceMismatchError(
+            f"cannot store vectors in the space {name}: found widths {sorted(widths)}, expected "
+            f"{expected} — a space has one width; name another space",
+            expected=str(expected),
+            found=str(sorted(widths)),
+        )
+    if row is not None:
+        return int(row[0])
+    connection.execute("INSERT INTO spaces (name, dim) VALUES (?, ?)", (name, expected))
+    return int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])

@@ -1,0 +1,1 @@
+"""Judging vectors: evaluation sets, metrics, layer analysis."""

@@ -1,0 +1,79 @@
+"""How good a tuner is on the held-out part of the calibration kit, and which of several to keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from lmort_memory.encoder.lmort import Tuner
+from lmort_memory.encoder.untrained import AT_ONCE
+from lmort_memory.kit import HELD_OUT_GROUP
+
+from .analyze import reciprocal_rank
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from lmort_memory.encoder.artifact import Artifact
+
+    from ..states.cache import StatesCache
+
+    Array = NDArray[np.float32]
+
+__all__ = ["Figures", "best_tier", "encode_cache", "judge"]
+
+_BATCH: Final = 64  # texts whose states are in memory at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How good a tuner is on the held-out part of the kit.
+
+    Attributes:
+        mrr: Mean reciprocal rank of the passage that answers a question, among all held-out texts
+            that are no questions.
+        cosine: Mean cosine to the teacher's vectors; None for a tuner with a space of its own.
+    """
+
+    mrr: float
+    cosine: float | None
+
+
+def judge(vectors: Array, wanted: Array, fitted: Array | None) -> Figures:
+    """Judge vectors of the kit's first texts, which come in fours: question, passage, turn, note.
+
+    Args:
+        vectors: float32 (n, dim), unit norm; n a multiple of 4.
+        wanted: The teacher's.
+        fitted: Those that were fitted to the teacher's, or None.
+    """
+    group = np.arange(len(vectors)) % HELD_OUT_GROUP
+    questions, others = (
+        vectors[group == 0],
+        vectors[group > 0].reshape(-1, HELD_OUT_GROUP - 1, vectors.shape[1]),
+    )
+    # Question i and passage i first, so that the rest are further candidates for every question.
+    candidates = np.concatenate([others[:, 0], others[:, 1], others[:, 2]])
+    cosine = None if fitted is None else float((fitted * wanted).sum(axis=1).mean())
+    return Figures(reciprocal_rank(questions, candidates), cosine)
+
+
+def encode_cache(
+    artifact: Artifact, cache: StatesCache, texts: NDArray[np.int64] | None = None
+) -> Array:
+    """Encode texts of a cache, all or those that are named, as the product does: float32 (n, d)."""
+    tuner = Tuner(artifact)
+    chosen = np.arange(len(cache.lengths)) if texts is None else texts
+    parts = np.array_split(chosen, range(_BATCH, len(chosen), _BATCH))
+    return np.concatenate([tuner.encode_batch([cache.get(int(i)) for i in part]) for part in parts])
+
+
+def best_tier(figures: Mapping[str, Figures]) -> str:
+    """Name the best tier: of fitted ones the nearest to the teacher, if it finds more than none."""
+    fitted = [tier for tier, found in figures.items() if found.cosine is not None]
+    nearest = max(fitted, key=lambda tier: figures[tier].cosine or -1.0)
+    return nearest if figures[nearest].mrr >= figures[AT_ONCE].mrr else AT_ONCE

@@ -1,0 +1,227 @@
+"""States of an evaluation set, cached: many tuners are judged on one pass through the backbone.
+
+Documents are cut into the product's chunks. Sets whose documents have a `session` can be captured
+in two ways: each turn alone, and each in the context of its session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from lmort_memory.encoder.chunking import CHUNK_TOKENS, chunk_tokens
+from lmort_memory.errors import TunerError
+from lmort_memory.types import HiddenStates
+
+from ..states.cache import Manifest, fill, fill_with, texts_digest
+from ..states.sessions import session_roles, session_states
+from .report import SetVectors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from lmort_memory.backbone import Backbone
+    from lmort_memory.encoder.lmort import Tuner
+    from lmort_memory.types import Progress
+
+    from ..states.cache import StatesCache
+    from .beir import EvalSet
+
+__all__ = [
+    "SetStates",
+    "alone",
+    "has_sessions",
+    "in_context",
+    "layer_vectors",
+    "set_vectors",
+]
+
+_ENCODE_AT_ONCE: Final = 64  # chunks whose states are held in memory
+
+
+@dataclass(frozen=True, slots=True)
+class SetStates:
+    """States of documents and queries of a set.
+
+    Attributes:
+        documents: A cache with one entry for each of `parts`' texts.
+        parts: int64 (n_chunks, 4): document, entry of the cache, first and last row [start, stop).
+        queries: A cache with one entry for each chunk of each query.
+        asked: int64 (n_query_chunks,): the query that each of these entries belongs to.
+    """
+
+    documents: StatesCache
+    parts: NDArray[np.int64]
+    queries: StatesCache
+    asked: NDArray[np.int64]
+
+
+def alone(
+    folder: Path,
+    backbone: Backbone,
+    dataset: EvalSet,
+    *,
+    layers: Sequence[int],
+    progress: Progress | None = None,
+) -> SetStates:
+    """Capture every chunk as stand-alone text, and every query."""
+    chunks = [
+        (index, text)
+        for index, document in enumerate(dataset.documents)
+        for text in _chunk_texts(backbone, document.text)
+    ]
+    cache = fill(
+        folder / "alone",
+        backbone,
+        [text for _, text in chunks],
+        layers=layers,
+        max_tokens=backbone.longest_text,
+        progress=progress,
+    )
+    parts = [(owner, entry, 0, cache.lengths[entry]) for entry, (owner, _) in enumerate(chunks)]
+    return SetStates(cache, np.array(parts), *_queries(folder, backbone, dataset, layers))
+
+
+def in_context(
+    folder: Path,
+    backbone: Backbone,
+    dataset: EvalSet,
+    *,
+    layers: Sequence[int],
+    progress: Progress | None = None,
+) -> SetStates:
+    """Capture every turn behind the turns before it in its session; queries stand alone.
+
+    Raises:
+        TunerError: the documents have no sessions.
+    """
+    if not has_sessions(dataset):
+        raise TunerError(f"the documents of {dataset.name} have no field 'session' — leave it out")
+    texts = [document.text for document in dataset.documents]
+    manifest = Manifest(
+        backbone.fingerprint,
+        tuple(sorted(set(layers))),
+        backbone.facts.n_embd,
+        backbone.longest_text,
+        texts_digest(texts),
+        len(texts),
+        mode="session",
+    )
+    cache = fill_with(
+        folder / "session",
+        manifest,
+        lambda done: _replay(backbone, dataset, manifest.layers, done),
+        progress=progress,
+    )
+    parts = [
+        (owner, owner, start, stop)
+        for owner, text in enumerate(texts)
+        for start, stop in _chunk_ranges(backbone, text, cache.get(owner).tokens)
+    ]
+    return SetStates(cache, np.array(parts), *_queries(folder, backbone, dataset, layers))
+
+
+def has_sessions(dataset: EvalSet) -> bool:
+    """Whether every document names its session."""
+    return all("session" in document.fields for document in dataset.documents)
+
+
+def set_vectors(tuner: Tuner, states: SetStates) -> SetVectors:
+    """Turn cached states into vectors."""
+    chunks = np.empty((len(states.parts), tuner.dim), dtype=np.float32)
+    for start in range(0, len(chunks), _ENCODE_AT_ONCE):
+        parts = states.parts[start : start + _ENCODE_AT_ONCE]
+        batch = [_slice(states.documents.get(entry), a, b) for _, entry, a, b in parts]
+        chunks[start : start + len(parts)] = tuner.encode_batch(batch)
+    queries = [states.queries.get(i) for i in range(len(states.queries.lengths))]
+    asking = _mean_by(states.asked, tuner.encode_batch(queries))
+    return SetVectors(chunks, states.parts[:, 0], asking)
+
+
+def layer_vectors(states: SetStates, layer: int) -> SetVectors:
+    """Pool one layer as it is into unit vectors: what the layer says before any tuner."""
+    documents, queries = states.documents, states.queries
+    starts = documents.offsets[states.parts[:, 1]]
+    chunks = zip(starts + states.parts[:, 2], starts + states.parts[:, 3], strict=True)
+    whole = zip(queries.offsets, queries.offsets + queries.lengths, strict=True)
+    return SetVectors(
+        _pooled(documents.layer(layer), chunks),
+        states.parts[:, 0],
+        _mean_by(states.asked, _pooled(queries.layer(layer), whole)),
+    )
+
+
+def _pooled(
+    rows: NDArray[np.float16], ranges: Iterable[tuple[np.int64, np.int64]]
+) -> NDArray[np.float32]:
+    means = np.stack([rows[a:b].mean(axis=0, dtype=np.float32) for a, b in ranges])
+    unit: NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True)
+    return unit
+
+
+def _mean_by(owners: NDArray[np.int64], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit vector of the mean of each owner's vectors, as the product makes it of a question."""
+    sums = np.add.reduceat(vectors, np.flatnonzero(np.diff(owners, prepend=-1)), axis=0)
+    mean: NDArray[np.float32] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    return mean
+
+
+def _slice(states: HiddenStates, start: int, stop: int) -> HiddenStates:
+    return HiddenStates(states.tokens[start:stop], states.layers, states.states[:, start:stop])
+
+
+def _queries(
+    folder: Path, backbone: Backbone, dataset: EvalSet, layers: Sequence[int]
+) -> tuple[StatesCache, NDArray[np.int64]]:
+    """Capture every chunk of every query, and say whose each is."""
+    chunks = [
+        (index, text)
+        for index, query in enumerate(dataset.queries)
+        for text in _chunk_texts(backbone, query.text)
+    ]
+    texts = [text for _, text in chunks]
+    cache = fill(
+        folder / "queries", backbone, texts, layers=layers, max_tokens=backbone.longest_text
+    )
+    return cache, np.array([owner for owner, _ in chunks])
+
+
+def _replay(
+    backbone: Backbone, dataset: EvalSet, layers: Sequence[int], done: int
+) -> Iterator[HiddenStates]:
+    """Run the sessions, in the documents' order, from the one that document `done` is in."""
+    group = dataset.group or ""
+    documents = enumerate(dataset.documents)
+    for _, items in groupby(
+        documents, key=lambda item: (item[1].fields.get(group), item[1].fields["session"])
+    ):
+        turns = list(items)
+        if turns[-1][0] < done:
+            continue
+        roles = session_roles([str(turn.fields.get("speaker")) for _, turn in turns])
+        found = session_states(backbone, roles, [turn.text for _, turn in turns], layers=layers)
+        for (index, _), states in zip(turns, found, strict=True):
+            if index >= done:
+                yield states
+
+
+def _chunk_ranges(backbone: Backbone, text: str, tokens: Sequence[int]) -> list[tuple[int, int]]:
+    if len(tokens) <= CHUNK_TOKENS:
+        return [(0, len(tokens))]
+    return chunk_tokens(text, backbone.vocabulary.character_ends(text, tokens))
+
+
+def _chunk_texts(backbone: Backbone, text: str) -> list[str]:
+    """Cut a text into the product's chunks."""
+    tokens = backbone.prompts.tokenize(text)
+    if len(tokens) <= CHUNK_TOKENS:
+        return [text]
+    ends = backbone.vocabulary.character_ends(text, tokens)
+    ranges = chunk_tokens(text, ends)
+    return [text[ends[a - 1] if a else 0 : ends[b - 1]] for a, b in ranges]

@@ -1,0 +1,387 @@
+"""A tuner for any model from the calibration kit, offline: what `lmort-mem tuner make` does.
+
+    measure ──► choose layers ──► states of the kit ──► closed form ──► LMORT ──► the best of them
+     how many     a ridge map       early exit,           NumPy          where
+     texts fit    from each layer   on disk               alone          torch is
+
+Every stage leaves its result in a work folder; the same call after an interruption goes on where
+it stopped. Without torch everything but LMORT is done.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from lmort_memory.encoder.artifact import Artifact, TunerCard
+from lmort_memory.encoder.config import TunerConfig
+from lmort_memory.encoder.pooling import pool_states
+from lmort_memory.encoder.probe import ceiling, choose_layers
+from lmort_memory.encoder.untrained import AT_ONCE, directions, identity_of, project
+from lmort_memory.errors import TunerError
+
+from ..evaluate.held_out import Figures, best_tier, encode_cache, judge
+from ..states.cache import estimate, fill
+from ..train.blend import blend
+from ..train.closed_form import pooled_states, ridge_behind, statistics
+from ..train.data import TrainingData
+from ..train.recipe import DataRecipe, LossRecipe, Recipe, TrainRecipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from lmort_memory.backbone import Backbone
+    from lmort_memory.encoder.probe import LayerChoice
+    from lmort_memory.kit import Kit
+
+    from ..states.cache import StatesCache
+    from ..train.pipeline import Stages
+    from ..train.trainer import TrainingSet
+
+    Array = NDArray[np.float32]
+
+__all__ = ["CLOSED_FORM", "LMORT", "Made", "Maker", "Plan", "Tier"]
+
+CLOSED_FORM: Final = "closed form"
+LMORT: Final = "LMORT"
+
+MAX_TOKENS: Final = 96
+_PROBE_TEXTS: Final = 256  # that the layers are chosen by
+_FEWEST: Final = 64  # texts that are fitted to, however little time there is
+_REMOVED: Final = 10  # principal directions, as in the at-once tier
+_ENCODING_SHARE: Final = 0.5  # of the time, where LMORT is trained in the rest
+_WORTH_TRAINING: Final = 500  # texts; with fewer LMORT only learns them by heart
+_BATCH: Final = 64
+_MAX_EPOCHS: Final = 12
+_STEPS_MEASURED: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What fits into the time.
+
+    Attributes:
+        seconds_per_text: Measured on this machine, up to the highest layer that may be chosen.
+        n_fit: Texts to fit to.
+        n_held_out: Texts to judge by.
+        train_s: Seconds for training LMORT; 0 without torch or with too few texts.
+        layers: The layers that were chosen; empty before that is done.
+        epochs: Of training; 0 before a step was timed.
+    """
+
+    seconds_per_text: float
+    n_fit: int
+    n_held_out: int
+    train_s: float
+    layers: tuple[int, ...] = ()
+    epochs: int = 0
+
+    @property
+    def encoding_s(self) -> float:
+        """Seconds that the states will take."""
+        return self.seconds_per_text * (self.n_fit + self.n_held_out + _PROBE_TEXTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A tuner of one kind.
+
+    Attributes:
+        artifact: The tuner.
+        figures: How good it is on the held-out texts.
+        seconds: What it took beyond the states.
+    """
+
+    artifact: Artifact
+    figures: Figures
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A tuner and how it was chosen.
+
+    Attributes:
+        artifact: The best tier's tuner.
+        tier: Its name.
+        figures: Of every tier that was made, and of the teacher itself.
+        plan: What was done.
+        seconds: What it took, interruptions left out.
+    """
+
+    artifact: Artifact
+    tier: str
+    figures: Mapping[str, Figures]
+    plan: Plan
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """One tuner in the making.
+
+    Attributes:
+        backbone: The model, open.
+        kit: Texts with the teacher's vectors.
+        minutes: How long it may take, about.
+        work: Folder for states and checkpoints.
+        train: Whether LMORT may be trained; it needs torch.
+    """
+
+    backbone: Backbone
+    kit: Kit
+    minutes: float
+    work: Path
+    train: bool = True
+
+    def plan(self) -> Plan:
+        """Measure this machine, or read what an earlier call with this folder has planned.
+
+        Raises:
+            TunerError: the folder belongs to another model or time.
+        """
+        path = self.work / "plan.json"
+        if path.is_file():
+            return self._read_plan(path)
+        texts = self.kit.texts(0, len(self.kit.items))
+        cost = estimate(
+            self.backbone, texts, layers=(ceiling(self.backbone.n_layer),), max_tokens=MAX_TOKENS
+        )
+        each = cost.seconds / len(texts)
+        trains = self.train and find_spec("torch") is not None
+        budget = 60 * self.minutes * (_ENCODING_SHARE if trains else 1.0)
+        affordable = max(0, int(budget / each) - _PROBE_TEXTS)
+        n_held = min(self.kit.n_held_out, max(32, affordable // 24 * 4))
+        n_fit = min(self.kit.n_fit, max(_FEWEST, affordable - n_held))
+        trains = trains and n_fit >= _WORTH_TRAINING
+        plan = Plan(each, n_fit, n_held, 0.0)
+        if trains:
+            plan = replace(plan, train_s=max(0.0, 60 * self.minutes - plan.encoding_s))
+        self._keep(plan)
+        return plan
+
+    def make(self, plan: Plan, stages: Stages) -> Made:
+        """Make the tuner.
+
+        Args:
+            plan: What `plan` returned.
+            stages: Progress of each stage.
+
+        Raises:
+            TunerError: a damaged work folder, or no room on the disk.
+            BackboneError: llama.cpp refused.
+        """
+        start = time.monotonic()
+        plan = self.with_layers(plan, stages)
+        tiers, plan = self.tiers(plan, stages)
+        figures = {name: tier.figures for name, tier in tiers.items()}
+        best = best_tier(figures)
+        wanted = self.kit.vectors[: plan.n_held_out]
+        figures["teacher"] = judge(wanted, wanted, wanted)
+        return Made(tiers[best].artifact, best, figures, plan, time.monotonic() - start)
+
+    def with_layers(self, plan: Plan, stages: Stages) -> Plan:
+        """Choose the layers, if that is not done yet, by the kit's first texts."""
+        if plan.layers:
+            return plan
+        plan = replace(plan, layers=self._choose(plan, stages).layers)
+        self._keep(plan)
+        return plan
+
+    def tiers(self, plan: Plan, stages: Stages) -> tuple[dict[str, Tier], Plan]:
+        """Make and judge every tier that a plan has time for, at once first.
+
+        What was fitted to the teacher gets the model's own directions beside it
+        (`tuners.blend`); its nearness to the teacher is judged without them.
+        """
+        held = self._states("held-out", 0, plan.n_held_out, plan, stages)
+        first = self.kit.n_held_out
+        fit = self._states("fit", first, first + plan.n_fit, plan, stages)
+        targets = self.kit.vectors[first : first + plan.n_fit]
+        begun = time.monotonic()
+        tiers = {AT_ONCE: self._judged(self._at_once(plan), None, held, begun)}
+        begun = time.monotonic()
+        fitted = self._closed_form(plan, fit, targets)
+        tiers[CLOSED_FORM] = self._judged(_blended(fitted, fit), fitted, held, begun)
+        if plan.train_s:
+            begun = time.monotonic()
+            fitted, plan = self._lmort(plan, fit, targets, fitted, stages)
+            tiers[LMORT] = self._judged(_blended(fitted, fit), fitted, held, begun)
+        return tiers, plan
+
+    def _judged(
+        self, artifact: Artifact, fitted: Artifact | None, held: StatesCache, begun: float
+    ) -> Tier:
+        wanted = self.kit.vectors[: len(held.lengths)]
+        nearness = None if fitted is None else encode_cache(fitted, held)
+        figures = judge(encode_cache(artifact, held), wanted, nearness)
+        return Tier(artifact, figures, time.monotonic() - begun)
+
+    def _choose(self, plan: Plan, stages: Stages) -> LayerChoice:
+        """Choose the layers by the first texts."""
+        count = min(_PROBE_TEXTS, plan.n_fit)
+        first = self.kit.n_held_out
+        captured = self.backbone.hidden_states(
+            self.kit.texts(first, first + count),
+            tuple(range(ceiling(self.backbone.n_layer) + 1)),
+            max_tokens=MAX_TOKENS,
+            progress=stages("layers"),
+        )
+        return choose_layers(pool_states(captured), self.kit.vectors[first : first + count])
+
+    def _states(self, name: str, start: int, stop: int, plan: Plan, stages: Stages) -> StatesCache:
+        return fill(
+            self.work / name,
+            self.backbone,
+            self.kit.texts(start, stop),
+            layers=plan.layers,
+            max_tokens=MAX_TOKENS,
+            progress=stages(f"states, {name}"),
+        )
+
+    def _at_once(self, plan: Plan) -> Artifact:
+        """Make what the model would have without this, from as few texts: the line to beat."""
+        first = self.kit.n_held_out
+        captured = self.backbone.hidden_states(
+            self.kit.texts(first, first + min(_PROBE_TEXTS, plan.n_fit)),
+            plan.layers,
+            max_tokens=MAX_TOKENS,
+        )
+        return project(self.backbone, pool_states(captured), plan.layers)
+
+    def _closed_form(self, plan: Plan, fit: StatesCache, targets: Array) -> Artifact:
+        stats = statistics(fit)
+        stats = {layer: stats[layer] for layer in plan.layers}
+        inputs = pooled_states(fit, plan.layers, stats)
+        # At this scale the entries of a vector are about 1, which suits the steps of AdamW.
+        scale = np.float32(targets.shape[1] ** 0.5)
+        weight, bias = ridge_behind(inputs, targets * scale, removed=_REMOVED)
+        config = self._config(plan, n_layer=0)
+        weights = {"pooled.weight": weight, "pooled.bias": bias}
+        for layer, (mean, std) in stats.items():
+            weights[f"stats.{layer}.mean"], weights[f"stats.{layer}.std"] = mean, std
+        return Artifact(self._card(config, CLOSED_FORM, plan), weights)
+
+    def _lmort(
+        self,
+        plan: Plan,
+        fit: StatesCache,
+        targets: Array,
+        start: Artifact,
+        stages: Stages,
+    ) -> tuple[Artifact, Plan]:
+        """Train LMORT from the closed form in the time that is left."""
+        import torch
+
+        from ..train.trainer import Trainer, TrainingSet
+
+        texts = tuple(self.kit.texts(self.kit.n_held_out, self.kit.n_held_out + plan.n_fit))
+        alone = np.full(len(texts), -1, dtype=np.int64)
+        data = TrainingData(
+            texts, np.arange(len(texts)), alone, np.full((len(texts), 0), -1, dtype=np.int64), ()
+        )
+        training = TrainingSet(fit, data, targets)
+        config = self._config(plan, n_layer=2)
+        if not plan.epochs:
+            plan = replace(plan, epochs=self._epochs_that_fit(plan, config, training))
+            self._keep(plan)
+        trainer = Trainer(config, _recipe(plan.epochs), training, folder=self.work / "run")
+        if trainer.step == 0:
+            weight, bias = (start.weights[f"pooled.{name}"] for name in ("weight", "bias"))
+            trainer.model.pooled.load_state_dict(
+                {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
+            )
+        model = trainer.run(checkpoint_every=20, progress=stages("LMORT"))
+        return Artifact(self._card(config, LMORT, plan), model.weights()), plan
+
+    def _epochs_that_fit(self, plan: Plan, config: TunerConfig, training: TrainingSet) -> int:
+        from ..train.trainer import Trainer
+
+        trial = Trainer(config, _recipe(1), training, folder=self.work / "trial")
+        trial.run(stop_at=1)
+        start = time.monotonic()
+        trial.run(stop_at=1 + _STEPS_MEASURED)
+        step_s = (time.monotonic() - start) / _STEPS_MEASURED
+        return int(min(_MAX_EPOCHS, max(1, plan.train_s // (step_s * trial.total))))
+
+    def _config(self, plan: Plan, *, n_layer: int) -> TunerConfig:
+        n_embd = self.backbone.n_embd
+        width = min(256, n_embd)
+        return TunerConfig(
+            n_embd=n_embd,
+            align_layer=plan.layers[0],
+            uniform_layer=plan.layers[-1],
+            n_layer=n_layer,
+            n_head=max(n for n in (8, 4, 2, 1) if width % n == 0),
+            width=width,
+            n_ff=3 * width,
+            pooled_layers=plan.layers,
+            dim=self.kit.vectors.shape[1],
+        )
+
+    def _card(self, config: TunerConfig, tier: str, plan: Plan) -> TunerCard:
+        notes = {
+            "recipe": "tuner make",
+            "tier": tier,
+            "data": f"calibration kit, {plan.n_fit} texts",
+            "texts": str(plan.n_fit),
+            "teacher": self.kit.teacher,
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+        if tier == LMORT:
+            notes["epochs"] = str(plan.epochs)
+        return TunerCard(config, identity_of(self.backbone), provenance=notes)
+
+    def _inputs(self) -> dict[str, object]:
+        """Everything that a plan depends on."""
+        return {
+            "fingerprint": self.backbone.fingerprint,
+            "minutes": self.minutes,
+            "texts": len(self.kit.items),
+            "train": self.train,
+        }
+
+    def _keep(self, plan: Plan) -> None:
+        self.work.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = self.work / "plan.json.new"
+        fresh.write_text(json.dumps({"inputs": self._inputs(), "plan": asdict(plan)}, indent=1))
+        fresh.replace(self.work / "plan.json")
+
+    def _read_plan(self, path: Path) -> Plan:
+        try:
+            found = json.loads(path.read_text())
+            inputs, values = found["inputs"], found["plan"]
+            plan = Plan(**{**values, "layers": tuple(values["layers"])})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise TunerError(f"{path} is damaged: {error} — delete {self.work}") from error
+        if inputs != self._inputs():
+            raise TunerError(
+                f"{self.work} holds the work on another tuner: found {inputs}, expected "
+                f"{self._inputs()} — choose another folder, or delete this one"
+            )
+        return plan
+
+
+def _blended(fitted: Artifact, fit: StatesCache) -> Artifact:
+    return blend(fitted, fit, lambda inputs: directions(inputs)[0].T)
+
+
+def _recipe(epochs: int) -> Recipe:
+    """Settings of the tuner that ships (experiment 5), in smaller batches for fewer texts."""
+    return Recipe(
+        name="tuner make",
+        model="any",
+        tuner={},
+        data=DataRecipe(max_tokens=MAX_TOKENS),
+        loss=LossRecipe(distillation=1.0, cosine_weight=30.0),
+        train=TrainRecipe(epochs=epochs, batch_size=_BATCH, learning_rate=1e-3, pooled_rate=0.02),
+    )

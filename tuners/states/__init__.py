@@ -1,0 +1,1 @@
+"""Hidden states of texts and sessions, cached on disk."""

@@ -1,0 +1,1 @@
+"""Training a tuner by a recipe: data, losses, model, loop."""

@@ -1,0 +1,194 @@
+"""From a recipe to a tuner file: texts, states, teacher's vectors, training, export.
+
+Every stage leaves its result in the work folder and takes it up again, so that the same command
+after an interruption goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+from lmort_memory.encoder.artifact import Artifact, TunerCard, write_artifact
+from lmort_memory.encoder.config import BackboneIdentity
+from lmort_memory.types import Progress
+
+from ..states.cache import estimate, fill
+from .blend import DIRECTIONS, PENALTY, blend, discriminants
+from .corpus import corpus_states, corpus_targets
+from .data import TrainingData, load_folder
+from .msmarco import load_msmarco
+from .teacher import TEACHER_LICENCE, TEACHER_NAME
+from .trainer import Trainer, TrainingSet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lmort_memory.backbone import Backbone
+
+    from ..states.cache import Estimate
+    from .model import Lmort
+    from .recipe import BlendRecipe, DataRecipe, Recipe
+
+__all__ = ["Stages", "Workshop", "load_data", "to_artifact"]
+
+Stages: TypeAlias = Callable[[str], Progress]
+"""Given the name of a stage that begins, returns what is called as it goes on."""
+
+
+def load_data(folder: Path, recipe: DataRecipe) -> TrainingData:
+    """Read the training data in the layout that the recipe names.
+
+    Raises:
+        TunerError: something is missing or damaged.
+    """
+    return (load_msmarco if recipe.layout == "msmarco" else load_folder)(folder, recipe)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """A recipe at work: on this model, with this data, in this folder.
+
+    Attributes:
+        recipe: What to make.
+        backbone: The model, open.
+        data_folder: Training data.
+        work: For states, teacher's vectors and checkpoints; gigabytes.
+        device: "cpu" or "cuda".
+    """
+
+    recipe: Recipe
+    backbone: Backbone
+    data_folder: Path
+    work: Path
+    device: str = "cpu"
+
+    def estimate(self) -> Estimate:
+        """Say what the states will cost, from a sample."""
+        config = self.recipe.config(self.backbone.facts.n_embd)
+        data = load_data(self.data_folder, self.recipe.data)
+        return estimate(
+            self.backbone,
+            data.texts,
+            layers=config.layers,
+            max_tokens=self.recipe.data.max_tokens,
+        )
+
+    def prepare(self, stages: Stages, *, layers: tuple[int, ...] = ()) -> TrainingSet:
+        """Bring states and teacher's vectors of all texts to disk.
+
+        Args:
+            stages: Progress of each stage.
+            layers: Layers to capture; empty means those that the recipe's tuner reads.
+
+        Raises:
+            TunerError: data missing or damaged, another run's folder, or no room.
+        """
+        data = load_data(self.data_folder, self.recipe.data)
+        config = self.recipe.config(self.backbone.facts.n_embd)
+        cache = corpus_states(
+            self.work / "states",
+            self.backbone,
+            data,
+            layers=layers or config.layers,
+            max_tokens=self.recipe.data.max_tokens,
+            progress=stages("states"),
+        )
+        targets = None
+        if self.recipe.loss.distillation:
+            targets = corpus_targets(
+                self.work / "states",
+                data,
+                context=self.recipe.loss.context_target,
+                progress=stages("teacher"),
+            )
+        return TrainingSet(cache, data, targets)
+
+    def make(self, out: Path, stages: Stages, *, matrix_type: str = "F16") -> str:
+        """Make the tuner and write it to `out`; return its fingerprint.
+
+        Raises:
+            TunerError: as for `prepare`, or a checkpoint of another run.
+        """
+        training = self.prepare(stages)
+        config = self.recipe.config(self.backbone.facts.n_embd)
+        trainer = Trainer(
+            config, self.recipe, training, folder=self.work / "run", device=self.device
+        )
+        model = trainer.run(progress=stages("train"))
+        artifact = to_artifact(
+            model, self.backbone, provenance(self.recipe, training, trainer.step)
+        )
+        if self.recipe.blend is not None:
+            artifact = self._blended(artifact, self.recipe.blend, stages)
+        return write_artifact(out, artifact, matrix_type=matrix_type)
+
+    def _blended(self, artifact: Artifact, recipe: BlendRecipe, stages: Stages) -> Artifact:
+        """Put the model's own directions, from labelled pairs, beside the trained ones."""
+        wanted = replace(
+            self.recipe.data, layout="folder", sources=recipe.sources, max_tokens=recipe.max_tokens
+        )
+        data = load_data(self.data_folder, wanted)
+        cache = fill(
+            self.work / "pairs",
+            self.backbone,
+            data.texts,
+            layers=artifact.card.config.layers,
+            max_tokens=recipe.max_tokens,
+            progress=stages("states of pairs"),
+        )
+        blended = blend(
+            artifact,
+            cache,
+            lambda inputs: discriminants(
+                inputs[data.anchors], inputs[data.positives], DIRECTIONS, PENALTY
+            ),
+            share=recipe.share,
+        )
+        notes = {**artifact.card.provenance, **_blend_notes(artifact.card.provenance, data)}
+        return replace(blended, card=replace(blended.card, provenance=notes))
+
+
+def to_artifact(model: Lmort, backbone: Backbone, notes: dict[str, str]) -> Artifact:
+    """Put a trained network together with what it belongs to and where it comes from."""
+    facts = backbone.facts
+    identity = BackboneIdentity(
+        backbone.fingerprint,
+        facts.architecture,
+        facts.n_layer,
+        facts.n_embd,
+        backbone.sketch.to_text(),
+    )
+    return Artifact(TunerCard(model.config, identity, provenance=notes), model.weights())
+
+
+def provenance(recipe: Recipe, training: TrainingSet, steps: int) -> dict[str, str]:
+    """Describe how a tuner came about: goes into its metadata."""
+    sources = training.data.sources
+    licences = sorted({licence for *_, licence in sources if licence})
+    notes = {
+        "recipe": recipe.name,
+        "data": _drawn(training.data),
+        "data_licences": ", ".join(licences),
+        "texts": str(len(training.data.texts)),
+        "tokens": str(int(training.cache.lengths.sum())),
+        "steps": str(steps),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    if recipe.loss.distillation:
+        notes["teacher"] = f"{TEACHER_NAME} ({TEACHER_LICENCE})"
+    return notes
+
+
+def _drawn(data: TrainingData) -> str:
+    return "; ".join(f"{path} {kind} {count}" for path, kind, count, _ in data.sources)
+
+
+def _blend_notes(before: Mapping[str, str], data: TrainingData) -> dict[str, str]:
+    licences = {*before["data_licences"].split(", "), *(licence for *_, licence in data.sources)}
+    return {
+        "blend": _drawn(data),
+        "data_licences": ", ".join(sorted(licences - {""})),
+    }

@@ -1,0 +1,282 @@
+"""The training loop: AdamW with warm-up and decay, checkpoints that continue exactly.
+
+The backbone is not here: its states come from a cache, so no gradient can reach it. A run that was
+interrupted and resumed gives the same weights, bit for bit, as one that was not: every epoch's
+order comes from the seed and the epoch's number, and the checkpoint holds the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+
+from lmort_memory.errors import TunerError
+
+from .batches import Batch, epoch_plan, make_batch, packed_states
+from .closed_form import pooled_states, ridge, statistics
+from .losses import contrastive, distillation, paper_contrastive
+from .model import Lmort
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from lmort_memory.encoder.config import TunerConfig
+    from lmort_memory.types import Progress
+
+    from ..states.cache import StatesCache
+    from .data import TrainingData
+    from .recipe import LossRecipe, Recipe, TrainRecipe
+
+__all__ = ["Trainer", "TrainingSet", "new_model", "rate_factor"]
+
+_CHECKPOINT: Final = "checkpoint.pt"
+_LOG_EVERY: Final = 50  # steps between two lines of log.jsonl
+_CLIP: Final = 1.0  # norm of the gradient
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """What a trainer learns from.
+
+    Attributes:
+        cache: States of `data.texts`.
+        data: Units over them.
+        targets: Teacher's vectors of the texts, float32 (n_texts, dim); None without distillation.
+    """
+
+    cache: StatesCache
+    data: TrainingData
+    targets: NDArray[np.float32] | None
+
+
+def new_model(config: TunerConfig, recipe: TrainRecipe, training: TrainingSet) -> Lmort:
+    """Build a network: seeded weights, statistics of the states, closed-form linear path.
+
+    Raises:
+        ValueError: `recipe.closed_form` without targets or pooled layers.
+    """
+    torch.manual_seed(recipe.seed)
+    model = Lmort(config)
+    stats = {
+        layer: values
+        for layer, values in statistics(training.cache).items()
+        if layer in config.layers
+    }
+    model.set_statistics(stats)
+    if recipe.closed_form:
+        if training.targets is None or not config.pooled_layers:
+            raise ValueError("closed_form needs the teacher's vectors and pooled_layers")
+        inputs = pooled_states(training.cache, config.pooled_layers, stats)
+        # Only the direction counts. At this scale the entries of a vector are about 1, as those of
+        # every other layer, and AdamW's steps, whose size does not depend on scale, are as fine.
+        weight, bias = ridge(inputs, training.targets * np.float32(config.dim**0.5))
+        model.pooled.load_state_dict(
+            {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
+        )
+    return model
+
+
+def rate_factor(step: int, total: int, *, warmup_ratio: float, schedule: str) -> float:
+    """Factor on the learning rate at a step: up linearly, then down to zero."""
+    warmup = max(1, round(warmup_ratio * total))
+    if step < warmup:
+        return (step + 1) / warmup
+    rest = (step - warmup) / max(1, total - warmup)
+    return 1 - rest if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * rest))
+
+
+class Trainer:
+    """One training run, bound to a folder for its checkpoints. Single-threaded use."""
+
+    def __init__(
+        self,
+        config: TunerConfig,
+        recipe: Recipe,
+        training: TrainingSet,
+        *,
+        folder: Path,
+        device: str = "cpu",
+    ) -> None:
+        """Prepare a run, or continue the one whose checkpoint is in `folder`.
+
+        Raises:
+            TunerError: the folder's checkpoint is damaged or of another run, or without a teacher
+                some units have nothing to learn from.
+        """
+        if not recipe.loss.distillation and (training.data.positives < 0).any():
+            raise TunerError(
+                f"the recipe {recipe.name} has no teacher, and some of its texts are no labelled "
+                "pairs — set distillation above 0, or use pairs only"
+            )
+        self.recipe = recipe
+        self.training = training
+        self.folder = folder
+        self.device = torch.device(device)
+        self.step = 0
+        self.total = recipe.train.epochs * len(self._plan(0))
+        self._identity = _identity(config, recipe, training)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        resumes = (folder / _CHECKPOINT).is_file()
+        self.model = Lmort(config) if resumes else new_model(config, recipe.train, training)
+        self.model.to(self.device)
+        self.optimiser = torch.optim.AdamW(
+            _parameter_groups(self.model, recipe.train), weight_decay=recipe.train.weight_decay
+        )
+        if resumes:
+            self._restore()
+
+    def run(
+        self,
+        *,
+        stop_at: int | None = None,
+        checkpoint_every: int = 200,
+        progress: Progress | None = None,
+    ) -> Lmort:
+        """Train to the end, or up to step `stop_at`; a checkpoint is there whenever this returns.
+
+        Args:
+            stop_at: Step to stop before; None means the end of the schedule.
+            checkpoint_every: Steps between two checkpoints.
+            progress: Called with (steps done, all steps).
+        """
+        end = self.total if stop_at is None else min(stop_at, self.total)
+        self.model.train()
+        while self.step < end:
+            loss = self._step()
+            self.step += 1
+            if self.step % _LOG_EVERY == 1:
+                self._log(loss)
+            if self.step % checkpoint_every == 0 or self.step == end:
+                self._save()
+            if progress is not None:
+                progress(self.step, self.total)
+        return self.model.eval()
+
+    def _plan(self, epoch: int) -> NDArray[np.int64]:
+        settings = self.recipe.train
+        n_units = len(self.training.data.anchors)
+        return epoch_plan(n_units, settings.batch_size, seed=(settings.seed, epoch))
+
+    def _step(self) -> float:
+        settings = self.recipe.train
+        per_epoch = self.total // settings.epochs
+        units = self._plan(self.step // per_epoch)[self.step % per_epoch]
+        factor = rate_factor(
+            self.step, self.total, warmup_ratio=settings.warmup_ratio, schedule=settings.schedule
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["full_rate"] * factor
+        loss = self._loss(make_batch(self.training.data, units))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP)
+        self.optimiser.step()
+        return loss.item()
+
+    def _loss(self, batch: Batch) -> Tensor:
+        """Weigh the losses of one batch together."""
+        states, lengths = packed_states(
+            self.training.cache,
+            batch.texts,
+            layers=self.model.config.layers,
+            limits=self._limits(batch),
+        )
+        vectors = self.model(states.to(self.device, torch.float32), lengths.to(self.device))
+        weights = self.recipe.loss
+        loss = torch.zeros((), device=self.device)
+        if weights.distillation and self.training.targets is not None:
+            targets = torch.from_numpy(self.training.targets[batch.texts]).to(self.device)
+            loss = loss + weights.distillation * distillation(
+                vectors,
+                targets,
+                cosine_weight=weights.cosine_weight,
+                temperature=weights.distillation_temperature,
+            )
+        if weights.contrastive and len(batch.pairs):
+            loss = loss + weights.contrastive * _contrastive(vectors, batch, weights)
+        return loss
+
+    def _limits(self, batch: Batch) -> NDArray[np.int64]:
+        """Most tokens of each text: queries of pairs may have a limit of their own."""
+        data = self.recipe.data
+        limits = np.full(len(batch.texts), data.max_tokens)
+        limits[batch.pairs] = data.query_max_tokens or data.max_tokens
+        return limits
+
+    def _log(self, loss: float) -> None:
+        with (self.folder / "log.jsonl").open("a") as file:
+            file.write(json.dumps({"step": self.step, "loss": round(loss, 5)}) + "\n")
+
+    def _save(self) -> None:
+        temporary = self.folder / f".{_CHECKPOINT}.new"
+        torch.save(
+            {
+                "identity": self._identity,
+                "step": self.step,
+                "model": self.model.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "rng": torch.get_rng_state(),
+            },
+            temporary,
+        )
+        temporary.replace(self.folder / _CHECKPOINT)
+
+    def _restore(self) -> None:
+        path = self.folder / _CHECKPOINT
+        try:
+            saved = torch.load(path, map_location=self.device, weights_only=True)
+            if saved["identity"] != self._identity:
+                raise TunerError(
+                    f"{path} belongs to another run (recipe, texts or layers differ) — choose "
+                    "another folder, or delete this one"
+                )
+            self.model.load_state_dict(saved["model"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+            torch.set_rng_state(saved["rng"].cpu())
+            self.step = saved["step"]
+        except (OSError, RuntimeError, KeyError, EOFError, ValueError) as error:
+            raise TunerError(f"{path} is damaged: {error} — delete it to start over") from error
+
+
+def _parameter_groups(model: Lmort, recipe: TrainRecipe) -> list[dict[str, Any]]:
+    """Give the pooled path a learning rate of its own; the rest has the recipe's."""
+    pooled = [p for name, p in model.named_parameters() if name.startswith("pooled.")]
+    others = [p for name, p in model.named_parameters() if not name.startswith("pooled.")]
+    rates = ((others, recipe.learning_rate), (pooled, recipe.learning_rate * recipe.pooled_rate))
+    return [{"params": params, "lr": rate, "full_rate": rate} for params, rate in rates if params]
+
+
+def _contrastive(vectors: Tensor, batch: Batch, weights: LossRecipe) -> Tensor:
+    """Split the vectors of a batch into queries, positives and negatives, and compare them."""
+    n_pairs = len(batch.pairs)
+    queries = vectors[torch.from_numpy(batch.pairs).to(vectors.device)]
+    positives = vectors[batch.n_units : batch.n_units + n_pairs]
+    negatives = vectors[batch.n_units + n_pairs :].view(
+        n_pairs, batch.n_negatives, vectors.shape[1]
+    )
+    if weights.contrastive_kind == "paper":
+        return paper_contrastive(queries, positives, negatives)
+    hard = negatives if batch.n_negatives else None
+    return contrastive(queries, positives, hard, temperature=weights.temperature)
+
+
+def _identity(config: TunerConfig, recipe: Recipe, training: TrainingSet) -> str:
+    """Digest of everything that must be the same when a run is continued."""
+    manifest = training.cache.manifest
+    parts = (
+        asdict(config),
+        asdict(recipe.data),
+        asdict(recipe.loss),
+        asdict(recipe.train),
+        (manifest.fingerprint, manifest.texts, manifest.mode),
+    )
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
