@@ -1,5 +1,12 @@
 """Files into a memory: incrementally, so that a second run reads only what has changed."""
 
-from lmort_memory.importing.run import ImportReport, estimate, find_deleted, import_files, prune
+from lmort_memory.importing.run import (
+    ImportEstimate,
+    ImportReport,
+    estimate,
+    find_deleted,
+    import_files,
+    prune,
+)
 
-__all__ = ["ImportReport", "estimate", "find_deleted", "import_files", "prune"]
+__all__ = ["ImportEstimate", "ImportReport", "estimate", "find_deleted", "import_files", "prune"]

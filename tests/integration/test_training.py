@@ -140,7 +140,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from lmort_memory.backbone import Backbone
-from lmort_memory.tuners import states
+from lmort_memory.tuners.states import cache as states
 states._FLUSH_EVERY = 4
 texts = Path(sys.argv[3]).read_text().split("\\n")
 with Backbone.open(sys.argv[1], n_threads=1) as backbone:
