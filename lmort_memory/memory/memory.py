@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
 
+from lmort_memory.closing import Closing
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.encoding import Encoding
 from lmort_memory.memory.items import Item, to_turn
 from lmort_memory.memory.likelihood import WORDS_ONLY, Calibration, Described, evidence
 from lmort_memory.memory.recall import Recall
 from lmort_memory.memory.transfer import export_records, restore_records, salvage_records
-from lmort_memory.store.values import Filter, Receipt, Store, StoreStatus
+from lmort_memory.store.protocol import Store
+from lmort_memory.store.values import Filter, Receipt, StoreStatus
 from lmort_memory.types import DEFAULT_SCOPE, Hit, Turn
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class MemoryStatus:
     notice: str | None
 
 
-class Memory:
+class Memory(Closing):
     """What was said and written, kept in one file and found by meaning and by words.
 
     Without an encoder everything works by words alone, and what is added waits for vectors
@@ -127,17 +128,6 @@ class Memory:
         memory._opened = tuple(opened)
         memory.store.sweep()
         return memory
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the database and free the model; harmless when repeated.
