@@ -13,13 +13,49 @@ import lmort_memory
 ROOT = Path(__file__).parents[2]
 
 # Everything that may be imported from lmort_memory. A new name is a decision: it is kept for years.
-SURFACE = """
-    Backbone BackboneError Chat ChatOptions Encoded Encoder HiddenStates Hit ImportFileError
-    Injected Item JsonValue Ledger Link LmortError Memory MemoryStatus MissingDependencyError Mode
-    OldNotes Progress Receipt Record RecordNotFoundError Repeat Reply RoomMade Sampling Scores
-    Source SpaceInfo SpaceMismatchError StateEncoder Store StoreError StoreStatus Timings
-    TunedEncoder TunerError TunerMismatchError Turn
-""".split()
+SURFACE = [
+    "Backbone",
+    "BackboneError",
+    "Chat",
+    "ChatOptions",
+    "Encoded",
+    "Encoder",
+    "HiddenStates",
+    "Hit",
+    "ImportFileError",
+    "Injected",
+    "Item",
+    "JsonValue",
+    "Ledger",
+    "Link",
+    "LmortError",
+    "Memory",
+    "MemoryStatus",
+    "MissingDependencyError",
+    "Mode",
+    "OldNotes",
+    "Progress",
+    "Receipt",
+    "Record",
+    "RecordNotFoundError",
+    "Repeat",
+    "Reply",
+    "RoomMade",
+    "Sampling",
+    "Scores",
+    "Source",
+    "SpaceInfo",
+    "SpaceMismatchError",
+    "StateEncoder",
+    "Store",
+    "StoreError",
+    "StoreStatus",
+    "Timings",
+    "TunedEncoder",
+    "TunerError",
+    "TunerMismatchError",
+    "Turn",
+]
 # Parts whose own names a method of a public class may take or return.
 PARTS = ("backbone", "store", "importers", "importing", "testing")
 
