@@ -221,9 +221,7 @@ class Conversation:
             self._fail("there is no list yet to forget something of; /recall TEXT makes one")
             return
         if not number.isdecimal() or not 1 <= int(number) <= len(self._shown):
-            last = len(self._shown)
-            which = "1" if last == 1 else f"a number from 1 to {last}"
-            self._fail(f"/forget needs {which}, the place of a memory in the last list")
+            self._fail(f"/forget needs a number from 1 to {len(self._shown)} of the last list")
             return
         receipt = self.chat.forget(self._shown[int(number) - 1].id)
         self._screen.say(f"forgotten: {receipt.records} record, {receipt.vectors} vectors")
