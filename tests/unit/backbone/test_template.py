@@ -111,8 +111,8 @@ def test_the_generation_tag_of_transformers_is_known():
     "source",
     [
         "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-        "{% set n = namespace(s='ab') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
-        "{% set n = namespace(s='ab') %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}",
+        "{% set n=namespace(s='ab') %}{% for i in range(99) %}{% set n.s=n.s ~ n.s %}{% endfor %}",
+        "{% set n=namespace(s='ab') %}{% for i in range(99) %}{% set n.s=n.s + n.s %}{% endfor %}",
         "{{ 'ab' * 10 ** 9 }}",
         "{{ 9 ** 9 ** 9 }}",
         "{{ 1 / 0 }}",
