@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         OldNotes,
         Repeat,
         Reply,
+        ReplyPiece,
         RoomMade,
         Timings,
     )
@@ -103,6 +104,7 @@ _HOME = {
     "RecordNotFoundError": "errors",
     "Repeat": "chat",
     "Reply": "chat",
+    "ReplyPiece": "chat",
     "RoomMade": "chat",
     "Sampling": "backbone",
     "Scores": "types",
@@ -147,6 +149,7 @@ __all__ = [
     "RecordNotFoundError",
     "Repeat",
     "Reply",
+    "ReplyPiece",
     "RoomMade",
     "Sampling",
     "Scores",

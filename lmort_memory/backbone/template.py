@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from lmort_memory.backbone.thinking import Thinking, thinking_of
 from lmort_memory.errors import BackboneError
 
 PLAIN = "plain"
@@ -87,6 +88,7 @@ class ChatTemplate:
         from lmort_memory.backbone.sandbox import sandbox
 
         check_speakers(speakers)
+        self._source = source or ""
         user, assistant = speakers
         self.stops: tuple[str, ...] = () if source else (f"\n{user}:", f"\n{assistant}:")
         self._variables = {"bos_token": bos, "eos_token": eos}
@@ -143,6 +145,12 @@ class ChatTemplate:
             raise BackboneError(
                 f"the chat template refuses a conversation of {roles}: {error} — {_ANOTHER}"
             ) from error
+
+    @cached_property
+    def thinking(self) -> Thinking:
+        """How the model marks its reasoning, as far as its template shows."""
+        opening = _text_after(self.pieces(["user"], reply=True), 0)
+        return thinking_of(self._source, opening)
 
     @cached_property
     def takes_system(self) -> bool:

@@ -40,6 +40,7 @@ SURFACE = [
     "RecordNotFoundError",
     "Repeat",
     "Reply",
+    "ReplyPiece",
     "RoomMade",
     "Sampling",
     "Scores",
