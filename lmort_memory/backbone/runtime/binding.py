@@ -27,7 +27,7 @@ __all__ = ["FUNCTIONS", "Bound", "Unusable", "already_imported", "bind"]
 _MODULE: Final = "llama_cpp.llama_cpp"
 FUNCTIONS: Final = tuple(
     f"llama_{name}"
-    for name in (
+    for name in (  # noqa: SIM905 — one to a line they would fill a page
         "backend_init batch_get_one context_default_params decode free get_memory init_from_model"
         " log_set memory_can_shift memory_seq_add memory_seq_cp memory_seq_rm model_default_params"
         " model_free model_get_vocab model_is_hybrid model_is_recurrent model_load_from_file"
@@ -141,7 +141,7 @@ def _import_over(loaded: dict[str, ctypes.CDLL]) -> Any:  # noqa: ANN401
     package = module_from_spec(spec)
     sys.modules["llama_cpp"] = package
     try:
-        extensions = import_module("llama_cpp._ctypes_extensions")
+        extensions: Any = import_module("llama_cpp._ctypes_extensions")
         extensions.load_shared_library = _loader(loaded, extensions.load_shared_library)
         module = import_module(_MODULE)
     except BaseException:

@@ -9,6 +9,7 @@ at the end keep the library's own values: the structs have room for them.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -158,7 +159,7 @@ def _defaults(function: Any, struct: Any) -> Any:  # noqa: ANN401
 _Difference = tuple[str, str, float, float]
 
 
-def _differences(values: Any, expected: dict[str, float]) -> list[_Difference]:  # noqa: ANN401
+def _differences(values: Any, expected: Mapping[str, float]) -> list[_Difference]:  # noqa: ANN401
     kind = type(values)
     wrong: list[_Difference] = []
     for name, value in expected.items():

@@ -135,7 +135,7 @@ def _pass_tokens(bound: Bound, model: Any, *, gpu: bool) -> None:  # noqa: ANN40
         if not ask:
             seen.add(bound.ggml.ggml_get_name(tensor).decode())
             return True
-        return bound.ggml.ggml_get_name(tensor) == b"l_out-0"
+        return bool(bound.ggml.ggml_get_name(tensor) == b"l_out-0")
 
     parameters = cpp.llama_context_default_params()
     parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = 4 * _N_TOKENS

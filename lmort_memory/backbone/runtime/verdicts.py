@@ -82,7 +82,7 @@ def recall(attempt: Attempt, types: Sequence[WeightType]) -> Verdict | None:
 
 
 def remember(attempt: Attempt, types: Sequence[WeightType], verdict: Verdict) -> None:
-    """Write down a verdict that lasts; where the cache cannot be written, the next process tries."""
+    """Write down a verdict that lasts; without a cache the next process tries again."""
     if not verdict.lasts:
         return
     path = _path(attempt, types)
@@ -123,7 +123,7 @@ def processor() -> str:
         asked = ["sysctl", "-n", "machdep.cpu.brand_string", "hw.optional.arm64"]
         with suppress(OSError):
             return subprocess.run(asked, capture_output=True, text=True).stdout
-    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+    with suppress(OSError), Path("/proc/cpuinfo").open(errors="replace") as lines:
         for line in lines:  # those of the first core
             if line.startswith(("flags", "Features")):
                 return line
