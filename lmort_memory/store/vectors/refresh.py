@@ -18,6 +18,7 @@ import numpy as np
 
 from lmort_memory.errors import StoreError
 from lmort_memory.store.connection import Database
+from lmort_memory.store.vectors.cachefiles import Cache, CacheFiles
 from lmort_memory.store.vectors.graph import SETTINGS, Graph, has_graphs
 from lmort_memory.store.vectors.matrix import Matrix, View
 from lmort_memory.types import Progress
