@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lmort_memory.types import DEFAULT_SCOPE
 
-from .settings import setting
+from .settings import setting, tell_library
 from .terminal.output import note
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def open_memory(base: Base, models: Models | None = None) -> Iterator[Memory]:
     new = path is not None and not Path(path).expanduser().exists()
     model = tuner = None
     if models is not None:
+        tell_library(gpu_layers=models.gpu_layers)
         model = runnable_model(setting_text("model", models.model))
         tuner = setting_text("tuner", models.tuner)
     with Memory.open(path, model=model, tuner=tuner, with_model=models is not None) as memory:

@@ -22,6 +22,7 @@ from lmort_memory.backbone.runtime.choice import (
     load_modules,
     loaded,
 )
+from lmort_memory.backbone.runtime.trial import list_devices
 from lmort_memory.backbone.runtime.weights import Q8_0, WeightType, weight_types
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "choose",
     "chosen",
     "find_libraries",
+    "list_devices",
     "load",
     "load_modules",
     "loaded",

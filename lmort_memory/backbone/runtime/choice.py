@@ -54,10 +54,12 @@ class Choice:
 
     Attributes:
         attempt: The library and how weights are loaded.
+        verdict: How its trial ended.
         rejected: What was preferred to it and failed.
     """
 
     attempt: Attempt
+    verdict: Verdict
     rejected: tuple[Rejected, ...] = ()
 
     @property
@@ -65,7 +67,7 @@ class Choice:
         """One line for people where something preferred failed, or None."""
         if not self.rejected:
             return None
-        return f"llama.cpp: using {self.attempt}, for {'; '.join(map(str, self.rejected))}"
+        return f"llama.cpp: using {self.attempt}, since {'; '.join(map(str, self.rejected))}"
 
 
 _lock = threading.RLock()
@@ -149,7 +151,7 @@ def _try_all(types: Sequence[WeightType], *, gpu: bool) -> Choice:
         if verdict is None:
             verdict, fresh = _try(attempt, types), True
         if verdict.is_good:
-            return _told(Choice(attempt, tuple(rejected)), fresh=fresh)
+            return _told(Choice(attempt, verdict, tuple(rejected)), fresh=fresh)
         rejected.append(Rejected(attempt, verdict.ended))
         if attempt.library.named and not rejected[-1].crashed:
             raise BackboneError(f"llama.cpp: {attempt.library} cannot be used: {verdict.ended}")

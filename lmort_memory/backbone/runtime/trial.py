@@ -10,107 +10,108 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import re
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from lmort_memory.backbone.runtime.verdicts import Attempt, Verdict
+from lmort_memory.backbone.runtime.backends import Device
+from lmort_memory.backbone.runtime.children import CRASHES, leave_no_core, run_apart
+from lmort_memory.backbone.runtime.verdicts import GOOD, Attempt, Verdict
 from lmort_memory.backbone.runtime.weights import WIDTH, WeightType
 
 if TYPE_CHECKING:
     from lmort_memory.backbone.runtime.binding import Bound
+    from lmort_memory.backbone.runtime.candidates import Library
 
-__all__ = ["run_trial", "write_blank_model"]
+__all__ = ["list_devices", "run_trial", "write_blank_model"]
 
 _PATIENCE_S: Final = 120.0
 _N_TOKENS: Final = 40
 _N_VOCAB: Final = 64
 _HEAD: Final = 64
-_GIVEN_UP: Final = ("SIGILL", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS")
 
 
 def run_trial(attempt: Attempt, types: Sequence[WeightType]) -> Verdict:
     """Let a child process decode with a library, and say how it ended."""
-    wanted = {
-        "library": [str(attempt.library.path), attempt.library.origin],
-        "extra_buffers": attempt.extra_buffers,
-        "gpu": attempt.gpu,
-        "types": types,
-    }
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "PYTHONFAULTHANDLER": "",
-    }
     began = time.monotonic()
-    try:
-        child = subprocess.run(
-            [sys.executable, "-c", f"from {__name__} import main; main()"],
-            input=json.dumps(wanted),
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=_PATIENCE_S,
-        )
-    except subprocess.TimeoutExpired:
-        return Verdict(f"no token was decoded within {_PATIENCE_S:.0f} s", _PATIENCE_S, lasts=False)
-    return _verdict(child, time.monotonic() - began)
+    ended = run_apart(
+        f"{__name__}:main",
+        {
+            "library": [str(attempt.library.path), attempt.library.origin],
+            "extra_buffers": attempt.extra_buffers,
+            "gpu": attempt.gpu,
+            "types": types,
+        },
+        patience_s=_PATIENCE_S,
+    )
+    seconds = time.monotonic() - began
+    if ended.answer is None:
+        name = ended.signal
+        return Verdict(name or ended.reason, seconds, lasts=name in CRASHES)
+    told = ended.answer
+    return Verdict(
+        str(told["ended"]),
+        seconds,
+        lasts=told["ended"] == GOOD,
+        layout=str(told.get("layout", "")),
+        built_for=str(told.get("built_for", "")),
+    )
 
 
-def _verdict(child: subprocess.CompletedProcess[str], seconds: float) -> Verdict:
-    if child.returncode < 0:
-        with suppress(ValueError):
-            name = signal.Signals(-child.returncode).name
-            return Verdict(name, seconds, lasts=name in _GIVEN_UP)
-    try:
-        ended = str(json.loads(child.stdout.splitlines()[-1])["ended"])
-    except (ValueError, LookupError, TypeError):
-        last = (child.stderr.splitlines() or ["it said nothing"])[-1]
-        return Verdict(f"the trial ended with status {child.returncode}: {last}", lasts=False)
-    return Verdict(ended, seconds, lasts=ended == "good")
+def list_devices(library: Library) -> list[Device] | str:
+    """List the devices of all back-ends of a library, in a child process, or say why it cannot."""
+    question = {"library": [str(library.path), library.origin], "types": None}
+    ended = run_apart(f"{__name__}:main", question, patience_s=_PATIENCE_S)
+    if ended.answer is None or "devices" not in ended.answer:
+        return ended.reason or str((ended.answer or {}).get("ended"))
+    return [Device(*one) for one in ended.answer["devices"]]
 
 
 def main() -> None:
-    """Decode what stdin asks for; print how it ended."""
-    _leave_no_core()
-    wanted = json.load(sys.stdin)
-    types = [WeightType(*one) for one in wanted["types"]]
+    """Decode what stdin asks for, or list the devices; print how it ended."""
     from lmort_memory.backbone.runtime.binding import Unusable
 
+    leave_no_core()
+    wanted = json.load(sys.stdin)
     try:
-        _decode(wanted, types)
-        ended = "good"
+        answer = _decode(wanted) if wanted["types"] else _devices(wanted)
     except Unusable as error:
-        ended = str(error)
-    print(json.dumps({"ended": ended}), flush=True)  # noqa: T201 — a child's answer
+        answer = {"ended": str(error)}
+    print(json.dumps(answer), flush=True)  # noqa: T201 — a child's answer
     os._exit(0)  # what llama.cpp does at exit is not on trial
 
 
-def _leave_no_core() -> None:
-    with suppress(ImportError, OSError, ValueError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _decode(wanted: dict[str, Any], types: Sequence[WeightType]) -> None:
+def _bind(wanted: dict[str, Any], *, gpu: bool) -> Bound:
     from lmort_memory.backbone.runtime.backends import load_backends
-    from lmort_memory.backbone.runtime.binding import Unusable, bind
+    from lmort_memory.backbone.runtime.binding import bind
     from lmort_memory.backbone.runtime.candidates import Library
 
     path, origin = wanted["library"]
     bound = bind(Library(Path(path), origin))
+    load_backends(bound, gpu=gpu)
     bound.cpp.llama_backend_init()
-    load_backends(bound, gpu=wanted["gpu"])
+    return bound
+
+
+def _devices(wanted: dict[str, Any]) -> dict[str, Any]:
+    from lmort_memory.backbone.runtime.backends import devices
+
+    return {"ended": GOOD, "devices": [astuple(one) for one in devices(_bind(wanted, gpu=True))]}
+
+
+def _decode(wanted: dict[str, Any]) -> dict[str, Any]:
+    from lmort_memory.backbone.runtime.binding import Unusable
+
+    bound = _bind(wanted, gpu=wanted["gpu"])
     with TemporaryDirectory() as folder:
         file = Path(folder) / "blank.gguf"
-        write_blank_model(file, types)
+        write_blank_model(file, [WeightType(*one) for one in wanted["types"]])
         parameters = bound.cpp.llama_model_default_params()
         parameters.use_extra_bufts = wanted["extra_buffers"]
         parameters.n_gpu_layers = 999 if wanted["gpu"] else 0
@@ -118,6 +119,8 @@ def _decode(wanted: dict[str, Any], types: Sequence[WeightType]) -> None:
         if not model:
             raise Unusable("it does not load a model of these types")
         _pass_tokens(bound, model, gpu=wanted["gpu"])
+    features = re.findall(r"(\w+) = 1\b", bound.cpp.llama_print_system_info().decode())
+    return {"ended": GOOD, "layout": bound.layout, "built_for": ", ".join(features)}
 
 
 def _pass_tokens(bound: Bound, model: Any, *, gpu: bool) -> None:  # noqa: ANN401

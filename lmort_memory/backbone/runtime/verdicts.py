@@ -14,7 +14,7 @@ import platform
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from lmort_memory.backbone.runtime.candidates import Library
     from lmort_memory.backbone.runtime.weights import WeightType
 
-__all__ = ["Attempt", "Verdict", "recall", "remember"]
+__all__ = ["GOOD", "Attempt", "Verdict", "recall", "remember"]
 
+GOOD: Final = "good"
 _CONTRACT: Final = 1  # of the trial: another way of trying is another number
 
 
@@ -57,26 +58,30 @@ class Verdict:
     """How a trial ended.
 
     Attributes:
-        ended: "good"; the signal's name; or a sentence that says why it cannot be used.
+        ended: `GOOD`; the signal's name; or a sentence that says why it cannot be used.
         seconds: What the trial took.
         lasts: Whether the same trial would end so again.
+        layout: Name of the layout of the library's structs.
+        built_for: What of processors its code uses, as it says itself.
     """
 
     ended: str
     seconds: float = 0.0
     lasts: bool = True
+    layout: str = ""
+    built_for: str = ""
 
     @property
     def is_good(self) -> bool:
         """Whether tokens were decoded."""
-        return self.ended == "good"
+        return self.ended == GOOD
 
 
 def recall(attempt: Attempt, types: Sequence[WeightType]) -> Verdict | None:
     """Return the verdict on an attempt that was tried before, or None."""
     try:
         known = json.loads(_path(attempt, types).read_text(encoding="utf-8"))
-        return Verdict(str(known["ended"]), float(known["seconds"]))
+        return Verdict(**{one.name: known[one.name] for one in fields(Verdict)})
     except (OSError, ValueError, KeyError, TypeError):  # missing, or damaged: try again
         return None
 
