@@ -15,7 +15,7 @@ from typing import Any, Final
 
 __all__ = ["LAYOUTS", "Field", "Layout", "LayoutMismatch", "apply_layout"]
 
-_ROOM: Final = 256  # bytes for what later versions append
+_ROOM: Final = 1024  # bytes for what later versions append; a library writes all that it has
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from math import prod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -32,14 +32,9 @@ Q8_0: Final = WeightType("Q8_0", 8, WIDTH // 32 * 34)
 
 def weight_types(header: GgufHeader) -> tuple[WeightType, ...]:
     """Return the types of a model's matrices, in the order of their ids."""
-    return _distinct(
-        WeightType(
-            tensor.type_name, tensor.type_id, WIDTH * tensor.nbytes // (tensor.n_rows * width)
-        )
+    found = {
+        WeightType(tensor.type_name, tensor.type_id, WIDTH * tensor.nbytes // prod(tensor.shape))
         for tensor in header.tensors.values()
-        if len(tensor.shape) > 1 and (width := tensor.shape[-1]) % WIDTH == 0
-    ) or (Q8_0,)
-
-
-def _distinct(types: Iterable[WeightType]) -> tuple[WeightType, ...]:
-    return tuple(sorted(set(types), key=lambda one: one.id))
+        if len(tensor.shape) > 1 and prod(tensor.shape)
+    }
+    return tuple(sorted(found, key=lambda one: one.id)) or (Q8_0,)
