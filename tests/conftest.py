@@ -18,6 +18,29 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
+# What `make test-libraries` runs over each other llama.cpp that is installed: parity with
+# transformers, capture, chat, conversion, and the choice of the library itself.
+OVER_EVERY_LIBRARY = (
+    "tests/integration/test_backbone.py",
+    "tests/integration/test_chat.py",
+    "tests/integration/test_chat_sessions.py",
+    "tests/integration/test_convert.py",
+    "tests/integration/test_encoder.py",
+    "tests/integration/test_identity.py",
+    "tests/integration/test_parity.py",
+    "tests/integration/test_parity_smollm2.py",
+    "tests/unit/backbone/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that hold over every library."""
+    root = Path(__file__).parents[1]
+    for item in items:
+        if item.path.relative_to(root).as_posix().startswith(OVER_EVERY_LIBRARY):
+            item.add_marker("portable")
+
+
 class NetworkUsed(AssertionError):
     """A test, or the code under it, tried to reach another machine."""
 
