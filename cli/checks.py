@@ -18,10 +18,10 @@ from lmort_memory.errors import LmortError
 from lmort_memory.paths import default_db
 
 from .check import BINDING, SENTENCE, Check, pip_line, prebuilt_line, required
-from .computing import check_library, check_model
+from .computing import check_library, check_model, count_connections
 from .settings import Setting
 
-__all__ = ["Named", "run_checks"]
+__all__ = ["Check", "Named", "count_connections", "run_checks"]
 
 
 @dataclass(frozen=True, slots=True)

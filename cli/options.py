@@ -126,7 +126,6 @@ class Models:
         typer.Option(
             "--gpu-layers",
             metavar="N",
-            min=-1,
             help="Layers on the graphics card, -1 for all. [env: LMORT_GPU_LAYERS]",
             show_default=False,
         ),

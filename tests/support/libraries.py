@@ -17,11 +17,12 @@ from lmort_memory.backbone.runtime import find_libraries
 def main() -> None:
     """Run them; end with the first status that is not 0."""
     first, *others = find_libraries()
-    print(f"preferred, and tested by `make test`: {first}")
+    sys.stdout.write(f"preferred, and tested by `make test`: {first}\n")
     if not others:
-        print("no other llama.cpp is installed; `make native` compiles one")
+        sys.stdout.write("no other llama.cpp is installed; `make native` compiles one\n")
     for library in others:
-        print(f"the portable tests over {library}", flush=True)
+        sys.stdout.write(f"the portable tests over {library}\n")
+        sys.stdout.flush()
         environment = os.environ | {"LMORT_LLAMA_LIB": str(library.path)}
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-m", "portable"], env=environment, check=False
