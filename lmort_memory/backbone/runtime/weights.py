@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -33,8 +32,8 @@ Q8_0: Final = WeightType("Q8_0", 8, WIDTH // 32 * 34)
 def weight_types(header: GgufHeader) -> tuple[WeightType, ...]:
     """Return the types of a model's matrices, in the order of their ids."""
     found = {
-        WeightType(tensor.type_name, tensor.type_id, WIDTH * tensor.nbytes // prod(tensor.shape))
+        WeightType(tensor.type_name, tensor.type_id, WIDTH * tensor.nbytes // numbers)
         for tensor in header.tensors.values()
-        if len(tensor.shape) > 1 and prod(tensor.shape)
+        if len(tensor.shape) > 1 and (numbers := tensor.n_rows * tensor.shape[-1])
     }
     return tuple(sorted(found, key=lambda one: one.id)) or (Q8_0,)
