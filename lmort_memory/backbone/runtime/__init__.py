@@ -16,6 +16,7 @@ from lmort_memory.backbone.runtime.candidates import Library, find_libraries
 from lmort_memory.backbone.runtime.choice import (
     Choice,
     Rejected,
+    build,
     choose,
     chosen,
     load,
@@ -31,6 +32,7 @@ __all__ = [
     "Library",
     "Rejected",
     "WeightType",
+    "build",
     "choose",
     "chosen",
     "find_libraries",

@@ -13,11 +13,11 @@ from lmort_memory.backbone.runtime.backends import load_backends
 from lmort_memory.backbone.runtime.binding import Bound, Unusable, already_imported, bind
 from lmort_memory.backbone.runtime.candidates import BINDING, Library, find_libraries
 from lmort_memory.backbone.runtime.trial import run_trial
-from lmort_memory.backbone.runtime.verdicts import Attempt, Verdict, recall, remember
+from lmort_memory.backbone.runtime.verdicts import Attempt, Verdict, code_hash, recall, remember
 from lmort_memory.backbone.runtime.weights import WeightType
 from lmort_memory.errors import BackboneError, MissingDependencyError
 
-__all__ = ["Choice", "Rejected", "choose", "chosen", "load", "load_modules", "loaded"]
+__all__ = ["Choice", "Rejected", "build", "choose", "chosen", "load", "load_modules", "loaded"]
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +141,14 @@ def loaded() -> Bound | None:
     return _bound
 
 
+def build() -> str:
+    """Return what tells the library in use from every other; "" before there is one.
+
+    Saved K/V cells are those of one build: llama.cpp does not look whether they are its own.
+    """
+    return "" if _bound is None else code_hash(_bound.library, gpu=False).hex()[:32]
+
+
 def _try_all(types: Sequence[WeightType], *, gpu: bool) -> Choice:
     rejected: list[Rejected] = []
     fresh = False
@@ -153,7 +161,7 @@ def _try_all(types: Sequence[WeightType], *, gpu: bool) -> Choice:
         if verdict.is_good:
             return _told(Choice(attempt, verdict, tuple(rejected)), fresh=fresh)
         rejected.append(Rejected(attempt, verdict.ended))
-        if attempt.library.named and not rejected[-1].crashed:
+        if attempt.library.named and verdict.refused and not attempt.gpu:
             raise BackboneError(f"llama.cpp: {attempt.library} cannot be used: {verdict.ended}")
     if not rejected:
         raise MissingDependencyError("a library of llama.cpp", extra="wheel")

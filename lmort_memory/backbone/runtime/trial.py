@@ -59,6 +59,7 @@ def run_trial(attempt: Attempt, types: Sequence[WeightType]) -> Verdict:
         str(told["ended"]),
         seconds,
         lasts=told["ended"] == GOOD,
+        refused=told["ended"] != GOOD,
         layout=str(told.get("layout", "")),
         built_for=str(told.get("built_for", "")),
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lmort_memory.backbone.runtime.candidates import Library
     from lmort_memory.backbone.runtime.weights import WeightType
 
-__all__ = ["GOOD", "Attempt", "Verdict", "recall", "remember"]
+__all__ = ["GOOD", "Attempt", "Verdict", "code_hash", "processor", "recall", "remember"]
 
 GOOD: Final = "good"
 _CONTRACT: Final = 1  # of the trial: another way of trying is another number
@@ -61,6 +61,7 @@ class Verdict:
         ended: `GOOD`; the signal's name; or a sentence that says why it cannot be used.
         seconds: What the trial took.
         lasts: Whether the same trial would end so again.
+        refused: Whether the library was looked at and found unfit, before anything was computed.
         layout: Name of the layout of the library's structs.
         built_for: What of processors its code uses, as it says itself.
     """
@@ -68,6 +69,7 @@ class Verdict:
     ended: str
     seconds: float = 0.0
     lasts: bool = True
+    refused: bool = False
     layout: str = ""
     built_for: str = ""
 
@@ -108,13 +110,14 @@ def remember(attempt: Attempt, types: Sequence[WeightType], verdict: Verdict) ->
 def _path(attempt: Attempt, types: Sequence[WeightType]) -> Path:
     key = hashlib.blake2b(digest_size=16)
     key.update(f"{_CONTRACT} {sys.platform} {processor()}".encode())
-    key.update(_code(attempt.library, gpu=attempt.gpu))
+    key.update(code_hash(attempt.library, gpu=attempt.gpu))
     key.update(repr((attempt.extra_buffers, attempt.gpu, tuple(types))).encode())
     return cache_dir() / "llama.cpp" / f"{key.hexdigest()}.json"
 
 
 @cache
-def _code(library: Library, *, gpu: bool) -> bytes:
+def code_hash(library: Library, *, gpu: bool) -> bytes:
+    """Return a hash of the files of which code may run."""
     digest = hashlib.blake2b()
     for path in code_of(library, gpu=gpu):
         digest.update(path.read_bytes())
