@@ -121,6 +121,15 @@ class Models:
             show_default=False,
         ),
     ] = None
+    gpu_layers: Annotated[
+        int | None,
+        typer.Option(
+            "--gpu-layers",
+            metavar="N",
+            help="Layers on the graphics card, -1 for all. [env: LMORT_GPU_LAYERS]",
+            show_default=False,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,22 @@ from pathlib import Path
 from lmort_memory import paths
 from lmort_memory.errors import LmortError
 
-__all__ = ["KINDS", "Setting", "config_path", "read_config", "setting", "write_config"]
+__all__ = [
+    "KINDS",
+    "Setting",
+    "config_path",
+    "parse_value",
+    "read_config",
+    "setting",
+    "tell_library",
+    "write_config",
+]
 
 KINDS: dict[str, type] = {
     "ctx": int,
     "db": str,
+    "gpu_layers": int,
+    "llama_lib": str,
     "max_tokens": int,
     "model": str,
     "scope": str,
@@ -38,6 +49,19 @@ class Setting:
 
     value: str | int | float | None
     origin: str
+
+
+def tell_library(*, gpu_layers: int | None = None) -> None:
+    """Hand on the settings that say what computes, to this process and its children.
+
+    The library takes them from the environment: they concern the process, not one memory.
+
+    Raises:
+        LmortError: as `setting` does.
+    """
+    for name, option in (("llama_lib", None), ("gpu_layers", gpu_layers)):
+        if (value := setting(name, option).value) is not None:
+            os.environ[f"LMORT_{name.upper()}"] = str(value)
 
 
 def config_path() -> Path:
