@@ -38,7 +38,7 @@ def open_memory(
     new = path is not None and not expanded(path).exists()
     model = tuner = None
     if models is not None:
-        tell_library(gpu_layers=models.gpu_layers)
+        tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
         model = runnable_model(setting_text("model", models.model))
         tuner = None if find_tuner else setting_text("tuner", models.tuner)
     with Memory.open(path, model=model, tuner=tuner, with_model=models is not None) as memory:

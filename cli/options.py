@@ -130,6 +130,16 @@ class Models:
             show_default=False,
         ),
     ] = None
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            metavar="N",
+            min=1,
+            help="Threads that compute; one for each core by default. [env: LMORT_THREADS]",
+            show_default=False,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

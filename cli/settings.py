@@ -39,6 +39,7 @@ KINDS: dict[str, type] = {
     "system": str,
     "temperature": float,
     "template": str,
+    "threads": int,
     "tuner": str,
 }
 
@@ -51,7 +52,7 @@ class Setting:
     origin: str
 
 
-def tell_library(*, gpu_layers: int | None = None) -> None:
+def tell_library(*, gpu_layers: int | None = None, threads: int | None = None) -> None:
     """Hand on the settings that say what computes, to this process and its children.
 
     The library takes them from the environment: they concern the process, not one memory.
@@ -59,7 +60,8 @@ def tell_library(*, gpu_layers: int | None = None) -> None:
     Raises:
         LmortError: as `setting` does.
     """
-    for name, option in (("llama_lib", None), ("gpu_layers", gpu_layers)):
+    named = {"llama_lib": None, "gpu_layers": gpu_layers, "threads": threads}
+    for name, option in named.items():
         if (value := setting(name, option).value) is not None:
             os.environ[f"LMORT_{name.upper()}"] = str(value)
 
@@ -102,7 +104,7 @@ def parse_value(name: str, text: str, *, where: str) -> str | int | float:
     return value
 
 
-_LEAST = {"ctx": 256, "max_tokens": 1, "temperature": 0.0}
+_LEAST = {"ctx": 256, "max_tokens": 1, "temperature": 0.0, "threads": 1}
 
 
 def _is_possible(name: str, value: object) -> bool:

@@ -28,7 +28,7 @@ def doctor(*, base: Base, models: Models) -> None:
     from ..checks import Named, run_checks
     from ..computing import count_connections
 
-    tell_library(gpu_layers=models.gpu_layers)
+    tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
     named = Named(
         db=setting("db", None if base.db is None else str(base.db)),
         model=setting("model", models.model),

@@ -10,14 +10,28 @@ from typing import Final
 
 from lmort_memory.errors import BackboneError
 
-__all__ = ["GPU_VARIABLE", "cores", "default_threads", "gpu_layers_wanted"]
+__all__ = ["GPU_VARIABLE", "THREADS_VARIABLE", "cores", "default_threads", "gpu_layers_wanted"]
 
 GPU_VARIABLE: Final = "LMORT_GPU_LAYERS"
+THREADS_VARIABLE: Final = "LMORT_THREADS"
 _QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds, period
 
 
 def default_threads() -> int:
-    """Return the cores to compute on: beyond four, hyper-threads only get in each other's way."""
+    """Return how many threads compute: `$LMORT_THREADS`, or as many as the machine has cores.
+
+    Beyond four, hyper-threads only get in each other's way.
+
+    Raises:
+        BackboneError: the variable is not a positive number.
+    """
+    if text := os.environ.get(THREADS_VARIABLE):
+        if not text.isascii() or not text.isdigit() or int(text) < 1:
+            raise BackboneError(
+                f"the number of threads is {text!r} — give 1 or more (--threads,"
+                f" ${THREADS_VARIABLE})"
+            )
+        return int(text)
     found = cores()
     return found if found <= 4 else max(4, found // 2)
 
