@@ -76,7 +76,8 @@ class SQLiteStore(Closing):
         self._dense = DenseSearch(self._database, graph_from=graph_from)
         self._purger = Purger(self._database, self._dense)
         try:
-            self._purger.finish()
+            if not self._database.read_only:
+                self._purger.finish()
         except BaseException:
             self.close()
             raise

@@ -98,6 +98,8 @@ class Purger:
             old = connection.execute(
                 "SELECT id FROM records WHERE expires_at <= ?", (now_us(),)
             ).fetchall()
+        if not old or self._database.read_only:
+            return Receipt()
         return self.forget(Filter(ids=tuple(id_ for (id_,) in old), expired=True))
 
     def reclaim(self) -> None:
