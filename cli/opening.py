@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmort_memory.paths import expanded
+from lmort_memory.errors import StoreError
+from lmort_memory.paths import default_db, expanded
 from lmort_memory.types import DEFAULT_SCOPE
 
 from .settings import setting, tell_library
@@ -17,7 +19,14 @@ if TYPE_CHECKING:
 
     from .options import Base, Models
 
-__all__ = ["chosen_scope", "open_memory", "scope_to_write", "setting_text"]
+__all__ = [
+    "chosen_scope",
+    "database_path",
+    "open_damaged",
+    "open_memory",
+    "scope_to_write",
+    "setting_text",
+]
 
 
 @contextmanager
@@ -47,6 +56,31 @@ def open_memory(
         if memory.notice:
             note(memory.notice)
         yield memory
+
+
+def database_path(base: Base) -> Path:
+    """Return the database that the options name."""
+    path = setting_text("db", base.db)
+    return default_db() if path is None else expanded(path)
+
+
+@contextmanager
+def open_damaged(base: Base) -> Iterator[Memory]:
+    """Open what can be read of a database in whatever state; nothing is written to it."""
+    from lmort_memory.memory import Memory
+    from lmort_memory.store import SQLiteStore
+    from lmort_memory.store.salvage import repaired_copy
+
+    path = database_path(base)
+    with repaired_copy(path) as copy:
+        try:
+            store = SQLiteStore(copy, read_only=True)
+        except StoreError as error:
+            raise StoreError(
+                f"nothing can be read of {path} — go back to a backup: lmort-mem restore BACKUP"
+            ) from error
+        with Memory(None, store) as memory:
+            yield memory
 
 
 def chosen_scope(option: str | None) -> str | None:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmort_memory.errors import StoreError
+
 from ..app import command
-from ..opening import open_memory
+from ..opening import open_damaged, open_memory
 from ..options import Base, Models
 from ..settings import config_path
 from ..terminal.output import note, print_json, say, size
@@ -16,7 +18,7 @@ from .tuner_info import card_of_space, tier_text
 
 if TYPE_CHECKING:
     from lmort_memory.memory import MemoryStatus
-    from lmort_memory.store.values import SpaceInfo
+    from lmort_memory.store.values import SpaceInfo, Verification
 
 
 @command("lmort-mem status", "lmort-mem status --with-model --json")
@@ -81,8 +83,7 @@ def verify(*, base: Base) -> None:
 
     Status 1 if anything is damaged.
     """
-    with open_memory(base) as memory:
-        found = memory.store.verify()
+    found = _verified(base)
     if base.json:
         print_json(found)
     else:
@@ -90,10 +91,30 @@ def verify(*, base: Base) -> None:
             say(problem)
         note(f"{'damaged' if found.problems else 'sound'}; {found.readable} records can be read")
         if found.problems:
-            note("save them: lmort-mem export saved.jsonl --salvage")
+            note("go back to a backup: lmort-mem restore BACKUP")
+        if found.problems and found.readable:
+            note("or save what can be read: lmort-mem export saved.jsonl --salvage")
             note("and then: lmort-mem import saved.jsonl --db NEW.db")
     if not found.ok:
         raise typer.Exit(1)
+
+
+def _verified(base: Base) -> Verification:
+    """Look at the database itself, or, where it cannot be opened, at what can be read of it."""
+    from lmort_memory.store.values import Verification
+
+    try:
+        with open_memory(base) as memory:
+            return memory.store.verify()
+    except StoreError as error:
+        if "damaged" not in str(error) and "not a SQLite database" not in str(error):
+            raise
+        problem = str(error).partition(" — ")[0]
+    try:
+        with open_damaged(base) as memory:
+            return Verification((problem,), memory.store.verify().readable)
+    except StoreError:
+        return Verification((problem,), 0)
 
 
 @command("lmort-mem reencode", "lmort-mem reencode --model ~/models/qwen3-4b.gguf --drop-old")

@@ -48,13 +48,13 @@ class Database:
         StoreError: it is not a database of ours, is of a newer schema, or cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self._queue = path.with_name(path.name + "-queue")
         self._closed = False
         self._forget_connections()
         refuse_foreign(path)
-        self.read_only = path.exists() and not _writable(path)
+        self.read_only = read_only or (path.exists() and not _writable(path))
         with self.translated("open"):
             if not self.read_only:
                 make_private_dir(path.parent)
@@ -246,15 +246,16 @@ class Database:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         version = schema.checked_version(connection, self.path)
+        if version == 0 and not self.read_only:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if not self.read_only:
+            switch_to_wal(connection)  # a backup comes without
         if version < schema.VERSION:
             if self.read_only:
                 raise StoreError(
                     f"cannot open {self.path}: its schema {version} has to be brought up to"
                     f" {schema.VERSION}, and it cannot be written — copy it to a folder of yours"
                 )
-            if version == 0:
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            switch_to_wal(connection)
             with self.write("migrate"):
                 schema.migrate(connection, self.path)
             # The version goes into the main file at once: `refuse_foreign` looks there.
@@ -341,5 +342,9 @@ def advice(error: sqlite3.Error) -> str:
     if "locked" in text or "busy" in text:
         return "another process held it for a minute; close that one"
     if "malformed" in text or "not a database" in text or "corrupt" in text:
-        return "the file is damaged: run `lmort-mem verify`, then `lmort-mem export --salvage`"
+        return (
+            "the file is damaged: `lmort-mem verify` counts what can be read,"
+            " `lmort-mem export saved.jsonl --salvage` saves it, and"
+            " `lmort-mem restore BACKUP` goes back to a backup"
+        )
     return "nothing was changed"

@@ -43,11 +43,7 @@ def verify(database: Database) -> Verification:
 def readable_records(database: Database) -> Iterator[Record]:
     """Yield every record that can be read, stepping over damaged pages."""
     with database.read("verify") as connection:
-        try:
-            last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'")
-            end = (last.fetchone() or (0,))[0]
-        except sqlite3.DatabaseError:
-            return
+        end = _last(connection)
         for start in range(1, end + 1, STEP):
             yield from _readable(connection, start, min(start + STEP - 1, end))
 
@@ -95,6 +91,22 @@ def _problems(database: Database) -> Iterator[str]:
                 connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
         except sqlite3.DatabaseError as error:
             yield str(error)
+
+
+def _last(connection: sqlite3.Connection) -> int:
+    """Return the number of the last record, from whichever page can still say it."""
+    for sql in (
+        "SELECT seq FROM sqlite_sequence WHERE name = 'records'",
+        "SELECT max(n) FROM records",
+        "SELECT max(n) FROM records INDEXED BY records_scope",
+    ):
+        try:
+            (found,) = connection.execute(sql).fetchone() or (None,)
+        except sqlite3.DatabaseError:
+            continue
+        if found is not None:
+            return int(found)
+    return 0
 
 
 def _stored(database: Database) -> int:
