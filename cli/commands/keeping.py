@@ -159,6 +159,7 @@ def forget(
         expired=True,
     )
     with open_memory(base) as memory:
+        chosen = _with_quotes(memory, chosen)
         receipt = _forget(memory, chosen, sure=yes or bool(ids))
     if base.json:
         print_json(receipt)
@@ -167,6 +168,21 @@ def forget(
     if ids and receipt.records < len(set(ids)):
         note(f"of {len(set(ids))} records named, {receipt.records} were there")
         raise typer.Exit(_PARTLY if receipt.records else 1)
+
+
+def _with_quotes(memory: Memory, chosen: Filter) -> Filter:
+    """Show a person the other records that repeat what is to be forgotten, and ask about them."""
+    if not sys.stdin.isatty() or not (quotes := memory.store.quoting(chosen)):
+        return chosen
+    note(f"{len(quotes)} other records repeat some of it:")
+    for record in memory.store.get(quotes).values():
+        note(one_line(f"  {record.id}  {record.role}: {record.text}", terminal_width()))
+    if not typer.confirm("Forget them too?", err=True):
+        return chosen
+    from lmort_memory.store.values import Filter
+
+    named = [record.id for record in memory.store.records(chosen)]
+    return Filter(ids=(*named, *quotes), expired=True)
 
 
 def _forget(memory: Memory, chosen: Filter, *, sure: bool) -> Receipt:
@@ -188,7 +204,11 @@ def _say_receipt(receipt: Receipt) -> None:
         f" {receipt.history} earlier versions, {receipt.ledger} ledger entries,"
         f" {receipt.states} saved chat states"
     )
-    if receipt.verified:
+    if receipt.quoted_by:
+        say(f"{len(receipt.quoted_by)} other records repeat some of it, and are still there:")
+        for id_ in receipt.quoted_by:
+            say(f"  {id_}")
+    elif receipt.verified:
         say("no byte of their texts is left in the database")
     else:
         note("another process still uses old pages; the next forget or open finishes the work")

@@ -126,6 +126,7 @@ class Chat(Closing):
         if self._open is not None:
             self._open.close()
         started = time.perf_counter()
+        self._drop_forgotten()
         before = self.tokens_evaluated
         tokens = self._prompts.tokenize(text)
         given = None if reply is None else tuple(self._prompts.tokenize(reply))
@@ -214,7 +215,12 @@ class Chat(Closing):
         if path is None or self._last is None:
             return False
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        return self._window.save(path, label=[self.scope, self._last])
+        self._drop_forgotten()
+        saved = self._window.save(path, label=[self.scope, self._last])
+        if saved and self._forgotten():  # by another process, while the file was written
+            path.unlink(missing_ok=True)
+            return False
+        return saved
 
     def close(self) -> None:
         """Finish an open reply and free the context; calling it again does nothing."""
@@ -222,6 +228,18 @@ class Chat(Closing):
             self._open.close()
             self._open = None
         self._window.close()
+
+    def _forgotten(self) -> list[str]:
+        """Return the records in view that somebody has forgotten since, in whatever process."""
+        shown = self._window.record_ids
+        return sorted(shown - self._memory.store.get(shown).keys())
+
+    def _drop_forgotten(self) -> None:
+        """Take out of the conversation what was forgotten elsewhere while it was open."""
+        if gone := self._forgotten():
+            self._window.remove(gone)
+            for id_ in gone:
+                self._shown.pop(id_, None)
 
     def _resume(self) -> Resumed | None:
         """Bring the session's latest turns back into the window, from a saved state or the store.

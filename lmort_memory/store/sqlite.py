@@ -287,6 +287,10 @@ class SQLiteStore(Closing):
         """Return where a chat may save a session's state; `forget` deletes it with its turns."""
         return state_path(self.path, session)
 
+    def quoting(self, chosen: Filter) -> list[str]:
+        """Return the ids of other records that repeat some of what the chosen ones say."""
+        return self._purger.quoting(chosen)
+
     def forget(self, chosen: Filter) -> Receipt:
         """Delete records and every trace of them: see purge.py."""
         return self._purger.forget(chosen)

@@ -141,10 +141,19 @@ class Dumped:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a forget removed. `verified` says that no byte of the texts was found afterwards.
+    """What a forget removed.
 
-    `verified` is False where another process kept old pages in use; the cleaning is then finished
-    by the next `forget`, `compact` or open.
+    Attributes:
+        records: Records deleted.
+        vectors: Their vectors.
+        history: Their earlier versions.
+        ledger: Ledger entries that named them.
+        states: Saved chat states that may have held them.
+        verified: Nothing of the texts is left in any file. False where another process kept old
+            pages in use (the next `forget`, `compact` or open finishes the cleaning), or where
+            `quoted_by` names records.
+        quoted_by: Ids of other records that repeat some of the texts, such as a reply that quotes
+            them; at most 100. They stay until they are forgotten too.
     """
 
     records: int = 0
@@ -153,6 +162,7 @@ class Receipt:
     ledger: int = 0
     states: int = 0
     verified: bool = True
+    quoted_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
