@@ -1,6 +1,6 @@
-"""The one place where text enters: what comes out of it is valid Unicode and valid JSON.
+r"""The one place where text enters: what comes out of it is valid Unicode and valid JSON.
 
-Python strings may hold half of a surrogate pair: JSON writes one as "\\ud83d", and a byte that is
+Python strings may hold half of a surrogate pair: JSON writes one as "\ud83d", and a byte that is
 not UTF-8 becomes one where a decoder lets it through. SQLite, FTS5 and tokenizers accept neither
 these nor NUL. `Turn`, `Source` and `Filter` pass every string through `valid`, so that the API, the
 command line, the importers and the chat need no check of their own.
