@@ -145,7 +145,7 @@ class Hit:
     """A recalled record: `score` is higher for better, `rank` counts from 1.
 
     `span` is the best chunk's part of the text, `neighbours` the turns around it in its session,
-    in order, where they were asked for.
+    in order, where they were asked for; of a note those in its file, and notes that link to it.
     """
 
     record: Record

@@ -144,7 +144,7 @@ def _load(source: str) -> object:
 
 @cache
 def _loader() -> Any:  # noqa: ANN401  PyYAML publishes no types
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
         yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
     for tag, pattern, first in _SCALARS:

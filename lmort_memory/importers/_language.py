@@ -31,6 +31,8 @@ _DATA = re.compile(
     r"|data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,[A-Za-z0-9+/=_-]*"
     r"|(?<![\w+/=-])(?=[A-Za-z+/_-]*\d)[A-Za-z0-9+/_-]{256,}={0,2}"
 )
+_DEFINITION = re.compile(r"^ {0,3}\[([^\]\n]{1,100})\]:[ \t]*<?data:\S*", re.MULTILINE)
+_REFERENCE = re.compile(r"!\[[^\]\n]*\]\[([^\]\n]{1,100})\]")
 _COMMENT = re.compile(r"^[ \t]*(`{3,}|~{3,})|(`+)|(%%)|(<!--)", re.MULTILINE)
 _EMBED = re.compile(
     r"!\[\[[^\[\]\n]*\]\]|!\[(?P<alt>[^\]\n]*)\]\([^)\n]*\)|<[^<>\n]*>|\^[\w-]+$", re.M
@@ -60,7 +62,7 @@ def not_language(text: str, start: int) -> list[Cut]:
     """Return the comments and the inline data of `text[start:]`, in order."""
     cuts = [*_comments(text, start), *_data(text, start)]
     found: list[Cut] = []
-    for cut in sorted(cuts, key=lambda one: one.start):
+    for cut in sorted(cuts, key=lambda one: (one.start, -one.end)):
         if not found or cut.start >= found[-1].end:
             found.append(cut)
     return found
@@ -152,6 +154,13 @@ def _setting(path: Path, key: str) -> str:
 def _data(text: str, start: int) -> Iterator[Cut]:
     for found in _DATA.finditer(text, start):
         yield Cut(found.start(), found.end(), "inline data")
+    pictures: set[str] = set()
+    for found in _DEFINITION.finditer(text, start):
+        pictures.add(found[1])
+        yield Cut(found.start(), found.end(), "inline data")
+    for found in _REFERENCE.finditer(text, start) if pictures else ():
+        if found[1] in pictures:
+            yield Cut(found.start(), found.end(), "picture of inline data")
     for found in _NOTICE.finditer(text, start):
         yield Cut(found.start(), found.end(), "notice of a drawing")
 

@@ -30,7 +30,7 @@ _FOR_PROGRAMS = re.compile(
 
 def created_in(values: Mapping[str, JsonValue]) -> datetime | None:
     """Return when the note was made, as its properties say."""
-    named = {_SIGNS.sub("", key.lower()): value for key, value in reversed(values.items())}
+    named = {_SIGNS.sub("", key.lower()): value for key, value in reversed(list(values.items()))}
     for name in _CREATED:
         value = named.get(name)
         value = value[0] if isinstance(value, list) and value else value

@@ -66,7 +66,7 @@ def _turns(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
     if (changed := from_epoch(conversation.get("update_time"))) is not None:
         left_out.dates[uri] = changed
     metadata: dict[str, JsonValue] = {"format": "chatgpt", "conversation_id": name}
-    if title := text_of(conversation, "title").strip():
+    if title := valid(text_of(conversation, "title")).strip():
         metadata["title"] = title
     said_at = from_epoch(conversation.get("create_time"))
     messages = [_message(nodes[node]) for node in branch]

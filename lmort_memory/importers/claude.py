@@ -77,7 +77,7 @@ def _conversation(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
         left_out.dates[uri] = changed
     metadata: dict[str, JsonValue] = {"format": "claude"}
     metadata["conversation_id"] = text_of(conversation, "uuid")
-    if title := text_of(conversation, "name").strip():
+    if title := valid(text_of(conversation, "name")).strip():
         metadata["title"] = title
     for message in _branch(conversation, left_out):
         role = _ROLES.get(text_of(message, "sender") or text_of(message, "role"))

@@ -20,6 +20,7 @@ __all__ = ["list_sources", "replace_source", "source_state"]
 BATCH = 500  # turns in one transaction: a reader or another writer waits no longer than that
 STATE = "SELECT uri, digest, size_bytes, modified_ns FROM sources"
 STALE = "r.source_uri = ? AND r.scope = ? AND r.n NOT IN (SELECT n FROM temp.kept)"
+OTHER = "SELECT 1 FROM records WHERE n = ? AND metadata != ?"
 # What may differ in a turn whose content is the same; its vectors stay valid.
 MOVED = """
 UPDATE records SET created_at = IFNULL(?, created_at), metadata = ?, source_start = ?,
@@ -116,6 +117,9 @@ def _keep(connection: sqlite3.Connection, turn: Turn, uri: str, scope: str) -> b
         created = None if turn.created_at is None else to_us(turn.created_at)
         expires = None if turn.expires_at is None else to_us(turn.expires_at)
         metadata = rows.dump_metadata(turn.metadata)
+        if connection.execute(OTHER, (n, metadata)).fetchone():
+            words = rows.searchable(turn)
+            connection.execute("UPDATE words SET body = ? WHERE rowid = ?", (words, n))
         connection.execute(MOVED, (created, metadata, span.start, span.end, expires, n))
     connection.execute("INSERT INTO kept VALUES (?)", (n,))
     return row is None
