@@ -12,8 +12,8 @@ EARLIEST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 
 # A day without a time is stored as this time of it: it is the same day from UTC-10 to UTC+13:59,
-# and `day_of` knows it for a day where the clock says otherwise.
-_DAY_AT = time(10, tzinfo=UTC)
+# and elsewhere `day_of` knows it by its microsecond, which midnight in Kiribati does not have.
+_DAY_AT = time(10, microsecond=1, tzinfo=UTC)
 
 
 def representable(when: datetime) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -159,6 +160,8 @@ def forget(
         expired=True,
     )
     with open_memory(base) as memory:
+        if source is not None:
+            chosen = replace(chosen, source=_known_source(memory, source))
         receipt = _forget(memory, chosen, sure=yes or bool(ids))
     if base.json:
         print_json(receipt)
@@ -167,6 +170,16 @@ def forget(
     if ids and receipt.records < len(set(ids)):
         note(f"of {len(set(ids))} records named, {receipt.records} were there")
         raise typer.Exit(_PARTLY if receipt.records else 1)
+
+
+def _known_source(memory: Memory, source: str) -> str:
+    """Return a source as it is stored: a path that is relative or begins with ~ in full."""
+    from lmort_memory.importers import file_uri
+    from lmort_memory.store.values import Filter
+
+    if next(memory.store.records(Filter(source=source, expired=True)), None) is not None:
+        return source
+    return file_uri(Path(source).expanduser())
 
 
 def _forget(memory: Memory, chosen: Filter, *, sure: bool) -> Receipt:

@@ -26,6 +26,8 @@ _TAG = re.compile(r"#([^\s!@#$%^&*(),.:;'\"?<>\[\]{}|\\`~=+\u2000-\u206f\u3000-\
 _BEFORE_A_TAG = re.compile(r"[\s(\[{,;>*_~|\"'“‘«—–-]")  # noqa: RUF001  signs of other scripts
 _COLOUR = re.compile(r"(?=[a-f]*\d)[\da-f]{3,4}(?:[\da-f]{2}){0,2}|([a-f])\1{2}(?:\1{3})?", re.I)
 _FORMULA = re.compile(r"\$\$.+?\$\$|\$(?![\s\d])[^$\n]*?(?<!\s)\$(?!\d)", re.DOTALL)
+# markdown-it looks for the end of every bracket; a run of open ones would take hours.
+_UNCLOSED = re.compile(r"(?:!?\[[ \t]*){9,}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:|//|#", re.IGNORECASE)
 _NOTE = re.compile(r"\.(?:md|markdown|mdown)$", re.IGNORECASE)
 _FILE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,8}$")
@@ -70,7 +72,7 @@ def parse(text: str) -> Outline:
     headings: list[Heading] = []
     facts: list[Fact] = []
     fences: list[tuple[str, int, int]] = []
-    tokens = _parser().parse(text)
+    tokens = _parser().parse(_UNCLOSED.sub(lambda run: " " * len(run[0]), text))
     for place, token in enumerate(tokens):
         first, last = token.map or (0, 0)
         if token.type == "fence":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,11 +37,12 @@ from lmort_memory.types import DEFAULT_SCOPE, Progress, Turn
 if TYPE_CHECKING:
     from lmort_memory.memory import Memory
 
-__all__ = ["ImportEstimate", "ImportReport", "estimate", "find_deleted", "import_files", "prune"]
+__all__ = ["ImportEstimate", "ImportReport", "estimate", "import_files"]
 
 _SAMPLE = 48  # turns that are encoded to learn the speed: some seconds on a slow machine
 _DISK_PER_BYTE = 4  # database bytes for a byte of text; 672 KB for 143 KB of notes, words indexed
 _MAX_INTEGER = 2**63 - 1  # of a column; the year 2262 in nanoseconds
+_FAIR_SHARE = 20  # once one in twenty bytes was read, the rest is expected to be like it
 _REPLACED = "character that is no Unicode, replaced by U+FFFD"
 _OLDER = "conversation that is stored from a later export"
 _VECTOR_BYTES = 2 * 1.2  # float16, and what a row and its index entries take beside it
@@ -186,7 +186,8 @@ def import_files(
         memory: Where to.
         scan: What `lmort_memory.importers.scan` has found.
         scope: Turns are stored in it; the records of an export of ours go back to their own.
-        progress: Told the turns that were found so far, after each source; nobody knows in all.
+        progress: Told the turns that were found so far, and how many to expect once some of the
+            files were read.
     """
     run = _Run(memory, scope, progress)
     for file in run.every_file(scan):
@@ -203,33 +204,6 @@ def import_files(
     )
 
 
-def find_deleted(memory: Memory, scan: ScanReport, *, scope: str = DEFAULT_SCOPE) -> list[str]:
-    """Return the sources below the scanned folders whose file is gone.
-
-    What lies in a folder that could not be read is not gone. Neither is anything below a scanned
-    folder in which no file was found: it looks like a disk that is not there.
-    """
-    roots = [
-        root for root in scan.roots if any(_is_below(str(file.path), root) for file in scan.files)
-    ]
-    return [
-        state.uri
-        for state in memory.store.sources(scope=scope)
-        if any(_is_below(state.uri, root) for root in roots)
-        and not any(_is_below(state.uri, folder) for folder in scan.unseen)
-        and not os.path.lexists(state.uri)
-    ]
-
-
-def prune(memory: Memory, sources: Iterable[str], *, scope: str = DEFAULT_SCOPE) -> int:
-    """Forget everything that came from the sources; returns how many turns that were."""
-    return sum(memory.forget(scope=scope, source=uri).records for uri in sources)
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path.startswith(os.path.join(folder, ""))  # noqa: PTH118  adds the separator
-
-
 @dataclass(slots=True)
 class _Run:
     """One import, and what it has done so far."""
@@ -242,15 +216,27 @@ class _Run:
     added: int = 0
     kept: int = 0
     removed: int = 0
+    read_bytes: int = 0
+    all_bytes: int = 0
     left_out: LeftOut = field(default_factory=LeftOut)
     passed_over: list[PassedOver] = field(default_factory=list)
 
     def every_file(self, scan: ScanReport) -> Iterator[FoundFile]:
         """Give the files of a scan, and count the characters that are replaced in each."""
+        self.all_bytes = scan.size_bytes
         for file in scan.files:
             with counted() as replaced:
                 yield file
             self.left_out[_REPLACED] += replaced.characters
+            self.read_bytes += file.size_bytes
+            self.tell(self.added + self.kept)
+
+    def tell(self, turns: int) -> None:
+        """Report how many turns are stored, of how many as far as the read files tell."""
+        if self.progress is not None:
+            fair = self.read_bytes * _FAIR_SHARE > self.all_bytes and turns > 0
+            expected = round(turns * self.all_bytes / self.read_bytes) if fair else None
+            self.progress(turns, expected)
 
     @contextmanager
     def reported(self, file: FoundFile) -> Iterator[None]:
@@ -304,7 +290,8 @@ class _Run:
         changed = self.left_out.dates.pop(uri, None) or _last_said(found)
         state = SourceState(uri, _digest(found), modified_ns=_nanoseconds(changed))
         stored = self.memory.store.source_state(uri, scope=self.scope)
-        if stored is not None and stored.digest == state.digest:
+        same = stored is not None and stored.digest == state.digest
+        if stored is not None and same and stored.modified_ns >= state.modified_ns:
             self.unchanged += 1
         elif stored is not None and stored.modified_ns > state.modified_ns:
             self.unchanged += 1
@@ -332,8 +319,7 @@ class _Run:
         before = self.added + self.kept
 
         def take_note(done: int, _: int | None) -> None:
-            if self.progress is not None:
-                self.progress(before + done, None)
+            self.tell(before + done)
 
         return take_note
 
