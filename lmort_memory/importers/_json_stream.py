@@ -19,6 +19,7 @@ __all__ = ["MAX_ELEMENT_CHARS", "Bytes", "iter_json_list"]
 
 MAX_ELEMENT_CHARS = 32 * 1024 * 1024  # a conversation of 5,000 long messages; parsed, some 300 MB
 MAX_SPACE_CHARS = 16 * 1024 * 1024  # no printer indents by so much
+MAX_DEPTH = 100_000  # of an element that is stepped over; what is read nests less than 1,000
 _BLOCK = 1 << 20
 _SPACE = re.compile(r"[ \t\r\n]*")
 # An error this close to the window's end may only mean that the rest has not been read: the
@@ -158,6 +159,8 @@ class _Window:
                 self.at += 1
             else:
                 depth += 1 if mark[0] in "[{" else -1
+                if depth > MAX_DEPTH:
+                    raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
             if not depth and not inside:
                 return
 

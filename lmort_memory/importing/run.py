@@ -117,8 +117,8 @@ def estimate(
             if run.is_stored(file_uri(file.path), fingerprint(file.path, file.format)):
                 run.unchanged += 1
             else:
-                run.files += 1
                 count.take(read(file, run.left_out))
+                run.files += 1
     tokens, seconds, vector_bytes = _measure(memory, count)
     return ImportEstimate(
         files=run.files,
@@ -216,6 +216,7 @@ class _Run:
     added: int = 0
     kept: int = 0
     removed: int = 0
+    told: int = 0
     read_bytes: int = 0
     all_bytes: int = 0
     left_out: LeftOut = field(default_factory=LeftOut)
@@ -225,14 +226,17 @@ class _Run:
         """Give the files of a scan, and count the characters that are replaced in each."""
         self.all_bytes = scan.size_bytes
         for file in scan.files:
+            told = self.told
             with counted() as replaced:
                 yield file
             self.left_out[_REPLACED] += replaced.characters
             self.read_bytes += file.size_bytes
-            self.tell(self.added + self.kept)
+            if self.told == told:  # an unchanged file is progress too
+                self.tell(self.added + self.kept)
 
     def tell(self, turns: int) -> None:
         """Report how many turns are stored, of how many as far as the read files tell."""
+        self.told += 1
         if self.progress is not None:
             fair = self.read_bytes * _FAIR_SHARE > self.all_bytes and turns > 0
             expected = round(turns * self.all_bytes / self.read_bytes) if fair else None
