@@ -53,7 +53,7 @@ def read_stdin(read: Callable[[], str]) -> str:
     with counted() as replaced:
         text = valid(read())
     if replaced.characters:
-        note(f"{replaced.characters} bytes of stdin were not UTF-8 text, and became U+FFFD")
+        note(f"not UTF-8, and replaced by U+FFFD on stdin: {replaced.characters} x")
     return text
 
 

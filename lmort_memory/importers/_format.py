@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,16 @@ from lmort_memory.errors import ImportFileError
 from lmort_memory.text import REPLACEMENT, valid
 from lmort_memory.types import Turn
 
-__all__ = ["MAX_TEXT_BYTES", "Format", "LeftOut", "file_uri", "fingerprint", "read_text"]
+__all__ = [
+    "MAX_TEXT_BYTES",
+    "UNFORESEEN",
+    "Format",
+    "LeftOut",
+    "file_uri",
+    "fingerprint",
+    "read_text",
+    "whole",
+]
 
 
 class LeftOut(Counter[str]):
@@ -44,6 +53,28 @@ class LeftOut(Counter[str]):
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024  # a note is read whole; nothing a person wrote is larger
 _FEW_BAD, _BAD_SHARE = 8, 20  # more than both, one in twenty: it is no text with a slip in it
+
+
+UNFORESEEN = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+    EOFError,
+)
+"""What data that nobody has foreseen makes a reader raise: it costs that item, not the import."""
+
+
+def whole(make: Callable[[], Iterable[Turn]], name: str, left_out: LeftOut) -> list[Turn]:
+    """Return the turns of one item of a file; none, and a problem told, where it fails."""
+    try:
+        return list(make())
+    except UNFORESEEN as error:
+        left_out.fail(f"{name}: {error or type(error).__name__}")
+        return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from lmort_memory.errors import ImportFileError
-from lmort_memory.importers._format import Format, LeftOut
+from lmort_memory.importers._format import UNFORESEEN, Format, LeftOut
 from lmort_memory.paths import expanded
 from lmort_memory.types import Progress, Turn
 
@@ -19,17 +19,6 @@ __all__ = ["FoundFile", "PassedOver", "ScanReport", "read_file", "scan_paths"]
 
 _HEAD_BYTES = 8192
 _SHOWN_PROBLEMS = 3
-# What data that nobody has foreseen makes a reader raise: it costs that file, not the import.
-_UNFORESEEN = (
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-    MemoryError,
-    EOFError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +101,7 @@ def _read(file: FoundFile, left_out: LeftOut) -> Iterator[Turn]:
         raise ImportFileError(
             f"{file.path} cannot be read: {error.strerror or error}", path=str(file.path)
         ) from error
-    except _UNFORESEEN as error:
+    except UNFORESEEN as error:
         raise ImportFileError(
             f"{file.path} cannot be read: {error or type(error).__name__}", path=str(file.path)
         ) from error
@@ -200,7 +189,7 @@ class _Scan:
             return _problem(path, f"it cannot be read: {error.strerror or error}")
         except ImportFileError as error:
             return _problem(path, str(error))
-        except _UNFORESEEN as error:
+        except UNFORESEEN as error:
             return _problem(path, f"it cannot be read: {error or type(error).__name__}")
 
 

@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from lmort_memory.importers._archive import first_elements, members
 from lmort_memory.importers._canvas import document_turns, documents
-from lmort_memory.importers._format import Format, LeftOut
+from lmort_memory.importers._format import Format, LeftOut, whole
 from lmort_memory.importers._json_fields import Object, items_of, object_of, text_of
 from lmort_memory.importers._marks import without_marks
 from lmort_memory.importers._times import from_epoch
@@ -50,7 +51,8 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
                 elif conversation.get("is_do_not_remember") is True:
                     left_out["conversation marked as not to be remembered"] += 1
                 else:
-                    yield from _turns(conversation, left_out)
+                    name = f"conversation {text_of(conversation, 'title')!r}"
+                    yield from whole(partial(_turns, conversation, left_out), name, left_out)
 
 
 def _turns(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:

@@ -8,12 +8,13 @@ say which project a conversation belongs to, and no link is invented.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from lmort_memory.importers._archive import first_elements, members
-from lmort_memory.importers._format import Format, LeftOut
+from lmort_memory.importers._format import Format, LeftOut, whole
 from lmort_memory.importers._json_fields import Object, items_of, object_of, text_of
 from lmort_memory.importers._times import from_iso
 from lmort_memory.importers._tree import Node, branch_to
@@ -57,16 +58,21 @@ def _is_memory(value: Object) -> bool:
     return "conversations_memory" in value or "project_memories" in value
 
 
+def _reader(entry: Object) -> Callable[[Object, LeftOut], Iterator[Turn]] | None:
+    if _is_conversation(entry):
+        return _conversation
+    if _is_project(entry):
+        return _project
+    return _memory if _is_memory(entry) else None
+
+
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     with members(path, _FILES, left_out) as found:
         for member in found:
             for entry in member.elements(left_out.fail):
-                if _is_conversation(entry):
-                    yield from _conversation(entry, left_out)
-                elif _is_project(entry):
-                    yield from _project(entry, left_out)
-                elif _is_memory(entry):
-                    yield from _memory(entry, left_out)
+                if reader := _reader(entry):
+                    name = f"{member.name} {text_of(entry, 'name')!r}".lstrip()
+                    yield from whole(partial(reader, entry, left_out), name, left_out)
                 else:
                     left_out[f"entry of {member.name or 'the file'} without text to remember"] += 1
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from lmort_memory.errors import ImportFileError
-from lmort_memory.importers._format import Format, LeftOut, file_uri
+from lmort_memory.importers._format import Format, LeftOut, file_uri, whole
 from lmort_memory.importers._json_fields import Object, object_of, text_of
 from lmort_memory.importers._json_lines import first_objects, line_objects
 from lmort_memory.importers._times import from_iso
@@ -44,9 +45,8 @@ def _is_ours(entry: Object) -> bool:
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     log = _Log(path, left_out)
-    for _, entry in line_objects(path, log.pass_over, tail_may_be_cut=True):
-        if turn := log.turn(entry):
-            yield turn
+    for number, entry in line_objects(path, log.pass_over, tail_may_be_cut=True):
+        yield from whole(partial(log.turns, entry), f"line {number}", left_out)
     yield from log.unsent.values()
 
 
@@ -75,8 +75,12 @@ class _Log:
         else:
             self.left_out.fail(problem)
 
-    def turn(self, entry: Object) -> Turn | None:
-        """Return what was said in an entry."""
+    def turns(self, entry: Object) -> list[Turn]:
+        """Return what was said in an entry: a turn, or none."""
+        turn = self._turn(entry)
+        return [turn] if turn else []
+
+    def _turn(self, entry: Object) -> Turn | None:
         kind = text_of(entry, "type")
         if kind == "queue-operation":
             self._queue(entry)
