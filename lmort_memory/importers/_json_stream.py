@@ -17,7 +17,8 @@ from lmort_memory.types import JsonValue
 
 __all__ = ["MAX_ELEMENT_CHARS", "Bytes", "iter_json_list"]
 
-MAX_ELEMENT_CHARS = 32 * 1024 * 1024  # a conversation of 5,000 long messages; parsed, some 300 MB
+MAX_ELEMENT_CHARS = 32 * 1024 * 1024  # a conversation of 5,000 long messages
+MAX_VALUES = 4_000_000  # lists, objects and commas: some 100 bytes each, however short they are
 MAX_SPACE_CHARS = 16 * 1024 * 1024  # no printer indents by so much
 MAX_DEPTH = 100_000  # of an element that is stepped over; what is read nests less than 1,000
 _BLOCK = 1 << 20
@@ -174,6 +175,8 @@ class _Window:
             raise _StepOverError(f"it is longer than {MAX_ELEMENT_CHARS} characters")
         if not self._grow(min(max(size, _BLOCK), MAX_ELEMENT_CHARS)):
             raise ValueError("the JSON list is cut off")
+        if sum(map(self._text.count, "[{,")) > MAX_VALUES:
+            raise _StepOverError(f"it holds more than {MAX_VALUES} values")
 
     def _grow(self, size: int) -> bool:
         if self._ended:

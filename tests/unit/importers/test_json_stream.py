@@ -91,6 +91,16 @@ def test_an_element_that_is_too_long_is_stepped_over(monkeypatch):
     assert damage == ["element 2: it is longer than 1000 characters"]
 
 
+def test_an_element_of_too_many_values_is_stepped_over(monkeypatch):
+    """A short text of many small values would fill the memory."""
+    monkeypatch.setattr(_json_stream, "MAX_VALUES", 1000)
+    monkeypatch.setattr(_json_stream, "_BLOCK", 100)
+    damage = []
+    data = json.dumps(["one", [[]] * 5_000, "two"]).encode()
+    assert list(iter_json_list(io.BytesIO(data), damaged=damage.append)) == ["one", "two"]
+    assert damage == ["element 2: it holds more than 1000 values"]
+
+
 def test_white_space_ends(monkeypatch):
     """Spaces without end are given up, with the number in the message."""
     monkeypatch.setattr(_json_stream, "MAX_SPACE_CHARS", 1000)
