@@ -11,7 +11,10 @@ To add a format, write one file beside the others that ends in a `Format`, and n
 `FORMATS` below. Three rules: `matches` looks at content and says False in doubt, since an unknown
 file must be an error and never silently text; `read` gives the turns of one source one after the
 other, each with `Source.uri` set to a name that is the same at the next export; what is passed over
-is counted by reason in `left_out`. `tests/unit/importers` shows the tests that a format needs.
+is counted by reason in `left_out`, and an item that cannot be read is told to `left_out.fail` (or
+wrapped in `_format.whole`), so that it costs itself and not the file. An export that says when a
+conversation was last changed puts that into `left_out.dates`. No reader cleans text: `Turn` does.
+`tests/unit/importers` shows the tests that a format needs.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ class _Scan:
         except OSError as error:
             return _problem(path, f"it cannot be read: {error.strerror or error}")
         except ImportFileError as error:
-            return _problem(path, str(error))
+            return _problem(path, str(error).removeprefix(f"{path} "))
         except UNFORESEEN as error:
             return _problem(path, f"it cannot be read: {error or type(error).__name__}")
 
