@@ -69,7 +69,8 @@ def import_(
     """
     from lmort_memory.importers import scan
 
-    report = scan(paths)
+    with Meter("looking for files", unit="files") as meter:
+        report = scan(paths, progress=meter)
     shown = _Shown(json=base.json, verbose=verbose)
     with open_memory(base, models if vectors else None) as memory:
         try:

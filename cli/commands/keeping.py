@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmort_memory.paths import expanded
+
 from ..app import command
 from ..opening import chosen_scope, open_memory
 from ..options import MOST, Base, Choice, Models, WrongUsage, given_text, parse_object, parse_where
@@ -159,6 +161,8 @@ def forget(
         expired=True,
     )
     with open_memory(base) as memory:
+        if source is not None:
+            chosen = replace(chosen, source=_known_source(memory, source))
         chosen = _with_quotes(memory, chosen)
         receipt = _forget(memory, chosen, sure=yes or bool(ids))
     if base.json:
@@ -183,6 +187,16 @@ def _with_quotes(memory: Memory, chosen: Filter) -> Filter:
 
     named = [record.id for record in memory.store.records(chosen)]
     return Filter(ids=(*named, *quotes), expired=True)
+
+
+def _known_source(memory: Memory, source: str) -> str:
+    """Return a source as it is stored: a path that is relative or begins with ~ in full."""
+    from lmort_memory.importers import file_uri
+    from lmort_memory.store.values import Filter
+
+    if next(memory.store.records(Filter(source=source, expired=True)), None) is not None:
+        return source
+    return file_uri(expanded(source))
 
 
 def _forget(memory: Memory, chosen: Filter, *, sure: bool) -> Receipt:

@@ -31,6 +31,7 @@ from lmort_memory.encoder import mean_vector
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.likelihood import DEPTH
 from lmort_memory.store.ulid import new_id
+from lmort_memory.text import valid
 from lmort_memory.types import DEFAULT_SCOPE, Encoded, JsonValue, Record, StateEncoder, Turn
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Chat(Closing):
         if memory.backbone is None:
             raise ValueError("a chat needs a model; this memory was opened without one")
         self.options = options or ChatOptions()
-        self.session = session or f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
+        self.session = valid(session or "") or f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
         self.scope = scope
         self._memory = memory
         self._backbone: Backbone = memory.backbone
@@ -121,6 +122,7 @@ class Chat(Closing):
             ValueError: the text is empty.
             BackboneError: the text does not fit into the context, or llama.cpp refused.
         """
+        text = valid(text)
         if not text.strip():
             raise ValueError("a turn needs text; found only white space")
         if self._open is not None:
@@ -129,7 +131,7 @@ class Chat(Closing):
         self._drop_forgotten()
         before = self.tokens_evaluated
         tokens = self._prompts.tokenize(text)
-        given = None if reply is None else tuple(self._prompts.tokenize(reply))
+        given = None if reply is None else tuple(self._prompts.tokenize(valid(reply)))
         longest = self.options.max_tokens if given is None else len(given)
         left = self._window.make_room(len(tokens), self.options.memory_tokens + longest)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from lmort_memory.times import day_of
 from lmort_memory.types import Hit, Record, Scores
 
 _HEADING = "\n\nNotes from memory:"
@@ -78,7 +79,7 @@ def _line(hit: Hit) -> str:
     words = " ".join(record.text[start:end].split())
     if len(words) > _LONGEST_NOTE:
         words = words[: _LONGEST_NOTE - 1].rstrip() + "…"
-    return f"\n- On {record.created_at:%Y-%m-%d} {_origin(record)}: {words}"
+    return f"\n- On {day_of(record.created_at)} {_origin(record)}: {words}"
 
 
 def _origin(record: Record) -> str:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import codecs
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from lmort_memory.errors import ImportFileError
-from lmort_memory.importers._format import Format, LeftOut
+from lmort_memory.importers._format import UNFORESEEN, Format, LeftOut
 from lmort_memory.paths import expanded
-from lmort_memory.types import Turn
+from lmort_memory.types import Progress, Turn
 
 __all__ = ["FoundFile", "PassedOver", "ScanReport", "read_file", "scan_paths"]
 
 _HEAD_BYTES = 8192
+_SHOWN_PROBLEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +70,55 @@ class ScanReport:
         return sum(file.size_bytes for file in self.files)
 
 
-def scan_paths(paths: Iterable[str | Path], formats: tuple[Format, ...]) -> ScanReport:
+def scan_paths(
+    paths: Iterable[str | Path], formats: tuple[Format, ...], *, progress: Progress | None = None
+) -> ScanReport:
     """Look through files and folders; see `lmort_memory.importers.scan`."""
-    scan = _Scan(formats)
+    scan = _Scan(formats, progress)
     for path in paths:
         scan.add_named(Path(os.path.abspath(expanded(path))))  # noqa: PTH100  keeps links
     files = tuple(scan.files[path] for path in sorted(scan.files))
     return ScanReport(files, tuple(scan.passed_over), tuple(scan.roots), tuple(scan.unseen))
 
 
-def read_file(file: FoundFile, left_out: LeftOut) -> Iterator[Turn]:
+def read_file(file: FoundFile, left_out: Counter[str]) -> Iterator[Turn]:
     """Read the turns of a file; see `lmort_memory.importers.read`."""
+    if isinstance(left_out, LeftOut):
+        yield from _read(file, left_out)
+        return
+    counted = LeftOut()
+    try:
+        yield from _read(file, counted)
+    finally:
+        left_out.update(counted)
+
+
+def _read(file: FoundFile, left_out: LeftOut) -> Iterator[Turn]:
+    before = len(left_out.problems)
     try:
         yield from file.format.read(file.path, left_out)
     except OSError as error:
         raise ImportFileError(
             f"{file.path} cannot be read: {error.strerror or error}", path=str(file.path)
         ) from error
+    except UNFORESEEN as error:
+        raise ImportFileError(
+            f"{file.path} cannot be read: {error or type(error).__name__}", path=str(file.path)
+        ) from error
+    if problems := left_out.problems[before:]:
+        more = len(problems) - _SHOWN_PROBLEMS
+        shown = "; ".join(problems[:_SHOWN_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
+        raise ImportFileError(
+            f"{file.path} is damaged: {shown} — the rest was read; what was there before stays",
+            path=str(file.path),
+        )
 
 
 @dataclass(slots=True)
 class _Scan:
     formats: tuple[Format, ...]
+    progress: Progress | None = None
+    seen: int = 0
     files: dict[str, FoundFile] = field(default_factory=dict)
     passed_over: list[PassedOver] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
@@ -112,7 +141,7 @@ class _Scan:
         for folder, subfolders, names in os.walk(root, onerror=self._note_unseen):
             here = Path(folder)
             subfolders[:] = sorted(name for name in subfolders if self._is_entered(here / name))
-            found = [self._find(here / name) for name in sorted(names)]
+            found = [self._find(here / name, root) for name in sorted(names)]
             files = [item for item in found if isinstance(item, FoundFile)]
             self.files.update((str(file.path), file) for file in files)
             companions = frozenset().union(*(file.format.companions for file in files))
@@ -134,9 +163,14 @@ class _Scan:
         self.unseen.append(str(folder))
         self.passed_over.append(_problem(folder, f"folder cannot be read: {error.strerror}"))
 
-    def _find(self, path: Path) -> FoundFile | PassedOver:
+    def _find(self, path: Path, root: Path) -> FoundFile | PassedOver:
+        self.seen += 1
+        if self.progress is not None:
+            self.progress(self.seen, None)
         if path.name.startswith("."):
-            return PassedOver(str(path), "hidden file", "aside")
+            return PassedOver(_named(path), "hidden file", "aside")
+        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+            return PassedOver(_named(path), "link to a file outside the folder", "aside")
         return self._examine(path)
 
     def _examine(self, path: Path) -> FoundFile | PassedOver:
@@ -145,14 +179,18 @@ class _Scan:
         try:
             if not path.is_file():
                 return _problem(path, "it is no regular file")
-            suffix = path.suffix.lower()
-            likely = [form for form in self.formats if suffix in form.suffixes]
+            name = path.name.lower()
+            likely = [form for form in self.formats if name.endswith(form.suffixes)]
             claims = [form for form in likely if form.matches(path)]
             if len(claims) == 1:
                 return FoundFile(path, claims[0], path.stat().st_size)
             return _unknown(path, likely)
         except OSError as error:
             return _problem(path, f"it cannot be read: {error.strerror or error}")
+        except ImportFileError as error:
+            return _problem(path, str(error).removeprefix(f"{path} "))
+        except UNFORESEEN as error:
+            return _problem(path, f"it cannot be read: {error or type(error).__name__}")
 
 
 def _problem(path: Path, reason: str) -> PassedOver:

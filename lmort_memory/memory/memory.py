@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
 
 from lmort_memory.closing import Closing
-from lmort_memory.errors import RecordNotFoundError
+from lmort_memory.errors import ImportFileError, RecordNotFoundError
 from lmort_memory.memory.encoding import Encoding
 from lmort_memory.memory.items import Item, to_turn
 from lmort_memory.memory.likelihood import WORDS_ONLY, Calibration, Described, evidence
@@ -19,6 +19,7 @@ from lmort_memory.memory.transfer import export_records, restore_records, salvag
 from lmort_memory.paths import expanded
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Filter, Receipt, StoreStatus
+from lmort_memory.text import valid
 from lmort_memory.types import DEFAULT_SCOPE, Hit, Turn
 
 if TYPE_CHECKING:
@@ -319,6 +320,7 @@ class Memory(Closing):
                 f"found top_k={top_k}, neighbours={neighbours}, diversity={diversity}; expected"
                 " at least 1, at least 0, and from 0 to 1"
             )
+        query = valid(query)
         if not query.strip() and vector is None:
             return []
         asked = Recall(
@@ -366,6 +368,7 @@ class Memory(Closing):
         Raises:
             RecordNotFoundError: there is none, or it has expired.
         """
+        record_id = valid(record_id)
         found = self.store.get([record_id])
         if record_id not in found:
             raise RecordNotFoundError(record_id)
@@ -479,11 +482,17 @@ class Memory(Closing):
         """Bring back what `export` wrote, ids and times included; returns how many were new.
 
         Records that are there are kept as they are. Each batch is on disk before the next is read.
+        The file may be gzipped.
 
         Raises:
-            ImportFileError: the file cannot be read, or a line of it is not a record.
+            ImportFileError: the file cannot be read, or lines of it are not records. All others
+                were restored.
         """
-        return restore_records(self.store, expanded(path), progress=progress)
+        place = expanded(path)
+        done = restore_records(self.store, place, progress=progress)
+        if done.damage:
+            raise ImportFileError(done.describe(place), path=str(place))
+        return done.new
 
     def backup(self, path: str | Path) -> None:
         """Copy the database to a new file while it is in use.

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lmort_memory.errors import ImportFileError
+from lmort_memory.text import valid
 from lmort_memory.types import JsonValue, Record
 
 if TYPE_CHECKING:
@@ -49,6 +51,15 @@ class Filter:
     where: Mapping[str, JsonValue] | None = None
     expired: bool = False
 
+    def __post_init__(self) -> None:
+        """Make every string valid Unicode, as those that are stored."""
+        for name in ("scope", "session", "role", "source"):
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, valid(value))
+        for name in ("ids", "exclude"):
+            if value := getattr(self, name):
+                object.__setattr__(self, name, tuple(map(valid, value)))
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -87,11 +98,15 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True)
 class SourceChange:
-    """What storing a source again did to its records."""
+    """What storing a source again did to its records.
+
+    `error` is what ended its turns too early: those before it are stored, and nothing is removed.
+    """
 
     added: int
     kept: int
     removed: int
+    error: ImportFileError | None = None
 
 
 @dataclass(frozen=True, slots=True)

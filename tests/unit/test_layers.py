@@ -5,11 +5,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-EVERYBODYS = {"errors", "types", "closing"}
+EVERYBODYS = {"errors", "types", "text", "times", "closing"}
 # Part of the library -> the parts that it may import beside those.
 MAY_IMPORT = {
     "errors": set(),
+    "text": set(),
+    "times": set(),
     "types": {"errors"},
+    "compressed": set(),
     "paths": set(),
     "blas": set(),
     "closing": set(),
@@ -18,8 +21,8 @@ MAY_IMPORT = {
     "backbone": {"modelfile", "paths"},
     "encoder": {"backbone", "blas", "kit", "modelfile", "paths"},
     "store": {"paths"},
-    "importers": {"paths"},
-    "memory": {"encoder", "store", "backbone", "paths"},
+    "importers": {"compressed", "paths"},
+    "memory": {"compressed", "encoder", "store", "backbone", "paths"},
     "importing": {"memory", "importers", "store"},
     "chat": {"blas", "memory", "encoder", "backbone", "store"},
     "testing": {"memory", "store"},
