@@ -18,7 +18,7 @@ KEEP_STORES = $(shell c++ -fno-tree-dse -fno-dse -E -x c++ /dev/null >/dev/null 
 help:
 	@echo "make chat            set up, in a minute, and talk, with memory, to the packaged model"
 	@echo "make native          compile llama.cpp and hnswlib for this processor: 5 to 15 minutes"
-	@echo "make test            set up and run every test"
+	@echo "make test            set up and run every test; JOBS=2 runs two at a time"
 	@echo "make test-libraries  run the tests of capture and chat over every other llama.cpp installed"
 	@echo "make lint            set up and run ruff and mypy"
 	@echo "make bench           set up and run the benchmarks: for hours, on an idle machine"
@@ -29,7 +29,7 @@ chat: $(STAMP)/chat
 	@$(BIN)/lmort-mem chat
 
 test: $(STAMP)/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(if $(JOBS),-n $(JOBS))
 
 test-libraries: $(STAMP)/test
 	$(BIN)/python -m tests.support.libraries
