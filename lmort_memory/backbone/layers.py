@@ -24,7 +24,8 @@ from lmort_memory.errors import BackboneError
 
 PROBE_TOKENS = 3  # rarely another dimension of a graph
 _FINAL = "result_norm"
-_UNNAMED = re.compile(r"node_\d+$|leaf_\d+$")
+# What ggml names itself: node_7, leaf_2, "node_7 (view)", " (view)".
+_UNNAMED = re.compile(r"((node|leaf)_\d+)?( \(.*)?$")
 
 
 @dataclass(frozen=True, slots=True)
