@@ -19,6 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -94,12 +95,14 @@ class _Session:
         self._left_out = left_out
         self._name = path.name.removesuffix(".zst").removesuffix(".gz").removesuffix(".jsonl")
         self._metadata: dict[str, JsonValue] = {"format": "codex"}
+        self._said_at: datetime | None = None
         self._of_agent = self._begun = False
         self._said: dict[tuple[str, str], Counter[str]] = {}
 
     def take(self, entry: Object, *, from_events: bool) -> Iterator[Turn]:
         """Yield the turn that a line adds, if it does."""
         kind, payload = text_of(entry, "type"), object_of(entry.get("payload"))
+        self._said_at = from_iso(entry.get("timestamp")) or self._said_at
         if kind == "session_meta" or (not kind and "id" in entry):
             self._begin(object_of(payload.get("meta")) or payload or entry)
             return
@@ -115,7 +118,7 @@ class _Session:
                 return  # its events say the same, without what was injected
         text = _IDE.sub("", text).strip()
         if role and text and self._is_new(role, text, channel):
-            yield from self._turn(role, text, entry)
+            yield from self._turn(role, text)
 
     def _begin(self, meta: Object) -> None:
         if self._begun:  # a fork repeats the head of the session that it comes from
@@ -150,7 +153,7 @@ class _Session:
         said[channel] += 1
         return said[channel] > before
 
-    def _turn(self, role: str, text: str, entry: Object) -> Iterator[Turn]:
+    def _turn(self, role: str, text: str) -> Iterator[Turn]:
         if self._of_agent:
             self._left_out["message of a sub-agent"] += 1
         elif _INJECTED.match(text):
@@ -161,7 +164,7 @@ class _Session:
                 text=text,
                 role=role,
                 session=uri,
-                created_at=from_iso(entry.get("timestamp")),
+                created_at=self._said_at,
                 metadata=dict(self._metadata),
                 source=Source(uri),
             )

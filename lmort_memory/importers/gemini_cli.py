@@ -8,6 +8,8 @@ the program are left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from lmort_memory.importers._format import Format, LeftOut
@@ -46,7 +48,10 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     metadata: dict[str, JsonValue] = {"format": "gemini-cli"}
     if summary := text_of(head, "summary").strip():
         metadata["title"] = summary
-    yield from _turns(messages.values(), f"gemini-cli:{name}", metadata, left_out)
+    began_at = from_iso(head.get("startTime"))
+    yield from _turns(
+        messages.values(), _Session(f"gemini-cli:{name}", began_at, metadata), left_out
+    )
 
 
 def _entries(path: Path, head: Object, left_out: LeftOut) -> Iterator[Object]:
@@ -70,9 +75,15 @@ def _rewind(messages: dict[str, Object], to: str, left_out: LeftOut) -> None:
         left_out["message that was taken back"] += 1
 
 
-def _turns(
-    messages: Iterable[Object], uri: str, metadata: dict[str, JsonValue], left_out: LeftOut
-) -> Iterator[Turn]:
+@dataclass(frozen=True, slots=True)
+class _Session:
+    uri: str
+    began_at: datetime | None
+    metadata: dict[str, JsonValue]
+
+
+def _turns(messages: Iterable[Object], session: _Session, left_out: LeftOut) -> Iterator[Turn]:
+    said_at = session.began_at
     for message in messages:
         kind = text_of(message, "type")
         left_out["thought"] += len(items_of(message, "thoughts"))
@@ -81,16 +92,17 @@ def _turns(
         if kind not in _ROLES:
             left_out[f"{kind or 'nameless'} message"] += 1
         elif text:
-            found = {**metadata}
+            said_at = from_iso(message.get("timestamp")) or said_at
+            found = {**session.metadata}
             if model := text_of(message, "model"):
                 found["model"] = model
             yield Turn(
                 text=text,
                 role=_ROLES[kind],
-                session=uri,
-                created_at=from_iso(message.get("timestamp")),
+                session=session.uri,
+                created_at=said_at,
                 metadata=found,
-                source=Source(uri),
+                source=Source(session.uri),
             )
 
 

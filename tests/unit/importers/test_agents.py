@@ -1,6 +1,7 @@
 """Sessions of Codex and Gemini CLI, and Gemini in Takeout."""
 
 import gzip
+from datetime import UTC, datetime
 
 from lmort_memory.importers import scan
 from tests.support.imports import read_all, said, write_json, write_lines, write_zip
@@ -101,6 +102,7 @@ def test_codex_before_there_were_events(tmp_path):
     turns, left_out = read_all(path)
     assert said(turns) == SPOKEN[:2]
     assert left_out == {"message of the program": 1, "damaged line": 1}
+    assert {turn.created_at for turn in turns} == {datetime(2025, 6, 1, 9, tzinfo=UTC)}
 
 
 def test_codex_keeps_sub_agents_and_the_editors_context_out(tmp_path):
@@ -140,6 +142,7 @@ def test_gemini_cli_in_both_of_its_forms(tmp_path):
     turns, left_out = read_all(whole)
     assert said(turns) == [("user", "Hives?"), ("assistant", "Four.")]
     assert turns[1].metadata == {"format": "gemini-cli", "model": "gemini-3-pro"}
+    assert turns[1].created_at == turns[0].created_at == datetime(2026, 1, 1, 9, tzinfo=UTC)
     assert left_out == {"info message": 1, "thought": 1, "tool call": 1}
     lines = write_lines(
         tmp_path / "session-2.jsonl",
