@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lmort_memory.errors import ImportFileError
+from lmort_memory.errors import ImportFileError, LmortError
 from lmort_memory.importers import FORMATS, known_formats, read, scan
 from lmort_memory.importers.csv_table import Columns, csv_format
 from tests.support.imports import read_all, write_json, write_lines, write_zip
@@ -166,6 +166,23 @@ def test_the_table_of_formats_is_whole():
     assert known_formats() == FORMATS
     assert len({form.name for form in FORMATS}) == len(FORMATS)
     assert all(form.about and "\n" not in form.about and len(form.about) < 80 for form in FORMATS)
+
+
+def test_a_package_registers_its_own_format(tmp_path, monkeypatch):
+    """An entry point adds a format; one that cannot be loaded says whose it is."""
+    find = known_formats.__wrapped__  # not the cached answer
+    info = tmp_path / "roam-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: roam\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[lmort_memory.importers]\nroam = roam_format:FORMAT\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(LmortError, match=r"importer 'roam' \(roam_format:FORMAT\)"):
+        find()
+    (tmp_path / "roam_format.py").write_text(
+        "from lmort_memory.importers import Format\n"
+        "FORMAT = Format('roam', ('.roam',), lambda path: True, lambda path, left_out: iter(()))\n"
+    )
+    assert [form.name for form in find()][-1] == "roam"
 
 
 def test_no_two_formats_claim_a_file_of_a_third(tmp_path):
