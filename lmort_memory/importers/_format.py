@@ -22,6 +22,7 @@ __all__ = [
     "UNFORESEEN",
     "Format",
     "LeftOut",
+    "RefusedError",
     "file_uri",
     "fingerprint",
     "read_text",
@@ -49,6 +50,10 @@ class LeftOut(Counter[str]):
     def fail(self, problem: str) -> None:
         """Take note of an item that cannot be read, and go on."""
         self.problems.append(problem)
+
+
+class RefusedError(Exception):
+    """A file that a format knows and does not read; the text says what would help."""
 
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024  # a note is read whole; nothing a person wrote is larger
@@ -85,7 +90,7 @@ class Format:
         name: As shown to the user and kept in each turn's metadata.
         suffixes: Lower-case endings of the names that such files have; no other file is tried.
         matches: Whether the content is of this format. It looks at the beginning only, and says
-            False in doubt. It may raise `OSError`, and `ImportFileError` to say why a file that it
+            False in doubt. It may raise `OSError`, and `RefusedError` to say why a file that it
             knows is not read.
         read: The turns of a file, in order. Turns of one source (see `Turn.source`) follow each
             other without a gap. It raises `ImportFileError` where the file is damaged; an item

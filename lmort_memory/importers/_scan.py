@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from lmort_memory.errors import ImportFileError
-from lmort_memory.importers._format import UNFORESEEN, Format, LeftOut
+from lmort_memory.importers._format import UNFORESEEN, Format, LeftOut, RefusedError
 from lmort_memory.paths import expanded
 from lmort_memory.types import Progress, Turn
 
@@ -243,6 +243,8 @@ class _Scan:
             return _unknown(path, likely)
         except OSError as error:
             return _problem(path, f"it cannot be read: {error.strerror or error}")
+        except RefusedError as error:
+            return PassedOver(str(path), str(error), "unknown")
         except ImportFileError as error:
             return _problem(path, str(error).removeprefix(f"{path} "))
         except UNFORESEEN as error:

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lmort_memory.errors import ImportFileError
-from lmort_memory.importers._format import Format, LeftOut, file_uri
+from lmort_memory.importers._format import Format, LeftOut, RefusedError, file_uri
 from lmort_memory.importers._times import from_epoch, from_iso
 from lmort_memory.types import JsonValue, Source, Turn
 
@@ -86,14 +86,12 @@ def _has(path: Path, columns: Columns) -> bool:
     found = _header(path)
     missing = [column for column in columns.wanted if column not in found]
     if missing:
-        raise ImportFileError(
-            f"it has no column {missing[0]!r}; it has {', '.join(found) or 'none'}", path=str(path)
-        )
+        raise RefusedError(f"it has no column {missing[0]!r}; it has {', '.join(found) or 'none'}")
     return True
 
 
 def _refuse(path: Path) -> bool:
-    raise ImportFileError("say which column is its text: --column text=NAME", path=str(path))
+    raise RefusedError("say which column is its text: --column text=NAME")
 
 
 def _header(path: Path) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers._document import document_turns
-from lmort_memory.importers._format import MAX_TEXT_BYTES, Format, LeftOut, file_uri
+from lmort_memory.importers._format import MAX_TEXT_BYTES, Format, LeftOut, RefusedError, file_uri
 from lmort_memory.importers._html import decode_html, parse_html
 from lmort_memory.importers._times import from_name, modified_at
 from lmort_memory.types import Turn
@@ -25,9 +25,7 @@ def _matches(path: Path) -> bool:
     with path.open("rb") as stream:
         head = decode_html(stream.read(64 * 1024))
     if _ACTIVITY in head:
-        raise ImportFileError(
-            "it is a list of Google's activities as HTML — ask Takeout for JSON", path=str(path)
-        )
+        raise RefusedError("it is a list of Google's activities as HTML — ask Takeout for JSON")
     return bool(_BEGINNING.match(head))
 
 
