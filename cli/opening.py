@@ -31,13 +31,21 @@ __all__ = [
 
 @contextmanager
 def open_memory(
-    base: Base, models: Models | None = None, *, find_tuner: bool = False
+    base: Base,
+    models: Models | None = None,
+    *,
+    find_tuner: bool = False,
+    redact: bool | None = None,
 ) -> Iterator[Memory]:
     """Open the memory that the options name; without `models` no model is loaded.
 
-    With `find_tuner` the tuner is looked up for the model, whatever the settings name.
+    What there is to say about the model goes to stderr, and what was redacted meanwhile.
 
-    What there is to say about the model goes to stderr.
+    Args:
+        base: Where the memory is.
+        models: Which weights to load.
+        find_tuner: Look the tuner up for the model, whatever the settings name.
+        redact: Whether secrets are replaced before they are stored; None takes the setting.
     """
     from lmort_memory.memory import Memory
 
@@ -50,12 +58,23 @@ def open_memory(
         tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
         model = runnable_model(setting_text("model", models.model))
         tuner = None if find_tuner else setting_text("tuner", models.tuner)
-    with Memory.open(path, model=model, tuner=tuner, with_model=models is not None) as memory:
+    with Memory.open(
+        path,
+        model=model,
+        tuner=tuner,
+        with_model=models is not None,
+        redact=setting("redact").value is True if redact is None else redact,
+    ) as memory:
         if new:
             note(f"a new database: {path}")  # which may be a name that was mistyped
         if memory.notice:
             note(memory.notice)
-        yield memory
+        try:
+            yield memory
+        finally:
+            if memory.redactor is not None and (counts := memory.redactor.counts):
+                kinds = ", ".join(f"{count} x {kind}" for kind, count in sorted(counts.items()))
+                note(f"redacted before storing: {kinds}")
 
 
 def database_path(base: Base) -> Path:

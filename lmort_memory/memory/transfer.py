@@ -10,8 +10,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ import numpy as np
 
 from lmort_memory.compressed import DAMAGE, Lines, open_bytes
 from lmort_memory.errors import ImportFileError, StoreError
+from lmort_memory.memory.databases import batched, dumped_records, is_database
+from lmort_memory.redaction import Redactor
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Dumped, Filter
 from lmort_memory.text import valid_json
@@ -30,6 +33,7 @@ __all__ = [
     "export_records",
     "from_line",
     "restore_records",
+    "restoring",
     "salvage_records",
     "to_line",
 ]
@@ -180,10 +184,33 @@ class Restored:
         )
 
 
-def restore_records(store: Store, path: Path, *, progress: Progress | None) -> Restored:
-    """Store the records of a file, gzipped or not, that are not there.
+def restoring(store: Store, redactor: Redactor | None) -> Callable[[Sequence[Dumped]], int]:
+    """Return what stores a batch of records, without their secrets if there is a redactor.
+
+    A record whose text had some loses its vectors: they were made of the old text.
+    """
+    if redactor is None:
+        return store.restore
+
+    def cleaned(dumped: Dumped) -> Dumped:
+        record = redactor.clean(dumped.record)
+        vectors = dumped.vectors if record.text == dumped.record.text else {}
+        return replace(dumped, record=record, vectors=vectors)
+
+    return lambda batch: store.restore([cleaned(one) for one in batch])
+
+
+def restore_records(
+    restore: Callable[[Sequence[Dumped]], int], path: Path, *, progress: Progress | None
+) -> Restored:
+    """Store the records of an export, gzipped or not, or of a database, that are not there.
 
     A line that is not a record is passed over and named in the result.
+
+    Args:
+        restore: Stores a batch, and says how many records of it are new.
+        path: What `export` or `backup` wrote.
+        progress: Told of records done.
 
     Raises:
         ImportFileError: the file cannot be opened.
@@ -191,9 +218,9 @@ def restore_records(store: Store, path: Path, *, progress: Progress | None) -> R
     new = done = 0
     damage: list[str] = []
     try:
-        with open_bytes(path) as lines:
-            for batch in _batches(lines, damage):
-                new += store.restore(batch)
+        with _opened(path, damage) as batches:
+            for batch in batches:
+                new += restore(batch)
                 done += len(batch)
                 if progress is not None:
                     progress(done, None)
@@ -203,6 +230,17 @@ def restore_records(store: Store, path: Path, *, progress: Progress | None) -> R
             path=str(path),
         ) from error
     return Restored(done, new, tuple(damage[:_SHOWN]), len(damage))
+
+
+@contextmanager
+def _opened(path: Path, damage: list[str]) -> Iterator[Iterator[list[Dumped]]]:
+    """Give the records of an export or a database in batches; `damage` grows as they are read."""
+    if is_database(path):
+        with dumped_records(path) as records:
+            yield batched(records)
+    else:
+        with open_bytes(path) as lines:
+            yield _batches(lines, damage)
 
 
 def _batches(lines: Lines, damage: list[str]) -> Iterator[list[Dumped]]:
