@@ -121,7 +121,7 @@ class TokenSequence:
 
     def sampler(self, options: Sampling) -> Sampler:
         """Return a sampler for one reply; the caller closes it."""
-        return self._run(lambda: Sampler(options, self._model.n_vocab))
+        return self._run(lambda: Sampler(options, self._context.handle))
 
     def sample(self, sampler: Sampler) -> int:
         """Choose the next token from the logits of the last one evaluated."""
@@ -249,7 +249,6 @@ class ModelIdentity:
     """What a sequence has to know of its model."""
 
     fingerprint: str
-    n_vocab: int
     can_shift: bool
 
 
