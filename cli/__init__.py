@@ -26,6 +26,7 @@ from .commands import (  # noqa: F401  each module adds its commands to `app`
     keeping,
     model,
     records,
+    serve,
     tuner,
     tuner_info,
     tuner_make,

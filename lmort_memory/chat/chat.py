@@ -142,6 +142,7 @@ class Chat(Closing):
         reply: str | None = None,
         role: str = "user",
         records: Sequence[str] = (),
+        lead: str = "",
         more: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Take the user's turn: prefill it, store it, recall for it.
@@ -155,6 +156,8 @@ class Chat(Closing):
             role: "user", or "tool" for what a tool returned, which is not stored and recalls
                 nothing.
             records: Records that hold this turn already: it is neither stored again nor recalled.
+            lead: What stands before the text in its message and is not part of the turn: a system
+                prompt where the template has no other place for it.
             more: Further fields of the message for the chat template.
 
         Raises:
@@ -170,9 +173,12 @@ class Chat(Closing):
         tokens = self._prompts.tokenize(text)
         given = None if reply is None else tuple(self._prompts.tokenize(reply))
         longest = self.options.max_tokens if given is None else len(given)
-        left = self._window.make_room(len(tokens), self.options.memory_tokens + longest)
+        before_it = self._prompts.tokenize(lead)
+        left = self._window.make_room(
+            len(before_it) + len(tokens), self.options.memory_tokens + longest
+        )
         try:
-            states = self._window.enter(tokens, role=role, more=more)
+            states = self._window.enter(tokens, role=role, lead=before_it, more=more)
             prefilled = time.perf_counter()
             encoded = self._encode(text, tokens, states)
             likelihood, notes = self._recall(text, encoded, role=role, exclude=records)

@@ -155,14 +155,22 @@ class Window:
         self._n_fixed = next(fixed, len(self._messages))
 
     def enter(
-        self, tokens: Sequence[int], *, role: str = "user", more: Mapping[str, Any] | None = None
+        self,
+        tokens: Sequence[int],
+        *,
+        role: str = "user",
+        lead: Sequence[int] = (),
+        more: Mapping[str, Any] | None = None,
     ) -> NDArray[np.float32]:
         """Evaluate a user's words, or what a tool returned, as the last message.
+
+        `lead` stands before them in the same message: a system prompt that the template has no
+        other place for.
 
         Returns:
             Their states, float32 (layers, len(tokens), n_embd).
         """
-        self._messages.append(Message(role, tuple(tokens), more=more or {}))
+        self._messages.append(Message(role, (*lead, *tokens), more=more or {}))
         prompt = self._write(self._messages, reply=True)
         start, end = prompt.spans[-1]
         synced = self._sequence.sync(prompt.tokens[: start + 1])
@@ -170,7 +178,7 @@ class Window:
         if self._dropped_for_room:
             self.room = "shifted" if synced.moved else "evaluated again"
         states = self._sequence.extend(prompt.tokens[synced.kept : end], logits=False)
-        return states[:, start - synced.kept :]
+        return states[:, start + len(lead) - synced.kept :]
 
     def leave(self) -> None:
         """Take back a user's message that `enter` could not evaluate."""
