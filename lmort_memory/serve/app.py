@@ -101,7 +101,7 @@ def make_app(engine_options: EngineOptions, options: ServeOptions) -> Starlette:
         *OpenAIRoutes(engine).routes(),
     ]
     if mcp is not None:
-        found.append(Route("/mcp", mcp.handle, methods=["GET", "POST", "DELETE"]))
+        found.append(Route("/mcp", mcp))
     page = Path(str(files("lmort_memory.serve"))) / "page"
     app = Starlette(
         routes=[*found, Mount("/", _Page(directory=page, html=True))],

@@ -103,6 +103,10 @@ class FilesAPI:
 
         def encode(memory: Memory) -> schemas.EncodedTexts:
             assert memory.encoder is not None
+            if asked.space not in (None, memory.encoder.space):
+                raise ApiError(
+                    409, f"vectors are of the space {memory.encoder.space}", code="other_space"
+                )
             if asked.query:
                 rows = [memory.encoder.encode_query(text)[None] for text in asked.texts]
                 found = [(row, [(0, len(t))]) for row, t in zip(rows, asked.texts, strict=True)]

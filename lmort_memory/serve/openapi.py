@@ -143,6 +143,8 @@ def _content(reply: type[schemas.Reply] | None) -> dict[str, Any]:
 
 def _failures(one: Operation) -> dict[str, str]:
     found = {"401": "The token is missing or wrong.", "503": "The model could not be loaded."}
+    if one.body is schemas.Encode:
+        found["409"] = "The server makes vectors of another space."
     if "{id}" in one.path:
         found["404"] = "There is nothing of this id."
     if one.body is not None:

@@ -90,6 +90,10 @@ def serve(
                 publish(server)
             on_ready(server, found)
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            withdraw(server)  # uvicorn raises the signal again at its end, so here and not later
+            await super().shutdown(sockets)
+
     try:
         Process(config).run([listener])
     finally:

@@ -385,10 +385,14 @@ class EncoderFacts(Reply, frozen=True):
 
 
 class Encode(Request, frozen=True):
-    """Texts to be made vectors: those to be stored in chunks, a query as one vector."""
+    """Texts to be made vectors: those to be stored in chunks, a query as one vector.
+
+    With `space`, vectors of another space are refused: the server may serve another model by now.
+    """
 
     texts: Annotated[list[Text], Meta(min_length=1, max_length=1000)]
     query: bool = False
+    space: str | None = None
 
 
 class EncodedText(Reply, frozen=True):
