@@ -56,10 +56,13 @@ class FilesAPI:
     async def begin_import(self, request: Request) -> Response:
         """Import the file that the body is; progress is at /api/imports/{id}."""
         asked = query_of(request, ImportQuery)
-        upload = Upload(asked.name)
+        upload, size = Upload(asked.name), 0
         try:
             async for part in request.stream():
+                size += len(part)
                 await self._engine.run(lambda part=part: upload.write(part))  # type: ignore[misc]
+            if not size:
+                raise ApiError(422, "the body is the file to import; found an empty one")
             path = await self._engine.run(upload.finish)
         except BaseException:
             upload.discard()

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.routing import Route
 
+from lmort_memory.memory import Memory
 from lmort_memory.serve import queries, schemas
 from lmort_memory.serve.files_api import FilesAPI
 from lmort_memory.serve.http import guarded
 from lmort_memory.serve.memory_api import MemoryAPI
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
     from lmort_memory.serve.engine import Engine
     from lmort_memory.serve.http import Handler
 
@@ -51,7 +55,7 @@ def operations(engine: Engine) -> list[Operation]:
     """Return every route of the memory API."""
     of, q, s, files = Operation, queries, schemas, FilesAPI(engine)
     api = MemoryAPI(engine)
-    return [
+    found = [
         of("GET", "/api/status", api.status, s.Status),
         of("POST", "/api/records", api.add, s.Record, 201, s.AddRecord),
         of("GET", "/api/records", api.list, s.RecordPage, query=q.ListQuery),
@@ -60,7 +64,6 @@ def operations(engine: Engine) -> list[Operation]:
         of("GET", "/api/records/{id}", api.get, s.RecordDetail, query=q.DetailQuery),
         of("PATCH", "/api/records/{id}", api.edit, s.Record, body=s.EditRecord),
         of("DELETE", "/api/records/{id}", api.forget_one, s.Receipt),
-        of("POST", "/api/records/{id}/supersede", api.supersede, s.Record, 201, s.Supersede),
         of("POST", "/api/search", api.search, s.Hits, body=s.Search),
         of("POST", "/api/forget", api.forget, s.Forgotten, body=s.Forget),
         of("GET", "/api/sessions", api.sessions, s.SessionPage, query=q.PageQuery),
@@ -72,15 +75,33 @@ def operations(engine: Engine) -> list[Operation]:
         of("POST", "/api/imports", files.begin_import, s.Import, 202, "file", q.ImportQuery),
         of("GET", "/api/imports", files.imports, s.ImportList),
         of("GET", "/api/imports/{id}", files.get_import, s.Import),
-        of("DELETE", "/api/imports/{id}", files.cancel_import, s.Import),
+        of("POST", "/api/imports/{id}/cancel", files.cancel_import, s.Import),
         of("GET", "/api/encoder", files.encoder, s.EncoderFacts),
         of("POST", "/api/encode", files.encode, s.EncodedTexts, body=s.Encode),
     ]
+    if hasattr(Memory, "supersede"):
+        found.append(
+            of("POST", "/api/records/{id}/supersede", api.supersede, s.Record, 201, s.Supersede)
+        )
+    return found
 
 
 def routes(found: list[Operation]) -> list[Route]:
-    """Return Starlette's routes."""
-    return [Route(one.path, guarded(one.handler), methods=[one.method]) for one in found]
+    """Return Starlette's routes, one for each path, so that each knows all of its methods."""
+    by_path: dict[str, dict[str, Handler]] = {}
+    for one in found:
+        by_path.setdefault(one.path, {})[one.method] = guarded(one.handler)
+    return [
+        Route(path, _dispatch(handlers), methods=list(handlers))
+        for path, handlers in by_path.items()
+    ]
+
+
+def _dispatch(handlers: dict[str, Handler]) -> Handler:
+    async def handle(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return handle
 
 
 def describe(found: list[Operation]) -> dict[str, Any]:
@@ -89,6 +110,11 @@ def describe(found: list[Operation]) -> dict[str, Any]:
     for one in found:
         kinds += [k for k in (one.reply, one.body) if isinstance(k, type) and k not in kinds]
     _, components = msgspec.json.schema_components(kinds, ref_template=_REFS)
+    components["EditRecord"]["minProperties"] = 1
+    components["Forget"]["anyOf"] = [
+        {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+        for name in ("ids", "scope", "session", "source", "where")
+    ]
     paths: dict[str, Any] = {}
     for one in found:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
 
-from lmort_memory.serve.schemas import Name, Request, Where
+from lmort_memory.serve.schemas import Name, Request, When, Where, at
 from lmort_memory.store.values import Filter
 
 
@@ -18,8 +17,8 @@ class Chosen(Request, frozen=True):
     session: Name | None = None
     role: Name | None = None
     source: Annotated[str, Meta(min_length=1)] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: When | None = None
+    until: When | None = None
     where: Where | None = None
 
     def filter(self, *, before: str | None = None) -> Filter:
@@ -29,8 +28,8 @@ class Chosen(Request, frozen=True):
             session=self.session,
             role=self.role,
             source=self.source,
-            since=self.since,
-            until=self.until,
+            since=at(self.since),
+            until=at(self.until),
             where=self.where,
             before=before,
         )

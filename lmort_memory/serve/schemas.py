@@ -16,6 +16,25 @@ from lmort_memory.types import DEFAULT_SCOPE
 Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Text = Annotated[str, Meta(min_length=1, max_length=1_000_000, pattern=r"\S")]
 Where = dict[str, Any]
+When = Annotated[
+    str,
+    Meta(
+        pattern=r"^(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+        r"[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
+        r"([Zz]|[+-](0[0-9]|1[0-4]):[0-5][0-9])$",
+        examples=["2026-05-01T09:30:00Z"],
+    ),
+]
+"""A time with its zone, RFC 3339; `at` reads it."""
+
+
+def at(when: str | UnsetType | None) -> datetime | None:
+    """Read a time.
+
+    Raises:
+        ValueError: there is no such day.
+    """
+    return datetime.fromisoformat(when.upper()) if isinstance(when, str) else None
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,8 +217,8 @@ class AddRecord(Request, frozen=True):
     scope: Name = DEFAULT_SCOPE
     session: Name | None = None
     metadata: dict[str, Any] = {}
-    created_at: datetime | None = None
-    expires_at: datetime | None = None
+    created_at: When | None = None
+    expires_at: When | None = None
 
 
 class AddRecords(Request, frozen=True):
@@ -219,7 +238,7 @@ class EditRecord(Request, frozen=True):
 
     text: Text | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
-    expires_at: datetime | UnsetType = UNSET
+    expires_at: When | UnsetType = UNSET
 
 
 class Supersede(Request, frozen=True):
@@ -232,16 +251,16 @@ class Search(Request, frozen=True):
     """A question; filters are applied before ranking."""
 
     query: Annotated[str, Meta(max_length=100_000)]
-    top_k: Annotated[int, Meta(ge=1, le=200)] = 10
+    top_k: Annotated[float, Meta(ge=1, le=200, multiple_of=1)] = 10  # JSON's 10.0 is an integer
     mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
     scope: Name | None = DEFAULT_SCOPE
     session: Name | None = None
     role: Name | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: When | None = None
+    until: When | None = None
     where: Where | None = None
     exclude: Annotated[list[str], Meta(max_length=1000)] = []
-    neighbours: Annotated[int, Meta(ge=0, le=20)] = 0
+    neighbours: Annotated[float, Meta(ge=0, le=20, multiple_of=1)] = 0
     diversity: Annotated[float, Meta(ge=0, le=1)] = 0.0
     explain: bool = False
 
@@ -257,7 +276,7 @@ class Forget(Request, frozen=True):
     scope: Name | None = None
     session: Name | None = None
     source: Annotated[str, Meta(min_length=1)] | None = None
-    where: Where | None = None
+    where: Annotated[Where, Meta(min_length=1)] | None = None
     preview: bool = False
 
 
