@@ -161,13 +161,19 @@ class MemoryAPI:
         return json_reply(shown.record(changed))
 
     async def supersede(self, request: Request) -> Response:
-        """Put a new fact in the place of an old one, which recall then leaves out."""
+        """Let another record take the place of this one, which stays but is no longer recalled."""
         id_ = request.path_params["id"]
         asked = await decode(request, schemas.Supersede)
+        if (asked.by is None) == (asked.text is None):
+            raise ApiError(422, "give either by, the id of a record, or text")
 
         def supersede(memory: Memory) -> schemas.Record:
+            old = memory.get(id_)
+            turn = Turn(asked.text or old.text, role=old.role, scope=old.scope, session=old.session)
+            new = memory.add(turn) if asked.by is None else memory.get(asked.by)
             superseding: Any = memory  # the route is there where the method is
-            return shown.record(superseding.supersede(id_, asked.text))
+            superseding.supersede(old.id, new.id)
+            return shown.record(new)
 
         return json_reply(await self._engine.on_memory(supersede), 201)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIRoutes"]
 
 ALIAS = "lmort"  # the loaded model, whatever it is: for settings that outlive a model
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _MOST_INPUTS = 2048  # OpenAI's limit
 
 
@@ -46,7 +47,7 @@ class OpenAIRoutes:
             Route("/v1/models/{model:path}", guarded(self.model), methods=["GET"]),
             Route("/v1/chat/completions", guarded(self.chat), methods=["POST"]),
             Route("/v1/embeddings", guarded(self.embeddings), methods=["POST"]),
-            Route("/v1/{path:path}", guarded(_unknown)),
+            Route("/v1/{path:path}", guarded(_unknown), methods=_METHODS),
         ]
 
     async def models(self, _: Request) -> Response:

@@ -112,9 +112,13 @@ def describe(found: list[Operation]) -> dict[str, Any]:
     _, components = msgspec.json.schema_components(kinds, ref_template=_REFS)
     components["EditRecord"]["minProperties"] = 1
     components["Forget"]["anyOf"] = [
-        {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
-        for name in ("ids", "scope", "session", "source", "where")
+        _given(name) for name in ("ids", "scope", "session", "source", "where")
     ]
+    if "Supersede" in components:
+        components["Supersede"]["oneOf"] = [
+            {"required": [name], "properties": {name: {"type": "string"}}, "not": other}
+            for name, other in (("by", _given("text")), ("text", _given("by")))
+        ]
     paths: dict[str, Any] = {}
     for one in found:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
@@ -132,6 +136,10 @@ def describe(found: list[Operation]) -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _given(name: str) -> dict[str, Any]:
+    return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
 
 
 def _operation(one: Operation) -> dict[str, Any]:

@@ -242,9 +242,10 @@ class EditRecord(Request, frozen=True):
 
 
 class Supersede(Request, frozen=True):
-    """A fact that takes the place of an older one, which stays in the history."""
+    """What takes the place of a record: a record that is there (`by`), or a new text."""
 
-    text: Text
+    by: str | None = None
+    text: Text | None = None
 
 
 class Search(Request, frozen=True):
