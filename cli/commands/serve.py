@@ -120,7 +120,7 @@ def serve(
 
     def ready(server: Server, is_found: bool) -> None:
         if base.json:
-            print_json({"url": server.url, "pid": server.pid, "token_file": token_file})
+            print_json({"url": server.url, "pid": server.pid, "token_file": token and token_file})
             return
         page = server.url if token is None else f"{server.url}/#token={token}"
         say(f"OpenAI API  {server.url}/v1")

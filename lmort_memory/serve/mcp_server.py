@@ -6,7 +6,8 @@ whatever is cut can be had by its id. Errors are `ToolError`s, whose text reache
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -297,19 +298,33 @@ class _Tools:
         return result
 
 
-def make_server(on_memory: OnMemory, *, scope: str = DEFAULT_SCOPE) -> MCPServer[Any]:
+def make_server(
+    on_memory: OnMemory,
+    *,
+    scope: str = DEFAULT_SCOPE,
+    on_start: Callable[[], None] | None = None,
+) -> MCPServer[Any]:
     """Return the server, for any transport.
 
     Args:
         on_memory: Runs work on the memory.
         scope: Where is searched and stored unless a call names another.
+        on_start: Called when the transport is open, before the first message.
     """
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
+        if on_start is not None:
+            on_start()
+        yield
+
     server: MCPServer[Any] = MCPServer(
         "lmort-memory",
         title="Long-term memory",
         instructions=INSTRUCTIONS,
         version=version("lmort-memory"),
         log_level="WARNING",
+        lifespan=lifespan,
     )
     tools = _Tools(on_memory, scope)
     for name, title, hints, description in _TOOLS:

@@ -31,14 +31,27 @@ def run_stdio(open_memory: Callable[[], Memory], *, scope: str) -> None:
         scope: Where is searched and stored unless a call names another.
     """
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="lmort-mcp") as threads:
-        opening: Future[Memory] = threads.submit(open_memory)
+        opening: Future[Memory] = Future()
+
+        def begin() -> None:
+            """Open the memory, now that stdout is out of every library's reach."""
+            threads.submit(_fulfil, opening, open_memory)
 
         async def on_memory(job: Callable[[Memory], T]) -> T:
             memory = await asyncio.shield(asyncio.wrap_future(opening))
             return await asyncio.get_running_loop().run_in_executor(threads, lambda: job(memory))
 
         try:
-            make_server(on_memory, scope=scope).run("stdio")
+            make_server(on_memory, scope=scope, on_start=begin).run("stdio")
         finally:
-            if opening.exception() is None:
+            begun = opening.running() or opening.done()
+            if begun and opening.exception() is None:
                 opening.result().close()
+
+
+def _fulfil(future: Future[T], job: Callable[[], T]) -> None:
+    future.set_running_or_notify_cancel()
+    try:
+        future.set_result(job())
+    except BaseException as error:  # noqa: BLE001 — raised by whoever waits for it
+        future.set_exception(error)
