@@ -29,12 +29,9 @@ def mcp(
 
     Vectors come from `lmort-mem serve` where that runs, else from a model of this process.
     """
-    from lmort_memory.errors import MissingDependencyError
+    from lmort_memory.serve import require_mcp
 
-    try:
-        import mcp as _  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError("mcp", extra="mcp") from error
+    require_mcp()
     from lmort_memory.serve.mcp_stdio import run_stdio
 
     def opened() -> Memory:

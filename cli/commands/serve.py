@@ -75,15 +75,10 @@ def serve(
 
     Nothing but this machine can reach it unless --host says so.
     """
-    from lmort_memory.errors import MissingDependencyError
     from lmort_memory.paths import data_dir
+    from lmort_memory.serve import require_server
 
-    try:
-        import msgspec  # noqa: F401
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError(error.name or "starlette", extra="serve") from error
+    require_server()
     from lmort_memory.serve import running
     from lmort_memory.serve.app import ServeOptions
     from lmort_memory.serve.engine import EngineOptions
