@@ -40,9 +40,10 @@ def install(
     base: Base,
     models: Models,
 ) -> None:
-    """Give an MCP client this memory: shows the change, and writes it with --yes.
+    """Give an MCP client this memory.
 
-    Its other settings, and the comments in them, stay as they are.
+    Shows the change to the client's settings, and writes it with --yes. Its other settings, and the
+    comments in them, stay as they are.
     """
     if client not in CLIENTS:
         raise WrongUsage(f"no client is named {client!r}; there are {', '.join(CLIENTS)}")

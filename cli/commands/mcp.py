@@ -25,9 +25,10 @@ def mcp(
     base: Base,
     models: Models,
 ) -> None:
-    """Serve the memory to an MCP client over stdin and stdout; such clients start this themselves.
+    """Serve the memory to an MCP client.
 
-    Vectors come from `lmort-mem serve` where that runs, else from a model of this process.
+    The client starts this command itself and speaks with it over stdin and stdout. Vectors come
+    from `lmort-mem serve` where that runs, else from a model of this process.
     """
     from lmort_memory.serve import require_mcp
 

@@ -71,9 +71,10 @@ def serve(
     base: Base,
     models: Models,
 ) -> None:
-    """Serve model and memory to other programs: OpenAI's API, the memory's own, MCP, and a page.
+    """Serve model and memory to other programs.
 
-    Nothing but this machine can reach it unless --host says so.
+    They use OpenAI's API, the memory's own, MCP or a page, and find one model. Nothing but this
+    machine can reach it unless --host says so.
     """
     from lmort_memory.paths import data_dir
     from lmort_memory.serve import require_server

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.suites.serve.servers import environment
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples" / "serve"
 
 
 def run(server, *command, said="", **variables):
@@ -23,7 +23,7 @@ def run(server, *command, said="", **variables):
 
 def test_curl(server):
     """The script remembers a fact and is told what was recalled."""
-    printed = run(server, "sh", EXAMPLES / "serve_curl.sh")
+    printed = run(server, "sh", EXAMPLES / "curl.sh")
     assert '"recalled":[{' in printed
     assert "Trondheim" in printed
 
@@ -31,7 +31,7 @@ def test_curl(server):
 def test_chat_ui(server):
     """Two turns, streamed by OpenAI's client; the second recalls what the first said."""
     printed = run(
-        server, sys.executable, EXAMPLES / "serve_chat_ui.py",
+        server, sys.executable, EXAMPLES / "chat_ui.py",
         said="My cello has a crack.\nWhat is wrong with my cello?\n",
         OPENAI_BASE_URL=f"{server.url}/v1", OPENAI_API_KEY=server.token,
     )  # fmt: skip
@@ -41,7 +41,7 @@ def test_chat_ui(server):
 def test_editor(server, tmp_path):
     """The script shows the change to the editor's settings and writes nothing."""
     printed = run(
-        server, "sh", EXAMPLES / "serve_editor.sh", "vscode",
+        server, "sh", EXAMPLES / "editor.sh", "vscode",
         HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path / "config"),
     )  # fmt: skip
     assert '+    "lmort-memory": {' in printed

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Give editors the memory: their agents through MCP, their chats through OpenAI's API.
 #
-#     sh examples/serve_editor.sh vscode
+#     sh examples/serve/editor.sh vscode
 set -e
 editor=${1:-vscode}
 

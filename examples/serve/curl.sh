@@ -1,7 +1,7 @@
 #!/bin/sh
 # Remember and ask with curl. Needs a running `lmort-mem serve`.
 #
-#     sh examples/serve_curl.sh
+#     sh examples/serve/curl.sh
 set -e
 url=${LMORT_URL:-http://127.0.0.1:7373}
 token=$(lmort-mem serve --show-token 2>/dev/null)

@@ -4,7 +4,7 @@ Needs a running `lmort-mem serve` and `pip install openai`:
 
     export OPENAI_BASE_URL=http://127.0.0.1:7373/v1
     export OPENAI_API_KEY=$(lmort-mem serve --show-token)
-    python examples/serve_chat_ui.py
+    python examples/serve/chat_ui.py
 
 Graphical ones (Open WebUI, LibreChat, Jan, …) take the same two values and the model lmort+memory.
 """
