@@ -13,7 +13,7 @@ from starlette.routing import Route
 from lmort_memory.memory import Memory
 from lmort_memory.serve import queries, schemas
 from lmort_memory.serve.files_api import FilesAPI
-from lmort_memory.serve.http import guarded
+from lmort_memory.serve.http import ApiError, failure, guarded
 from lmort_memory.serve.memory_api import MemoryAPI
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Operation", "describe", "operations", "routes"]
 
+# All of them: a method that a path does not take would be the page's, which takes only GET.
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 _REFS = "#/components/schemas/{name}"
 
 
@@ -92,14 +94,18 @@ def routes(found: list[Operation]) -> list[Route]:
     for one in found:
         by_path.setdefault(one.path, {})[one.method] = guarded(one.handler)
     return [
-        Route(path, _dispatch(handlers), methods=list(handlers))
-        for path, handlers in by_path.items()
+        Route(path, _dispatch(handlers), methods=_METHODS) for path, handlers in by_path.items()
     ]
 
 
 def _dispatch(handlers: dict[str, Handler]) -> Handler:
     async def handle(request: Request) -> Response:
-        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+        handler = handlers.get("GET" if request.method == "HEAD" else request.method)
+        if handler is not None:
+            return await handler(request)
+        refused = failure(ApiError(405, f"{request.url.path} does not take {request.method}"))
+        refused.headers["Allow"] = ", ".join(handlers)
+        return refused
 
     return handle
 

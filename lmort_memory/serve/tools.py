@@ -75,9 +75,11 @@ class ToolReader:
         return ("" if calls and end <= self._shown else self._show(end)), calls
 
     def _settled(self) -> int:
+        begun = self._text.lstrip()
+        if not begun or begun[0] in "{[":  # small models leave the tags out
+            return 0
         if not self._style.tagged:
-            begun = self._text.lstrip()
-            return 0 if not begun or begun[0] in "{[" else len(self._text)
+            return len(self._text)
         found = self._text.find(_OPEN)
         if found >= 0:
             return found
@@ -93,12 +95,12 @@ class ToolReader:
 
     def _calls(self) -> tuple[list[ToolCall], int]:
         """Return the calls and where the text before them ends."""
-        if self._style.tagged:
-            first = self._text.find(_OPEN)
+        first = self._text.find(_OPEN)
+        if self._style.tagged and first >= 0:
             written = [match[1] for match in _CALL.finditer(self._text)]
         else:
-            first = 0 if self._text.lstrip()[:1] in ("{", "[") else -1
-            written = [self._text] if first == 0 else []
+            first = 0
+            written = [self._text] if self._text.lstrip()[:1] in ("{", "[") else []
         calls = [call for text in written for call in self._read(text)]
         return (calls, first) if calls else ([], len(self._text))
 

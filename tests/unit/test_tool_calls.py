@@ -35,6 +35,7 @@ def _read(style, pieces):
         ),
         (HERMES, "<tool_call>not JSON</tool_call>", "<tool_call>not JSON</tool_call>", []),
         (BARE, '{"name": "weather", "parameters": {"a": 1}}', "", [("weather", '{"a": 1}')]),
+        (HERMES, '{"name": "weather", "arguments": {}}', "", [("weather", "{}")]),
         (BARE, '{"name": "other"}', '{"name": "other"}', []),
         (BARE, "It rains.", "It rains.", []),
     ],
