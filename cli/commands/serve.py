@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +10,7 @@ import typer
 from ..app import command
 from ..opening import scope_to_write, setting_text
 from ..options import Base, Models, WrongUsage
-from ..settings import setting
+from ..settings import setting, tell_library
 from ..terminal.output import note, print_json, say
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def serve(
     They use OpenAI's API, the memory's own, MCP or a page, and find one model. Nothing but this
     machine can reach it unless --host says so.
     """
-    from lmort_memory.paths import data_dir
+    from lmort_memory.paths import data_dir, expanded
     from lmort_memory.serve import require_server
 
     require_server()
@@ -98,9 +97,10 @@ def serve(
         return
     from .model import runnable_model
 
+    tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
     path = setting_text("db", base.db)
     engine = EngineOptions(
-        db=None if path is None else Path(path).expanduser(),
+        db=None if path is None else expanded(path),
         model=runnable_model(setting_text("model", models.model)),
         tuner=setting_text("tuner", models.tuner),
         n_ctx=ctx,
