@@ -8,7 +8,7 @@
 
 Wants the extras `serve` and `mcp`. "load": clients that each search (6 of 10 requests), add (3) and
 chat (1) one after the other; afterwards every record that was acknowledged must be there. "kill":
-clients add until the server gets SIGKILL; the next one must have every record that was acknowledged.
+clients add until the server gets SIGKILL; the next one must have all that was acknowledged.
 "memory": proportional set sizes (PSS) from /proc, so that shared pages count once. "speed": a
 streamed completion of the endpoint beside llama-cpp-python's `Llama` in this process, on the same
 file with the same threads, prompts that share nothing, the two in turn.
