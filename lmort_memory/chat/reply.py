@@ -127,6 +127,11 @@ class Reply:
         return self._spoken.tokens
 
     @property
+    def thought_tokens(self) -> int:
+        """How many tokens of reasoning came before the text."""
+        return self._spoken.n_thought_tokens
+
+    @property
     def stopped(self) -> bool:
         """Whether it was ended by one of the texts in `ChatOptions.stop`."""
         return self._spoken.stopped

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
-from lmort_memory.serve import schemas
+from lmort_memory.serve import inputs, schemas
 from lmort_memory.serve.http import ApiError, decode, json_reply, query_of
 from lmort_memory.serve.imports import Upload
 from lmort_memory.serve.queries import ExportQuery, ImportQuery
@@ -102,7 +102,7 @@ class FilesAPI:
 
     async def encode(self, request: Request) -> Response:
         """Make vectors for another program of this user."""
-        asked = await decode(request, schemas.Encode)
+        asked = await decode(request, inputs.Encode)
 
         def encode(memory: Memory) -> schemas.EncodedTexts:
             assert memory.encoder is not None

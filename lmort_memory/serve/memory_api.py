@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from lmort_memory.chat.ledger import from_entry
 from lmort_memory.errors import RecordNotFoundError
-from lmort_memory.serve import schemas, shown
+from lmort_memory.serve import inputs, schemas, shown
 from lmort_memory.serve.components import map_of
 from lmort_memory.serve.http import ApiError, decode, json_reply, query_of
 from lmort_memory.serve.queries import (
@@ -55,13 +55,13 @@ class MemoryAPI:
 
     async def add(self, request: Request) -> Response:
         """Remember a text; it is on disk when the reply comes."""
-        asked = await decode(request, schemas.AddRecord)
+        asked = await decode(request, inputs.AddRecord)
         record = await self._engine.on_memory(lambda memory: memory.add(_turn(asked)))
         return json_reply(shown.record(record), 201)
 
     async def add_many(self, request: Request) -> Response:
         """Remember up to 1,000 texts; their vectors follow in the background."""
-        asked = await decode(request, schemas.AddRecords)
+        asked = await decode(request, inputs.AddRecords)
         turns = [_turn(one) for one in asked.records]
 
         def add(memory: Memory) -> schemas.Added:
@@ -73,7 +73,7 @@ class MemoryAPI:
 
     async def search(self, request: Request) -> Response:
         """Find records by meaning and by words, best first."""
-        asked = await decode(request, schemas.Search)
+        asked = await decode(request, inputs.Search)
 
         def search(memory: Memory) -> schemas.Hits:
             hits = memory.recall(
@@ -83,8 +83,8 @@ class MemoryAPI:
                 scope=None if asked.scope == "*" else asked.scope,
                 session=asked.session,
                 role=asked.role,
-                since=schemas.at(asked.since),
-                until=schemas.at(asked.until),
+                since=inputs.at(asked.since),
+                until=inputs.at(asked.until),
                 where=asked.where,
                 exclude=asked.exclude,
                 neighbours=int(asked.neighbours),
@@ -147,15 +147,15 @@ class MemoryAPI:
     async def edit(self, request: Request) -> Response:
         """Change a record; its old version is kept as history."""
         id_ = request.path_params["id"]
-        asked = await decode(request, schemas.EditRecord)
-        if asked == schemas.EditRecord():
+        asked = await decode(request, inputs.EditRecord)
+        if asked == inputs.EditRecord():
             raise ApiError(422, "give a text, metadata or expires_at")
         changed = await self._engine.on_memory(
             lambda memory: memory.update(
                 id_,
                 _given(asked.text),
                 metadata=_given(asked.metadata),
-                expires_at=schemas.at(asked.expires_at),
+                expires_at=inputs.at(asked.expires_at),
             )
         )
         return json_reply(shown.record(changed))
@@ -163,7 +163,7 @@ class MemoryAPI:
     async def supersede(self, request: Request) -> Response:
         """Let another record take the place of this one, which stays but is no longer recalled."""
         id_ = request.path_params["id"]
-        asked = await decode(request, schemas.Supersede)
+        asked = await decode(request, inputs.Supersede)
         if (asked.by is None) == (asked.text is None):
             raise ApiError(422, "give either by, the id of a record, or text")
 
@@ -191,7 +191,7 @@ class MemoryAPI:
 
     async def forget(self, request: Request) -> Response:
         """Forget what some conditions choose; with `preview`, only say what that would be."""
-        asked = await decode(request, schemas.Forget)
+        asked = await decode(request, inputs.Forget)
         chosen = Filter(
             ids=None if asked.ids is None else tuple(asked.ids),
             scope=asked.scope,
@@ -323,15 +323,15 @@ def _status(engine: Engine, found: MemoryStatus | None) -> schemas.Status:
     )
 
 
-def _turn(asked: schemas.AddRecord) -> Turn:
+def _turn(asked: inputs.AddRecord) -> Turn:
     return Turn(
         asked.text,
         role=asked.role,
         scope=asked.scope,
         session=asked.session,
-        created_at=schemas.at(asked.created_at),
+        created_at=inputs.at(asked.created_at),
         metadata=asked.metadata,
-        expires_at=schemas.at(asked.expires_at),
+        expires_at=inputs.at(asked.expires_at),
     )
 
 

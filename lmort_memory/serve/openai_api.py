@@ -14,9 +14,10 @@ from starlette.routing import Route
 
 from lmort_memory.encoder import mean_vector
 from lmort_memory.errors import LmortError
-from lmort_memory.serve.completion import MEMORY_SUFFIX, Completion, plan
+from lmort_memory.serve.completion import Completion
 from lmort_memory.serve.http import ApiError, guarded, json_reply, to_json
 from lmort_memory.serve.openai_schemas import ChatRequest, EmbeddingRequest
+from lmort_memory.serve.planning import MEMORY_SUFFIX, plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,8 +83,8 @@ class OpenAIRoutes:
         if planned.stream:
             return _Streamed(completion, stack)
         async with stack:
-            text = "".join([piece async for piece in completion.pieces()])
-            return json_reply(_whole(completion, text))
+            pieces = [piece async for piece in completion.pieces()]
+            return json_reply(_whole(completion, "".join(piece.text for piece in pieces)))
 
     async def embeddings(self, request: Request) -> Response:
         """Make vectors of texts or of tokens."""
@@ -156,6 +157,8 @@ async def _decode(request: Request, kind: type[Any]) -> Any:  # noqa: ANN401 —
 
 def _whole(completion: Completion, text: str) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+    if completion.reply.thought:
+        message["reasoning_content"] = completion.reply.thought
     if completion.calls:
         message |= {"content": text or None, "tool_calls": _calls(completion)}
     choice = {
@@ -212,7 +215,10 @@ async def _events(completion: Completion) -> AsyncGenerator[bytes, None]:
     try:
         async with aclosing(completion.pieces()) as pieces:
             async for piece in pieces:
-                yield _event(completion, {"content": piece})
+                if piece.thought:
+                    yield _event(completion, {"reasoning_content": piece.thought})
+                if piece.text:
+                    yield _event(completion, {"content": piece.text})
     except LmortError as error:
         failed = {"message": str(error), "type": "server_error", "param": None, "code": None}
         yield b"data: " + to_json({"error": failed}) + b"\n\n"

@@ -11,7 +11,7 @@ import msgspec
 from starlette.routing import Route
 
 from lmort_memory.memory import Memory
-from lmort_memory.serve import queries, schemas
+from lmort_memory.serve import inputs, queries, schemas
 from lmort_memory.serve.files_api import FilesAPI
 from lmort_memory.serve.http import ApiError, failure, guarded
 from lmort_memory.serve.memory_api import MemoryAPI
@@ -55,19 +55,19 @@ class Operation:
 
 def operations(engine: Engine) -> list[Operation]:
     """Return every route of the memory API."""
-    of, q, s, files = Operation, queries, schemas, FilesAPI(engine)
+    of, q, i, s, files = Operation, queries, inputs, schemas, FilesAPI(engine)
     api = MemoryAPI(engine)
     found = [
         of("GET", "/api/status", api.status, s.Status),
-        of("POST", "/api/records", api.add, s.Record, 201, s.AddRecord),
+        of("POST", "/api/records", api.add, s.Record, 201, i.AddRecord),
         of("GET", "/api/records", api.list, s.RecordPage, query=q.ListQuery),
-        of("POST", "/api/records/batch", api.add_many, s.Added, 201, s.AddRecords),
+        of("POST", "/api/records/batch", api.add_many, s.Added, 201, i.AddRecords),
         of("GET", "/api/records/count", api.count, s.Count, query=q.Chosen),
         of("GET", "/api/records/{id}", api.get, s.RecordDetail, query=q.DetailQuery),
-        of("PATCH", "/api/records/{id}", api.edit, s.Record, body=s.EditRecord),
+        of("PATCH", "/api/records/{id}", api.edit, s.Record, body=i.EditRecord),
         of("DELETE", "/api/records/{id}", api.forget_one, s.Receipt),
-        of("POST", "/api/search", api.search, s.Hits, body=s.Search),
-        of("POST", "/api/forget", api.forget, s.Forgotten, body=s.Forget),
+        of("POST", "/api/search", api.search, s.Hits, body=i.Search),
+        of("POST", "/api/forget", api.forget, s.Forgotten, body=i.Forget),
         of("GET", "/api/sessions", api.sessions, s.SessionPage, query=q.PageQuery),
         of("GET", "/api/sources", api.sources, s.SourcePage, query=q.PageQuery),
         of("GET", "/api/ledger", api.ledgers, s.LedgerList, query=q.LedgerQuery),
@@ -79,11 +79,11 @@ def operations(engine: Engine) -> list[Operation]:
         of("GET", "/api/imports/{id}", files.get_import, s.Import),
         of("POST", "/api/imports/{id}/cancel", files.cancel_import, s.Import),
         of("GET", "/api/encoder", files.encoder, s.EncoderFacts),
-        of("POST", "/api/encode", files.encode, s.EncodedTexts, body=s.Encode),
+        of("POST", "/api/encode", files.encode, s.EncodedTexts, body=i.Encode),
     ]
     if hasattr(Memory, "supersede"):
         found.append(
-            of("POST", "/api/records/{id}/supersede", api.supersede, s.Record, 201, s.Supersede)
+            of("POST", "/api/records/{id}/supersede", api.supersede, s.Record, 201, i.Supersede)
         )
     return found
 
@@ -183,7 +183,7 @@ def _content(reply: type[schemas.Reply] | None) -> dict[str, Any]:
 
 def _failures(one: Operation) -> dict[str, str]:
     found = {"401": "The token is missing or wrong.", "503": "The model could not be loaded."}
-    if one.body is schemas.Encode:
+    if one.body is inputs.Encode:
         found["409"] = "The server makes vectors of another space."
     if "{id}" in one.path:
         found["404"] = "There is nothing of this id."

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from lmort_memory.serve.schemas import Name, Request, When, Where, at
+from lmort_memory.serve.inputs import When, at
+from lmort_memory.serve.schemas import Name, Request, Where
 from lmort_memory.store.values import Filter
 
 
