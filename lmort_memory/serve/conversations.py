@@ -91,7 +91,7 @@ class Seat:
         ]
         for i, (message, records) in enumerate(zip(said[:-1], known[:-1], strict=True)):
             if i >= self.left:
-                before = self._tokens("user", lead) if i == 0 and lead else ()
+                before = self._tokens("user", lead) if i == self.left and lead else ()
                 tokens = (*before, *self._tokens(message.role, message.text))
                 messages.append(Message(message.role, tokens, (), records, _more(message)))
         self.chat.take_over(
@@ -107,7 +107,7 @@ class Seat:
             last.text,
             role=last.role,
             records=known[-1],
-            lead=lead if len(said) == 1 else "",
+            lead=lead if len(said) - 1 <= self.left else "",
             more=_more(last),
         )
 

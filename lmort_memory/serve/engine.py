@@ -84,6 +84,16 @@ class Engine:
             return "loading"
         return "failed" if self._loading.exception() else "ready"
 
+    def on_failure(self, tell: Callable[[BaseException], None]) -> None:
+        """Have somebody told when the memory cannot be opened; call it after `start`."""
+        assert self._loading is not None
+
+        def loaded(loading: asyncio.Future[Memory]) -> None:
+            if not loading.cancelled() and (error := loading.exception()) is not None:
+                tell(error)
+
+        self._loading.add_done_callback(loaded)
+
     async def memory(self) -> Memory:
         """Return the memory once it is there.
 

@@ -181,7 +181,9 @@ class Imports:
             job.state = "failed"
             job.problems.append(str(error))
         finally:
-            shutil.rmtree(_top_of(job.path), ignore_errors=True)
+            others = [j for j in list(self._jobs.values()) if j is not job and not j.finished]
+            if all(other.path != job.path for other in others):  # the same file, sent twice
+                shutil.rmtree(_top_of(job.path), ignore_errors=True)
 
     def _import(self, memory: Memory, job: Job) -> None:
         from lmort_memory.importers import scan

@@ -58,6 +58,9 @@ def serve(
         options: Who may use it.
         on_ready: Called once requests are taken, with the server and whether other programs find
             it; they do not where another server was there before.
+
+    Raises:
+        LmortError: the memory or its model cannot be opened.
     """
     import uvicorn
 
@@ -72,8 +75,10 @@ def serve(
         model=None if engine.model is None else str(engine.model),
         tuner=None if engine.tuner is None else str(engine.tuner),
     )
+    app = make_app(engine, options)
+    failed: list[BaseException] = []
     config = uvicorn.Config(
-        make_app(engine, options),
+        app,
         log_level="warning",
         access_log=False,
         lifespan="on",
@@ -85,10 +90,15 @@ def serve(
     class Process(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            app.state.engine.on_failure(self._give_up)
             found = find_server_beside(server) is None
             if found:
                 publish(server)
             on_ready(server, found)
+
+        def _give_up(self, error: BaseException) -> None:
+            failed.append(error)
+            self.should_exit = True
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             withdraw(server)  # uvicorn raises the signal again at its end, so here and not later
@@ -99,6 +109,8 @@ def serve(
     finally:
         withdraw(server)
         listener.close()
+    if failed:
+        raise failed[0]
 
 
 def find_server_beside(server: Server) -> Server | None:
