@@ -277,7 +277,7 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
         prompt = "Tell a long story with " + " ".join(rng.choices(WORDS, k=300)) + "."
         runs: list[tuple[str, Callable[[], tuple[float, float]]]] = [
             ("endpoint", lambda p=prompt: _streamed(server, p, options.tokens)),
-            ("llama.cpp", lambda p=prompt: _own(own, p, options.tokens)),
+            ("own loop", lambda p=prompt: _own(own, p, options.tokens)),
         ]
         for name, run in runs if round_ % 2 else runs[::-1]:
             figures = run()

@@ -131,6 +131,7 @@ class Chat(Closing):
             self._open.close()
         self.session, self.scope, self.options = session, scope, options
         self._window.replace(messages, tools)
+        self._window.capture(options.remember is not False or options.memories > 0)
         shown = self._memory.store.get(self._window.record_ids)
         self._shown = {id_: record.text for id_, record in shown.items()}
         self._last = None
@@ -291,7 +292,7 @@ class Chat(Closing):
     def _encode(
         self, text: str, tokens: Sequence[int], states: NDArray[np.float32]
     ) -> Encoded | None:
-        if self._encoder is None or not tokens:
+        if self._encoder is None or not tokens or not states.size:
             return None
         return self._encoder.encode_states(text, tokens, states)
 
@@ -351,7 +352,8 @@ class Chat(Closing):
     def _is_remembered(self, role: str, text: str) -> bool:
         if role not in ("user", "assistant"):
             return False
-        return self.options.remember is None or self.options.remember(role, text)
+        chosen = self.options.remember
+        return chosen if isinstance(chosen, bool) else chosen(role, text)
 
     def _show(self, texts: Mapping[str, str]) -> None:
         """Take note of texts that are now in view, the latest last."""

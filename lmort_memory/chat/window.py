@@ -142,6 +142,10 @@ class Window:
             )
         return gone
 
+    def capture(self, wanted: bool) -> None:
+        """Say whether anybody wants states; without, passes are quicker."""
+        self._sequence.capturing = wanted
+
     def replace(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> None:
         """Show other messages; what the cache shares with them is kept by the next `enter`.
 

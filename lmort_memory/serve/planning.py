@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -75,7 +75,7 @@ def plan(
         max_tokens=_max_tokens(request, engine),
         stop=_stops(request),
         sampling=_sampling(request, engine.chat.sampling, _grammar(request, forced, style)),
-        remember=_remembers(style) if memory else _nothing,
+        remember=memory and _remembers(style),
         memories=_or(extension.memories, engine.chat.memories) if memory else 0,
         memory_tokens=_or(extension.memory_tokens, engine.chat.memory_tokens) if memory else 0,
     )
@@ -266,12 +266,8 @@ def _or(value: T | None, default: T) -> T:
     return default if value is None else value
 
 
-def _nothing(_role: str, _text: str) -> bool:
-    return False
-
-
-def _remembers(style: ToolStyle | None) -> Any:  # noqa: ANN401 — a callable or None
+def _remembers(style: ToolStyle | None) -> bool | Callable[[str, str], bool]:
     """Calls of tools are no memories."""
     if style is None:
-        return None
+        return True
     return lambda role, text: role == "user" or not ("<tool_call>" in text or text[:1] in "{[")
