@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .options import Base, Models
 
 __all__ = [
+    "borrowed_or_own",
     "chosen_scope",
     "database_path",
     "open_damaged",
@@ -29,11 +30,27 @@ __all__ = [
 ]
 
 
+def borrowed_or_own(base: Base, models: Models) -> Memory:
+    """Open the memory that the options name, with the running server's model or its own."""
+    from lmort_memory.memory import Memory
+    from lmort_memory.serve.borrowed import borrow_memory
+
+    from .commands.model import runnable_model
+
+    path = setting_text("db", base.db)
+    model = runnable_model(setting_text("model", models.model))
+    tuner = setting_text("tuner", models.tuner)
+    borrowed = borrow_memory(path, model=model, tuner=tuner)
+    tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
+    return borrowed or Memory.open(path, model=model, tuner=tuner)
+
+
 @contextmanager
 def open_memory(
     base: Base,
     models: Models | None = None,
     *,
+    talks: bool = False,
     find_tuner: bool = False,
     redact: bool | None = None,
 ) -> Iterator[Memory]:
@@ -43,28 +60,30 @@ def open_memory(
 
     Args:
         base: Where the memory is.
-        models: Which weights to load.
+        models: Which weights make the vectors: the running server's, if it has them loaded.
+        talks: Load the model in this process, for text and tokens.
         find_tuner: Look the tuner up for the model, whatever the settings name.
         redact: Whether secrets are replaced before they are stored; None takes the setting.
     """
     from lmort_memory.memory import Memory
+    from lmort_memory.redaction import Redactor
 
     from .commands.model import runnable_model
 
     path = setting_text("db", base.db)
     new = path is not None and not expanded(path).exists()
-    model = tuner = None
-    if models is not None:
+    if models is None:
+        opened = Memory.open(path, with_model=False)
+    elif talks:
         tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
         model = runnable_model(setting_text("model", models.model))
         tuner = None if find_tuner else setting_text("tuner", models.tuner)
-    with Memory.open(
-        path,
-        model=model,
-        tuner=tuner,
-        with_model=models is not None,
-        redact=setting("redact").value is True if redact is None else redact,
-    ) as memory:
+        opened = Memory.open(path, model=model, tuner=tuner)
+    else:
+        opened = borrowed_or_own(base, models)
+    if setting("redact").value is True if redact is None else redact:
+        opened.redactor = Redactor()
+    with opened as memory:
         if new:
             note(f"a new database: {path}")  # which may be a name that was mistyped
         if memory.notice:

@@ -36,7 +36,7 @@ def status(
     named = with_model or models.model is not None or models.tuner is not None
     from lmort_memory.importing import pulses
 
-    with open_memory(base, models if named else None) as memory:
+    with open_memory(base, models if named else None, talks=True) as memory:
         found = memory.status()
     watchers = pulses(found.store.path)
     if base.json:

@@ -26,6 +26,18 @@ MAY_IMPORT = {
     "memory": {"compressed", "encoder", "store", "backbone", "paths", "redaction"},
     "importing": {"memory", "importers", "paths", "store"},
     "chat": {"blas", "memory", "encoder", "backbone", "store"},
+    "messages": set(),
+    "serve": {
+        "chat",
+        "messages",
+        "memory",
+        "importing",
+        "importers",
+        "encoder",
+        "backbone",
+        "store",
+        "paths",
+    },
     "testing": {"memory", "store"},
     "tuners": {"backbone", "encoder", "kit", "memory", "modelfile", "paths", "store", "testing"},
     "cli": None,  # the outermost part may import everything
@@ -38,6 +50,10 @@ ONLY_IN = {
     "torch": {"tuners", "modelfile.convert"},
     "typer": {"cli"},
     "rich": {"cli"},
+    "starlette": {"serve"},
+    "uvicorn": {"serve"},
+    "msgspec": {"serve"},
+    "mcp": {"serve"},
 }
 
 
