@@ -19,7 +19,7 @@ from lmort_memory.memory.transfer import export_records, restore_records, salvag
 from lmort_memory.paths import expanded
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Filter, Receipt, StoreStatus
-from lmort_memory.types import DEFAULT_SCOPE, Hit, Turn
+from lmort_memory.types import DEFAULT_SCOPE, Hit, ScopeTree, Turn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -272,7 +272,7 @@ class Memory(Closing):
         query: str,
         *,
         top_k: int = 10,
-        scope: str | None = DEFAULT_SCOPE,
+        scope: str | ScopeTree | None = DEFAULT_SCOPE,
         session: str | None = None,
         role: str | None = None,
         since: datetime | None = None,
@@ -294,7 +294,7 @@ class Memory(Closing):
         Args:
             query: Any text; white space finds nothing.
             top_k: The most hits to return.
-            scope: Only this scope; None is all of them.
+            scope: Only this scope, or those of a `ScopeTree`; None is all of them.
             session: Only this session.
             role: Only this role.
             since: Only records created then or later.
@@ -374,7 +374,7 @@ class Memory(Closing):
     def records(
         self,
         *,
-        scope: str | None = None,
+        scope: str | ScopeTree | None = None,
         session: str | None = None,
         role: str | None = None,
         where: Mapping[str, JsonValue] | None = None,
@@ -432,7 +432,7 @@ class Memory(Closing):
         self,
         ids: str | Iterable[str] | None = None,
         *,
-        scope: str | None = None,
+        scope: str | ScopeTree | None = None,
         session: str | None = None,
         source: str | None = None,
         where: Mapping[str, JsonValue] | None = None,
