@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
 from lmort_memory.closing import Closing
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.encoding import Encoding
-from lmort_memory.memory.items import Item, to_turn
+from lmort_memory.memory.items import Added, Item, nothing_in, to_turns
 from lmort_memory.memory.likelihood import WORDS_ONLY, Calibration, Described, evidence
 from lmort_memory.memory.recall import Recall
 from lmort_memory.memory.transfer import export_records, restore_records, salvage_records
@@ -172,7 +173,7 @@ class Memory(Closing):
         metadata: Mapping[str, JsonValue] | None = None,
         encoded: None = None,
         defer: bool = False,
-    ) -> list[Record]: ...
+    ) -> Added: ...
 
     def add(
         self,
@@ -183,14 +184,17 @@ class Memory(Closing):
         metadata: Mapping[str, JsonValue] | None = None,
         encoded: Encoded | None = None,
         defer: bool = False,
-    ) -> Record | list[Record]:
+    ) -> Record | Added:
         """Store a text, a message, a turn, or a list of them, and return what is kept.
 
         The text is safe on disk before its vector is computed. The same content of the same origin
         is stored once: the record that was there is returned (`store.rows.origin_of` has the rule).
 
         Args:
-            item: `"…"`, `{"role": …, "content": …}`, a `Turn`, or a list of these.
+            item: `"…"`, `{"role": …, "content": …}`, a `Turn`, or a list of these. Messages may be
+                of OpenAI's, Anthropic's or Gemini's dialect, with content parts and tools: text is
+                kept, results of tools too; what holds no text is left out, and a list's result
+                counts it (`left_out`).
             scope: Takes the place of the item's own scope; `session` and `metadata` likewise.
             session: An ordered run of turns inside the scope.
             metadata: Any JSON mapping.
@@ -203,7 +207,14 @@ class Memory(Closing):
         """
         single = isinstance(item, str | Mapping) or not isinstance(item, Sequence)
         items: Sequence[Item] = [item] if single else item  # type: ignore[list-item, assignment]
-        turns = [to_turn(one, scope=scope, session=session, metadata=metadata) for one in items]
+        left_out: Counter[str] = Counter()
+        turns = [
+            turn
+            for one in items
+            for turn in to_turns(one, left_out, scope=scope, session=session, metadata=metadata)
+        ]
+        if single and not turns:
+            raise nothing_in(left_out)
         if encoded is not None:
             self._encoding.check(encoded)
             stored = self.store.add(turns, space=self._encoding.space, encoded=[encoded])
@@ -212,7 +223,7 @@ class Memory(Closing):
             if not defer:
                 self._encoding.encode([one.record for one in stored if one.new])
         records = [one.record for one in stored]
-        return records[0] if single else records
+        return records[-1] if single else Added(records, +left_out)
 
     def add_many(
         self,
@@ -226,12 +237,17 @@ class Memory(Closing):
         """Store any number of items in batches, never all in memory; returns how many were new.
 
         Each batch is on disk, and found by words, before the next is read; vectors follow when all
-        are stored (not with `defer`). After a kill, call it again with the same items.
+        are stored (not with `defer`). Messages without text are passed over. After a kill, call it
+        again with the same items.
         """
         new = done = 0
         rest = iter(items)
         while batch := list(islice(rest, BATCH)):
-            turns = [to_turn(one, scope=scope, session=session) for one in batch]
+            turns = [
+                turn
+                for one in batch
+                for turn in to_turns(one, Counter(), scope=scope, session=session)
+            ]
             new += sum(one.new for one in self.store.add(turns))
             done += len(batch)
             if progress is not None:

@@ -4,6 +4,7 @@ Their tests look at a folder of the disk. Ours keeps no files, so the folder is 
 the test put there is written into the memory before each command, and what the memory holds is
 written there after it. Links are left alone: a memory has none.
 """
+# ruff: noqa: D101, D103 - what these do is said by their owner
 
 import os
 import shutil

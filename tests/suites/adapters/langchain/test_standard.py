@@ -1,4 +1,5 @@
 """LangChain's standard tests, which its makers publish as the package langchain-tests."""
+# ruff: noqa: D101, D102 - what these do is said by their owner
 
 import pytest
 from langchain_core.vectorstores import VectorStore
