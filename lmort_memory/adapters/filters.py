@@ -39,6 +39,7 @@ def pushed_down(asked: Mapping[str, Any]) -> tuple[dict[str, JsonValue], dict[st
     where: dict[str, JsonValue] = {}
     rest: dict[str, Any] = {}
     for key, wanted in asked.items():
+        _refuse_unknown(key, wanted)
         (where if _plain(key, wanted) else rest)[key] = wanted
     return where, rest
 
@@ -48,13 +49,19 @@ def matches(value: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
     return all(_agrees(_at(value, key), wanted) for key, wanted in asked.items())
 
 
-def _plain(key: str, wanted: Any) -> bool:  # noqa: ANN401 - any value of a caller's filter
+def _refuse_unknown(key: str, wanted: Any) -> None:  # noqa: ANN401 - any value of a filter
     if not isinstance(wanted, Mapping):
-        return not key.startswith("$") and "." not in key and _scalar(wanted)
-    for name in wanted:
+        return
+    for name, inner in wanted.items():
         if str(name).startswith("$") and name not in _COMPARE:
             known = ", ".join(_COMPARE)
             raise ValueError(f"unknown operator {name!r} for {key!r}; expected one of {known}")
+        _refuse_unknown(str(name), inner)
+
+
+def _plain(key: str, wanted: Any) -> bool:  # noqa: ANN401 - any value of a caller's filter
+    if not isinstance(wanted, Mapping):
+        return not key.startswith("$") and "." not in key and _scalar(wanted)
     if not wanted or key.startswith("$") or "." in key:
         return False
     return all(

@@ -59,7 +59,8 @@ _RECALLED = 20  # of which those of the present session are passed over
 _NEAR_BEST = 0.5  # of the best score
 _MIN_LIKELIHOOD = 0.15  # that the answer is stored; a chat's own 0.07 is for shorter prompts
 _LAST_TIME = 3  # prompts of the last session in this folder
-_WORD = re.compile(r"[^\W\d_]{4,}")
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_UNSPACED = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af]")  # scripts that put no spaces between words
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,8 @@ def answer(event: Event, *, db: str | None = None, scope: str | None = None) -> 
         db: The database; None is the one of the running server, or else the usual one.
         scope: Where to look; None is everywhere.
     """
-    if event.kind == "prompt" and len(_WORD.findall(event.prompt)) < 2:
-        return ""  # "thanks", "go on": nobody asks for anything
+    if event.kind == "prompt" and _is_small_talk(event.prompt):
+        return ""
     server = None if db else _server()
     if server is not None:
         found = _from_server(server, event, scope)
@@ -187,6 +188,12 @@ def store(event: Event, *, db: str | None = None, scope: str | None = None) -> i
             new = len(memory.add(turns, defer=True)) if turns else 0
         memory.encode_pending()  # with the server's model; without one it does nothing
         return new
+
+
+def _is_small_talk(prompt: str) -> bool:
+    """Whether a prompt is too short to ask for anything: "thanks", "hello there", "go on"."""
+    words = len(_WORD.findall(prompt)) + len(_UNSPACED.findall(prompt))
+    return words < (2 if "?" in prompt else 3)
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[Kind | None, dict[str, str]]:
@@ -278,8 +285,10 @@ def _plain(record: Record) -> dict[str, Any]:
 
 
 def _note(record: Mapping[str, Any]) -> _Note:
-    source = record["source"]
-    origin = f"in {source['uri']}" if source else f"{record['role']} said"
+    source, role = record["source"], record["role"]
+    origin = f"{role} said" if role in ("user", "assistant") else str(role)
+    if source:
+        origin += f" in {source['uri']}"
     return _Note(str(record["created_at"])[:10], origin, " ".join(str(record["text"]).split()))
 
 
