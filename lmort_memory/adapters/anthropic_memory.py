@@ -104,10 +104,10 @@ class Paths:
                     f" {command.path}."
                 )
             if count > 1:
-                lines = ", ".join(map(str, _lines_with(content, old)))
+                where = ", ".join(map(str, _lines_with(content, old)))
                 raise ToolError(
                     f"No replacement was performed. Multiple occurrences of old_str `{old}` in"
-                    f" lines: {lines}. Please ensure it is unique"
+                    f" lines: {where}. Please ensure it is unique"
                 )
             changed = content.replace(old, new)
             self.write(path, changed)

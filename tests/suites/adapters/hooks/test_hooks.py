@@ -73,7 +73,7 @@ def test_the_page(tmp_path, monkeypatch):
 
 
 def test_three_sessions(run, tmp_path):
-    """What one session said is told to the next, at its start and at a prompt, but not to itself."""
+    """What a session said is told to the next, at its start and at a prompt, not to itself."""
     path = tmp_path / "aaa.jsonl"
     _transcript(path, "aaa", ("user", WORDS), ("assistant", "Noted."))
     stop = {"session_id": "aaa", "transcript_path": str(path), "hook_event_name": "Stop"}

@@ -101,6 +101,7 @@ NOT_OURS = {
 
 
 def pytest_collection_modifyitems(config, items):
+    """Leave out what is about the inside of theirs."""
     of_sqlite = [one for one in items if hasattr(one.module, "SqliteStore")]
     of_sqlite += [one for one in items if hasattr(one.module, "AsyncSqliteStore")]
     gone = [one for one in of_sqlite if one.name.split("[")[0] in NOT_OURS]

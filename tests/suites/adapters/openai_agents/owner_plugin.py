@@ -54,6 +54,7 @@ NOT_OURS = dict.fromkeys(
 
 
 def pytest_collection_modifyitems(config, items):
+    """Leave out what is about the inside of theirs."""
     gone = [one for one in items if one.name.split("[")[0] in NOT_OURS]
     items[:] = [one for one in items if one not in gone]
     config.hook.pytest_deselected(items=gone)
