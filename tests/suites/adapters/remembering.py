@@ -2,7 +2,7 @@
 
     python tests/suites/adapters/remembering.py langgraph
 
-Each line of the conversation is said to a new process, which opens the same database, takes one turn
+Each line is said to a new process, which opens the same database, takes one turn
 and ends. What the agent found in its memory is printed before its reply. Real models are the
 default one; Anthropic's and OpenAI's are played by a script, since they are not on this machine.
 """
