@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ def run(tmp_path, monkeypatch):
     The program is this Python's `lmort-mem`.
     """
     monkeypatch.setenv("LMORT_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PATH", os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"])
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}" + os.environ["PATH"])
 
     def call(*arguments, event=None, raw=None):
         done = subprocess.run(
@@ -68,7 +69,7 @@ def _wait_for(tmp_path, count):
 
 def test_the_page(tmp_path, monkeypatch):
     """The page's example prints what the page says."""
-    monkeypatch.setenv("PATH", os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"])
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}" + os.environ["PATH"])
     check_example("docs/adapters/hooks.md", tmp_path)
 
 
@@ -151,7 +152,7 @@ def test_a_database_that_cannot_be_opened_is_silent(run, tmp_path):
 
 def test_the_running_server_answers(run, tmp_path, monkeypatch):
     """With `lmort-mem serve`, what is stored has its vectors, and the server finds it."""
-    program = os.path.join(os.path.dirname(sys.executable), "lmort-mem")
+    program = str(Path(sys.executable).parent / "lmort-mem")
     server = subprocess.Popen(
         [program, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
