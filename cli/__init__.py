@@ -24,6 +24,7 @@ from .commands import (  # noqa: F401  each module adds its commands to `app`
     config,
     doctor,
     files,
+    hook,
     install,
     keeping,
     mcp,

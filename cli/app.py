@@ -17,7 +17,7 @@ _UsageError: Any = typer.BadParameter.__bases__[0]  # typer gives it no public n
 _SENTENCE = re.compile(r"-[^=\s]*\s")  # "- buy milk"; no option has white space before its "="
 _TALK = ("chat", "add", "recall", "list", "show", "edit", "forget")
 _FILES = ("import", "watch", "export", "backup", "restore")
-_SERVE = ("serve", "mcp", "install")
+_SERVE = ("serve", "mcp", "install", "hook")
 _CARE = ("status", "doctor", "audit", "verify", "reencode", "gc")
 
 

@@ -52,10 +52,14 @@ if TYPE_CHECKING:
         TunerMismatchError,
     )
     from lmort_memory.memory import (
+        Added,
         Item,
         Memory,
         MemoryStatus,
         Mode,
+    )
+    from lmort_memory.messages import (
+        Said,
     )
     from lmort_memory.store import (
         Receipt,
@@ -71,6 +75,7 @@ if TYPE_CHECKING:
         JsonValue,
         Progress,
         Record,
+        ScopeTree,
         Scores,
         Source,
         StateEncoder,
@@ -78,6 +83,7 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
+    "Added": "memory",
     "Backbone": "backbone",
     "BackboneError": "errors",
     "Chat": "chat",
@@ -106,7 +112,9 @@ _HOME = {
     "Reply": "chat",
     "ReplyPiece": "chat",
     "RoomMade": "chat",
+    "Said": "messages",
     "Sampling": "backbone",
+    "ScopeTree": "types",
     "Scores": "types",
     "Source": "types",
     "SpaceInfo": "store",
@@ -123,6 +131,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Added",
     "Backbone",
     "BackboneError",
     "Chat",
@@ -151,7 +160,9 @@ __all__ = [
     "Reply",
     "ReplyPiece",
     "RoomMade",
+    "Said",
     "Sampling",
+    "ScopeTree",
     "Scores",
     "Source",
     "SpaceInfo",

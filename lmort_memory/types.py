@@ -27,6 +27,7 @@ __all__ = [
     "JsonValue",
     "Progress",
     "Record",
+    "ScopeTree",
     "Scores",
     "Source",
     "StateEncoder",
@@ -39,6 +40,13 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 """Called as work goes on with (done, total); total is None where it is not known beforehand."""
 
 DEFAULT_SCOPE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeTree:
+    """A scope and every scope below it, to search or list: "team/ada" includes "team/ada/work"."""
+
+    root: str
 
 
 @dataclass(frozen=True, slots=True)

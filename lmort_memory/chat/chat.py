@@ -30,6 +30,7 @@ from lmort_memory.closing import Closing
 from lmort_memory.encoder import mean_vector
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.likelihood import DEPTH
+from lmort_memory.messages import Said, said_text
 from lmort_memory.store.ulid import new_id
 from lmort_memory.text import valid
 from lmort_memory.types import DEFAULT_SCOPE, Encoded, JsonValue, Record, StateEncoder, Turn
@@ -139,7 +140,7 @@ class Chat(Closing):
 
     def say(
         self,
-        text: str,
+        text: Said,
         *,
         reply: str | None = None,
         role: str = "user",
@@ -152,7 +153,8 @@ class Chat(Closing):
         The reply is generated as the result is iterated.
 
         Args:
-            text: What the user says.
+            text: What the user says: a text, content parts, or a whole message of OpenAI's,
+                Anthropic's or Gemini's dialect, of which the words are taken.
             reply: What is answered, where that is known already: it is evaluated, in one pass, and
                 stored as if it had been generated. Empty for a turn that nobody answers.
             role: "user", or "tool" for what a tool returned, which is not stored and recalls
@@ -166,7 +168,7 @@ class Chat(Closing):
             ValueError: the text of a user is empty.
             BackboneError: the text does not fit into the context, or llama.cpp refused.
         """
-        text = valid(text)
+        text = valid(said_text(text))
         if role == "user" and not text.strip():
             raise ValueError("a turn needs text; found only white space")
         if self._open is not None:
@@ -212,7 +214,7 @@ class Chat(Closing):
         )
         return self._open
 
-    async def say_async(self, text: str, *, reply: str | None = None) -> Reply:
+    async def say_async(self, text: Said, *, reply: str | None = None) -> Reply:
         """Like `say`, without blocking the event loop; iterate the result with `async for`.
 
         A cancelled task waits for the pass that is under way. What was said until then is kept.

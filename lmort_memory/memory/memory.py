@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
 from lmort_memory.closing import Closing
 from lmort_memory.errors import ImportFileError, RecordNotFoundError
 from lmort_memory.memory.encoding import Encoding
-from lmort_memory.memory.items import Item, to_turn
+from lmort_memory.memory.items import Added, Item, nothing_in, to_turns
 from lmort_memory.memory.likelihood import WORDS_ONLY, Calibration, Described, evidence
 from lmort_memory.memory.recall import Recall
 from lmort_memory.memory.transfer import (
@@ -26,7 +27,7 @@ from lmort_memory.redaction import Redactor
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Filter, Receipt, StoreStatus
 from lmort_memory.text import valid
-from lmort_memory.types import DEFAULT_SCOPE, Hit, Turn
+from lmort_memory.types import DEFAULT_SCOPE, Hit, ScopeTree, Turn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -190,7 +191,7 @@ class Memory(Closing):
         metadata: Mapping[str, JsonValue] | None = None,
         encoded: None = None,
         defer: bool = False,
-    ) -> list[Record]: ...
+    ) -> Added: ...
 
     def add(
         self,
@@ -201,14 +202,17 @@ class Memory(Closing):
         metadata: Mapping[str, JsonValue] | None = None,
         encoded: Encoded | None = None,
         defer: bool = False,
-    ) -> Record | list[Record]:
+    ) -> Record | Added:
         """Store a text, a message, a turn, or a list of them, and return what is kept.
 
         The text is safe on disk before its vector is computed. The same content of the same origin
         is stored once: the record that was there is returned (`store.rows.origin_of` has the rule).
 
         Args:
-            item: `"…"`, `{"role": …, "content": …}`, a `Turn`, or a list of these.
+            item: `"…"`, `{"role": …, "content": …}`, a `Turn`, or a list of these. Messages may be
+                of OpenAI's, Anthropic's or Gemini's dialect, with content parts and tools: text is
+                kept, results of tools too; what holds no text is left out, and a list's result
+                counts it (`left_out`).
             scope: Takes the place of the item's own scope; `session` and `metadata` likewise.
             session: An ordered run of turns inside the scope.
             metadata: Any JSON mapping.
@@ -221,7 +225,14 @@ class Memory(Closing):
         """
         single = isinstance(item, str | Mapping) or not isinstance(item, Sequence)
         items: Sequence[Item] = [item] if single else item  # type: ignore[list-item, assignment]
-        turns = [to_turn(one, scope=scope, session=session, metadata=metadata) for one in items]
+        left_out: Counter[str] = Counter()
+        turns = [
+            turn
+            for one in items
+            for turn in to_turns(one, left_out, scope=scope, session=session, metadata=metadata)
+        ]
+        if single and not turns:
+            raise nothing_in(left_out)
         cleaned = [self.cleaned(turn) for turn in turns]
         if encoded is not None and cleaned == turns:
             self._encoding.check(encoded)
@@ -231,7 +242,7 @@ class Memory(Closing):
             if not defer:
                 self._encoding.encode([one.record for one in stored if one.new])
         records = [one.record for one in stored]
-        return records[0] if single else records
+        return records[-1] if single else Added(records, +left_out)
 
     def add_many(
         self,
@@ -245,12 +256,17 @@ class Memory(Closing):
         """Store any number of items in batches, never all in memory; returns how many were new.
 
         Each batch is on disk, and found by words, before the next is read; vectors follow when all
-        are stored (not with `defer`). After a kill, call it again with the same items.
+        are stored (not with `defer`). Messages without text are passed over. After a kill, call it
+        again with the same items.
         """
         new = done = 0
         rest = iter(items)
         while batch := list(islice(rest, BATCH)):
-            turns = [self.cleaned(to_turn(one, scope=scope, session=session)) for one in batch]
+            turns = [
+                self.cleaned(turn)
+                for one in batch
+                for turn in to_turns(one, Counter(), scope=scope, session=session)
+            ]
             new += sum(one.new for one in self.store.add(turns))
             done += len(batch)
             if progress is not None:
@@ -291,7 +307,7 @@ class Memory(Closing):
         query: str,
         *,
         top_k: int = 10,
-        scope: str | None = DEFAULT_SCOPE,
+        scope: str | ScopeTree | None = DEFAULT_SCOPE,
         session: str | None = None,
         role: str | None = None,
         since: datetime | None = None,
@@ -313,7 +329,7 @@ class Memory(Closing):
         Args:
             query: Any text; white space finds nothing.
             top_k: The most hits to return.
-            scope: Only this scope; None is all of them.
+            scope: Only this scope, or those of a `ScopeTree`; None is all of them.
             session: Only this session.
             role: Only this role.
             since: Only records created then or later.
@@ -395,7 +411,7 @@ class Memory(Closing):
     def records(
         self,
         *,
-        scope: str | None = None,
+        scope: str | ScopeTree | None = None,
         session: str | None = None,
         role: str | None = None,
         where: Mapping[str, JsonValue] | None = None,
@@ -453,7 +469,7 @@ class Memory(Closing):
         self,
         ids: str | Iterable[str] | None = None,
         *,
-        scope: str | None = None,
+        scope: str | ScopeTree | None = None,
         session: str | None = None,
         source: str | None = None,
         where: Mapping[str, JsonValue] | None = None,

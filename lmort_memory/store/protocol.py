@@ -9,6 +9,7 @@ A store of another kind (PostgreSQL, say) speaks in the values of `values.py` an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -56,6 +57,9 @@ class Records(Protocol):
 
     def update(self, record_id: str, turn: Turn) -> Record:
         """Replace text, role, metadata and expiry of a record; the old version is history."""
+
+    def set_expiry(self, ids: Sequence[str], expires_at: datetime | None) -> int:
+        """Change when records expire, without a new version; returns how many there were."""
 
     def history(self, record_id: str) -> list[Record]:
         """Return the versions of a record, oldest first, the present one last."""

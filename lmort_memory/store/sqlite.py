@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,11 @@ class SQLiteStore(Closing):
         """
         with self._database.write("update") as connection:
             return edits.update(connection, record_id, turn)
+
+    def set_expiry(self, ids: Sequence[str], expires_at: datetime | None) -> int:
+        """Change when records expire, without a new version; returns how many there were."""
+        with self._database.write("change") as connection:
+            return edits.set_expiry(connection, ids, expires_at)
 
     def history(self, record_id: str) -> list[Record]:
         """Return the versions of a record, oldest first, the present one last.

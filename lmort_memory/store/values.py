@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.text import valid
-from lmort_memory.types import JsonValue, Record
+from lmort_memory.types import JsonValue, Record, ScopeTree
 
 if TYPE_CHECKING:
     from lmort_memory.types import Encoded
@@ -45,7 +45,7 @@ class Filter:
     ids: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     before: str | None = None
-    scope: str | None = None
+    scope: str | ScopeTree | None = None
     session: str | None = None
     role: str | None = None
     source: str | None = None

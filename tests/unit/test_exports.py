@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 # Everything that may be imported from lmort_memory. A new name is a decision: it is kept for years.
 SURFACE = [
+    "Added",
     "Backbone",
     "BackboneError",
     "Chat",
@@ -42,7 +43,9 @@ SURFACE = [
     "Reply",
     "ReplyPiece",
     "RoomMade",
+    "Said",
     "Sampling",
+    "ScopeTree",
     "Scores",
     "Source",
     "SpaceInfo",
