@@ -83,7 +83,9 @@ class Turn:
 class Record:
     """What the store keeps of a turn; `id` sorts by time of creation of the record (ULID).
 
-    All times are aware UTC.
+    All times are aware UTC. What a record says holds from `valid_from` (None: since it was said)
+    until `valid_to` (None: still). `superseded_by` is the id of the record that took its place, see
+    `Memory.supersede`.
     """
 
     id: str
@@ -96,6 +98,9 @@ class Record:
     metadata: Mapping[str, JsonValue]
     source: Source | None
     expires_at: datetime | None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    superseded_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

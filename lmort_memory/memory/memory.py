@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Self, Unpack, overload
 
 from lmort_memory.errors import RecordNotFoundError
+from lmort_memory.memory.checks import Mode, check_recall
+from lmort_memory.memory.conditions import Conditions, to_filter
 from lmort_memory.memory.encoding import Encoding
 from lmort_memory.memory.items import Item, to_turn
 from lmort_memory.memory.likelihood import WORDS_ONLY, Calibration, Described, evidence
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from lmort_memory.types import Encoded, Encoder, JsonValue, Progress, Record
 
 __all__ = ["Memory", "MemoryStatus", "Mode"]
-
-Mode: TypeAlias = Literal["hybrid", "dense", "lexical"]
 
 BATCH = 64
 
@@ -281,13 +281,6 @@ class Memory:
         query: str,
         *,
         top_k: int = 10,
-        scope: str | None = DEFAULT_SCOPE,
-        session: str | None = None,
-        role: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        where: Mapping[str, JsonValue] | None = None,
-        exclude: Iterable[str] = (),
         mode: Mode = "hybrid",
         min_score: float | None = None,
         vector: NDArray[np.float32] | None = None,
@@ -295,21 +288,18 @@ class Memory:
         diversity: float = 0.0,
         neighbours: int = 0,
         explain: bool = False,
+        **conditions: Unpack[Conditions],
     ) -> list[Hit]:
         """Find records by meaning and by words, best first.
 
-        Filters are applied before ranking. Without an encoder the words alone decide.
+        Conditions are applied before ranking. Without an encoder the words alone decide. A question
+        that was stored as a turn comes after what answers it, unless `role` is given or the query
+        asks for it ("what did I ask you about the ferry?"). A time that a query names ("last
+        week", "in March") lifts records of that time.
 
         Args:
             query: Any text; white space finds nothing.
             top_k: The most hits to return.
-            scope: Only this scope; None is all of them.
-            session: Only this session.
-            role: Only this role.
-            since: Only records created then or later.
-            until: Only records created before.
-            where: Conditions on the metadata, see `lmort_memory.store.filters`.
-            exclude: Ids of records to leave out, such as those a conversation still shows.
             mode: "hybrid" fuses both rankings, "dense" and "lexical" use one.
             min_score: Leave out hits below it: a share of the best possible fused rank (hybrid), a
                 cosine (dense), or BM25 (lexical).
@@ -318,31 +308,28 @@ class Memory:
             diversity: From 0 to 1: how far what resembles a better hit is put off.
             neighbours: Turns before and after each hit in its session to return with it.
             explain: Give every hit both its cosine and its BM25, however low it ranked.
+            **conditions: Which records may be found, see `Conditions`: `scope` is "default" where
+                it is not named, and records that no longer hold are left out.
 
         Raises:
-            ValueError: a filter that is not of the grammar, a naive time, or a number out of range.
+            TypeError: an argument that does not exist, or of the wrong type.
+            ValueError: a filter that is not of the grammar, a naive time, or a value out of range.
             SpaceMismatchError: `vector` has another width than this memory's space.
         """
-        if top_k < 1 or neighbours < 0 or not 0 <= diversity <= 1:
-            raise ValueError(
-                f"found top_k={top_k}, neighbours={neighbours}, diversity={diversity}; expected"
-                " at least 1, at least 0, and from 0 to 1"
-            )
+        check_recall(
+            top_k=top_k, mode=mode, vector=vector, half_life=half_life, diversity=diversity,
+            neighbours=neighbours,
+        )
+        chosen = to_filter(
+            conditions, call="recall", scope=DEFAULT_SCOPE, include_superseded=False
+        )
         if not query.strip() and vector is None:
             return []
         asked = Recall(
             store=self.store,
             query=None if mode == "dense" and self.encoder is not None else query,
             vectors={} if mode == "lexical" else self._encoding.queries(query, vector),
-            chosen=Filter(
-                exclude=tuple(exclude),
-                scope=scope,
-                session=session,
-                role=role,
-                since=since,
-                until=until,
-                where=where,
-            ),
+            chosen=chosen,
             top_k=top_k,
         )
         ranked = asked.ranked(half_life=half_life, diversity=diversity)
@@ -381,19 +368,15 @@ class Memory:
         return found[record_id]
 
     def records(
-        self,
-        *,
-        scope: str | None = None,
-        session: str | None = None,
-        role: str | None = None,
-        where: Mapping[str, JsonValue] | None = None,
-        after: str | None = None,
+        self, *, after: str | None = None, **conditions: Unpack[Conditions]
     ) -> Iterator[Record]:
         """Iterate over records in order of id, each once, even while others write.
 
-        `after` continues behind an id, which makes stable pages with `itertools.islice`.
+        `after` continues behind an id, which makes stable pages with `itertools.islice`. The
+        conditions are those of `recall`; where none is named every record of every scope is meant,
+        those that no longer hold included.
         """
-        chosen = Filter(scope=scope, session=session, role=role, where=where)
+        chosen = to_filter(conditions, call="records", include_superseded=True)
         return self.store.records(chosen, after=after)
 
     def update(
@@ -429,6 +412,36 @@ class Memory:
             self._encoding.encode([new])
         return new
 
+    def supersede(
+        self, old: str | Record, new: str | Record, *, at: datetime | None = None
+    ) -> Record:
+        """Let one record take the place of another; nothing is deleted.
+
+        The old one holds until `at`, the new one from then on. `recall` leaves the old one out
+        unless it is asked with `include_superseded=True`, and a chat gives it to its model as what
+        was so before.
+
+        Args:
+            old: The record that no longer holds, or its id.
+            new: The record that holds in its place, or its id.
+            at: Since when; None is when the new one was said.
+
+        Returns:
+            The old record as it is now.
+
+        Raises:
+            RecordNotFoundError: one of them does not exist.
+            ValueError: a record would take its own place, or the time is naive.
+        """
+        if at is not None and at.tzinfo is None:
+            raise ValueError(f"at must carry a time zone; found the naive {at}")
+        old_id, new_id = (one if isinstance(one, str) else one.id for one in (old, new))
+        return self.store.supersede(old_id, new_id, at=at)[0]
+
+    def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
+        """Return the records whose place each of these has taken, the latest first."""
+        return self.store.predecessors(ids)
+
     def history(self, record_id: str) -> list[Record]:
         """Return the versions of a record, oldest first, the present one last.
 
@@ -441,22 +454,20 @@ class Memory:
         self,
         ids: str | Iterable[str] | None = None,
         *,
-        scope: str | None = None,
-        session: str | None = None,
         source: str | None = None,
-        where: Mapping[str, JsonValue] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Receipt:
         """Delete records and every trace of them; returns what was removed.
 
-        Conditions narrow each other down; all scopes are meant unless one is named.
+        Conditions narrow each other down and are those of `recall`; all scopes are meant unless one
+        is named, and records that no longer hold are meant too.
 
         Raises:
             ValueError: no condition at all, which would be everything.
         """
         chosen_ids = (ids,) if isinstance(ids, str) else ids if ids is None else tuple(ids)
-        chosen = Filter(
-            ids=chosen_ids, scope=scope, session=session, source=source, where=where, expired=True
-        )
+        named = to_filter(conditions, call="forget", include_superseded=True)
+        chosen = replace(named, ids=chosen_ids, source=source, expired=True)
         if chosen == Filter(expired=True):
             raise ValueError("forget needs ids or a condition; found none, which means everything")
         return self.store.forget(chosen)

@@ -2,6 +2,7 @@
 
 {"id": …, "text": …, "role": …, "scope": …, "session": …, "created_at": …, "updated_at": …,
  "metadata": {…}, "source": {"uri": …, "start": …, "end": …}, "expires_at": …, "origin": hex,
+ "valid_from": …, "valid_to": …, "superseded_by": id (the three only where one of them is set),
  "vectors": {space: {"dim": …, "spans": [[0, 40], …], "data": base64 of float32-LE}}}
 """
 
@@ -43,6 +44,12 @@ def to_line(dumped: Dumped) -> str:
         "expires_at": expires and expires.isoformat(),
         "origin": dumped.origin and dumped.origin.hex(),
     }
+    if record.valid_from or record.valid_to or record.superseded_by:
+        value |= {
+            "valid_from": record.valid_from and record.valid_from.isoformat(),
+            "valid_to": record.valid_to and record.valid_to.isoformat(),
+            "superseded_by": record.superseded_by,
+        }
     if dumped.vectors:
         value["vectors"] = {name: _vectors(one) for name, one in dumped.vectors.items()}
     return json.dumps(value, ensure_ascii=False)
@@ -68,6 +75,9 @@ def from_line(line: str) -> Dumped:
             metadata=dict(value["metadata"]),
             source=source and Source(source["uri"], source["start"], source["end"]),
             expires_at=expires and datetime.fromisoformat(expires),
+            valid_from=_time(value, "valid_from"),
+            valid_to=_time(value, "valid_to"),
+            superseded_by=value.get("superseded_by"),
         )
         vectors = dict(_encoded(value.get("vectors", {})))
         return Dumped(record, origin and bytes.fromhex(origin), vectors)
@@ -88,6 +98,11 @@ def _encoded(spaces: Mapping[str, Any]) -> Iterator[tuple[str, Encoded]]:
         spans = tuple((int(start), int(stop)) for start, stop in value["spans"])
         flat = np.frombuffer(base64.b64decode(value["data"], validate=True), "<f4")
         yield name, Encoded(flat.reshape(len(spans), int(value["dim"])).astype(np.float32), spans)
+
+
+def _time(value: Mapping[str, Any], name: str) -> datetime | None:
+    """Return a time that files of earlier versions lack."""
+    return datetime.fromisoformat(value[name]) if value.get(name) else None
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:

@@ -15,7 +15,7 @@ from lmort_memory.errors import StoreError
 __all__ = ["APPLICATION_ID", "VERSION", "checked_version", "migrate", "refuse_other"]
 
 APPLICATION_ID = 0x4C4D4F52  # "LMOR", at offset 68 of the file
-VERSION = 1
+VERSION = 2
 
 M001 = (
     # Times are microseconds since 1970 in UTC. `n` is never used twice, so that it can be a
@@ -127,6 +127,14 @@ M001 = (
     )""",
 )
 
+# Since when and until when a record holds, and the id of the record that took its place.
+M002 = (
+    "ALTER TABLE records ADD COLUMN valid_from INTEGER",
+    "ALTER TABLE records ADD COLUMN valid_to INTEGER",
+    "ALTER TABLE records ADD COLUMN superseded_by TEXT",
+    "CREATE INDEX records_superseded ON records (superseded_by) WHERE superseded_by NOT NULL",
+)
+
 
 def checked_version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the schema version, 0 for a new file.
@@ -173,6 +181,11 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     @migrations(name="m001_first")
     def m001_first(db: Any) -> None:  # noqa: ANN401 - sqlite-utils publishes no types
         for statement in M001:
+            db.execute(statement)
+
+    @migrations(name="m002_supersession")
+    def m002_supersession(db: Any) -> None:  # noqa: ANN401 - sqlite-utils publishes no types
+        for statement in M002:
             db.execute(statement)
 
     migrations.apply(Database(connection, recursive_triggers=False, execute_plugins=False))

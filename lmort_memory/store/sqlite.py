@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +18,7 @@ from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.deleting.forget import Purger, state_path
 from lmort_memory.store.filters import compile_filter
-from lmort_memory.store.records import browse, edits, ledgers, rows, sources
+from lmort_memory.store.records import browse, edits, ledgers, rows, sources, supersession
 from lmort_memory.store.values import (
     DenseMatch,
     Dumped,
@@ -162,6 +163,18 @@ class SQLiteStore:
         """
         with self._database.snapshot() as connection:
             return edits.history(connection, record_id)
+
+    def supersede(
+        self, old_id: str, new_id: str, *, at: datetime | None = None
+    ) -> tuple[Record, Record]:
+        """Let one record take the place of another from `at` on; see `records.supersession`."""
+        with self._database.write("update") as connection:
+            return supersession.supersede(connection, old_id, new_id, at)
+
+    def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
+        """Return the records whose place each of these has taken, the latest first."""
+        with self._database.read() as connection:
+            return supersession.predecessors(connection, ids)
 
     def around(self, record_id: str, n: int) -> list[Record]:
         """Return the `n` turns before and after a record in its session (else its source).

@@ -43,7 +43,8 @@ class Filter:
     """Which records are meant; every field that is not None narrows, and `scope=None` is all.
 
     `since` is inclusive, `until` exclusive, both on `created_at`. `where` holds conditions on the
-    metadata (see `lmort_memory.store.filters`). Expired records are left out unless `expired`.
+    metadata (see `lmort_memory.store.filters`). Expired records are left out unless `expired`, and
+    with `current` those that hold no longer (see `Memory.supersede`).
     """
 
     ids: tuple[str, ...] | None = None
@@ -56,6 +57,7 @@ class Filter:
     until: datetime | None = None
     where: Mapping[str, JsonValue] | None = None
     expired: bool = False
+    current: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,14 @@ class Store(Protocol):
 
     def history(self, record_id: str) -> list[Record]:
         """Return the versions of a record, oldest first, the present one last."""
+
+    def supersede(
+        self, old_id: str, new_id: str, *, at: datetime | None = None
+    ) -> tuple[Record, Record]:
+        """Let one record take the place of another; returns both as they are then."""
+
+    def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
+        """Return the records whose place each of these has taken, the latest first."""
 
     def records(self, chosen: Filter, *, after: str | None = None) -> Iterator[Record]:
         """Iterate in order of id over a stable view, from behind the id `after`."""
