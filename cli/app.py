@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from .groups import expanded
 
-__all__ = ["PlainCommand", "app", "command", "in_order"]
+__all__ = ["PlainCommand", "app", "command", "examples", "in_order"]
 
 _TALK = ("chat", "add", "recall", "list", "show", "edit", "forget")
 _FILES = ("import", "export", "backup")
@@ -80,14 +80,18 @@ def _options(
     pass
 
 
+def examples(*lines: str) -> str:
+    """Return the epilog of a command's help."""
+    shown = "\n".join(f"  {line}" for line in lines)
+    return f"\b\nExamples:\n{shown}"  # \b keeps the lines as they are
+
+
 def command(
-    *examples: str, name: str | None = None
+    *lines: str, name: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add a command, under its function's name or another one, with examples below its help."""
-    lines = "\n".join(f"  {example}" for example in examples)
-    epilog = f"\b\nExamples:\n{lines}"  # \b keeps the lines as they are
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
-        return app.command(name=name, cls=PlainCommand, epilog=epilog)(expanded(function))
+        return app.command(name=name, cls=PlainCommand, epilog=examples(*lines))(expanded(function))
 
     return add

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lmort_memory.errors import LmortError
+from lmort_memory.errors import LmortError, RecordNotFoundError
 
 from .terminal.hits import parts_of
 from .terminal.output import day, duration_ms, one_line, size, terminal_width
@@ -118,7 +118,7 @@ class Conversation:
     def _last_ledger(self) -> Ledger | None:
         try:
             return self.chat.ledger()
-        except KeyError:
+        except RecordNotFoundError:
             return None
 
     @property

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from lmort_memory.backbone.context import Context, ContextSize
@@ -20,6 +19,7 @@ from lmort_memory.backbone.standalone import N_BATCH, N_BATCH_LAST_LAYER, StandA
 from lmort_memory.backbone.template import PLAIN, SPEAKERS, ChatTemplate
 from lmort_memory.backbone.thread import InferenceThread, Priority
 from lmort_memory.backbone.tokens import Vocabulary
+from lmort_memory.closing import Closing
 from lmort_memory.errors import BackboneError
 from lmort_memory.modelfile.checks import check_model
 from lmort_memory.modelfile.facts import ModelFacts, facts_of, read_header
@@ -30,7 +30,7 @@ from lmort_memory.types import HiddenStates, Progress
 _STANDALONE_CTX = 1024  # cells of the import context: two batches of texts, or one long text
 
 
-class Backbone:
+class Backbone(Closing):
     """A loaded GGUF model. All methods may be called by any thread; one thread computes.
 
     Attributes:
@@ -229,17 +229,6 @@ class Backbone:
             self._standalone.close()
         llama().llama_model_free(self._model)
         self._model = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _tokens_of(self, text: str, max_tokens: int | None, longest: int) -> list[int]:
         tokens = self.prompts.tokenize(text)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from lmort_memory.backbone.sequence import common_prefix
 from lmort_memory.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -213,9 +214,7 @@ class Window:
         if found:
             prompt = self._prompts.write(*self._contents(self._messages), reply=False)
             have = self._sequence.tokens
-            pairs = enumerate(zip(have, prompt.tokens, strict=False))
-            kept = next((i for i, (a, b) in pairs if a != b), min(len(have), len(prompt.tokens)))
-            self._sequence.cut(kept, len(have), move=False)
+            self._sequence.cut(common_prefix(have, prompt.tokens), len(have), move=False)
 
     def save(self, path: Path, *, label: Sequence[str]) -> bool:
         """Write messages and cells to a file; False where they are too large for one.

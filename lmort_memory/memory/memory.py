@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack, overload
 
+from lmort_memory.closing import Closing
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.checks import Mode, check_recall
 from lmort_memory.memory.conditions import Conditions, to_filter
@@ -18,7 +18,8 @@ from lmort_memory.memory.items import Item, to_turn
 from lmort_memory.memory.likelihood import WORDS_ONLY, Calibration, Described, evidence
 from lmort_memory.memory.recall import Recall
 from lmort_memory.memory.transfer import export_records, restore_records, salvage_records
-from lmort_memory.store.values import Filter, Receipt, Store, StoreStatus
+from lmort_memory.store.protocol import Store
+from lmort_memory.store.values import Filter, Receipt, StoreStatus
 from lmort_memory.types import DEFAULT_SCOPE, Hit, Turn
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class MemoryStatus:
     notice: str | None
 
 
-class Memory:
+class Memory(Closing):
     """What was said and written, kept in one file and found by meaning and by words.
 
     Without an encoder everything works by words alone, and what is added waits for vectors
@@ -127,17 +128,6 @@ class Memory:
         memory._opened = tuple(opened)
         memory.store.sweep()
         return memory
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the database and free the model; harmless when repeated.
@@ -317,12 +307,14 @@ class Memory:
             SpaceMismatchError: `vector` has another width than this memory's space.
         """
         check_recall(
-            top_k=top_k, mode=mode, vector=vector, half_life=half_life, diversity=diversity,
+            top_k=top_k,
+            mode=mode,
+            vector=vector,
+            half_life=half_life,
+            diversity=diversity,
             neighbours=neighbours,
         )
-        chosen = to_filter(
-            conditions, call="recall", scope=DEFAULT_SCOPE, include_superseded=False
-        )
+        chosen = to_filter(conditions, call="recall", scope=DEFAULT_SCOPE, include_superseded=False)
         if not query.strip() and vector is None:
             return []
         asked = Recall(

@@ -12,7 +12,8 @@
 Nothing here knows a model: vectors come and go as arrays of a named space.
 """
 
+from lmort_memory.store.protocol import Store
 from lmort_memory.store.sqlite import SQLiteStore
-from lmort_memory.store.values import Filter, Receipt, Store
+from lmort_memory.store.values import Filter, Receipt
 
 __all__ = ["Filter", "Receipt", "SQLiteStore", "Store"]

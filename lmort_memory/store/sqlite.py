@@ -7,12 +7,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lmort_memory.closing import Closing
 from lmort_memory.store import schema, upkeep
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
@@ -51,7 +51,7 @@ AND NOT EXISTS (SELECT 1 FROM vectors v
 """
 
 
-class SQLiteStore:
+class SQLiteStore(Closing):
     """Records, words and vectors in one file; safe for several threads and processes.
 
     Args:
@@ -74,17 +74,6 @@ class SQLiteStore:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; harmless when repeated."""
@@ -287,11 +276,6 @@ class SQLiteStore:
         """Keep which records a reply was given; an entry of the same reply is replaced."""
         with self._database.write("add to") as connection:
             ledgers.add(connection, entry)
-
-    def ledger(self, reply_id: str) -> LedgerEntry | None:
-        """Return what was kept for a reply; the record ids come sorted."""
-        with self._database.snapshot() as connection:
-            return ledgers.read(connection, reply_id)
 
     def ledgers(
         self, *, record_id: str | None = None, session: str | None = None, limit: int
