@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from lmort_memory.backbone import Backbone
 from lmort_memory.blas import one_thread
 from lmort_memory.chat.ledger import Ledger, Repeat, from_entry, to_entry
-from lmort_memory.chat.notes import Notes, pack_notes, worth_a_note
+from lmort_memory.chat.notes import Found, Notes, pack_notes, worth_a_note
 from lmort_memory.chat.options import ChatOptions
 from lmort_memory.chat.repetition import repeated
 from lmort_memory.chat.reply import Kept, Reply, TurnSoFar, in_thread
@@ -29,7 +30,7 @@ from lmort_memory.chat.window import Window, WindowOptions
 from lmort_memory.closing import Closing
 from lmort_memory.encoder import mean_vector
 from lmort_memory.errors import RecordNotFoundError
-from lmort_memory.memory.likelihood import DEPTH
+from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.store.ulid import new_id
 from lmort_memory.types import DEFAULT_SCOPE, Encoded, JsonValue, Record, StateEncoder, Turn
 
@@ -261,15 +262,25 @@ class Chat(Closing):
                 exclude=self._window.record_ids,
                 explain=True,
             )
-        likelihood = self._memory.likelihood(text, hits)
-        if likelihood < self.options.min_likelihood:
-            hits = []
+            chances = self._memory.likelihoods(text, hits)
+        likelihood = max(chances, default=0.0)
+        found: list[Found] = []
+        if likelihood >= self.options.min_likelihood:
+            found = worth_a_note(hits, chances, at_most=self.options.memories)
         notes = pack_notes(
-            worth_a_note(hits, at_most=self.options.memories),
+            self._with_earlier(found),
             budget=self.options.memory_tokens,
             count_tokens=lambda line: len(self._backbone.vocabulary.tokenize(line)),
+            now=datetime.now(UTC).astimezone(),
         )
         return likelihood, notes
+
+    def _with_earlier(self, found: Sequence[Found]) -> list[Found]:
+        """Add to each what it took the place of."""
+        if not found:
+            return []
+        earlier = self._memory.predecessors(one.record.id for one in found)
+        return [replace(one, earlier=tuple(earlier.get(one.record.id, ()))) for one in found]
 
     def _keep(
         self,

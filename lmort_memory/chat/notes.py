@@ -1,25 +1,67 @@
-"""Recalled records as the notes block of a prompt: dated, attributed, cut at a token budget."""
+"""Recalled records as the notes block of a prompt: dated, attributed, cut at a token budget.
+
+The newest note comes first, so that the present fact stands before what was so earlier; a note that
+took the place of another says since when it holds and what was so before.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from lmort_memory.memory.times import dated
 from lmort_memory.types import Hit, Record, Scores
 
-_HEADING = "\n\nNotes from memory:"
+__all__ = ["Found", "Injected", "Notes", "pack_notes", "worth_a_note"]
+
+_HEADING = "\n\nNotes from memory, newest first:"
 _LONGEST_NOTE = 600  # characters; the rest of a long record is one recall away
-_NEAR_BEST = 0.5  # of the best hit's score: a small model is led astray by a note too many
+_LONGEST_EARLIER = 200  # of what was so before
+_MOST_EARLIER = 2  # of a chain of corrections
+_NEAR_BEST = 0.1  # of the best likelihood: a small model is led astray by a note too many
 
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """A memory that entered a prompt; `tokens` is what its line cost."""
+    """A memory that entered a prompt.
+
+    Attributes:
+        record: What it says.
+        score: How likely it answers what was asked, from 0 to 1.
+        scores: The parts of its rank in recall.
+        tokens: What its line cost.
+    """
 
     record: Record
     score: float
     scores: Scores
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A hit that is worth a note.
+
+    Attributes:
+        hit: What recall found.
+        likelihood: How likely it answers what was asked.
+        earlier: The records whose place it took, the latest first.
+    """
+
+    hit: Hit
+    likelihood: float
+    earlier: tuple[Record, ...] = ()
+
+    @property
+    def record(self) -> Record:
+        """The record of the hit."""
+        return self.hit.record
+
+    @property
+    def since(self) -> datetime:
+        """Since when it holds, as far as is known."""
+        return self.record.valid_from or self.record.created_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,48 +79,62 @@ class Notes:
     dropped: tuple[Record, ...]
 
 
-def worth_a_note(hits: Sequence[Hit], *, at_most: int) -> list[Hit]:
-    """Return the hits whose score is near the best one's, best first.
+def worth_a_note(hits: Sequence[Hit], likelihoods: Sequence[float], *, at_most: int) -> list[Found]:
+    """Return the hits that are nearly as likely to answer as the likeliest, the likeliest first.
 
     Args:
-        hits: Best first.
+        hits: What recall found.
+        likelihoods: Of each, see `Memory.likelihoods`.
         at_most: How many.
     """
-    return [hit for hit in hits if hit.score >= _NEAR_BEST * hits[0].score][:at_most]
+    found = [Found(hit, chance) for hit, chance in zip(hits, likelihoods, strict=True)]
+    found.sort(key=lambda one: -one.likelihood)
+    return [one for one in found if one.likelihood >= _NEAR_BEST * found[0].likelihood][:at_most]
 
 
-def pack_notes(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], int]) -> Notes:
-    """Pack the best hits that fit, then put them in the order in which they were said.
+def pack_notes(
+    found: Sequence[Found], *, budget: int, count_tokens: Callable[[str], int], now: datetime
+) -> Notes:
+    """Pack the likeliest that fit, then put the newest first.
 
     Args:
-        hits: Best first.
+        found: The likeliest first.
         budget: Most tokens of the block.
         count_tokens: The model's own count for a text.
+        now: The present, aware: notes say how long ago they were said.
     """
     left = budget - count_tokens(_HEADING)
-    taken: list[tuple[Injected, str]] = []
+    taken: list[tuple[Found, Injected, str]] = []
     dropped: list[Record] = []
-    for hit in hits:
-        line = _line(hit)
+    for one in found:
+        line = _line(one, now)
         tokens = count_tokens(line)
         if tokens > left:
-            dropped.append(hit.record)
+            dropped.append(one.record)
             continue
         left -= tokens
-        taken.append((Injected(hit.record, hit.score, hit.scores, tokens), line))
-    taken.sort(key=lambda pair: pair[0].record.created_at)
-    text = _HEADING + "".join(line for _, line in taken) if taken else ""
-    return Notes(text, tuple(injected for injected, _ in taken), tuple(dropped))
+        injected = Injected(one.record, one.likelihood, one.hit.scores, tokens)
+        taken.append((one, injected, line))
+    taken.sort(key=lambda note: note[0].since, reverse=True)
+    text = _HEADING + "".join(line for _, _, line in taken) if taken else ""
+    return Notes(text, tuple(injected for _, injected, _ in taken), tuple(dropped))
 
 
-def _line(hit: Hit) -> str:
-    """Write one note: date, who said it or where it stands, and the words, on one line."""
-    record = hit.record
-    start, end = hit.span or (0, len(record.text))
-    words = " ".join(record.text[start:end].split())
-    if len(words) > _LONGEST_NOTE:
-        words = words[: _LONGEST_NOTE - 1].rstrip() + "…"
-    return f"\n- On {record.created_at:%Y-%m-%d} {_origin(record)}: {words}"
+def _line(found: Found, now: datetime) -> str:
+    """Write one note on one line: when, who said it or where, the words, what was so before."""
+    start, end = found.hit.span or (0, len(found.record.text))
+    said = _cut(found.record.text[start:end], _LONGEST_NOTE)
+    since = "Since " if found.earlier else ""
+    line = f"\n- {since}{dated(found.since, now)}, {_origin(found.record)}: {said}"
+    for before in found.earlier[:_MOST_EARLIER]:
+        when = dated(before.valid_from or before.created_at, now)
+        line += f" (Before, {when}: {_cut(before.text, _LONGEST_EARLIER)})"
+    return line
+
+
+def _cut(text: str, longest: int) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= longest else words[: longest - 1].rstrip() + "…"
 
 
 def _origin(record: Record) -> str:

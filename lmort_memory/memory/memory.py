@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack, overload
@@ -14,8 +14,9 @@ from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.checks import Mode, check_recall
 from lmort_memory.memory.conditions import Conditions, to_filter
 from lmort_memory.memory.encoding import Encoding
+from lmort_memory.memory.evidence import evidence
 from lmort_memory.memory.items import Item, to_turn
-from lmort_memory.memory.likelihood import WORDS_ONLY, Calibration, Described, evidence
+from lmort_memory.memory.likelihood import BY_VECTORS, BY_WORDS, background_of
 from lmort_memory.memory.recall import Recall
 from lmort_memory.memory.transfer import export_records, restore_records, salvage_records
 from lmort_memory.store.protocol import Store
@@ -319,6 +320,7 @@ class Memory(Closing):
             return []
         asked = Recall(
             store=self.store,
+            asked=query,
             query=None if mode == "dense" and self.encoder is not None else query,
             vectors={} if mode == "lexical" else self._encoding.queries(query, vector),
             chosen=chosen,
@@ -332,21 +334,32 @@ class Memory(Closing):
         return asked.hits(ranked, neighbours=neighbours)
 
     def likelihood(self, query: str, hits: Sequence[Hit]) -> float:
-        """Estimate how likely it is that what was asked for is stored, from 0 to 1.
+        """Estimate how likely it is that the answer to a query is stored, from 0 to 1.
 
-        The estimate is calibrated on questions of which half had their answer stored (experiment 9
-        of docs/experiments.md).
+        That is the greatest of `likelihoods`.
 
         Args:
             query: What was asked.
-            hits: What `recall` found with `explain=True` and its usual `top_k`.
+            hits: What `recall` found with `explain=True`.
         """
-        found = evidence(query, hits)
-        fitted = None
-        if isinstance(self.encoder, Described) and any(hit.scores.dense for hit in hits):
-            fitted = self.encoder.notes.get("likelihood")
-        calibration = WORDS_ONLY if fitted is None else Calibration.from_text(fitted)
-        return calibration.likelihood(found) if hits else 0.0
+        return max(self.likelihoods(query, hits), default=0.0)
+
+    def likelihoods(self, query: str, hits: Sequence[Hit]) -> list[float]:
+        """Estimate for each hit how likely it is to answer a query, from 0 to 1.
+
+        The estimates are calibrated on questions of which half had their answer stored (experiment
+        20 of docs/experiments.md).
+
+        Args:
+            query: What was asked.
+            hits: What `recall` found with `explain=True`; 15 hits say more than fewer.
+        """
+        by_vectors = any(hit.scores.dense is not None for hit in hits)
+        calibration = BY_VECTORS if by_vectors else BY_WORDS
+        signs = evidence(
+            query, hits, background_of(self.encoder), now=datetime.now(UTC).astimezone()
+        )
+        return [calibration.likelihood(one) for one in signs]
 
     def get(self, record_id: str) -> Record:
         """Return a record.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from lmort_memory.memory.ranking import NOBODY, Ranked, fuse, spread, with_recency
+from lmort_memory.memory.echoes import LOOKED_AT, are_asked_for, echoes, fuse_without
+from lmort_memory.memory.ranking import NOBODY, Ranked, by_score, spread, with_recency
+from lmort_memory.memory.times import Span, spoken
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
 from lmort_memory.types import Hit
@@ -20,7 +22,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Recall"]
 
+
+class _Match(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def score(self) -> float: ...
+
+
+M = TypeVar("M", bound=_Match)
+
 DEPTH = 100  # records that each ranking gives to the fusion
+OF_A_TIME = 30  # records that each gives of the time that a query names
+TIMELY = 0.3  # of the best score, for a record of that time: a soft bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +43,15 @@ class Recall:
     """One question to a store.
 
     Attributes:
-        query: Its words; None where only vectors count.
+        asked: Its words.
+        query: The same; None where only vectors count.
         vectors: Its vector in each space that is asked, the present space first.
         chosen: Which records may be found.
         top_k: The most hits.
     """
 
     store: Store
+    asked: str
     query: str | None
     vectors: Mapping[str, NDArray[np.float32]]
     chosen: Filter
@@ -44,7 +61,13 @@ class Recall:
         """Return records best first, more than `top_k` of them."""
         depth = max(DEPTH, 2 * self.top_k)
         dense, lexical = self._dense(self.chosen, depth), self._lexical(self.chosen, depth)
-        ranked = fuse(dense, lexical, self._followers(dense, lexical))
+        span = spoken(self.asked, datetime.now(UTC).astimezone())
+        if span is not None:
+            dense, lexical = self._with_those_of(span, dense, lexical)
+        behind = self._echoes(dense, lexical)
+        ranked = fuse_without(behind, dense, lexical, self._followers(dense, lexical))
+        if span is not None:
+            ranked = self._timely(ranked, span)
         if half_life is not None:
             ranked = self._aged(ranked, half_life)
         if diversity > 0:
@@ -54,10 +77,61 @@ class Recall:
 
     def explained(self, ranked: Sequence[Ranked]) -> list[Ranked]:
         """Fill in the scores that a ranking did not give, since the record came too late in it."""
-        only = replace(self.chosen, ids=tuple(one.id for one in ranked))
-        dense = {m.id: m for found in self._dense(only, len(ranked)) for m in reversed(found)}
-        lexical = {match.id: match for match in self._lexical(only, len(ranked)) or ()}
+        far = tuple(one.id for one in ranked if one.scores.dense is None)
+        unworded = tuple(one.id for one in ranked if one.scores.bm25 is None)
+        dense = (
+            {
+                match.id: match
+                for found in self._dense(replace(self.chosen, ids=far), len(far) or 1)
+                for match in reversed(found)
+            }
+            if far
+            else {}
+        )
+        lexical = (
+            {
+                match.id: match
+                for match in self._lexical(replace(self.chosen, ids=unworded), len(unworded)) or ()
+            }
+            if unworded
+            else {}
+        )
         return [_filled(one, dense.get(one.id), lexical.get(one.id)) for one in ranked]
+
+    def _echoes(
+        self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch] | None
+    ) -> frozenset[str]:
+        """Find stored questions among the best, unless they are what is asked for."""
+        if are_asked_for(self.asked, self.chosen.role):
+            return frozenset()
+        best = [match.id for found in dense for match in found[:LOOKED_AT]]
+        best += [match.id for match in (lexical or ())[:LOOKED_AT]]
+        return echoes(self.asked, self.store.get(dict.fromkeys(best)).values())
+
+    def _with_those_of(
+        self, span: Span, dense: list[list[DenseMatch]], lexical: list[LexicalMatch] | None
+    ) -> tuple[list[list[DenseMatch]], list[LexicalMatch] | None]:
+        """Add to each ranking the best records of a time; all keep the scores that they have."""
+        start, end = self.chosen.since or span.start, self.chosen.until or span.end
+        chosen = replace(self.chosen, since=max(span.start, start), until=min(span.end, end))
+        near = self._dense(chosen, OF_A_TIME)
+        worded = self._lexical(chosen, OF_A_TIME)
+        return (
+            [_merged(*both) for both in zip(dense, near, strict=True)],
+            None if lexical is None else _merged(lexical, worded or []),
+        )
+
+    def _timely(self, ranked: Sequence[Ranked], span: Span) -> list[Ranked]:
+        """Lift the records of a time."""
+        found = self.store.get(one.id for one in ranked)
+        best = max((one.score for one in ranked), default=0.0)
+        lifted = {id_ for id_, record in found.items() if span.holds(record.created_at)}
+        return by_score(
+            [
+                replace(one, score=one.score + TIMELY * best) if one.id in lifted else one
+                for one in ranked
+            ]
+        )
 
     def hits(self, ranked: Sequence[Ranked], *, neighbours: int) -> list[Hit]:
         """Return the records as hits; those forgotten meanwhile are missing."""
@@ -104,6 +178,12 @@ class Recall:
             missing = [one.id for one in ranked if one.id not in vectors]
             vectors |= self.store.vectors(space, missing)
         return vectors
+
+
+def _merged(ranking: Sequence[M], more: Sequence[M]) -> list[M]:
+    there = {match.id for match in ranking}
+    found = [*ranking, *(match for match in more if match.id not in there)]
+    return sorted(found, key=lambda match: -match.score)
 
 
 def _filled(one: Ranked, dense: DenseMatch | None, lexical: LexicalMatch | None) -> Ranked:
