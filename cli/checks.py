@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from lmort_memory.errors import LmortError, MissingDependencyError, TunerError
-from lmort_memory.paths import default_db
+from lmort_memory.paths import default_db, expanded
 
 from .commands.tuner_info import tier_text
 from .settings import Setting
@@ -59,7 +59,7 @@ class Named:
     @property
     def database(self) -> Path:
         """The database's path."""
-        return Path(str(self.db.value)).expanduser() if self.db.value else default_db()
+        return expanded(str(self.db.value)) if self.db.value else default_db()
 
     def undo(self, name: str) -> str:
         """Return the command that takes back what was named."""

@@ -42,7 +42,7 @@ def given_text(text: str) -> str:
         text = sys.stdin.read()
         text.encode()  # what was no UTF-8 may have been let through as lone surrogates
     except UnicodeError as error:
-        raise WrongUsage(f"what came through stdin is no UTF-8 text: {error}") from error
+        raise WrongUsage(f"what came through stdin is not UTF-8 text: {error}") from error
     return text
 
 

@@ -18,6 +18,7 @@ from lmort_memory.errors import LmortError
 __all__ = ["KINDS", "Setting", "config_path", "read_config", "setting", "write_config"]
 
 KINDS: dict[str, type] = {
+    "ctx": int,
     "db": str,
     "max_tokens": int,
     "model": str,
@@ -42,7 +43,7 @@ class Setting:
 def config_path() -> Path:
     """Where the settings file is, or would be."""
     named = os.environ.get("LMORT_CONFIG")
-    return Path(named).expanduser() if named else paths.config_dir() / "config.toml"
+    return paths.expanded(named) if named else paths.config_dir() / "config.toml"
 
 
 def setting(name: str, option: str | float | None = None) -> Setting:
@@ -70,11 +71,25 @@ def parse_value(name: str, text: str, *, where: str) -> str | int | float:
     kind = _kind(name, where)
     try:
         value: str | int | float = kind(text)
-        if kind is float and not math.isfinite(float(value)):
+        if not _is_possible(name, value):
             raise ValueError(text)
     except ValueError as error:
-        raise LmortError(f"{where}: {name} must be {_A[kind]}; found {text!r}") from error
+        raise LmortError(f"{where}: {name} must be {_wanted(name)}, not {text!r}") from error
     return value
+
+
+_LEAST = {"ctx": 256, "max_tokens": 1, "temperature": 0.0}
+
+
+def _is_possible(name: str, value: object) -> bool:
+    if not isinstance(value, int | float):
+        return True
+    return math.isfinite(value) and value >= _LEAST.get(name, -math.inf)
+
+
+def _wanted(name: str) -> str:
+    least = f" of at least {_LEAST[name]:g}" if name in _LEAST else ""
+    return f"{_A[KINDS[name]]}{least}"
 
 
 _A = {str: "a text", int: "a whole number", float: "a number"}
@@ -99,13 +114,15 @@ def read_config() -> dict[str, str | int | float]:
         return {}
     except (OSError, ValueError) as error:
         raise LmortError(
-            f"settings file {path} cannot be read: {error} — mend or remove it"
+            f"settings file {path} cannot be read: {error} — correct or remove it"
         ) from error
     for name, value in entries.items():
         kind = _kind(name, str(path))
         wanted = (int, float) if kind is float else (kind,)
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            raise LmortError(f"{path}: {name} must be {_A[kind]}; found {value!r} — mend that line")
+        if type(value) not in wanted or not _is_possible(name, value):
+            raise LmortError(
+                f"{path}: {name} must be {_wanted(name)}, not {value!r} — correct that line"
+            )
     return entries
 
 

@@ -157,7 +157,7 @@ def _known() -> Iterator[_Listed]:
     named = setting("model").value
     packaged, copy = _packaged(), _copy()
     if named is not None:
-        yield _listed(Path(str(named)).expanduser(), "named by you", in_use=True)
+        yield _listed(paths.expanded(str(named)), "named by you", in_use=True)
     if packaged is not None:
         yield _listed(packaged, "packaged default", in_use=named is None and copy is None)
     for path in sorted(paths.models_dir().glob("*.gguf")):
@@ -197,7 +197,7 @@ def _chosen(model: str | None) -> Path:
     from lmort_memory.backbone.default import default_model_path
 
     named = setting("model", model).value
-    return Path(str(named)).expanduser() if named is not None else _copy() or default_model_path()
+    return paths.expanded(str(named)) if named is not None else _copy() or default_model_path()
 
 
 def _summary(facts: ModelFacts | None) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from .output import as_json, ascii_only, day, dim, one_line, terminal_width, visible
+from .output import day, json_text, note, one_line, say, terminal_width, visible
 
 if TYPE_CHECKING:
     from lmort_memory.chat import Reply
@@ -53,7 +53,7 @@ class Pipe:
 
     def say(self, text: str) -> None:
         """Print a line, on stderr where stdout holds JSON."""
-        print(text, file=sys.stderr if self._json else sys.stdout, flush=True)
+        note(text) if self._json else say(text, flush=True)
 
     def show_memories(self, records: Sequence[Record]) -> None:
         """Print a line for each memory."""
@@ -66,18 +66,36 @@ class Pipe:
         """Print the pieces as they come."""
         for piece in pieces:
             if not self._json:
-                print(piece, end="", flush=True)
+                print(visible(piece), end="", flush=True)
         if not self._json:
             print(flush=True)
 
     def end_reply(self, reply: Reply) -> None:
         """Print the reply's object."""
         if self._json:
-            entry = {"text": reply.text, "ledger": as_json(reply.ledger)}
-            print(json.dumps(entry, ensure_ascii=ascii_only()), flush=True)
+            print(json_text({"text": reply.text, "ledger": reply.ledger}), flush=True)
 
     def remember_lines(self, lines: Iterable[str]) -> None:
         """Do nothing: nobody types here."""
+
+
+@contextmanager
+def _typing_unseen() -> Iterator[None]:
+    """Keep what is typed meanwhile out of the reply; the next prompt shows it."""
+    try:
+        import termios
+    except ImportError:  # Windows
+        yield
+        return
+    keyboard = sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+    unseen = [*before]
+    unseen[3] &= ~termios.ECHO  # local modes
+    termios.tcsetattr(keyboard, termios.TCSANOW, unseen)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSANOW, before)
 
 
 class Terminal:
@@ -123,7 +141,7 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Print a faint line."""
-        print(dim(visible(text)), flush=True)
+        say(text, faint=True, flush=True)
 
     def show_memories(self, records: Sequence[Record]) -> None:
         """Print one faint line with the day, the speaker and the beginning of each memory."""
@@ -139,7 +157,8 @@ class Terminal:
         """Print the reply as Markdown, each block as soon as it is complete."""
         from .markdown import stream_markdown
 
-        stream_markdown(visible(piece) for piece in pieces)
+        with _typing_unseen():
+            stream_markdown(visible(piece) for piece in pieces)
 
     def end_reply(self, reply: Reply) -> None:
         """Say so if the reply was stopped."""

@@ -19,6 +19,7 @@ from lmort_memory.memory.items import Item, to_turn
 from lmort_memory.memory.likelihood import BY_VECTORS, BY_WORDS, background_of
 from lmort_memory.memory.recall import Recall
 from lmort_memory.memory.transfer import export_records, restore_records, salvage_records
+from lmort_memory.paths import expanded
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Filter, Receipt, StoreStatus
 from lmort_memory.types import DEFAULT_SCOPE, Hit, Turn
@@ -109,7 +110,7 @@ class Memory(Closing):
         from lmort_memory.store import SQLiteStore
         from lmort_memory.store.connection import refuse_foreign
 
-        place = default_db() if path is None else Path(path).expanduser()
+        place = default_db() if path is None else expanded(path)
         refuse_foreign(place)  # before minutes of loading, and before anything is created
         if not with_model:
             return cls(None, SQLiteStore(place))
@@ -488,7 +489,7 @@ class Memory(Closing):
         Raises:
             StoreError: the file exists or cannot be written.
         """
-        return export_records(self.store, Path(path).expanduser(), scope=scope, vectors=vectors)
+        return export_records(self.store, expanded(path), scope=scope, vectors=vectors)
 
     def salvage(self, path: str | Path, *, scope: str | None = None) -> int:
         """Write what can be read of a damaged database to a new file, as `export` does.
@@ -498,7 +499,7 @@ class Memory(Closing):
         Raises:
             StoreError: the file exists or cannot be written.
         """
-        return salvage_records(self.store, Path(path).expanduser(), scope=scope)
+        return salvage_records(self.store, expanded(path), scope=scope)
 
     def restore(self, path: str | Path, *, progress: Progress | None = None) -> int:
         """Bring back what `export` wrote, ids and times included; returns how many were new.
@@ -508,7 +509,7 @@ class Memory(Closing):
         Raises:
             ImportFileError: the file cannot be read, or a line of it is not a record.
         """
-        return restore_records(self.store, Path(path).expanduser(), progress=progress)
+        return restore_records(self.store, expanded(path), progress=progress)
 
     def backup(self, path: str | Path) -> None:
         """Copy the database to a new file while it is in use.
@@ -516,7 +517,7 @@ class Memory(Closing):
         Raises:
             StoreError: the file exists, its folder does not, or it cannot be written.
         """
-        self.store.backup(Path(path).expanduser())
+        self.store.backup(expanded(path))
 
     def status(self) -> MemoryStatus:
         """Return what the memory holds and how it can be recalled."""

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmort_memory.closing import Closing
+from lmort_memory.errors import StoreError
+from lmort_memory.paths import expanded
 from lmort_memory.store import schema, upkeep
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
@@ -65,7 +67,12 @@ class SQLiteStore(Closing):
     """
 
     def __init__(self, path: str | Path, *, graph_from: int = 20_000) -> None:
-        self.path = Path(path).expanduser()
+        if str(path) == ":memory:":
+            raise StoreError(
+                "a database in memory would be gone at the end, with all that was added — name a"
+                " file, in a temporary folder if it is not meant to last"
+            )
+        self.path = expanded(path)
         self._database = Database(self.path)
         self._dense = DenseSearch(self._database, graph_from=graph_from)
         self._purger = Purger(self._database, self._dense)
