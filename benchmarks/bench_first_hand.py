@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.environment import environment
 from benchmarks.first_hand import ABSENT, HALVES, KINDS, Half, Person, Question, load
 from benchmarks.first_hand.asking import Asked, ask
 from benchmarks.first_hand.stores import SIZES, SMALL, Talk, fill, prepared
@@ -262,8 +263,6 @@ def settings(changes: Sequence[str]) -> ChatOptions:
 
 def main() -> None:
     """Ask every question of a half in every size of store."""
-    from tests.bench.environment import environment  # BENCHENV
-
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--half", choices=HALVES, required=True)
     parser.add_argument("--size", type=int, choices=SIZES, nargs="+", default=SIZES)

@@ -59,7 +59,15 @@ class Talk:
     dialogues: list[Item]
 
 
-def prepared(half: Half, *, data: Path, work: Path, model: Path | None, tuner: Path | None) -> Talk:
+def prepared(
+    half: Half,
+    *,
+    data: Path,
+    work: Path,
+    model: Path | None,
+    tuner: Path | None,
+    dialogues: int = max(SIZES),
+) -> Talk:
     """Hold the chats of a half and encode the dialogues, or read what an earlier run has made.
 
     Args:
@@ -68,17 +76,18 @@ def prepared(half: Half, *, data: Path, work: Path, model: Path | None, tuner: P
         work: Where it is kept.
         model: As for `Memory.open`; the vectors are of this model.
         tuner: Likewise.
+        dialogues: Turns of public dialogues to encode.
     """
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as scratch,
         Memory.open(Path(scratch) / "talk.db", model=model, tuner=tuner) as memory,
     ):
-        made_of = f"{memory.status().space} {half} {max(SIZES)}"
+        made_of = f"{memory.status().space} {half} {dialogues}"
         name = hashlib.sha256(made_of.encode()).hexdigest()[:12]
         path = work / f"{half.name}-{name}.pickle"
         if not path.exists():
-            talk = _prepare(memory, half, data, dialogues=max(SIZES))
+            talk = _prepare(memory, half, data, dialogues=dialogues)
             partial = path.with_suffix(".partial")
             partial.write_bytes(pickle.dumps(talk))
             partial.replace(path)
