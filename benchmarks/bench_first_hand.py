@@ -1,10 +1,11 @@
 """What the chat gives its model of what is stored: the first-hand set, by kind and size of store.
 
     python -m benchmarks.bench_first_hand --half judge --data DATA --work WORK \
-      --out benchmarks/results/first_hand.json
+      --name first_hand --out benchmarks/results/first_hand.json
 
 Every question is put to a real `Chat` in a new session, at the moment at which the person asks it;
-nothing is generated. `--half fit` is for choosing thresholds, weights and wordings; figures that
+nothing is generated. Every row is on disk before the next question, so that the same command goes on
+where it was stopped; another setting or version wants another `--name`. `--half fit` is for choosing thresholds, weights and wordings; figures that
 are published are of `--half judge`. `--set min_likelihood=0.2` tries another setting.
 """
 
@@ -15,7 +16,7 @@ import gzip
 import json
 import math
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -85,18 +86,21 @@ class Bench:
     def __init__(self, talk: Talk, memory: Memory, options: ChatOptions) -> None:
         self._talk, self._memory, self._options = talk, memory, options
 
-    def rows(self, size: int) -> Iterator[Row]:
-        """Yield a row for each question of the half."""
+    def rows(self, size: int, done: Collection[str]) -> Iterator[Row]:
+        """Yield a row for each question of the half that is not done."""
         for person in self._talk.half:
-            if size <= SMALL:
-                for question in person.questions:
-                    yield from self._asked(person, size, [question], question)
-            else:
-                yield from self._asked(person, size, person.questions, None)
+            left = [question for question in person.questions if question.id not in done]
+            if size > SMALL:
+                yield from self._asked(person, size, left, None)
+                continue
+            for question in left:
+                yield from self._asked(person, size, [question], question)
 
     def _asked(
-        self, person: Person, size: int, questions: Iterable[Question], about: Question | None
+        self, person: Person, size: int, questions: Sequence[Question], about: Question | None
     ) -> Iterator[Row]:
+        if not questions:
+            return
         ids = fill(self._memory, self._talk, person, size, about)
         for question in questions:
             yield self._row(person, question, size, ids)
@@ -271,11 +275,22 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--tuner", type=Path)
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--name", default="first_hand", help="of the run, to go on with it")
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     half = load(chosen.half)
     head = environment("benchmarks.bench_first_hand")
-    rows = list(run(half, chosen))
+    path = chosen.work / f"{chosen.name}-{half.name}.jsonl"
+    try:
+        run(half, chosen, path)
+    finally:
+        write(half, chosen, head, read_rows(path))
+
+
+def write(
+    half: Half, chosen: argparse.Namespace, head: dict[str, object], rows: Sequence[Row]
+) -> None:
+    """Print the tables of what is done, and write them with each question's row beside them."""
     found = summaries(rows)
     show(found)
     if chosen.out:
@@ -284,19 +299,33 @@ def main() -> None:
         write_rows(rows, chosen.out)
 
 
-def run(half: Half, chosen: argparse.Namespace) -> Iterator[Row]:
-    """Yield the rows of every size that was chosen."""
+def run(half: Half, chosen: argparse.Namespace, path: Path) -> None:
+    """Ask what is not asked yet, and add the rows to a file as they come."""
     talk = prepared(
         half, data=chosen.data, work=chosen.work, model=chosen.model, tuner=chosen.tuner
     )
+    rows = read_rows(path)
     total = sum(len(person.questions) for person in half)
     with (
         tempfile.TemporaryDirectory() as folder,
         Memory.open(Path(folder) / "m.db", model=chosen.model, tuner=chosen.tuner) as memory,
+        path.open("a", encoding="utf-8") as file,
     ):
         bench = Bench(talk, memory, settings(chosen.set))
         for size in chosen.size:
-            yield from track(bench.rows(size), f"{size} records", total=total)
+            done = {row.question for row in rows if row.size == size}
+            left = bench.rows(size, done)
+            for row in track(left, f"{size} records", total=total - len(done)):
+                file.write(json.dumps(asdict(row)) + "\n")
+                file.flush()
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a run so far."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return sorted((Row(**json.loads(line)) for line in lines), key=lambda row: row.size)
 
 
 def write_rows(rows: Sequence[Row], result: Path) -> None:
