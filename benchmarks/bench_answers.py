@@ -5,10 +5,12 @@
 
 Each question is answered six ways, by the likeliest forty tokens: without memory, with the last
 turns that fit into half the context, with the notes of a real `Chat`, with notes of the same budget
-that all-MiniLM-L6-v2 and BM25 find, and with the right records given. The model that
-remembers is the packaged one, whichever answers, unless `--remember-with` names another. Marks are by
-contains-the-answer, token F1 and, where nothing is stored, by abstaining. Every answer is on disk
-before the next: the same command goes on where it was stopped, and marks what there is.
+that all-MiniLM-L6-v2 and BM25 find, and with the right records given. The model that remembers is
+the packaged one, whichever answers, unless `--remember-with` names another.
+
+Marks are by contains-the-answer, token F1 and, where nothing is stored, by abstaining. Every answer
+is on disk before the next question: the same command goes on where it was stopped, and marks what
+there is. `python -m benchmarks.tables` writes docs/answers.md from the results.
 """
 
 from __future__ import annotations

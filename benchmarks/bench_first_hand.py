@@ -1,12 +1,14 @@
 """What the chat gives its model of what is stored: the first-hand set, by kind and size of store.
 
-    python -m benchmarks.bench_first_hand --half judge --data DATA --work WORK \
-      --name first_hand --out benchmarks/results/first_hand.json
+    python -m benchmarks.bench_first_hand --half judge --data DATA --work WORK --name NAME \
+      --out benchmarks/results/first_hand.json
 
 Every question is put to a real `Chat` in a new session, at the moment at which the person asks it;
-nothing is generated. Every row is on disk before the next question, so that the same command goes on
-where it was stopped; another setting or version wants another `--name`. `--half fit` is for choosing thresholds, weights and wordings; figures that
-are published are of `--half judge`. `--set min_likelihood=0.2` tries another setting.
+nothing is generated. Every row is on disk before the next question, so that the same command goes
+on where it was stopped; another setting or version of the code wants another `--name`.
+
+`--half fit` is for choosing thresholds, weights and wordings; figures that are published are of
+`--half judge`. `--set min_likelihood=0.2` tries another setting.
 """
 
 from __future__ import annotations
