@@ -197,6 +197,22 @@ class Chat(Closing):
             self._shown.pop(id_, None)
         return receipt
 
+    def correct(self, record_id: str, text: str) -> Record:
+        """Store what holds in place of a record, in this session, and return it.
+
+        The record stays as what was so before, see `Memory.supersede`.
+
+        Raises:
+            RecordNotFoundError: there is no such record.
+            ValueError: the text is empty, or word for word what the record says.
+        """
+        old = self._memory.get(record_id)
+        if self._open is not None:
+            self._open.close()
+        new = self._memory.add(Turn(text, scope=old.scope, session=self.session))
+        self._memory.supersede(old, new)
+        return self._memory.get(new.id)
+
     def save(self) -> bool:
         """Save the state of this conversation, so that the session goes on at no pass.
 

@@ -54,8 +54,9 @@ def fuse_without(
         {before: after for before, after in followers.items() if before not in ids},
     )
     found = {one.id for one in others}
+    most = _KEPT * max((one.score for one in others), default=1.0)
     behind = [
-        replace(one, score=_KEPT * one.score)
+        replace(one, score=min(_KEPT * one.score, most))
         for one in fuse(dense, lexical, {})
         if one.id in ids and one.id not in found
     ]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
 from lmort_memory.memory.evidence import FALLBACK, Background, Evidence
-from lmort_memory.memory.weights import VECTORS, WORDS
+from lmort_memory.memory.evidence_weights import VECTORS, WORDS
 
 __all__ = [
     "BY_VECTORS",

@@ -32,6 +32,7 @@ def main() -> None:
         note = Turn("A paragraph.", source=Source("file:///note.md", 0, 12))
         store.replace_source(SourceState("file:///note.md", "d", 12, 7), [note], scope="default")
         store.add_ledger(LedgerEntry("reply", "talk", (first.id,), {"why": "asked"}))
+        store.supersede(first.id, store.add([Turn("Ada keeps bees in Oslo", session="talk")])[0].record.id)
         store.compact()
 
 
