@@ -17,7 +17,7 @@ from lmort_memory.memory.encoding import Encoding
 from lmort_memory.memory.evidence import evidence
 from lmort_memory.memory.items import Item, to_turn
 from lmort_memory.memory.likelihood import BY_VECTORS, BY_WORDS, background_of
-from lmort_memory.memory.recall import Recall
+from lmort_memory.memory.recall import Question, Recall
 from lmort_memory.memory.transfer import export_records, restore_records, salvage_records
 from lmort_memory.paths import expanded
 from lmort_memory.store.protocol import Store
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from lmort_memory.backbone import Backbone
     from lmort_memory.encoder import OpenedEncoder
-    from lmort_memory.types import Encoded, Encoder, JsonValue, Progress, Record
+    from lmort_memory.types import AskedTokens, Encoded, Encoder, JsonValue, Progress, Record
 
 __all__ = ["Memory", "MemoryStatus", "Mode"]
 
@@ -88,6 +88,7 @@ class Memory(Closing):
         tuner: str | Path | None = None,
         previous: tuple[str | Path | None, str | Path | None] | None = None,
         with_model: bool = True,
+        token_codes: bool = True,
     ) -> Self:
         """Open a database, created where it is missing, and the model that makes its vectors.
 
@@ -100,6 +101,8 @@ class Memory(Closing):
             previous: Model and tuner, as above, that made the vectors so far: they answer too until
                 `reencode` is done. Without them those records are found by words.
             with_model: False loads no model, for work that needs no vectors.
+            token_codes: False stores and compares no codes of tokens: the file is smaller, some 16
+                bytes for each token, and less is found. `reencode` brings what is stored into line.
 
         Raises:
             StoreError: not a database of ours, or of a newer schema.
@@ -116,7 +119,7 @@ class Memory(Closing):
             return cls(None, SQLiteStore(place))
         from lmort_memory.encoder import open_encoder
 
-        opened = [open_encoder(model, tuner)]
+        opened = [open_encoder(model, tuner, tokens=token_codes)]
         try:
             if previous is not None:
                 opened.append(open_encoder(*previous))
@@ -256,14 +259,16 @@ class Memory(Closing):
     def reencode(self, *, progress: Progress | None = None, drop_old: bool = False) -> int:
         """Give every record vectors of the present model; returns how many got some.
 
-        It can be stopped and called again. Until it is done, records are found by words and, where
-        the memory was given their encoder, by their old vectors.
+        Codes of tokens too, where they are wanted and were not made; where they are not wanted,
+        those there are deleted. It can be stopped and called again. Until it is done, records are
+        found by words and, where the memory was given their encoder, by their old vectors.
 
         Args:
             progress: Told of records done and in all.
             drop_old: Delete the vectors of other spaces once all is done.
         """
         done = self.encode_pending(progress=progress)
+        done += self._encoding.add_tokens(progress=progress, batch_size=BATCH)
         if drop_old:
             self._encoding.drop_others()
         return done
@@ -276,6 +281,7 @@ class Memory(Closing):
         mode: Mode = "hybrid",
         min_score: float | None = None,
         vector: NDArray[np.float32] | None = None,
+        tokens: AskedTokens | None = None,
         half_life: timedelta | None = None,
         diversity: float = 0.0,
         neighbours: int = 0,
@@ -292,10 +298,12 @@ class Memory(Closing):
         Args:
             query: Any text; white space finds nothing.
             top_k: The most hits to return.
-            mode: "hybrid" fuses both rankings, "dense" and "lexical" use one.
-            min_score: Leave out hits below it: a share of the best possible fused rank (hybrid), a
-                cosine (dense), or BM25 (lexical).
+            mode: "hybrid" fuses vectors and words, "dense" uses vectors and the tokens compared one
+                by one, "lexical" words.
+            min_score: Leave out hits below it; see `Hit` for what a score is.
             vector: The query's vector, where it is known already; float32 (dim,).
+            tokens: The query's tokens, where its vector is given; without them records are not
+                compared with it token by token.
             half_life: Halve a score for each such time that a record is old.
             diversity: From 0 to 1: how far what resembles a better hit is put off.
             neighbours: Turns before and after each hit in its session to return with it.
@@ -323,15 +331,21 @@ class Memory(Closing):
             store=self.store,
             asked=query,
             query=None if mode == "dense" and self.encoder is not None else query,
-            vectors={} if mode == "lexical" else self._encoding.queries(query, vector),
+            question=Question({})
+            if mode == "lexical"
+            else self._encoding.ask(query, vector, tokens),
             chosen=chosen,
             top_k=top_k,
         )
         ranked = asked.ranked(half_life=half_life, diversity=diversity)
         ranked = [one for one in ranked if min_score is None or one.score >= min_score][:top_k]
         if explain:
-            vectors = asked.vectors or self._encoding.queries(query, vector)
-            ranked = replace(asked, query=query, vectors=vectors).explained(ranked)
+            question = (
+                asked.question
+                if asked.question.vectors
+                else self._encoding.ask(query, vector, tokens)
+            )
+            ranked = replace(asked, query=query, question=question).explained(ranked)
         return asked.hits(ranked, neighbours=neighbours)
 
     def likelihood(self, query: str, hits: Sequence[Hit]) -> float:
