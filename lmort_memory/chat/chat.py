@@ -296,8 +296,7 @@ class Chat(Closing):
                 exclude=self._window.record_ids,
                 explain=True,
             )
-            chances = self._memory.likelihoods(text, hits)
-        likelihood = max(chances, default=0.0)
+            chances, likelihood = self._memory.likelihoods(text, hits)
         found: list[Found] = []
         if likelihood >= self.options.min_likelihood:
             found = worth_a_note(hits, chances, at_most=self.options.memories)

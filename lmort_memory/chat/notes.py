@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from lmort_memory.memory.overlap import stems, weight
 from lmort_memory.memory.times import dated
 from lmort_memory.types import Hit, Record, Scores
 
@@ -19,6 +20,7 @@ _HEADING = "\n\nNotes from memory, newest first:"
 _LONGEST_NOTE = 600  # characters; the rest of a long record is one recall away
 _LONGEST_EARLIER = 200  # of what was so before
 _MOST_EARLIER = 2  # of a chain of corrections
+_SAME_THING = 10.0  # weight of shared words: two rare ones
 _NEAR_BEST = 0.1  # of the best likelihood: a small model is led astray by a note too many
 
 
@@ -107,7 +109,7 @@ def pack_notes(
     taken: list[tuple[Found, Injected, str]] = []
     dropped: list[Record] = []
     for one in found:
-        line = _line(one, now)
+        line = _line(one, now, of="older")
         tokens = count_tokens(line)
         if tokens > left:
             dropped.append(one.record)
@@ -115,17 +117,49 @@ def pack_notes(
         left -= tokens
         injected = Injected(one.record, one.likelihood, one.hit.scores, tokens)
         taken.append((one, injected, line))
-    taken.sort(key=lambda note: note[0].since, reverse=True)
-    text = _HEADING + "".join(line for _, _, line in taken) if taken else ""
-    return Notes(text, tuple(injected for _, injected, _ in taken), tuple(dropped))
+    ordered = _ordered([one for one, _, _ in taken])
+    injected = {one.record.id: memory for one, memory, _ in taken}
+    lines = [_line(one, now, of=place) for one, place in ordered]
+    return Notes(
+        _HEADING + "".join(lines) if lines else "",
+        tuple(injected[one.record.id] for one, _ in ordered),
+        tuple(dropped),
+    )
 
 
-def _line(found: Found, now: datetime) -> str:
+def _ordered(taken: Sequence[Found]) -> list[tuple[Found, str]]:
+    """Put the newest first, and after each what the same speaker said of the same thing before.
+
+    Returns:
+        Each with its place: "newer" of several about one thing, "older", or "only".
+    """
+    rest = sorted(taken, key=lambda one: one.since, reverse=True)
+    ordered: list[tuple[Found, str]] = []
+    while rest:
+        newest = rest.pop(0)
+        older = [one for one in rest if _same_thing(newest.record, one.record)]
+        rest = [one for one in rest if one not in older]
+        ordered.append((newest, "newer" if older or newest.earlier else "only"))
+        ordered += [(one, "older") for one in older]
+    return ordered
+
+
+def _same_thing(one: Record, other: Record) -> bool:
+    """Return whether two notes of one speaker share words that are no coincidence.
+
+    It decides on their order and on "since" and "before", and on nothing that would hide either.
+    """
+    if one.role != other.role or one.created_at.date() == other.created_at.date():
+        return False
+    return weight(stems(one.text) & stems(other.text)) >= _SAME_THING
+
+
+def _line(found: Found, now: datetime, *, of: str) -> str:
     """Write one note on one line: when, who said it or where, the words, what was so before."""
     start, end = found.hit.span or (0, len(found.record.text))
     said = _cut(found.record.text[start:end], _LONGEST_NOTE)
-    since = "Since " if found.earlier else ""
-    line = f"\n- {since}{dated(found.since, now)}, {_origin(found.record)}: {said}"
+    opening = {"newer": "- Since ", "older": "  Before that, "}.get(of, "- ")
+    line = f"\n{opening}{dated(found.since, now)}, {_origin(found.record)}: {said}"
     for before in found.earlier[:_MOST_EARLIER]:
         when = dated(before.valid_from or before.created_at, now)
         line += f" (Before, {when}: {_cut(before.text, _LONGEST_EARLIER)})"

@@ -13,17 +13,22 @@ from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from lmort_memory.memory.kinds import is_question, of_oneself, only_asks
-from lmort_memory.memory.overlap import stems, weight
-from lmort_memory.memory.times import spoken
+from lmort_memory.memory.kinds import about_questions, is_question, of_oneself, only_asks
+from lmort_memory.memory.overlap import RAREST, stems, weight
+from lmort_memory.memory.times import spoken, without
 
 if TYPE_CHECKING:
     from lmort_memory.types import Hit
 
-__all__ = ["DEPTH", "FALLBACK", "Background", "Evidence", "evidence"]
+__all__ = ["DEPTH", "FALLBACK", "Background", "Evidence", "evidence", "names_only_a_time"]
 
 DEPTH: Final = 15  # hits that the evidence is drawn from
 _NEAREST: Final = 5  # the others say how near a record is that has nothing to do with the question
+_TALK: Final = stems(
+    "tell told say said talk talked speak spoke mention mentioned discuss discussed happen happened"
+    " news remember know changed going anything something everything write wrote up about"
+)
+_CHATTER: Final = 2  # words
 _OWN: Final = ("user", "assistant", "system", "note")  # roles that are nobody else's name
 
 
@@ -53,7 +58,8 @@ class Evidence:
         overlap: Share of the question's words, by weight, that stand in it.
         shared: Their weight.
         rarest: Weight of the rarest of them.
-        redundant: Share of its own words, by weight, that stand in the question.
+        redundant: 1 where it says nothing that the question does not say, 0 where it has a rare
+            word of its own.
         behind: How far `near` is below that of the nearest hit, not positive.
         lacking: How far `overlap` is below the best hit's, not positive.
         nearest: Reciprocal of its rank by meaning.
@@ -61,8 +67,9 @@ class Evidence:
         asks: Whether the query asks.
         personal: Whether the query is about the speaker ("my", "we").
         length: Distinct words of the query that tell it from others.
+        chatter: Whether the query asks nothing and has hardly such a word ("hi there").
         reply: Whether the hit is a reply of the assistant.
-        question: Whether the hit only asks.
+        question: Whether the hit only asks, and questions are not what is asked for.
         foreign: Whether somebody else says it, where the query is about the speaker.
         near_personal: `near` where the query is about the speaker.
         near_overlap: `near` times `overlap`.
@@ -83,6 +90,7 @@ class Evidence:
     asks: float
     personal: float
     length: float
+    chatter: float
     reply: float
     question: float
     foreign: float
@@ -112,15 +120,16 @@ def evidence(
         background: Of the space that the cosines are of.
         now: The present, aware: what "last week" refers to.
     """
-    asked = stems(query)
+    span = spoken(query, now)
+    said = stems(query)
+    asked = said if span is None else stems(without(query, span))
     total = weight(asked) or 1.0
     found = [stems(hit.record.text) for hit in hits]
     near = [_near(hit, background) for hit in hits]
     overlaps = [weight(asked & own) / total for own in found]
     rest = sorted(near, reverse=True)[_NEAREST:]
     noise = sum(rest) / len(rest) if rest else 0.0
-    asks, personal = is_question(query), of_oneself(query)
-    span = spoken(query, now)
+    asks, personal, wanted = is_question(query), of_oneself(query), about_questions(query)
     signs = []
     for hit, own, distance, overlap in zip(hits, found, near, overlaps, strict=True):
         shared = asked & own
@@ -133,7 +142,7 @@ def evidence(
                 overlap=overlap,
                 shared=weight(shared),
                 rarest=max((weight((stem,)) for stem in shared), default=0.0),
-                redundant=weight(shared) / (weight(own) or 1.0),
+                redundant=max(0.0, 1 - weight(own - said) / RAREST),
                 behind=distance - max(near),
                 lacking=overlap - max(overlaps),
                 nearest=1 / (hit.scores.dense_rank or 100),
@@ -141,8 +150,9 @@ def evidence(
                 asks=float(asks),
                 personal=float(personal),
                 length=float(len(asked)),
+                chatter=float(not asks and len(asked) <= _CHATTER),
                 reply=float(role == "assistant"),
-                question=float(only_asks(hit.record.text)),
+                question=float(not wanted and only_asks(hit.record.text)),
                 foreign=float(personal and role not in _OWN),
                 near_personal=distance * personal,
                 near_overlap=distance * overlap,
@@ -151,6 +161,12 @@ def evidence(
             )
         )
     return signs
+
+
+def names_only_a_time(query: str, now: datetime) -> bool:
+    """Return whether a query asks for what was said at some time, whatever it was."""
+    span = spoken(query, now)
+    return span is not None and stems(without(query, span)) <= _TALK
 
 
 def _near(hit: Hit, background: Background) -> float:

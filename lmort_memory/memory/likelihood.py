@@ -12,12 +12,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, runtime_checkable
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from lmort_memory.memory.evidence import FALLBACK, Background, Evidence
-from lmort_memory.memory.evidence_weights import VECTORS, WORDS
+from lmort_memory.memory.evidence import (
+    FALLBACK,
+    Background,
+    Evidence,
+    evidence,
+    names_only_a_time,
+)
+from lmort_memory.memory.evidence_weights import (
+    VECTORS,
+    VECTORS_QUESTION,
+    WORDS,
+    WORDS_QUESTION,
+)
+
+if TYPE_CHECKING:
+    from lmort_memory.types import Hit
 
 __all__ = [
     "BY_VECTORS",
@@ -26,6 +41,7 @@ __all__ = [
     "Described",
     "background_of",
     "background_to_text",
+    "likelihoods",
 ]
 
 _NOTE: Final = "background"  # key in the notes of a tuner's file
@@ -33,22 +49,65 @@ _NOTE: Final = "background"  # key in the notes of a tuner's file
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A logistic function of `Evidence`; signs that are not named have no weight."""
+    """A logistic function of `Evidence`; signs that are not named have no weight.
+
+    Attributes:
+        bias: Of a hit without any sign.
+        weights: By name of the sign.
+        question: Bias and slope that turn the log-odds of the likeliest hit into those of the
+            question: another hit may answer it too.
+    """
 
     bias: float
     weights: Mapping[str, float]
+    question: tuple[float, float] = (0.0, 1.0)
 
     def likelihood(self, found: Evidence) -> float:
         """Return the estimate, from 0 to 1."""
-        z = self.bias + sum(
-            self.weights.get(name, 0.0) * value
-            for name, value in zip(Evidence.names(), found.values(), strict=True)
+        return _logistic(
+            self.bias
+            + sum(
+                self.weights.get(name, 0.0) * value
+                for name, value in zip(Evidence.names(), found.values(), strict=True)
+            )
         )
-        return 1 / (1 + math.exp(-max(-60.0, min(60.0, z))))
+
+    def stored(self, chances: Sequence[float]) -> float:
+        """Return how likely it is that some record answers, from the estimates of all hits."""
+        best = max(chances, default=0.0)
+        if best <= 0:
+            return 0.0
+        bias, slope = self.question
+        return _logistic(bias + slope * math.log(best / max(1 - best, 1e-9)))
 
 
-BY_VECTORS: Final = Calibration(VECTORS["bias"], VECTORS)
-BY_WORDS: Final = Calibration(WORDS["bias"], WORDS)
+def _logistic(z: float) -> float:
+    return 1 / (1 + math.exp(-max(-60.0, min(60.0, z))))
+
+
+BY_VECTORS: Final = Calibration(VECTORS["bias"], VECTORS, VECTORS_QUESTION)
+BY_WORDS: Final = Calibration(WORDS["bias"], WORDS, WORDS_QUESTION)
+_OF_A_TIME: Final = 0.5  # of what was said at the time that a query asks about, and nothing else
+
+
+def likelihoods(
+    query: str, hits: Sequence[Hit], encoder: object, *, now: datetime
+) -> tuple[list[float], float]:
+    """Return how likely each hit answers a query, and how likely some record does.
+
+    "What did I tell you last week?" names a time and nothing else: whatever was said then answers.
+    """
+    by_vectors = any(hit.scores.dense is not None for hit in hits)
+    calibration = BY_VECTORS if by_vectors else BY_WORDS
+    signs = evidence(query, hits, background_of(encoder), now=now)
+    if names_only_a_time(query, now):
+        chances = [
+            _OF_A_TIME if one.timely > 0 and not (one.reply or one.question) else 0.0
+            for one in signs
+        ]
+        return chances, max(chances, default=0.0)
+    chances = [calibration.likelihood(one) for one in signs]
+    return chances, calibration.stored(chances)
 
 
 @runtime_checkable

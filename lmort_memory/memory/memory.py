@@ -14,9 +14,8 @@ from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.checks import Mode, check_recall
 from lmort_memory.memory.conditions import Conditions, to_filter
 from lmort_memory.memory.encoding import Encoding
-from lmort_memory.memory.evidence import evidence
 from lmort_memory.memory.items import Item, to_turn
-from lmort_memory.memory.likelihood import BY_VECTORS, BY_WORDS, background_of
+from lmort_memory.memory.likelihood import likelihoods
 from lmort_memory.memory.recall import Question, Recall
 from lmort_memory.memory.transfer import export_records, restore_records, salvage_records
 from lmort_memory.paths import expanded
@@ -351,30 +350,23 @@ class Memory(Closing):
     def likelihood(self, query: str, hits: Sequence[Hit]) -> float:
         """Estimate how likely it is that the answer to a query is stored, from 0 to 1.
 
-        That is the greatest of `likelihoods`.
-
         Args:
             query: What was asked.
-            hits: What `recall` found with `explain=True`.
+            hits: What `recall` found with `explain=True`; 15 hits say more than fewer.
         """
-        return max(self.likelihoods(query, hits), default=0.0)
+        return self.likelihoods(query, hits)[1]
 
-    def likelihoods(self, query: str, hits: Sequence[Hit]) -> list[float]:
-        """Estimate for each hit how likely it is to answer a query, from 0 to 1.
+    def likelihoods(self, query: str, hits: Sequence[Hit]) -> tuple[list[float], float]:
+        """Estimate how likely each hit answers a query, and how likely some record does.
 
         The estimates are calibrated on questions of which half had their answer stored (experiment
-        20 of docs/experiments.md).
+        19 of docs/experiments.md).
 
         Args:
             query: What was asked.
             hits: What `recall` found with `explain=True`; 15 hits say more than fewer.
         """
-        by_vectors = any(hit.scores.dense is not None for hit in hits)
-        calibration = BY_VECTORS if by_vectors else BY_WORDS
-        signs = evidence(
-            query, hits, background_of(self.encoder), now=datetime.now(UTC).astimezone()
-        )
-        return [calibration.likelihood(one) for one in signs]
+        return likelihoods(query, hits, self.encoder, now=datetime.now(UTC).astimezone())
 
     def get(self, record_id: str) -> Record:
         """Return a record.

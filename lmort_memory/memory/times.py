@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-__all__ = ["Span", "ago", "dated", "spoken"]
+__all__ = ["Span", "ago", "dated", "spoken", "without"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,12 @@ def spoken(text: str, now: datetime) -> Span | None:
         if found is not None and span is not None:
             return _opened(lowered[: found.start()], Span(*span, found[0]), now)
     return _parsed(text, now)
+
+
+def without(text: str, span: Span) -> str:
+    """Return a text without the words that name its time."""
+    start = text.casefold().find(span.words.casefold())
+    return text if start < 0 else f"{text[:start]} {text[start + len(span.words) :]}"
 
 
 def ago(when: datetime, now: datetime) -> str:

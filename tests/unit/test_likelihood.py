@@ -111,4 +111,4 @@ def test_a_memory_knows_more_of_what_it_holds(encoder, tmp_path):
         )
         assert unknown < known < 1
         assert memory.likelihood("Anything?", []) == 0
-        assert memory.likelihoods("Anything?", []) == []
+        assert memory.likelihoods("Anything?", []) == ([], 0)
