@@ -118,11 +118,11 @@ def pack_notes(
         injected = Injected(one.record, one.likelihood, one.hit.scores, tokens)
         taken.append((one, injected, line))
     ordered = _ordered([one for one, _, _ in taken])
-    injected = {one.record.id: memory for one, memory, _ in taken}
+    memories = {one.record.id: memory for one, memory, _ in taken}
     lines = [_line(one, now, of=place) for one, place in ordered]
     return Notes(
         _HEADING + "".join(lines) if lines else "",
-        tuple(injected[one.record.id] for one, _ in ordered),
+        tuple(memories[one.record.id] for one, _ in ordered),
         tuple(dropped),
     )
 

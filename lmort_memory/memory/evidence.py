@@ -20,7 +20,15 @@ from lmort_memory.memory.times import spoken, without
 if TYPE_CHECKING:
     from lmort_memory.types import Hit
 
-__all__ = ["DEPTH", "FALLBACK", "Background", "Evidence", "evidence", "names_only_a_time"]
+__all__ = [
+    "DEPTH",
+    "FALLBACK",
+    "Background",
+    "Evidence",
+    "evidence",
+    "is_chatter",
+    "names_only_a_time",
+]
 
 DEPTH: Final = 15  # hits that the evidence is drawn from
 _NEAREST: Final = 5  # the others say how near a record is that has nothing to do with the question
@@ -129,6 +137,7 @@ def evidence(
     overlaps = [weight(asked & own) / total for own in found]
     rest = sorted(near, reverse=True)[_NEAREST:]
     noise = sum(rest) / len(rest) if rest else 0.0
+    chatter = is_chatter(query)
     asks, personal, wanted = is_question(query), of_oneself(query), about_questions(query)
     signs = []
     for hit, own, distance, overlap in zip(hits, found, near, overlaps, strict=True):
@@ -150,7 +159,7 @@ def evidence(
                 asks=float(asks),
                 personal=float(personal),
                 length=float(len(asked)),
-                chatter=float(not asks and len(asked) <= _CHATTER),
+                chatter=float(chatter),
                 reply=float(role == "assistant"),
                 question=float(not wanted and only_asks(hit.record.text)),
                 foreign=float(personal and role not in _OWN),
@@ -167,6 +176,11 @@ def names_only_a_time(query: str, now: datetime) -> bool:
     """Return whether a query asks for what was said at some time, whatever it was."""
     span = spoken(query, now)
     return span is not None and stems(without(query, span)) <= _TALK
+
+
+def is_chatter(text: str) -> bool:
+    """Return whether a text asks nothing and has hardly a word that tells it from others."""
+    return not is_question(text) and len(stems(text)) <= _CHATTER
 
 
 def _near(hit: Hit, background: Background) -> float:
