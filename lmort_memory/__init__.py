@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         TunerMismatchError,
     )
     from lmort_memory.memory import (
+        Conditions,
         Item,
         Memory,
         MemoryStatus,
@@ -81,6 +82,7 @@ _HOME = {
     "BackboneError": "errors",
     "Chat": "chat",
     "ChatOptions": "chat",
+    "Conditions": "memory",
     "Encoded": "types",
     "Encoder": "types",
     "HiddenStates": "types",
@@ -125,6 +127,7 @@ __all__ = [
     "BackboneError",
     "Chat",
     "ChatOptions",
+    "Conditions",
     "Encoded",
     "Encoder",
     "HiddenStates",
