@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_SCOPE",
+    "AskedTokens",
     "Encoded",
     "Encoder",
     "HiddenStates",
@@ -27,6 +28,8 @@ __all__ = [
     "Scores",
     "Source",
     "StateEncoder",
+    "TokenCodes",
+    "TokenEncoder",
     "Turn",
 ]
 
@@ -110,6 +113,8 @@ class Scores:
         dense_rank: Rank in the dense ranking, from 1.
         bm25_rank: Rank in the lexical ranking, from 1.
         recency: Factor in (0, 1] that the half-life gave.
+        tokens: Mean over the question's tokens, by how much each tells, of the cosine to the
+            nearest token of the record; in [-1, 1].
     """
 
     dense: float | None = None
@@ -117,6 +122,7 @@ class Scores:
     dense_rank: int | None = None
     bm25_rank: int | None = None
     recency: float | None = None
+    tokens: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +167,44 @@ class HiddenStates:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenCodes:
+    """A small code for each token of a text: opaque bytes to all but the encoder that made them.
+
+    Attributes:
+        kind: Identity of the map that made the codes. Codes of different kinds are never compared.
+        chunks: uint8 (n_tokens, n_bytes) for each row of `Encoded.vectors`.
+    """
+
+    kind: str
+    chunks: tuple[NDArray[np.uint8], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTokens:
+    """The tokens of a question, for late interaction.
+
+    Attributes:
+        vectors: float32 (n_tokens, width), unit norm.
+        weights: float32 (n_tokens,): how much each token tells; they sum to 1.
+    """
+
+    vectors: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """The vectors of one text in one space: one row for each chunk.
 
     Attributes:
         vectors: float32 (n_chunks, dim), each row of unit norm.
         spans: The characters [start, end) of the text that each row stands for.
+        tokens: Codes of the text's tokens, for late interaction; None where the encoder makes none.
     """
 
     vectors: NDArray[np.float32]
     spans: tuple[tuple[int, int], ...]
+    tokens: TokenCodes | None = None
 
 
 @runtime_checkable
@@ -190,6 +224,21 @@ class Encoder(Protocol):
 
     def encode_query(self, text: str) -> NDArray[np.float32]:
         """Encode a question to one unit vector, float32 (dim,)."""
+
+
+@runtime_checkable
+class TokenEncoder(Encoder, Protocol):
+    """An encoder that also compares texts token by token (late interaction)."""
+
+    @property
+    def token_kind(self) -> str | None:
+        """Identity of its token codes; None if it makes none."""
+
+    def encode_question(self, text: str) -> tuple[NDArray[np.float32], AskedTokens]:
+        """Encode a question in one pass: what `encode_query` returns, and its tokens."""
+
+    def token_scores(self, asked: AskedTokens, codes: Sequence[TokenCodes]) -> NDArray[np.float32]:
+        """Compare a question with texts, float32 (len(codes),); at most 1, higher is nearer."""
 
 
 @runtime_checkable

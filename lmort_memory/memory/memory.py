@@ -14,7 +14,7 @@ from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.encoding import Encoding
 from lmort_memory.memory.items import Item, to_turn
 from lmort_memory.memory.likelihood import WORDS_ONLY, Calibration, Described, evidence
-from lmort_memory.memory.recall import Recall
+from lmort_memory.memory.recall import Question, Recall
 from lmort_memory.memory.transfer import export_records, restore_records, salvage_records
 from lmort_memory.paths import expanded
 from lmort_memory.store.protocol import Store
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from lmort_memory.backbone import Backbone
     from lmort_memory.encoder import OpenedEncoder
-    from lmort_memory.types import Encoded, Encoder, JsonValue, Progress, Record
+    from lmort_memory.types import AskedTokens, Encoded, Encoder, JsonValue, Progress, Record
 
 __all__ = ["Memory", "MemoryStatus", "Mode"]
 
@@ -255,7 +255,8 @@ class Memory(Closing):
     def reencode(self, *, progress: Progress | None = None, drop_old: bool = False) -> int:
         """Give every record vectors of the present model; returns how many got some.
 
-        It can be stopped and called again. Until it is done, records are found by words and, where
+        Codes of tokens too, where they are wanted and were not made; where they are not wanted,
+        those there are deleted. It can be stopped and called again. Until it is done, records are found by words and, where
         the memory was given their encoder, by their old vectors.
 
         Args:
@@ -263,6 +264,7 @@ class Memory(Closing):
             drop_old: Delete the vectors of other spaces once all is done.
         """
         done = self.encode_pending(progress=progress)
+        done += self._encoding.add_tokens(progress=progress, batch_size=BATCH)
         if drop_old:
             self._encoding.drop_others()
         return done
@@ -282,6 +284,7 @@ class Memory(Closing):
         mode: Mode = "hybrid",
         min_score: float | None = None,
         vector: NDArray[np.float32] | None = None,
+        tokens: AskedTokens | None = None,
         half_life: timedelta | None = None,
         diversity: float = 0.0,
         neighbours: int = 0,
@@ -305,6 +308,8 @@ class Memory(Closing):
             min_score: Leave out hits below it: a share of the best possible fused rank (hybrid), a
                 cosine (dense), or BM25 (lexical).
             vector: The query's vector, where it is known already; float32 (dim,).
+            tokens: The query's tokens, where its vector is given; without them records are not
+                compared with it token by token.
             half_life: Halve a score for each such time that a record is old.
             diversity: From 0 to 1: how far what resembles a better hit is put off.
             neighbours: Turns before and after each hit in its session to return with it.
@@ -324,7 +329,7 @@ class Memory(Closing):
         asked = Recall(
             store=self.store,
             query=None if mode == "dense" and self.encoder is not None else query,
-            vectors={} if mode == "lexical" else self._encoding.queries(query, vector),
+            question=Question({}) if mode == "lexical" else self._encoding.ask(query, vector, tokens),
             chosen=Filter(
                 exclude=tuple(exclude),
                 scope=scope,
@@ -339,8 +344,10 @@ class Memory(Closing):
         ranked = asked.ranked(half_life=half_life, diversity=diversity)
         ranked = [one for one in ranked if min_score is None or one.score >= min_score][:top_k]
         if explain:
-            vectors = asked.vectors or self._encoding.queries(query, vector)
-            ranked = replace(asked, query=query, vectors=vectors).explained(ranked)
+            question = (
+                asked.question if asked.question.vectors else self._encoding.ask(query, vector, tokens)
+            )
+            ranked = replace(asked, query=query, question=question).explained(ranked)
         return asked.hits(ranked, neighbours=neighbours)
 
     def likelihood(self, query: str, hits: Sequence[Hit]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,11 +16,43 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lmort_memory.types import Encoded
+    from lmort_memory.types import AskedTokens, Encoded, TokenEncoder
 
-__all__ = ["Recall"]
+__all__ = ["Question", "Recall", "Tokens"]
 
 DEPTH = 100  # records that each ranking gives to the fusion
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of a question, and the encoder that compares them with those of records."""
+
+    encoder: TokenEncoder
+    asked: AskedTokens
+
+    def scores(self, encoded: Mapping[str, Encoded]) -> dict[str, float]:
+        """Compare with records that have codes of the encoder's kind; the others are missing."""
+        kind = self.encoder.token_kind
+        codes = {
+            id_: one.tokens
+            for id_, one in encoded.items()
+            if one.tokens is not None and one.tokens.kind == kind
+        }
+        scores = self.encoder.token_scores(self.asked, list(codes.values()))
+        return dict(zip(codes, scores.tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of vectors.
+
+    Attributes:
+        vectors: The question's vector in each space that is asked, the present space first.
+        tokens: Its tokens, for records of the present space; None where they are not compared.
+    """
+
+    vectors: Mapping[str, NDArray[np.float32]]
+    tokens: Tokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +61,14 @@ class Recall:
 
     Attributes:
         query: Its words; None where only vectors count.
-        vectors: Its vector in each space that is asked, the present space first.
+        question: It, as vectors; without any, words alone count.
         chosen: Which records may be found.
         top_k: The most hits.
     """
 
     store: Store
     query: str | None
-    vectors: Mapping[str, NDArray[np.float32]]
+    question: Question
     chosen: Filter
     top_k: int
 
@@ -44,7 +76,9 @@ class Recall:
         """Return records best first, more than `top_k` of them."""
         depth = max(DEPTH, 2 * self.top_k)
         dense, lexical = self._dense(self.chosen, depth), self._lexical(self.chosen, depth)
-        ranked = fuse(dense, lexical, self._followers(dense, lexical))
+        followers = self._followers(dense, lexical)
+        ids = dict.fromkeys([*candidates(dense, lexical or ()), *followers.values()])
+        ranked = fuse(dense, lexical, followers, self._tokens(ids))
         if half_life is not None:
             ranked = self._aged(ranked, half_life)
         if diversity > 0:
@@ -57,7 +91,11 @@ class Recall:
         only = replace(self.chosen, ids=tuple(one.id for one in ranked))
         dense = {m.id: m for found in self._dense(only, len(ranked)) for m in reversed(found)}
         lexical = {match.id: match for match in self._lexical(only, len(ranked)) or ()}
-        return [_filled(one, dense.get(one.id), lexical.get(one.id)) for one in ranked]
+        tokens = self._tokens(only.ids or ())
+        return [
+            _filled(one, dense.get(one.id), lexical.get(one.id), tokens.get(one.id))
+            for one in ranked
+        ]
 
     def hits(self, ranked: Sequence[Ranked], *, neighbours: int) -> list[Hit]:
         """Return the records as hits; those forgotten meanwhile are missing."""
@@ -77,8 +115,18 @@ class Recall:
     def _dense(self, chosen: Filter, depth: int) -> list[list[DenseMatch]]:
         return [
             self.store.dense(space, vector, chosen, limit=depth)
-            for space, vector in self.vectors.items()
+            for space, vector in self.question.vectors.items()
         ]
+
+    def _tokens(self, ids: Iterable[str]) -> Mapping[str, float]:
+        """Compare the question with these records token by token; those without codes are missing.
+
+        Only codes of the present space are of the question's kind.
+        """
+        if self.question.tokens is None:
+            return {}
+        present = next(iter(self.question.vectors))
+        return self.question.tokens.scores(self.store.vectors(present, ids))
 
     def _lexical(self, chosen: Filter, depth: int) -> list[LexicalMatch] | None:
         return None if self.query is None else self.store.lexical(self.query, chosen, limit=depth)
@@ -89,8 +137,7 @@ class Recall:
         """Find the turns after those that both rankings have; one alone keeps its own scores."""
         if not dense or lexical is None:
             return NOBODY
-        ids = {m.id: None for found in dense for m in found} | {m.id: None for m in lexical}
-        return self.store.followers(list(ids), self.chosen)
+        return self.store.followers(candidates(dense, lexical), self.chosen)
 
     def _aged(self, ranked: Sequence[Ranked], half_life: timedelta) -> list[Ranked]:
         found = self.store.get(one.id for one in ranked)
@@ -100,14 +147,25 @@ class Recall:
 
     def _vectors(self, ranked: Sequence[Ranked]) -> Mapping[str, Encoded]:
         vectors: dict[str, Encoded] = {}
-        for space in self.vectors:
+        for space in self.question.vectors:
             missing = [one.id for one in ranked if one.id not in vectors]
             vectors |= self.store.vectors(space, missing)
         return vectors
 
 
-def _filled(one: Ranked, dense: DenseMatch | None, lexical: LexicalMatch | None) -> Ranked:
+def candidates(
+    dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]
+) -> list[str]:
+    """Return the ids of all that some ranking has, each once."""
+    return list(dict.fromkeys([*(m.id for found in dense for m in found), *(m.id for m in lexical)]))
+
+
+def _filled(
+    one: Ranked, dense: DenseMatch | None, lexical: LexicalMatch | None, tokens: float | None
+) -> Ranked:
     scores = one.scores
+    if scores.tokens is None and tokens is not None:
+        scores = replace(scores, tokens=tokens)
     if scores.dense is None and dense is not None:
         scores = replace(scores, dense=dense.score)
     if scores.bm25 is None and lexical is not None:

@@ -2,7 +2,8 @@
 
 {"id": …, "text": …, "role": …, "scope": …, "session": …, "created_at": …, "updated_at": …,
  "metadata": {…}, "source": {"uri": …, "start": …, "end": …}, "expires_at": …, "origin": hex,
- "vectors": {space: {"dim": …, "spans": [[0, 40], …], "data": base64 of float32-LE}}}
+ "vectors": {space: {"dim": …, "spans": [[0, 40], …], "data": base64 of float32-LE,
+                     "tokens": {"kind": …, "width": bytes a token, "data": [base64, …]}}}}
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from lmort_memory.errors import ImportFileError, StoreError
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Dumped, Filter
-from lmort_memory.types import Encoded, Progress, Record, Source
+from lmort_memory.types import Encoded, Progress, Record, Source, TokenCodes
 
 __all__ = ["export_records", "from_line", "restore_records", "salvage_records", "to_line"]
 
@@ -77,18 +78,35 @@ def from_line(line: str) -> Dumped:
 
 
 def _vectors(encoded: Encoded) -> dict[str, Any]:
-    return {
+    value = {
         "dim": encoded.vectors.shape[1],
         "spans": encoded.spans,
         "data": base64.b64encode(encoded.vectors.astype("<f4").tobytes()).decode("ascii"),
     }
+    if encoded.tokens is not None:
+        value["tokens"] = {
+            "kind": encoded.tokens.kind,
+            "width": encoded.tokens.chunks[0].shape[1],
+            "data": [base64.b64encode(one.tobytes()).decode() for one in encoded.tokens.chunks],
+        }
+    return value
 
 
 def _encoded(spaces: Mapping[str, Any]) -> Iterator[tuple[str, Encoded]]:
     for name, value in spaces.items():
         spans = tuple((int(start), int(stop)) for start, stop in value["spans"])
         flat = np.frombuffer(base64.b64decode(value["data"], validate=True), "<f4")
-        yield name, Encoded(flat.reshape(len(spans), int(value["dim"])).astype(np.float32), spans)
+        vectors = flat.reshape(len(spans), int(value["dim"])).astype(np.float32)
+        yield name, Encoded(vectors, spans, _tokens(value.get("tokens")))
+
+
+def _tokens(value: Mapping[str, Any] | None) -> TokenCodes | None:
+    if value is None:
+        return None
+    blobs = [base64.b64decode(one, validate=True) for one in value["data"]]
+    width = int(value["width"])
+    chunks = tuple(np.frombuffer(blob, np.uint8).reshape(-1, width) for blob in blobs)
+    return TokenCodes(_text(value, "kind"), chunks)
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lmort_memory.store.values import (
     DenseMatch,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from lmort_memory.types import Encoded
 
-__all__ = ["Store"]
+__all__ = ["Store", "TokenCodesKeeper"]
 
 
 class Records(Protocol):
@@ -117,6 +117,23 @@ class Vectors(Protocol):
 
     def build_index(self, *, progress: Progress | None = None) -> None:
         """Bring the caches of every space up to date now instead of in the background."""
+
+
+@runtime_checkable
+class TokenCodesKeeper(Protocol):
+    """What a store may have besides, for late interaction.
+
+    A store that keeps `Encoded.tokens` returns them in `vectors`; without these methods, codes are
+    made for new records only.
+    """
+
+    def lacking_tokens(
+        self, space: str, kind: str, *, limit: int, after: str | None = None
+    ) -> list[Record]:
+        """Return records with vectors in the space but no token codes of a kind, by id."""
+
+    def drop_tokens(self, space: str) -> int:
+        """Delete the token codes of a space; returns of how many chunks."""
 
 
 class Sources(Protocol):

@@ -35,7 +35,7 @@ from lmort_memory.store.values import (
     StoreStatus,
     Verification,
 )
-from lmort_memory.store.vectors import spaces
+from lmort_memory.store.vectors import spaces, tokens
 from lmort_memory.store.vectors.search import DenseSearch
 from lmort_memory.store.words import search as words
 from lmort_memory.store.words.tokenizer import query_terms
@@ -233,6 +233,25 @@ class SQLiteStore(Closing):
             found = connection.execute(sql, (after or "", space, limit)).fetchall()
         return [rows.to_record(row) for row in found]
 
+    def lacking_tokens(
+        self, space: str, kind: str, *, limit: int, after: str | None = None
+    ) -> list[Record]:
+        """Return records with vectors in the space but no token codes of a kind, by id."""
+        sql = (
+            f"SELECT {rows.COLUMNS} FROM records r WHERE r.id > ? AND {tokens.LACKING}"
+            " ORDER BY r.id LIMIT ?"
+        )
+        with self._database.read() as connection:
+            found = connection.execute(sql, (after or "", space, kind, limit)).fetchall()
+        return [rows.to_record(row) for row in found]
+
+    def drop_tokens(self, space: str) -> int:
+        """Delete the token codes of a space, and give back their room; returns of how many chunks."""
+        with self._database.write("drop token codes of") as connection:
+            count = tokens.drop_tokens(connection, space)
+        self._purger.reclaim()
+        return count
+
     def spaces(self) -> list[SpaceInfo]:
         """Return every space that has been used, the oldest first."""
         with self._database.read() as connection:
@@ -316,6 +335,7 @@ class SQLiteStore(Closing):
             found = spaces.list_spaces(connection)
             records = connection.execute("SELECT count(*) FROM records").fetchone()[0]
             n_sources = connection.execute("SELECT count(*) FROM sources").fetchone()[0]
+            token_bytes = tokens.token_sizes(connection)[1]
         log = self.path.with_name(self.path.name + "-wal")
         return StoreStatus(
             path=self.path,
@@ -324,6 +344,7 @@ class SQLiteStore(Closing):
             sources=n_sources,
             size_bytes=sum(file.stat().st_size for file in (self.path, log) if file.exists()),
             index_bytes=self._dense.files.size_bytes(),
+            token_bytes=token_bytes,
             spaces=tuple(found),
         )
 

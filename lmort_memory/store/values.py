@@ -157,7 +157,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """Sizes and counts, for people."""
+    """Sizes and counts, for people; `token_bytes` of `size_bytes` are codes of tokens."""
 
     path: Path
     schema: int
@@ -166,6 +166,7 @@ class StoreStatus:
     size_bytes: int
     index_bytes: int
     spaces: tuple[SpaceInfo, ...]
+    token_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
