@@ -115,6 +115,10 @@ class Scores:
         recency: Factor in (0, 1] that the half-life gave.
         tokens: Mean over the question's tokens, by how much each tells, of the cosine to the
             nearest token of the record; in [-1, 1].
+        dense_weight: What the cosine, scaled, counts in a score of several parts. The weights are
+            those of the question, the same for all its hits, and sum to 1.
+        tokens_weight: The same of `tokens`.
+        bm25_weight: The same of BM25.
     """
 
     dense: float | None = None
@@ -123,11 +127,18 @@ class Scores:
     bm25_rank: int | None = None
     recency: float | None = None
     tokens: float | None = None
+    dense_weight: float | None = None
+    tokens_weight: float | None = None
+    bm25_weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A recalled record: `score` is higher for better, `rank` counts from 1.
+
+    A score made of several parts is from 0 to 1: the best cosine that anything had with the
+    question, times the weighted sum of the parts, each scaled so that its best is 1. Where one
+    ranking alone decides it is that cosine or BM25.
 
     `span` is the best chunk's part of the text, `neighbours` the turns around it in its session,
     in order, where they were asked for.

@@ -31,7 +31,16 @@ from lmort_memory.encoder import mean_vector
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.likelihood import DEPTH
 from lmort_memory.store.ulid import new_id
-from lmort_memory.types import DEFAULT_SCOPE, Encoded, JsonValue, Record, StateEncoder, Turn
+from lmort_memory.types import (
+    DEFAULT_SCOPE,
+    AskedTokens,
+    Encoded,
+    JsonValue,
+    Record,
+    StateEncoder,
+    TokenEncoder,
+    Turn,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,7 +144,8 @@ class Chat(Closing):
             states = self._window.enter(tokens)
             prefilled = time.perf_counter()
             encoded = self._encode(text, tokens, states)
-            likelihood, notes = self._recall(text, encoded)
+            asked = self._asked(tokens, states)
+            likelihood, notes = self._recall(text, encoded, asked)
             recalled = time.perf_counter()
             kept = self._keep("user", text, encoded)
         except BaseException:
@@ -249,13 +259,21 @@ class Chat(Closing):
             return None
         return self._encoder.encode_states(text, tokens, states)
 
-    def _recall(self, text: str, encoded: Encoded | None) -> tuple[float | None, Notes]:
+    def _asked(self, tokens: Sequence[int], states: NDArray[np.float32]) -> AskedTokens | None:
+        if not isinstance(self._encoder, TokenEncoder) or not tokens:
+            return None
+        return self._encoder.asked_tokens(tokens, states)
+
+    def _recall(
+        self, text: str, encoded: Encoded | None, asked: AskedTokens | None
+    ) -> tuple[float | None, Notes]:
         if not self.options.memories:
             return None, Notes("", (), ())
         with one_thread():
             hits = self._memory.recall(
                 text,
                 vector=None if encoded is None else mean_vector(encoded),
+                tokens=asked,
                 top_k=max(DEPTH, self.options.memories),
                 scope=self.scope,
                 exclude=self._window.record_ids,

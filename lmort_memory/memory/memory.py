@@ -87,6 +87,7 @@ class Memory(Closing):
         tuner: str | Path | None = None,
         previous: tuple[str | Path | None, str | Path | None] | None = None,
         with_model: bool = True,
+        token_codes: bool = True,
     ) -> Self:
         """Open a database, created where it is missing, and the model that makes its vectors.
 
@@ -99,6 +100,8 @@ class Memory(Closing):
             previous: Model and tuner, as above, that made the vectors so far: they answer too until
                 `reencode` is done. Without them those records are found by words.
             with_model: False loads no model, for work that needs no vectors.
+            token_codes: False stores and compares no codes of tokens: the file is smaller, some 16
+                bytes for each token, and less is found. `reencode` brings what is stored into line.
 
         Raises:
             StoreError: not a database of ours, or of a newer schema.
@@ -115,7 +118,7 @@ class Memory(Closing):
             return cls(None, SQLiteStore(place))
         from lmort_memory.encoder import open_encoder
 
-        opened = [open_encoder(model, tuner)]
+        opened = [open_encoder(model, tuner, tokens=token_codes)]
         try:
             if previous is not None:
                 opened.append(open_encoder(*previous))
@@ -256,8 +259,8 @@ class Memory(Closing):
         """Give every record vectors of the present model; returns how many got some.
 
         Codes of tokens too, where they are wanted and were not made; where they are not wanted,
-        those there are deleted. It can be stopped and called again. Until it is done, records are found by words and, where
-        the memory was given their encoder, by their old vectors.
+        those there are deleted. It can be stopped and called again. Until it is done, records are
+        found by words and, where the memory was given their encoder, by their old vectors.
 
         Args:
             progress: Told of records done and in all.
@@ -304,9 +307,9 @@ class Memory(Closing):
             until: Only records created before.
             where: Conditions on the metadata, see `lmort_memory.store.filters`.
             exclude: Ids of records to leave out, such as those a conversation still shows.
-            mode: "hybrid" fuses both rankings, "dense" and "lexical" use one.
-            min_score: Leave out hits below it: a share of the best possible fused rank (hybrid), a
-                cosine (dense), or BM25 (lexical).
+            mode: "hybrid" fuses vectors and words, "dense" uses vectors and the tokens compared one
+                by one, "lexical" words.
+            min_score: Leave out hits below it; see `Hit` for what a score is.
             vector: The query's vector, where it is known already; float32 (dim,).
             tokens: The query's tokens, where its vector is given; without them records are not
                 compared with it token by token.
@@ -329,7 +332,9 @@ class Memory(Closing):
         asked = Recall(
             store=self.store,
             query=None if mode == "dense" and self.encoder is not None else query,
-            question=Question({}) if mode == "lexical" else self._encoding.ask(query, vector, tokens),
+            question=Question({})
+            if mode == "lexical"
+            else self._encoding.ask(query, vector, tokens),
             chosen=Filter(
                 exclude=tuple(exclude),
                 scope=scope,
@@ -345,7 +350,9 @@ class Memory(Closing):
         ranked = [one for one in ranked if min_score is None or one.score >= min_score][:top_k]
         if explain:
             question = (
-                asked.question if asked.question.vectors else self._encoding.ask(query, vector, tokens)
+                asked.question
+                if asked.question.vectors
+                else self._encoding.ask(query, vector, tokens)
             )
             ranked = replace(asked, query=query, question=question).explained(ranked)
         return asked.hits(ranked, neighbours=neighbours)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from lmort_memory.memory.likelihood import overlap
 from lmort_memory.memory.ranking import NOBODY, Ranked, fuse, spread, with_recency
+from lmort_memory.memory.weights import USUAL_COVERAGE
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
 from lmort_memory.types import Hit
@@ -78,7 +80,8 @@ class Recall:
         dense, lexical = self._dense(self.chosen, depth), self._lexical(self.chosen, depth)
         followers = self._followers(dense, lexical)
         ids = dict.fromkeys([*candidates(dense, lexical or ()), *followers.values()])
-        ranked = fuse(dense, lexical, followers, self._tokens(ids))
+        coverage = USUAL_COVERAGE if lexical is None else self._coverage(lexical)
+        ranked = fuse(dense, lexical, followers, self._tokens(ids), coverage=coverage)
         if half_life is not None:
             ranked = self._aged(ranked, half_life)
         if diversity > 0:
@@ -131,6 +134,11 @@ class Recall:
     def _lexical(self, chosen: Filter, depth: int) -> list[LexicalMatch] | None:
         return None if self.query is None else self.store.lexical(self.query, chosen, limit=depth)
 
+    def _coverage(self, lexical: Sequence[LexicalMatch]) -> float:
+        """Return the share of the question's letters that stand in the best record by words."""
+        best = self.store.get(match.id for match in lexical[:1]).values()
+        return max((overlap(self.query or "", record.text) for record in best), default=0.0)
+
     def _followers(
         self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch] | None
     ) -> Mapping[str, str]:
@@ -153,11 +161,11 @@ class Recall:
         return vectors
 
 
-def candidates(
-    dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]
-) -> list[str]:
+def candidates(dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]) -> list[str]:
     """Return the ids of all that some ranking has, each once."""
-    return list(dict.fromkeys([*(m.id for found in dense for m in found), *(m.id for m in lexical)]))
+    return list(
+        dict.fromkeys([*(m.id for found in dense for m in found), *(m.id for m in lexical)])
+    )
 
 
 def _filled(

@@ -246,7 +246,7 @@ class SQLiteStore(Closing):
         return [rows.to_record(row) for row in found]
 
     def drop_tokens(self, space: str) -> int:
-        """Delete the token codes of a space, and give back their room; returns of how many chunks."""
+        """Delete the token codes of a space and give back their room; returns of how many."""
         with self._database.write("drop token codes of") as connection:
             count = tokens.drop_tokens(connection, space)
         self._purger.reclaim()
