@@ -44,9 +44,6 @@ CODES = ((384, 32), (128, 32), (64, 32), (128, 4), (64, 4), (128, 2), (256, 1), 
 SHOWN = ("recall@1", "recall@10", "ndcg@10")
 TURN = 40  # tokens
 STEP = {2: 0.9957, 4: 0.335}  # of the best uniform quantiser of a Gaussian (Max 1960)
-    2: 0.9957,
-    4: 0.335,
-}  # of the best uniform quantiser of a Gaussian, in deviations (Max 1960)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ little like the question. So each token of a question looks for its nearest toke
 the cosines are averaged (MaxSim; Khattab and Zaharia 2020, "ColBERT"). The token's vector is a
 linear map of the states that make the text's vector, so it costs one more matrix product and no
 pass of the model. What is stored of it are its signs: 128 of them, 16 bytes, found all but 0.001 of
-what 128 floats did (docs/experiments.md, experiment 18). The question keeps its floats.
+what 128 floats did (docs/experiments.md, experiment 19). The question keeps its floats.
 
 How much a token of a question counts is read from its states too: a linear map of them predicts how
 rare the token is (its log idf, with a correlation of 0.97), which needs no table of a vocabulary.

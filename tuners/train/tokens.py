@@ -3,7 +3,7 @@
 The states of the pairs are captured once. The map starts from the closed form
 (`lmort_memory.encoder.token_fit`) and learns, among the answers of a batch, to give the right one
 the best comparison, alone and beside the cosine of the vectors, so that it adds what those lack
-(experiment 18 of docs/experiments.md; `benchmarks/make_token_map.py` is the command).
+(experiment 19 of docs/experiments.md; `benchmarks/make_token_map.py` is the command).
 """
 
 from __future__ import annotations
