@@ -113,6 +113,19 @@ class TunedEncoder:
         encoded = Encoded(self._tuner.encode_batch(states), tuple(one.span for one in chunks))
         return mean_vector(encoded), self._token_map.asked(states)
 
+    def asked_tokens(
+        self, tokens: Sequence[int], states: NDArray[np.float32]
+    ) -> AskedTokens | None:
+        """Take a question's tokens from states that a chat's own pass has made.
+
+        Args:
+            tokens: The question's own tokens; at least one.
+            states: As for `encode_states`.
+        """
+        if self._token_map is None:
+            return None
+        return self._token_map.asked([HiddenStates(tuple(tokens), self.layers, states)])
+
     def token_scores(self, asked: AskedTokens, codes: Sequence[TokenCodes]) -> NDArray[np.float32]:
         """Compare a question with texts, float32 (len(codes),); see `TokenMap.scores`.
 
