@@ -157,7 +157,7 @@ class Conversation:
         try:
             reply = self.chat.say(text)
             self._show([memory.record for memory in reply.memories])
-            self._screen.show_reply(reply)
+            self._screen.show_reply(reply.pieces())
         except KeyboardInterrupt:
             if reply is None:
                 self._screen.say("(stopped)")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lmort_memory.paths import expanded
 from lmort_memory.types import DEFAULT_SCOPE
 
-from .settings import setting
+from .settings import setting, tell_library
 from .terminal.output import note
 
 if TYPE_CHECKING:
@@ -38,9 +38,16 @@ def open_memory(
     new = path is not None and not expanded(path).exists()
     model = tuner = None
     if models is not None:
+        tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
         model = runnable_model(setting_text("model", models.model))
         tuner = None if find_tuner else setting_text("tuner", models.tuner)
-    with Memory.open(path, model=model, tuner=tuner, with_model=models is not None) as memory:
+    with Memory.open(
+        path,
+        model=model,
+        tuner=tuner,
+        with_model=models is not None,
+        token_codes=setting_text("token_codes", None) != "off",
+    ) as memory:
         if new:
             note(f"a new database: {path}")  # which may be a name that was mistyped
         if memory.notice:

@@ -127,6 +127,25 @@ class Models:
             show_default=False,
         ),
     ] = None
+    gpu_layers: Annotated[
+        int | None,
+        typer.Option(
+            "--gpu-layers",
+            metavar="N",
+            help="Layers on the graphics card, -1 for all. [env: LMORT_GPU_LAYERS]",
+            show_default=False,
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            metavar="N",
+            min=1,
+            help="Threads that compute; one for each core by default. [env: LMORT_THREADS]",
+            show_default=False,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,22 @@ from pathlib import Path
 from lmort_memory import paths
 from lmort_memory.errors import LmortError
 
-__all__ = ["KINDS", "Setting", "config_path", "read_config", "setting", "write_config"]
+__all__ = [
+    "KINDS",
+    "Setting",
+    "config_path",
+    "parse_value",
+    "read_config",
+    "setting",
+    "tell_library",
+    "write_config",
+]
 
 KINDS: dict[str, type] = {
     "ctx": int,
     "db": str,
+    "gpu_layers": int,
+    "llama_lib": str,
     "max_tokens": int,
     "model": str,
     "scope": str,
@@ -28,8 +39,11 @@ KINDS: dict[str, type] = {
     "system": str,
     "temperature": float,
     "template": str,
+    "threads": int,
+    "token_codes": str,
     "tuner": str,
 }
+_CHOICES = {"token_codes": ("on", "off")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,20 @@ class Setting:
 
     value: str | int | float | None
     origin: str
+
+
+def tell_library(*, gpu_layers: int | None = None, threads: int | None = None) -> None:
+    """Hand on the settings that say what computes, to this process and its children.
+
+    The library takes them from the environment: they concern the process, not one memory.
+
+    Raises:
+        LmortError: as `setting` does.
+    """
+    named = {"llama_lib": None, "gpu_layers": gpu_layers, "threads": threads}
+    for name, option in named.items():
+        if (value := setting(name, option).value) is not None:
+            os.environ[f"LMORT_{name.upper()}"] = str(value)
 
 
 def config_path() -> Path:
@@ -78,16 +106,18 @@ def parse_value(name: str, text: str, *, where: str) -> str | int | float:
     return value
 
 
-_LEAST = {"ctx": 256, "max_tokens": 1, "temperature": 0.0}
+_LEAST = {"ctx": 256, "max_tokens": 1, "temperature": 0.0, "threads": 1}
 
 
 def _is_possible(name: str, value: object) -> bool:
     if not isinstance(value, int | float):
-        return True
+        return value in _CHOICES.get(name, (value,))
     return math.isfinite(value) and value >= _LEAST.get(name, -math.inf)
 
 
 def _wanted(name: str) -> str:
+    if name in _CHOICES:
+        return " or ".join(_CHOICES[name])
     least = f" of at least {_LEAST[name]:g}" if name in _LEAST else ""
     return f"{_A[KINDS[name]]}{least}"
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         OldNotes,
         Repeat,
         Reply,
+        ReplyPiece,
         RoomMade,
         Timings,
     )
@@ -105,6 +106,7 @@ _HOME = {
     "RecordNotFoundError": "errors",
     "Repeat": "chat",
     "Reply": "chat",
+    "ReplyPiece": "chat",
     "RoomMade": "chat",
     "Sampling": "backbone",
     "Scores": "types",
@@ -150,6 +152,7 @@ __all__ = [
     "RecordNotFoundError",
     "Repeat",
     "Reply",
+    "ReplyPiece",
     "RoomMade",
     "Sampling",
     "Scores",

@@ -14,6 +14,7 @@ from lmort_memory.errors import MissingDependencyError, TunerError
 
 from ..app import PlainCommand, examples, in_order
 from ..opening import setting_text
+from ..settings import tell_library
 from ..terminal.output import note, print_json, say, size
 from ..terminal.progress import Meter, duration
 
@@ -278,6 +279,7 @@ def opened_backbone(model: str | None) -> Iterator[Backbone]:
     """Open the model that the option, the environment or the settings name."""
     from lmort_memory.backbone import Backbone, fast_default_path
 
+    tell_library()
     path = setting_text("model", model)
     with Backbone.open(path or fast_default_path()) as backbone:
         yield backbone

@@ -34,9 +34,9 @@ __all__ = [
 ]
 
 
-def say(text: str = "", *, faint: bool = False, flush: bool = False) -> None:
+def say(text: str = "", *, faint: bool = False, flush: bool = False, end: str = "\n") -> None:
     """Print a line of result, faintly if it is not what was asked for."""
-    print(_styled(text, sys.stdout) if faint else visible(text), flush=flush)
+    print(_styled(text, sys.stdout) if faint else visible(text), flush=flush, end=end)
 
 
 def note(text: str, *, faint: bool = False) -> None:

@@ -11,6 +11,7 @@ from .output import day, json_text, note, one_line, say, terminal_width, visible
 
 if TYPE_CHECKING:
     from lmort_memory.chat import Reply
+    from lmort_memory.chat.reply import ReplyPiece
     from lmort_memory.types import Record
 
 __all__ = ["Pipe", "Screen", "Terminal"]
@@ -30,8 +31,8 @@ class Screen(Protocol):
     def show_memories(self, records: Sequence[Record]) -> None:
         """Show what was recalled for the reply that comes."""
 
-    def show_reply(self, pieces: Iterable[str]) -> None:
-        """Show a reply as it is made."""
+    def show_reply(self, pieces: Iterable[ReplyPiece]) -> None:
+        """Show a reply as it is made, and the reasoning before it."""
 
     def end_reply(self, reply: Reply) -> None:
         """Take note that a reply is finished, or was stopped."""
@@ -62,11 +63,11 @@ class Pipe:
                 text = one_line(record.text, sys.maxsize)
                 self.say(f"[{number}] recalled {day(record.created_at)}, {record.role}: {text}")
 
-    def show_reply(self, pieces: Iterable[str]) -> None:
-        """Print the pieces as they come."""
+    def show_reply(self, pieces: Iterable[ReplyPiece]) -> None:
+        """Print the pieces as they come, without the reasoning."""
         for piece in pieces:
             if not self._json:
-                print(visible(piece), end="", flush=True)
+                print(visible(piece.text), end="", flush=True)
         if not self._json:
             print(flush=True)
 
@@ -77,6 +78,21 @@ class Pipe:
 
     def remember_lines(self, lines: Iterable[str]) -> None:
         """Do nothing: nobody types here."""
+
+
+def _answer(pieces: Iterable[ReplyPiece]) -> Iterator[str]:
+    """Print the reasoning as it comes, and pass the answer on."""
+    thinking = False
+    for piece in pieces:
+        if piece.thought:
+            text = piece.thought if thinking else piece.thought.lstrip()
+            say(text, faint=True, flush=True, end="")
+            thinking = True
+        if piece.text:
+            if thinking:
+                say()
+            thinking = False
+            yield piece.text
 
 
 @contextmanager
@@ -153,12 +169,12 @@ class Terminal:
             ]
             self.say("  ".join(parts))
 
-    def show_reply(self, pieces: Iterable[str]) -> None:
-        """Print the reply as Markdown, each block as soon as it is complete."""
+    def show_reply(self, pieces: Iterable[ReplyPiece]) -> None:
+        """Print reasoning faintly and the reply as Markdown, each block once it is complete."""
         from .markdown import stream_markdown
 
         with _typing_unseen():
-            stream_markdown(visible(piece) for piece in pieces)
+            stream_markdown(visible(text) for text in _answer(pieces))
 
     def end_reply(self, reply: Reply) -> None:
         """Say so if the reply was stopped."""

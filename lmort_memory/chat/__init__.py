@@ -14,7 +14,7 @@ from lmort_memory.chat.ledger import Ledger, Repeat, Timings
 from lmort_memory.chat.notes import Injected
 from lmort_memory.chat.options import SYSTEM, ChatOptions
 from lmort_memory.chat.repetition import Link
-from lmort_memory.chat.reply import Reply
+from lmort_memory.chat.reply import Reply, ReplyPiece
 from lmort_memory.chat.window import OldNotes, RoomMade
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "OldNotes",
     "Repeat",
     "Reply",
+    "ReplyPiece",
     "RoomMade",
     "Timings",
 ]

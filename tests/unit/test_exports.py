@@ -41,6 +41,7 @@ SURFACE = [
     "RecordNotFoundError",
     "Repeat",
     "Reply",
+    "ReplyPiece",
     "RoomMade",
     "Sampling",
     "Scores",

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "backbone": {"modelfile", "paths"},
     "encoder": {"backbone", "blas", "kit", "modelfile", "paths"},
     "store": {"paths"},
-    "importers": set(),
+    "importers": {"paths"},
     "memory": {"encoder", "store", "backbone", "paths"},
     "importing": {"memory", "importers", "store"},
     "chat": {"blas", "memory", "encoder", "backbone", "store"},
