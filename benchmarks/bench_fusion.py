@@ -25,7 +25,7 @@ from benchmarks.environment import environment
 from lmort_memory import Memory
 from lmort_memory.encoder import open_encoder
 from lmort_memory.memory import ranking
-from lmort_memory.memory.likelihood import overlap
+from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.recall import DEPTH
 from lmort_memory.memory.weights import weights_of
 from lmort_memory.store import Filter, SQLiteStore
