@@ -36,6 +36,7 @@ _TALK: Final = stems(
     "tell told say said talk talked speak spoke mention mentioned discuss discussed happen happened"
     " news remember know changed going anything something everything write wrote up about"
 )
+_MOST_NOVEL: Final = 3.0  # a long text is no better an answer than a short one
 _CHATTER: Final = 2  # words
 _OWN: Final = ("user", "assistant", "system", "note")  # roles that are nobody else's name
 
@@ -68,6 +69,7 @@ class Evidence:
         rarest: Weight of the rarest of them.
         redundant: 1 where it says nothing that the question does not say, 0 where it has a rare
             word of its own.
+        novel: What it says beyond the question, in rare words, at most `_MOST_NOVEL`.
         behind: How far `near` is below that of the nearest hit, not positive.
         lacking: How far `overlap` is below the best hit's, not positive.
         nearest: Reciprocal of its rank by meaning.
@@ -91,6 +93,7 @@ class Evidence:
     shared: float
     rarest: float
     redundant: float
+    novel: float
     behind: float
     lacking: float
     nearest: float
@@ -129,8 +132,7 @@ def evidence(
         now: The present, aware: what "last week" refers to.
     """
     span = spoken(query, now)
-    said = stems(query)
-    asked = said if span is None else stems(without(query, span))
+    asked = stems(query)
     total = weight(asked) or 1.0
     found = [stems(hit.record.text) for hit in hits]
     near = [_near(hit, background) for hit in hits]
@@ -151,7 +153,8 @@ def evidence(
                 overlap=overlap,
                 shared=weight(shared),
                 rarest=max((weight((stem,)) for stem in shared), default=0.0),
-                redundant=max(0.0, 1 - weight(own - said) / RAREST),
+                redundant=max(0.0, 1 - weight(own - asked) / RAREST),
+                novel=min(_MOST_NOVEL, weight(own - asked) / RAREST),
                 behind=distance - max(near),
                 lacking=overlap - max(overlaps),
                 nearest=1 / (hit.scores.dense_rank or 100),
