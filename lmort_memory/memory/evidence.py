@@ -36,6 +36,7 @@ _TALK: Final = stems(
     "tell told say said talk talked speak spoke mention mentioned discuss discussed happen happened"
     " news remember know changed going anything something everything write wrote up about"
 )
+_NEAREST_POSSIBLE: Final = 8.0  # deviations above the background
 _MOST_NOVEL: Final = 3.0  # a long text is no better an answer than a short one
 _CHATTER: Final = 2  # words
 _OWN: Final = ("user", "assistant", "system", "note")  # roles that are nobody else's name
@@ -187,4 +188,7 @@ def is_chatter(text: str) -> bool:
 
 
 def _near(hit: Hit, background: Background) -> float:
-    return 0.0 if hit.scores.dense is None else background.above(hit.scores.dense)
+    """Nearer than `_NEAREST_POSSIBLE` is no text: then the space is another than its background."""
+    if hit.scores.dense is None:
+        return 0.0
+    return min(_NEAREST_POSSIBLE, background.above(hit.scores.dense))

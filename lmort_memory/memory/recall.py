@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from lmort_memory.memory.echoes import LOOKED_AT, Rankings, are_asked_for, echoes, fuse_without
+from lmort_memory.memory.echoes import LOOKED_AT, are_asked_for, echoes, put_behind
 from lmort_memory.memory.overlap import overlap
-from lmort_memory.memory.ranking import NOBODY, Ranked, by_score, spread, with_recency
+from lmort_memory.memory.ranking import NOBODY, Ranked, by_score, fuse, spread, with_recency
 from lmort_memory.memory.times import Span, spoken
 from lmort_memory.memory.weights import USUAL_COVERAGE
 from lmort_memory.store.protocol import Store
@@ -134,12 +134,19 @@ class Recall:
         behind: frozenset[str],
     ) -> list[Ranked]:
         followers = self._followers(dense, lexical)
+        replies = [after for before, after in followers.items() if before in behind]
+        said = {id_ for id_, one in self.store.get(replies).items() if one.role == "assistant"}
+        followers = {
+            before: after
+            for before, after in followers.items()
+            if before not in behind or after not in said
+        }
         ids = dict.fromkeys([*candidates(dense, lexical or ()), *followers.values()])
         coverage = USUAL_COVERAGE
         if lexical is not None:
             coverage = self._coverage([match for match in lexical if match.id not in behind])
-        rankings = Rankings(dense, lexical, followers, self._tokens(ids), coverage)
-        return fuse_without(behind, rankings)
+        ranked = fuse(dense, lexical, followers, self._tokens(ids), coverage=coverage)
+        return put_behind(behind, ranked) if behind else ranked
 
     def _echoes(
         self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch] | None
@@ -149,7 +156,7 @@ class Recall:
             return frozenset()
         best = [match.id for found in dense for match in found[:LOOKED_AT]]
         best += [match.id for match in (lexical or ())[:LOOKED_AT]]
-        return echoes(self.asked, self.store.get(dict.fromkeys(best)).values())
+        return echoes(self.store.get(dict.fromkeys(best)).values())
 
     def _with_those_of(
         self, span: Span, dense: list[list[DenseMatch]], lexical: list[LexicalMatch] | None
