@@ -41,7 +41,7 @@ PER_STORE = {"others": 40, "general": 24, "small": 8, "statement": 8}
 # Of the weight of unanswered questions: what was never stored is asked for most.
 SHARES = {"never": 0.5, "general": 0.25, "small": 0.12, "statement": 0.08, "missed": 0.05}
 KINDS = {"small_talk": "small", "general_knowledge": "general", "others": "never"}
-NEEDS_VECTORS = ("near", "noise", "behind", "nearest", "near_personal", "near_overlap")
+NEEDS_VECTORS = ("near", "noise", "behind", "nearest")
 DECAY = 3.0  # L2, of standardised signs
 TARGET = Path(__file__).parents[2] / "lmort_memory" / "memory" / "evidence_weights.py"
 

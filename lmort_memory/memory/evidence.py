@@ -37,7 +37,6 @@ _TALK: Final = stems(
     " news remember know changed going anything something everything write wrote up about"
 )
 _NEAREST_POSSIBLE: Final = 8.0  # deviations above the background
-_MOST_NOVEL: Final = 3.0  # a long text is no better an answer than a short one
 _CHATTER: Final = 2  # words
 _OWN: Final = ("user", "assistant", "system", "note")  # roles that are nobody else's name
 
@@ -70,7 +69,6 @@ class Evidence:
         rarest: Weight of the rarest of them.
         redundant: 1 where it says nothing that the question does not say, 0 where it has a rare
             word of its own.
-        novel: What it says beyond the question, in rare words, at most `_MOST_NOVEL`.
         behind: How far `near` is below that of the nearest hit, not positive.
         lacking: How far `overlap` is below the best hit's, not positive.
         nearest: Reciprocal of its rank by meaning.
@@ -82,8 +80,6 @@ class Evidence:
         reply: Whether the hit is a reply of the assistant.
         question: Whether the hit only asks, and questions are not what is asked for.
         foreign: Whether somebody else says it, where the query is about the speaker.
-        near_personal: `near` where the query is about the speaker.
-        near_overlap: `near` times `overlap`.
         few: Share of `DEPTH` hits that a small store did not have.
         timely: 1 where it was said at the time that the query names, -1 where not, 0 without one.
     """
@@ -94,7 +90,6 @@ class Evidence:
     shared: float
     rarest: float
     redundant: float
-    novel: float
     behind: float
     lacking: float
     nearest: float
@@ -106,8 +101,6 @@ class Evidence:
     reply: float
     question: float
     foreign: float
-    near_personal: float
-    near_overlap: float
     few: float
     timely: float
 
@@ -155,7 +148,6 @@ def evidence(
                 shared=weight(shared),
                 rarest=max((weight((stem,)) for stem in shared), default=0.0),
                 redundant=max(0.0, 1 - weight(own - asked) / RAREST),
-                novel=min(_MOST_NOVEL, weight(own - asked) / RAREST),
                 behind=distance - max(near),
                 lacking=overlap - max(overlaps),
                 nearest=1 / (hit.scores.dense_rank or 100),
@@ -167,8 +159,6 @@ def evidence(
                 reply=float(role == "assistant"),
                 question=float(not wanted and only_asks(hit.record.text)),
                 foreign=float(personal and role not in _OWN),
-                near_personal=distance * personal,
-                near_overlap=distance * overlap,
                 few=max(0.0, 1 - len(hits) / DEPTH),
                 timely=timely,
             )
