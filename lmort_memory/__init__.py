@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         StoreStatus,
     )
     from lmort_memory.types import (
+        AskedTokens,
         Encoded,
         Encoder,
         HiddenStates,
@@ -75,10 +76,13 @@ if TYPE_CHECKING:
         Scores,
         Source,
         StateEncoder,
+        TokenCodes,
+        TokenEncoder,
         Turn,
     )
 
 _HOME = {
+    "AskedTokens": "types",
     "Backbone": "backbone",
     "BackboneError": "errors",
     "Chat": "chat",
@@ -118,6 +122,8 @@ _HOME = {
     "StoreError": "errors",
     "StoreStatus": "store",
     "Timings": "chat",
+    "TokenCodes": "types",
+    "TokenEncoder": "types",
     "TunedEncoder": "encoder",
     "TunerError": "errors",
     "TunerMismatchError": "errors",
@@ -125,6 +131,7 @@ _HOME = {
 }
 
 __all__ = [
+    "AskedTokens",
     "Backbone",
     "BackboneError",
     "Chat",
@@ -164,6 +171,8 @@ __all__ = [
     "StoreError",
     "StoreStatus",
     "Timings",
+    "TokenCodes",
+    "TokenEncoder",
     "TunedEncoder",
     "TunerError",
     "TunerMismatchError",
