@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         StoreStatus,
     )
     from lmort_memory.types import (
+        AskedTokens,
         Encoded,
         Encoder,
         HiddenStates,
@@ -74,10 +75,13 @@ if TYPE_CHECKING:
         Scores,
         Source,
         StateEncoder,
+        TokenCodes,
+        TokenEncoder,
         Turn,
     )
 
 _HOME = {
+    "AskedTokens": "types",
     "Backbone": "backbone",
     "BackboneError": "errors",
     "Chat": "chat",
@@ -116,6 +120,8 @@ _HOME = {
     "StoreError": "errors",
     "StoreStatus": "store",
     "Timings": "chat",
+    "TokenCodes": "types",
+    "TokenEncoder": "types",
     "TunedEncoder": "encoder",
     "TunerError": "errors",
     "TunerMismatchError": "errors",
@@ -123,6 +129,7 @@ _HOME = {
 }
 
 __all__ = [
+    "AskedTokens",
     "Backbone",
     "BackboneError",
     "Chat",
@@ -161,6 +168,8 @@ __all__ = [
     "StoreError",
     "StoreStatus",
     "Timings",
+    "TokenCodes",
+    "TokenEncoder",
     "TunedEncoder",
     "TunerError",
     "TunerMismatchError",

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 # Everything that may be imported from lmort_memory. A new name is a decision: it is kept for years.
 SURFACE = [
+    "AskedTokens",
     "Backbone",
     "BackboneError",
     "Chat",
@@ -52,6 +53,8 @@ SURFACE = [
     "StoreError",
     "StoreStatus",
     "Timings",
+    "TokenCodes",
+    "TokenEncoder",
     "TunedEncoder",
     "TunerError",
     "TunerMismatchError",
