@@ -84,7 +84,7 @@ def recall(
         bool, typer.Option("--full", help="Show whole texts, not the part that matches.")
     ] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show ranks too, and both parts of every score.")
+        bool, typer.Option("--explain", help="Show ranks too, and what each part counts.")
     ] = False,
     superseded: Annotated[
         bool, typer.Option("--superseded", help="Find what no longer holds, too.")

@@ -20,7 +20,7 @@ import numpy as np
 from lmort_memory.types import AskedTokens, TokenCodes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
 
 __all__ = ["TokenMap"]
+
+_MOST_ASKED = 64  # tokens of a question; a pasted page is compared by those that tell most
+_ROWS = 16_384  # tokens compared at once: 8 MB of signs
 
 
 class TokenMap:
@@ -60,6 +63,8 @@ class TokenMap:
     def asked(self, states: Sequence[HiddenStates]) -> AskedTokens:
         """Return the tokens of a question, which may be of several chunks."""
         mapped = np.concatenate([self._mapped(one) for one in states])
+        if len(mapped) > _MOST_ASKED:  # those that tell most, in order
+            mapped = mapped[np.sort(np.argsort(-mapped[:, self.bits], kind="stable")[:_MOST_ASKED])]
         weights = np.logaddexp(0, mapped[:, self.bits])  # positive, and linear where it is large
         weights = (weights / weights.sum()).astype(np.float32)
         return AskedTokens(_unit(mapped[:, : self.bits]), weights)
@@ -79,13 +84,18 @@ class TokenMap:
         chunks = [chunk for one in codes for chunk in one.chunks]
         if not chunks:
             return np.zeros(0, np.float32)
+        of_chunks = np.concatenate([self._compared(asked, some) for some in _runs(chunks)])
+        first = np.cumsum([0, *(len(one.chunks) for one in codes[:-1])])
+        best: Array = np.maximum.reduceat(of_chunks, first).astype(np.float32)
+        return best
+
+    def _compared(self, asked: AskedTokens, chunks: Sequence[NDArray[np.uint8]]) -> Array:
+        """Compare a question with chunks, (len(chunks),)."""
         signs = np.unpackbits(np.concatenate(chunks), axis=1).astype(np.float32)
         # a · (2 s - 1) = 2 a · s - sum(a): the products run on zeros and ones as they are unpacked.
         cosines = (2 * (signs @ asked.vectors.T) - asked.vectors.sum(axis=1)) / np.sqrt(self.bits)
         starts = np.cumsum([0, *(len(chunk) for chunk in chunks[:-1])])
-        of_chunks = np.maximum.reduceat(cosines, starts, axis=0) @ asked.weights
-        first = np.cumsum([0, *(len(one.chunks) for one in codes[:-1])])
-        best: Array = np.maximum.reduceat(of_chunks, first).astype(np.float32)
+        best: Array = np.maximum.reduceat(cosines, starts, axis=0) @ asked.weights
         return best
 
     def _mapped(self, states: HiddenStates) -> Array:
@@ -100,3 +110,17 @@ def _unit(vectors: Array) -> Array:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit: Array = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
     return unit
+
+
+def _runs(chunks: Sequence[NDArray[np.uint8]]) -> Iterator[list[NDArray[np.uint8]]]:
+    """Cut into runs of at most `_ROWS` tokens (one chunk may be longer)."""
+    run: list[NDArray[np.uint8]] = []
+    rows = 0
+    for chunk in chunks:
+        if run and rows + len(chunk) > _ROWS:
+            yield run
+            run, rows = [], 0
+        run.append(chunk)
+        rows += len(chunk)
+    if run:
+        yield run

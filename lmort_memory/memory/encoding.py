@@ -88,8 +88,9 @@ class Encoding:
 
     def _token_encoder(self) -> TokenEncoder | None:
         encoder = self._encoder
-        has = isinstance(encoder, TokenEncoder) and encoder.token_kind is not None
-        return encoder if has else None  # type: ignore[return-value] # mypy loses the narrowing
+        if isinstance(encoder, TokenEncoder) and encoder.token_kind is not None:
+            return encoder
+        return None
 
     def add_tokens(self, *, progress: Progress | None, batch_size: int) -> int:
         """Give codes of tokens to records whose vectors came without; returns how many got some.

@@ -76,7 +76,7 @@ def _blob(root: Path, manifest: Path) -> Path:
         with manifest.open("rb") as file:
             layers = json.loads(file.read(_MANIFEST_BYTES))["layers"]
         digests = [one["digest"] for one in layers if one["mediaType"] == _MODEL_LAYER]
-        blob = root / "blobs" / digests[0].replace(":", "-").replace("/", "-")
+        blob: Path = root / "blobs" / digests[0].replace(":", "-").replace("/", "-")
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise BackboneError(
             f"the Ollama manifest {manifest} names no model file: {error!r} — pull it again"

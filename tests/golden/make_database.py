@@ -13,7 +13,7 @@ from lmort_memory.store.values import LedgerEntry, SourceState
 from lmort_memory.testing import HashEncoder
 from lmort_memory.types import Source, Turn
 
-ENCODER = HashEncoder(16, name="golden")
+ENCODER = HashEncoder(16, name="golden", tokens=True)
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 

@@ -44,6 +44,8 @@ def test_an_old_database_keeps_everything(version, tmp_path):
         query = ENCODER.encode_query(tokyo.text)
         [match] = store.dense(ENCODER.space, query, Filter(), limit=1)
         assert (match.id, round(match.score, 3)) == (tokyo.id, 1.0)
+        kept = store.vectors(ENCODER.space, [tokyo.id])[tokyo.id].tokens
+        assert (kept is not None) == (version >= 2), "codes of tokens came with schema 2"
         assert store.source_state("file:///note.md", scope="default") == SourceState(
             "file:///note.md", "d", 12, 7
         )

@@ -119,7 +119,7 @@ class TokenTrainer:
             chosen = rng.choice(len(pairs.asked), min(batch, len(pairs.asked)), replace=False)
             loss = self._loss(pairs, chosen)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             if progress is not None:
@@ -154,14 +154,17 @@ class TokenTrainer:
         """Compare every question with every answer of a batch: (n, n)."""
         import torch
 
-        pad = torch.nn.utils.rnn.pad_sequence
+        def pad(rows: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+            parts = rows.split(lengths)  # type: ignore[no-untyped-call]
+            return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
+
         asked, lengths = self._rows(pairs.questions, chosen)
         salience = asked @ self._maps["salience.weight"][0] + self._maps["salience.bias"]
-        weights = pad(torch.nn.functional.softplus(salience).split(lengths), batch_first=True)
+        weights = pad(torch.nn.functional.softplus(salience), lengths)
         weights = weights / weights.sum(dim=1, keepdim=True)
-        questions = pad(self._vectors(asked).split(lengths), batch_first=True)
+        questions = pad(self._vectors(asked), lengths)
         told, lengths = self._rows(pairs.answers, chosen)
-        answers = pad(self._vectors(told).split(lengths), batch_first=True)
+        answers = pad(self._vectors(told), lengths)
         there = torch.arange(answers.shape[1])[None] < torch.tensor(lengths)[:, None]
         cosines = torch.einsum("qid,njd->qnij", questions, answers)
         nearest = cosines.masked_fill(~there[None, :, None], -1).amax(dim=3)

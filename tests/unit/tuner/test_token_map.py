@@ -78,6 +78,19 @@ def test_a_question_is_compared_token_by_token(mapped):
     assert token_map.scores(token_map.asked([question]), []).shape == (0,)
 
 
+def test_a_long_question_is_compared_by_what_tells_most(mapped):
+    """A pasted page costs no more than a long sentence, and keeps its rarest tokens."""
+    token_map = Tuner(mapped).token_map
+    page = random_states(SMALL, 300)
+    asked = token_map.asked([page])
+    assert len(asked.vectors) == 64
+    salience = np.sort(_by_hand(mapped, page)[1])[::-1][:64]
+    weights = np.log1p(np.exp(salience))
+    assert np.sort(asked.weights)[::-1] == pytest.approx(weights / weights.sum(), abs=1e-5)
+    many = [TokenCodes(token_map.kind, (token_map.codes(page),))] * 80  # more than one run
+    assert len(set(token_map.scores(asked, many).round(5))) == 1
+
+
 def test_codes_of_another_map_are_refused(mapped):
     """Codes say whose they are, and are compared with no other's."""
     token_map = Tuner(mapped).token_map
