@@ -17,6 +17,7 @@ from lmort_memory.errors import LmortError
 
 from .app import app
 from .commands import (  # noqa: F401  each module adds its commands to `app`
+    audit,
     bench,
     care,
     chat,
@@ -29,6 +30,7 @@ from .commands import (  # noqa: F401  each module adds its commands to `app`
     tuner,
     tuner_info,
     tuner_make,
+    watch,
 )
 from .terminal.output import note
 
@@ -96,6 +98,8 @@ def _use_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet is no failure
             stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # `read_stdin` replaces and counts them
 
 
 def _drop_output() -> None:

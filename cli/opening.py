@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmort_memory.paths import expanded
+from lmort_memory.errors import StoreError
+from lmort_memory.paths import default_db, expanded
 from lmort_memory.types import DEFAULT_SCOPE
 
 from .settings import setting, tell_library
@@ -17,18 +19,33 @@ if TYPE_CHECKING:
 
     from .options import Base, Models
 
-__all__ = ["chosen_scope", "open_memory", "scope_to_write", "setting_text"]
+__all__ = [
+    "chosen_scope",
+    "database_path",
+    "open_damaged",
+    "open_memory",
+    "scope_to_write",
+    "setting_text",
+]
 
 
 @contextmanager
 def open_memory(
-    base: Base, models: Models | None = None, *, find_tuner: bool = False
+    base: Base,
+    models: Models | None = None,
+    *,
+    find_tuner: bool = False,
+    redact: bool | None = None,
 ) -> Iterator[Memory]:
     """Open the memory that the options name; without `models` no model is loaded.
 
-    With `find_tuner` the tuner is looked up for the model, whatever the settings name.
+    What there is to say about the model goes to stderr, and what was redacted meanwhile.
 
-    What there is to say about the model goes to stderr.
+    Args:
+        base: Where the memory is.
+        models: Which weights to load.
+        find_tuner: Look the tuner up for the model, whatever the settings name.
+        redact: Whether secrets are replaced before they are stored; None takes the setting.
     """
     from lmort_memory.memory import Memory
 
@@ -47,12 +64,43 @@ def open_memory(
         tuner=tuner,
         with_model=models is not None,
         token_codes=setting_text("token_codes", None) != "off",
+        redact=setting("redact").value is True if redact is None else redact,
     ) as memory:
         if new:
             note(f"a new database: {path}")  # which may be a name that was mistyped
         if memory.notice:
             note(memory.notice)
-        yield memory
+        try:
+            yield memory
+        finally:
+            if memory.redactor is not None and (counts := memory.redactor.counts):
+                kinds = ", ".join(f"{count} x {kind}" for kind, count in sorted(counts.items()))
+                note(f"redacted before storing: {kinds}")
+
+
+def database_path(base: Base) -> Path:
+    """Return the database that the options name."""
+    path = setting_text("db", base.db)
+    return default_db() if path is None else expanded(path)
+
+
+@contextmanager
+def open_damaged(base: Base) -> Iterator[Memory]:
+    """Open what can be read of a database in whatever state; nothing is written to it."""
+    from lmort_memory.memory import Memory
+    from lmort_memory.store import SQLiteStore
+    from lmort_memory.store.salvage import repaired_copy
+
+    path = database_path(base)
+    with repaired_copy(path) as copy:
+        try:
+            store = SQLiteStore(copy, read_only=True)
+        except StoreError as error:
+            raise StoreError(
+                f"nothing can be read of {path} — go back to a backup: lmort-mem restore BACKUP"
+            ) from error
+        with Memory(None, store) as memory:
+            yield memory
 
 
 def chosen_scope(option: str | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
+from lmort_memory.text import counted, valid
+
 from .opening import chosen_scope
+from .terminal.output import note
 
 __all__ = [
     "MOST",
@@ -38,11 +42,18 @@ def given_text(text: str) -> str:
     """Return a text that was given as an argument; "-" stands for what comes in through stdin."""
     if text != "-":
         return text
-    try:
-        text = sys.stdin.read()
-        text.encode()  # what was no UTF-8 may have been let through as lone surrogates
-    except UnicodeError as error:
-        raise WrongUsage(f"what came through stdin is not UTF-8 text: {error}") from error
+    return read_stdin(sys.stdin.read)
+
+
+def read_stdin(read: Callable[[], str]) -> str:
+    """Return what a read of stdin gives, with U+FFFD for what is not UTF-8, and say how much was.
+
+    `main` lets such bytes through as lone surrogates.
+    """
+    with counted() as replaced:
+        text = valid(read())
+    if replaced.characters:
+        note(f"not UTF-8, and replaced by U+FFFD on stdin: {replaced.characters} x")
     return text
 
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
+from lmort_memory.text import valid, valid_json
+from lmort_memory.times import representable
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -49,6 +52,10 @@ class Source:
     start: int | None = None
     end: int | None = None
 
+    def __post_init__(self) -> None:
+        """Make the URI valid Unicode, as every string that enters."""
+        object.__setattr__(self, "uri", valid(self.uri))
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -69,17 +76,31 @@ class Turn:
     expires_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what the store could not keep truthfully.
+        """Make every string valid Unicode and every time one that all zones can show.
+
+        A lone surrogate or NUL becomes U+FFFD (see `lmort_memory.text`). A time at the very ends of
+        the calendar moves inside by a day.
 
         Raises:
-            ValueError: the text is empty or a time is naive.
+            ValueError: the text is empty, a time is naive, or the metadata is not JSON.
+            TypeError: text, role, scope or session is not a string.
         """
+        for name in ("text", "role", "scope", "session"):
+            value = getattr(self, name)
+            if not isinstance(value, str) and not (value is None and name == "session"):
+                raise TypeError(f"{name} must be a string; found {value!r:.80}")
+            if value is not None:
+                object.__setattr__(self, name, valid(value))
         if not self.text.strip():
             raise ValueError("a turn needs text; found only white space")
+        if self.metadata:
+            object.__setattr__(self, "metadata", valid_json(self.metadata))
         for name in ("created_at", "expires_at"):
             when: datetime | None = getattr(self, name)
             if when is not None and when.tzinfo is None:
                 raise ValueError(f"{name} must carry a time zone; found the naive {when}")
+            if when is not None:
+                object.__setattr__(self, name, representable(when))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +167,7 @@ class Hit:
     ranking alone decides it is that cosine or BM25.
 
     `span` is the best chunk's part of the text, `neighbours` the turns around it in its session,
-    in order, where they were asked for.
+    in order, where they were asked for; of a note those in its file, and notes that link to it.
     """
 
     record: Record

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from lmort_memory.errors import StoreError
+
 from ..app import command
-from ..opening import open_memory
+from ..opening import open_damaged, open_memory
 from ..options import Base, Models
 from ..settings import config_path
-from ..terminal.output import note, print_json, say, size
-from ..terminal.progress import Meter
+from ..terminal.output import as_json, note, print_json, say, size
+from ..terminal.progress import Meter, duration
 from .tuner_info import card_of_space, tier_text
 
 if TYPE_CHECKING:
+    from lmort_memory.importing import Pulse
     from lmort_memory.memory import MemoryStatus
-    from lmort_memory.store.values import SpaceInfo
+    from lmort_memory.store.values import SpaceInfo, Verification
 
 
 @command("lmort-mem status", "lmort-mem status --with-model --json")
@@ -30,12 +34,17 @@ def status(
 ) -> None:
     """Show where the memory is, how large it is, and what is in it."""
     named = with_model or models.model is not None or models.tuner is not None
+    from lmort_memory.importing import pulses
+
     with open_memory(base, models if named else None) as memory:
         found = memory.status()
+    watchers = pulses(found.store.path)
     if base.json:
-        print_json(found)
+        print_json({**cast("dict[str, object]", as_json(found)), "watchers": watchers})
     else:
         _say_status(found)
+        for watcher in watchers:
+            _say_watcher(watcher)
 
 
 def _say_status(found: MemoryStatus) -> None:
@@ -55,6 +64,22 @@ def _say_status(found: MemoryStatus) -> None:
         _say_space(found.space, tier_text(found.tier))
     config = config_path()
     say(f"settings  {config}{'' if config.exists() else ', none yet'}")
+
+
+def _say_watcher(pulse: Pulse) -> None:
+    say(f"watching  {', '.join(pulse.folders)}, process {pulse.pid}")
+    if pulse.alive:
+        say(f"  alive   {_ago(pulse.beat_at)}; last change {_ago(pulse.changed_at)}")
+    else:
+        say(f"  dead    no sign of life since {_ago(pulse.beat_at)}; start it again")
+    if pulse.error:
+        say(f"  error   {pulse.error}")
+
+
+def _ago(when: datetime | None) -> str:
+    if when is None:
+        return "none yet"
+    return f"{duration((datetime.now(UTC) - when).total_seconds())} ago"
 
 
 def _say_space(name: str | None, tier: str) -> None:
@@ -83,8 +108,7 @@ def verify(*, base: Base) -> None:
 
     Status 1 if anything is damaged.
     """
-    with open_memory(base) as memory:
-        found = memory.store.verify()
+    found = _verified(base)
     if base.json:
         print_json(found)
     else:
@@ -92,10 +116,30 @@ def verify(*, base: Base) -> None:
             say(problem)
         note(f"{'damaged' if found.problems else 'sound'}; {found.readable} records can be read")
         if found.problems:
-            note("save them: lmort-mem export saved.jsonl --salvage")
+            note("go back to a backup: lmort-mem restore BACKUP")
+        if found.problems and found.readable:
+            note("or save what can be read: lmort-mem export saved.jsonl --salvage")
             note("and then: lmort-mem import saved.jsonl --db NEW.db")
     if not found.ok:
         raise typer.Exit(1)
+
+
+def _verified(base: Base) -> Verification:
+    """Look at the database itself, or, where it cannot be opened, at what can be read of it."""
+    from lmort_memory.store.values import Verification
+
+    try:
+        with open_memory(base) as memory:
+            return memory.store.verify()
+    except StoreError as error:
+        if "damaged" not in str(error) and "not a SQLite database" not in str(error):
+            raise
+        problem = str(error).partition(" — ")[0]
+    try:
+        with open_damaged(base) as memory:
+            return Verification((problem,), memory.store.verify().readable)
+    except StoreError:
+        return Verification((problem,), 0)
 
 
 @command("lmort-mem reencode", "lmort-mem reencode --model ~/models/qwen3-4b.gguf --drop-old")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmort_memory.paths import expanded
+
 from ..app import command
-from ..opening import open_memory, scope_to_write
+from ..opening import database_path, open_damaged, open_memory, scope_to_write
 from ..options import Base, Models, WrongUsage
 from ..terminal.output import note, print_json, say, size
 from ..terminal.progress import Meter, duration
 
 if TYPE_CHECKING:
-    from lmort_memory.importers import PassedOver, ScanReport
+    from lmort_memory.importers import Format, PassedOver, ScanReport
     from lmort_memory.importing import ImportReport
     from lmort_memory.memory import Memory
 
@@ -27,9 +31,37 @@ _STOPPED = 130
 _PARTLY = 3
 
 
+def _say_formats(wanted: bool) -> None:
+    if wanted:
+        from lmort_memory.importers import known_formats
+
+        for form in known_formats():
+            say(f"{form.name:<12} {form.about}")
+        raise typer.Exit
+
+
+def chosen_formats(columns: list[str] | None) -> tuple[Format, ...]:
+    """Return the formats that are known, with the columns of tables that the user has named.
+
+    Raises:
+        WrongUsage: a column is not NAME=COLUMN, or none is the text.
+    """
+    from lmort_memory.importers import known_formats
+    from lmort_memory.importers.csv_table import Columns, csv_format
+
+    if not columns:
+        return known_formats()
+    try:
+        tables = csv_format(Columns.parse(columns))
+    except ValueError as error:
+        raise WrongUsage(f"--column: {error}") from error
+    return tuple(tables if form.name == tables.name else form for form in known_formats())
+
+
 @command(
     "lmort-mem import ~/notes",
     "lmort-mem import chatgpt-export.zip ~/.claude/projects --dry-run",
+    "lmort-mem import letters.csv --column text=Body --column created_at=Date",
     name="import",
 )
 def import_(
@@ -49,6 +81,31 @@ def import_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Store nothing; say what it would take.")
     ] = False,
+    redact: Annotated[
+        bool | None,
+        typer.Option(
+            "--redact/--no-redact",
+            help="Replace keys, tokens, passwords and card numbers. [env: LMORT_REDACT]",
+            show_default=False,
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN",
+            help="A CSV column: text=Body, created_at=Date, …",
+            show_default=False,
+        ),
+    ] = None,
+    list_formats: Annotated[
+        bool,
+        typer.Option(
+            "--list-formats",
+            callback=_say_formats,
+            is_eager=True,
+            help="List the formats.",
+        ),
+    ] = False,
     vectors: Annotated[
         bool, typer.Option(help="Make vectors now; later, `lmort-mem reencode` makes them.")
     ] = True,
@@ -58,16 +115,16 @@ def import_(
     base: Base,
     models: Models,
 ) -> None:
-    """Remember notes and exported chats.
+    """Remember notes, documents, mail and exported chats.
 
-    A second run reads only what has changed. Markdown and Obsidian folders, plain text,
-    ChatGPT and Claude exports, Claude Code logs, and JSONL of turns.
+    A second run reads only what has changed. --list-formats has the formats.
     """
     from lmort_memory.importers import scan
 
-    report = scan(paths)
+    with Meter("looking for files", unit="files") as meter:
+        report = scan(paths, formats=chosen_formats(column), progress=meter)
     shown = _Shown(json=base.json, verbose=verbose)
-    with open_memory(base, models if vectors else None) as memory:
+    with open_memory(base, models if vectors else None, redact=redact) as memory:
         try:
             if dry_run:
                 _estimate(memory, report, scope=scope_to_write(scope), shown=shown)
@@ -204,10 +261,11 @@ def export(
         with open_memory(base) as memory:
             _print_records(memory, scope=scope, vectors=vectors)
         return
-    with open_memory(base) as memory:
-        if salvage:
+    if salvage:
+        with open_damaged(base) as memory:
             count = memory.salvage(path, scope=scope)
-        else:
+    else:
+        with open_memory(base) as memory:
             count = memory.export(path, vectors=vectors, scope=scope)
     if base.json:
         print_json({"path": path, "records": count, "size_bytes": path.stat().st_size})
@@ -226,19 +284,76 @@ def _print_records(memory: Memory, *, scope: str | None, vectors: bool) -> None:
     note(f"{count} records")
 
 
-@command("lmort-mem backup ~/backups/memory-2026-05-01.db")
+@command(
+    "lmort-mem backup ~/backups/memory-2026-05-01.db",
+    "lmort-mem backup ~/backups --keep 7",
+)
 def backup(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; with --keep a folder.")],
     *,
+    keep: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Keep the last N backups of the folder."),
+    ] = None,
     base: Base,
 ) -> None:
     """Copy the whole database, while it may be in use.
 
-    The copy is a database like any other: `--db` opens it.
+    The copy is a database like any other: `--db` opens it, and `restore` goes back to it.
     """
+    removed: list[Path] = []
     with open_memory(base) as memory:
-        memory.backup(path)
+        if keep is None:
+            memory.backup(path)
+        else:
+            path, removed = _backup_into(memory, path, database_path(base).stem, keep)
     if base.json:
-        print_json({"path": path, "size_bytes": path.stat().st_size})
-    else:
-        note(f"{size(path.stat().st_size)} written to {path}")
+        print_json({"path": path, "size_bytes": path.stat().st_size, "removed": removed})
+        return
+    note(f"{size(path.stat().st_size)} written to {path}")
+    for old in removed:
+        note(f"removed {old}")
+
+
+def _backup_into(memory: Memory, folder: Path, name: str, keep: int) -> tuple[Path, list[Path]]:
+    """Write a backup named by the time, and remove those of the same name beyond `keep`."""
+    new = folder / f"{name}-{datetime.now():%Y%m%dT%H%M%S%f}.db"  # noqa: DTZ005  for a person
+    memory.backup(new)
+    kept = sorted(one for one in folder.glob(f"{name}-*.db") if _STAMPED.search(one.stem))
+    removed = kept[:-keep]
+    for old in removed:
+        old.unlink()
+    return new, removed
+
+
+_STAMPED = re.compile(r"-\d{8}T\d{12}$")  # of a backup that --keep has made, and may remove
+
+
+@command(
+    "lmort-mem restore ~/backups/memory-2026-05-01.db",
+    "lmort-mem restore ~/backups/memory-2026-05-01.db --db other.db --yes",
+)
+def restore(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `backup` wrote.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    base: Base,
+) -> None:
+    """Go back to a backup. The database that it replaces is kept beside it, under another name.
+
+    A file that `export` wrote is brought back by `import`.
+    """
+    from lmort_memory.store.restoring import restore_backup
+
+    database = database_path(base)
+    if database.exists() and not yes:
+        if not sys.stdin.isatty():
+            raise WrongUsage(f"this replaces {database}; say --yes if that is meant")
+        typer.confirm(f"Replace {database}?", abort=True, err=True)
+    aside = restore_backup(expanded(path), database)
+    if base.json:
+        print_json({"database": database, "replaced": aside})
+        return
+    note(f"restored {database}")
+    if aside is not None:
+        note(f"what was there is now {aside}")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmort_memory.paths import expanded
+
 from ..app import command
 from ..opening import chosen_scope, open_memory
 from ..options import MOST, Base, Choice, Models, WrongUsage, given_text, parse_object, parse_where
@@ -164,6 +166,9 @@ def forget(
         expired=True,
     )
     with open_memory(base) as memory:
+        if source is not None:
+            chosen = replace(chosen, source=_known_source(memory, source))
+        chosen = _with_quotes(memory, chosen)
         receipt = _forget(memory, chosen, sure=yes or bool(ids))
     if base.json:
         print_json(receipt)
@@ -172,6 +177,31 @@ def forget(
     if ids and receipt.records < len(set(ids)):
         note(f"of {len(set(ids))} records named, {receipt.records} were there")
         raise typer.Exit(_PARTLY if receipt.records else 1)
+
+
+def _with_quotes(memory: Memory, chosen: Filter) -> Filter:
+    """Show a person the other records that repeat what is to be forgotten, and ask about them."""
+    if not sys.stdin.isatty() or not (quotes := memory.store.quoting(chosen)):
+        return chosen
+    note(f"{len(quotes)} other records repeat some of it:")
+    for record in memory.store.get(quotes).values():
+        note(one_line(f"  {record.id}  {record.role}: {record.text}", terminal_width()))
+    if not typer.confirm("Forget them too?", err=True):
+        return chosen
+    from lmort_memory.store.values import Filter
+
+    named = [record.id for record in memory.store.records(chosen)]
+    return Filter(ids=(*named, *quotes), expired=True)
+
+
+def _known_source(memory: Memory, source: str) -> str:
+    """Return a source as it is stored: a path that is relative or begins with ~ in full."""
+    from lmort_memory.importers import file_uri
+    from lmort_memory.store.values import Filter
+
+    if next(memory.store.records(Filter(source=source, expired=True)), None) is not None:
+        return source
+    return file_uri(expanded(source))
 
 
 def _forget(memory: Memory, chosen: Filter, *, sure: bool) -> Receipt:
@@ -193,7 +223,11 @@ def _say_receipt(receipt: Receipt) -> None:
         f" {receipt.history} earlier versions, {receipt.ledger} ledger entries,"
         f" {receipt.states} saved chat states"
     )
-    if receipt.verified:
+    if receipt.quoted_by:
+        say(f"{len(receipt.quoted_by)} other records repeat some of it, and are still there:")
+        for id_ in receipt.quoted_by:
+            say(f"  {id_}")
+    elif receipt.verified:
         say("no byte of their texts is left in the database")
     else:
         note("another process still uses old pages; the next forget or open finishes the work")

@@ -79,7 +79,8 @@ def _best_start(line: str, query: str, width: int) -> int:
 
 def _split(record: Record) -> tuple[str, str]:
     """Return the path of headings that a note stands under, or its title, and its own text."""
-    if record.metadata.get("format") == "markdown":
+    form = record.metadata.get("note_format", record.metadata.get("format"))
+    if form == "markdown":
         heading, gap, body = record.text.partition("\n\n")
         return (heading, body) if gap else ("", record.text)
     title = record.metadata.get("title")

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from lmort_memory.times import day_of
 from lmort_memory.types import JsonValue
 
 __all__ = [
@@ -131,8 +132,8 @@ def one_line(text: str, width: int) -> str:
 
 
 def day(when: datetime) -> str:
-    """Write a time as the day it was here."""
-    return when.astimezone().date().isoformat()
+    """Write a time as the day it was here; a day without a time is that day in every zone."""
+    return day_of(when).isoformat()
 
 
 def size(count: float) -> str:

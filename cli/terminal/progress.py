@@ -1,4 +1,4 @@
-"""Progress with the time that is left, on stderr, for work of more than two seconds."""
+"""Progress with the time that is left, on stderr, for work of more than a second."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .output import is_terminal
 
 __all__ = ["Meter", "duration"]
 
-_QUIET_S = 2.0
+_QUIET_S = 1.0
 _EVERY_S = 0.1
 
 
 class Meter:
     """Shows how far work has come; is itself the `Progress` callback that the library calls.
 
-    Nothing is shown in the first two seconds, nor where stderr is no terminal.
+    Nothing is shown in the first second, nor where stderr is no terminal.
     """
 
     def __init__(

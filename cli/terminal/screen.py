@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from ..options import read_stdin
 from .output import day, json_text, note, one_line, say, terminal_width, visible
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Pipe:
 
     def read(self) -> str | None:
         """Return the next line of stdin."""
-        line = sys.stdin.readline()
+        line = read_stdin(sys.stdin.readline)
         return line.rstrip("\n") if line else None
 
     def say(self, text: str) -> None:

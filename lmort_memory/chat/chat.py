@@ -32,6 +32,7 @@ from lmort_memory.encoder import mean_vector
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.store.ulid import new_id
+from lmort_memory.text import valid
 from lmort_memory.types import (
     DEFAULT_SCOPE,
     AskedTokens,
@@ -92,7 +93,7 @@ class Chat(Closing):
         if memory.backbone is None:
             raise ValueError("a chat needs a model; this memory was opened without one")
         self.options = options or ChatOptions()
-        self.session = session or f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
+        self.session = valid(session or "") or f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
         self.scope = scope
         self._memory = memory
         self._backbone: Backbone = memory.backbone
@@ -131,14 +132,16 @@ class Chat(Closing):
             ValueError: the text is empty.
             BackboneError: the text does not fit into the context, or llama.cpp refused.
         """
+        text = valid(text)
         if not text.strip():
             raise ValueError("a turn needs text; found only white space")
         if self._open is not None:
             self._open.close()
         started = time.perf_counter()
+        self._drop_forgotten()
         before = self.tokens_evaluated
         tokens = self._prompts.tokenize(text)
-        given = None if reply is None else tuple(self._prompts.tokenize(reply))
+        given = None if reply is None else tuple(self._prompts.tokenize(valid(reply)))
         longest = self.options.max_tokens if given is None else len(given)
         left = self._window.make_room(len(tokens), self.options.memory_tokens + longest)
         try:
@@ -241,7 +244,12 @@ class Chat(Closing):
         if path is None or self._last is None:
             return False
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        return self._window.save(path, label=[self.scope, self._last])
+        self._drop_forgotten()
+        saved = self._window.save(path, label=[self.scope, self._last])
+        if saved and self._forgotten():  # by another process, while the file was written
+            path.unlink(missing_ok=True)
+            return False
+        return saved
 
     def close(self) -> None:
         """Finish an open reply and free the context; calling it again does nothing."""
@@ -249,6 +257,18 @@ class Chat(Closing):
             self._open.close()
             self._open = None
         self._window.close()
+
+    def _forgotten(self) -> list[str]:
+        """Return the records in view that somebody has forgotten since, in whatever process."""
+        shown = self._window.record_ids
+        return sorted(shown - self._memory.store.get(shown).keys())
+
+    def _drop_forgotten(self) -> None:
+        """Take out of the conversation what was forgotten elsewhere while it was open."""
+        if gone := self._forgotten():
+            self._window.remove(gone)
+            for id_ in gone:
+                self._shown.pop(id_, None)
 
     def _resume(self) -> Resumed | None:
         """Bring the session's latest turns back into the window, from a saved state or the store.

@@ -8,20 +8,78 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TypeAlias
 
 from lmort_memory.errors import ImportFileError
+from lmort_memory.text import REPLACEMENT, valid
 from lmort_memory.types import Turn
 
-__all__ = ["MAX_TEXT_BYTES", "Format", "LeftOut", "file_uri", "fingerprint", "read_text"]
+__all__ = [
+    "MAX_TEXT_BYTES",
+    "UNFORESEEN",
+    "Format",
+    "LeftOut",
+    "RefusedError",
+    "file_uri",
+    "fingerprint",
+    "read_text",
+    "whole",
+]
 
-LeftOut: TypeAlias = "Counter[str]"
-"""What a reader passed over, by reason: hidden messages, other branches, attachments."""
+
+class LeftOut(Counter[str]):
+    """What a reader says beside its turns.
+
+    The counts are of what it passed over, by reason: hidden messages, other branches, attachments.
+
+    Attributes:
+        problems: Items that could not be read, each with its reason. The rest of the file was
+            read; when it is, `read` raises them as one `ImportFileError`.
+        dates: For each source that an export dates: when it was last changed. A source that is
+            stored as it was later is not replaced, so that an old export does no harm.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problems: list[str] = []
+        self.dates: dict[str, datetime] = {}
+
+    def fail(self, problem: str) -> None:
+        """Take note of an item that cannot be read, and go on."""
+        self.problems.append(problem)
+
+
+class RefusedError(Exception):
+    """A file that a format knows and does not read; the text says what would help."""
+
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024  # a note is read whole; nothing a person wrote is larger
+_FEW_BAD, _BAD_SHARE = 8, 20  # more than both, one in twenty: it is no text with a slip in it
+
+
+UNFORESEEN = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+    EOFError,
+)
+"""What data that nobody has foreseen makes a reader raise: it costs that item, not the import."""
+
+
+def whole(make: Callable[[], Iterable[Turn]], name: str, left_out: LeftOut) -> list[Turn]:
+    """Return the turns of one item of a file; none, and a problem told, where it fails."""
+    try:
+        return list(make())
+    except UNFORESEEN as error:
+        left_out.fail(f"{name}: {error or type(error).__name__}")
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +88,22 @@ class Format:
 
     Attributes:
         name: As shown to the user and kept in each turn's metadata.
-        suffixes: Lower-case endings that the format may have; no other file is tried.
+        suffixes: Lower-case endings of the names that such files have; no other file is tried.
         matches: Whether the content is of this format. It looks at the beginning only, and says
-            False in doubt. It may raise `OSError`.
+            False in doubt. It may raise `OSError`, and `RefusedError` to say why a file that it
+            knows is not read.
         read: The turns of a file, in order. Turns of one source (see `Turn.source`) follow each
-            other without a gap. It raises `ImportFileError` where the file is damaged.
+            other without a gap. It raises `ImportFileError` where the file is damaged; an item
+            that cannot be read is told to `LeftOut.fail`, and does not end the file.
         version: Counted up when `read` starts to give other turns for the same file, so that the
             next import reads it again.
         restores: It is an export of ours, for `Memory.restore`; `read` is for looking at it.
         companions: Names of files that lie beside such a file and hold no text to remember.
+        about: What it is, for a table: one line.
+        fallback: It reads what no stricter format with the same suffix has recognised.
+        appends: Its turns are messages that carry their own time. A file that lacks some, being
+            older or cut off, takes none of them away.
+        only_named: It is read where a person names it, and not where a folder holds it.
     """
 
     name: str
@@ -48,6 +113,10 @@ class Format:
     version: int = 1
     restores: bool = False
     companions: frozenset[str] = frozenset()
+    about: str = ""
+    fallback: bool = False
+    appends: bool = False
+    only_named: bool = False
 
 
 def file_uri(path: Path) -> str:
@@ -72,10 +141,13 @@ def fingerprint(path: Path, form: Format) -> str:
 
 
 def read_text(path: Path) -> str:
-    r"""Read a UTF-8 text file whole, with line ends as "\n" and no byte order mark.
+    r"""Read a text file whole, with line ends as "\n" and no byte order mark.
+
+    It is UTF-8, or UTF-16 with a byte order mark. Bytes that are neither become U+FFFD and are
+    counted (see `lmort_memory.text`).
 
     Raises:
-        ImportFileError: unreadable, binary, not UTF-8, or larger than `MAX_TEXT_BYTES`.
+        ImportFileError: unreadable, binary, or larger than `MAX_TEXT_BYTES`.
     """
     try:
         size = path.stat().st_size
@@ -87,22 +159,22 @@ def read_text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from error
-    return _decode(path, data)
-
-
-def _decode(path: Path, data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ImportFileError(f"{path} is UTF-16, not UTF-8 — save it as UTF-8", path=str(path))
-    if b"\0" in data:
-        raise ImportFileError(f"{path} is binary: it holds NUL bytes", path=str(path))
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+    text = valid(_decode(data))
+    bad = text.count(REPLACEMENT)
+    if bad > _FEW_BAD and bad > len(text) // _BAD_SHARE:
         raise ImportFileError(
-            f"{path} is not UTF-8: bad byte at offset {error.start} — save it as UTF-8",
+            f"{path} is binary or in another encoding: {bad} of its {len(text)} characters are not"
+            " UTF-8 — save it as UTF-8",
             path=str(path),
-        ) from error
+        )
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decode(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "surrogatepass" if len(data) % 2 == 0 else "replace")
+    # A crash of the system leaves NULs at the end of a file that was being written.
+    return data.rstrip(b"\0").decode("utf-8-sig", "surrogateescape")
 
 
 def _unreadable(path: Path, error: OSError) -> ImportFileError:

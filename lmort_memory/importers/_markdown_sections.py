@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Section", "sections"]
+from lmort_memory.importers._markdown_parser import Heading, parse
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
-_HASHES = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*))?")
-_UNDERLINE = re.compile(r" {0,3}(=+|-{2,})[ \t]*")
-_NO_PARAGRAPH = re.compile(r"\s*(?:[-*+>|#]|\d+[.)]\s|$)")
+__all__ = ["Section", "line_starts", "sections", "sections_under"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,70 +16,52 @@ class Section:
 
     Attributes:
         headings: The headings that it stands under, from the outermost one.
+        heading_lines: Their lines.
         heading_start: Where its own heading begins; the same as `start` before the first heading.
         start: Where the text after the heading begins.
         end: Where it ends.
     """
 
     headings: tuple[str, ...]
+    heading_lines: tuple[int, ...]
     heading_start: int
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Heading:
-    level: int
-    title: str
     start: int
     end: int
 
 
 def sections(text: str, start: int = 0) -> Iterator[Section]:
     """Yield the sections of `text[start:]`, in order. Headings inside code fences are text."""
-    path: list[_Heading] = []
+    headings = parse(text[start:]).headings
+    return sections_under(headings, line_starts(text, start), start, len(text))
+
+
+def line_starts(text: str, start: int = 0) -> list[int]:
+    """Return where the lines of `text[start:]` begin, and at last where it ends."""
+    starts = [start]
+    while (end := text.find("\n", starts[-1])) >= 0:
+        starts.append(end + 1)
+    return [*starts, len(text)]
+
+
+def sections_under(
+    headings: Iterable[Heading], lines: Sequence[int], start: int, end: int
+) -> Iterator[Section]:
+    """Yield the sections of a text, characters [start, end), of which the headings are known.
+
+    `lines` are the places where its lines begin.
+    """
+    path: list[Heading] = []
     at = body = start
-    for heading in _headings(text, start):
-        yield Section(tuple(h.title for h in path), at, body, heading.start)
+    for heading in headings:
+        place = lines[heading.first]
+        yield _section(path, at, body, place)
         while path and path[-1].level >= heading.level:
             path.pop()
         path.append(heading)
-        at, body = heading.start, heading.end
-    yield Section(tuple(h.title for h in path), at, body, len(text))
+        at, body = place, min(lines[heading.last], end)
+    yield _section(path, at, body, end)
 
 
-def _headings(text: str, start: int) -> Iterator[_Heading]:
-    fence = ""
-    above: tuple[int, str] | None = None  # a paragraph of one line, which may be underlined next
-    fresh = True  # a paragraph may begin on this line
-    for line_start, line in _lines(text, start):
-        mark = _FENCE.fullmatch(line)
-        if fence:
-            if mark and mark[1].startswith(fence) and not mark[2].strip():
-                fence = ""
-            continue
-        heading = None if mark else _heading(line_start, line, above)
-        if heading:
-            yield heading
-        fence = mark[1] if mark else ""
-        lone = fresh and not heading and not mark and not _NO_PARAGRAPH.match(line)
-        above = (line_start, line) if lone else None
-        fresh = heading is not None or not line.strip()
-
-
-def _heading(start: int, line: str, above: tuple[int, str] | None) -> _Heading | None:
-    end = start + len(line)
-    if hashes := _HASHES.fullmatch(line):
-        title = re.sub(r"(?:^|[ \t])#+[ \t]*$", "", hashes[2] or "").strip()
-        return _Heading(len(hashes[1]), title, start, end)
-    if above and (underline := _UNDERLINE.fullmatch(line)):
-        return _Heading(1 if "=" in underline[1] else 2, above[1].strip(), above[0], end)
-    return None
-
-
-def _lines(text: str, start: int) -> Iterator[tuple[int, str]]:
-    while start < len(text):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        yield start, text[start:end]
-        start = end + 1
+def _section(path: Sequence[Heading], heading_start: int, start: int, end: int) -> Section:
+    titles, lines = [one.title for one in path], [one.first for one in path]
+    return Section(tuple(titles), tuple(lines), heading_start, start, end)

@@ -1,44 +1,123 @@
-"""Dates of the formats to aware UTC times. A time without a zone is this computer's local time."""
+"""Dates of the formats to aware UTC times. A time without a zone is this computer's local time.
+
+A day without a time becomes `day_as_time` of it, which is that day in every zone.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-__all__ = ["from_epoch", "from_iso", "from_name", "modified_at"]
+from lmort_memory.times import day_as_time, representable
 
-_DAY_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
+__all__ = ["from_epoch", "from_iso", "from_name", "from_words", "modified_at"]
+
+_DAY = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})|(\d{4})(\d{2})(\d{2})")
+_WEEK_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?W(\d{2})(?!\d)", re.IGNORECASE)
+_MOMENT_IN_NAME = re.compile(  # Denote, zettelkasten: 20240502T091500, 202405020915
+    r"(?<!\d)(\d{4})-?(\d\d)-?(\d\d)[T_ -]?"
+    r"([01]\d|2[0-3])[:.h-]?([0-5]\d)(?:[:.-]?([0-5]\d))?(?!\d)"
+)
+_DAY_IN_NAME = re.compile(
+    r"(?<!\d)(?:(\d{4})-(\d\d)-(\d\d)|(\d{4})(\d\d)(\d\d)|(\d{4})[_.](\d\d)[_.](\d\d))(?!\d)"
+)
+_ZONE = re.compile(r"\s+(?=[+-]\d\d:?\d\d$|Z$)|\s+(?:UTC|GMT)$", re.IGNORECASE)
+_WEEKDAY = re.compile(r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+", re.IGNORECASE)
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b", re.IGNORECASE)
+_DAYS_IN_WORDS = ("%B %d %Y", "%b %d %Y", "%d %B %Y", "%d %b %Y")
+_TIMES_IN_WORDS = ("%I:%M:%S %p", "%I:%M %p", "%H:%M:%S", "%H:%M", "%H:%M:%S %z", "%H:%M %z")
+# Units of a number by its size: seconds until the year 5138, then milliseconds and so on.
+_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 
 
 def from_iso(value: object) -> datetime | None:
-    """Read ISO 8601; None for anything else, so that a typo in a note costs only its date."""
+    """Read ISO 8601; None for anything else, so that a typo in a note costs only its date.
+
+    A space may stand before the zone, and a day have slashes or one digit.
+    """
     if not isinstance(value, str):
         return None
+    text = _ZONE.sub(lambda gap: "Z" if gap[0].strip() else "", value.strip())
+    if day := _DAY.fullmatch(text):
+        return _day(*day.group(*((1, 2, 3) if day[1] else (4, 5, 6))))
     try:
-        when = datetime.fromisoformat(value.strip())
-        return when.astimezone(UTC)
-    except (ValueError, OverflowError):
+        return _utc(datetime.fromisoformat(text))
+    except ValueError:
         return None
+
+
+def from_words(value: object) -> datetime | None:
+    """Read a date as ISO 8601 or in English words: "Thursday, May 2nd 2024, 9:15:00 am"."""
+    if not isinstance(value, str) or (when := from_iso(value)) is not None:
+        return from_iso(value)
+    text = _ORDINAL.sub("", _WEEKDAY.sub("", value.strip())).replace(",", " ")
+    text = " ".join(word for word in text.split() if word.lower() not in ("at", "of"))
+    for day in _DAYS_IN_WORDS:
+        if (when := _parsed(text, day)) is not None:
+            return day_as_time(when.date())
+        for time in _TIMES_IN_WORDS:
+            if (when := _parsed(text, f"{day} {time}")) is not None:
+                return _utc(when)
+    return None
 
 
 def from_epoch(value: object) -> datetime | None:
-    """Read seconds since 1970; None for anything that is no time."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    """Read seconds since 1970, or milliseconds, micro- or nanoseconds where it is that large.
+
+    None for anything that is no time, and for 0, which exports write where they know none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError):
+        seconds = float(value)
+        if not math.isfinite(seconds) or not seconds:
+            return None
+        per_second = next((unit for least, unit in _UNITS if abs(seconds) >= least), 1.0)
+        return representable(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(0, seconds / per_second))
+    except OverflowError:
         return None
 
 
 def from_name(stem: str) -> datetime | None:
-    """Find the day in the name of a daily note, such as "2024-05-01 Trondheim"."""
-    day = _DAY_IN_NAME.search(stem)
-    return from_iso("-".join(day.groups())) if day else None
+    """Find the time in a file's name: "2024-05-01 Trondheim", 20240502T091500, 2024-W18."""
+    if moment := _MOMENT_IN_NAME.search(stem):
+        parts = "".join(part or "00" for part in moment.groups())
+        if (when := _parsed(parts, "%Y%m%d%H%M%S")) is not None:
+            return _utc(when)
+    for day in _DAY_IN_NAME.finditer(stem):
+        if (when := _day(*(part for part in day.groups() if part))) is not None:
+            return when
+    if week := _WEEK_IN_NAME.search(stem):
+        try:
+            return day_as_time(date.fromisocalendar(int(week[1]), int(week[2]), 1))
+        except ValueError:
+            return None
+    return None
 
 
 def modified_at(path: Path) -> datetime | None:
     """When the file was last written."""
     return from_epoch(path.stat().st_mtime)
+
+
+def _day(year: str, month: str, day: str) -> datetime | None:
+    try:
+        return day_as_time(date(int(year), int(month), int(day)))
+    except ValueError:
+        return None
+
+
+def _parsed(text: str, form: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, form)  # noqa: DTZ007  the caller adds the zone
+    except ValueError:
+        return None
+
+
+def _utc(when: datetime) -> datetime | None:
+    try:
+        return representable(when.astimezone(UTC))
+    except (ValueError, OverflowError):  # at the ends of the calendar
+        return None if when.tzinfo is None else representable(when)

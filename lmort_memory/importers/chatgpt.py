@@ -1,35 +1,37 @@
 """ChatGPT exports: the zip, the unpacked folder, or one of the files conversations*.json.
 
-A conversation is a tree, since messages can be edited and replies regenerated. What is read is the
-branch that was last on the screen: from `current_node` up to the root. Hidden messages, system
-messages, tool calls and thoughts are no turns.
+What is read of a conversation is the branch that was last on the screen: from `current_node` up to
+the root. Hidden messages, system messages, tool calls and thoughts are no turns; canvas documents
+are notes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from lmort_memory.importers._archive import first_element, json_files, list_elements
-from lmort_memory.importers._format import Format, LeftOut
+from lmort_memory.importers._archive import first_elements, members
+from lmort_memory.importers._canvas import document_turns, documents
+from lmort_memory.importers._format import Format, LeftOut, whole
 from lmort_memory.importers._json_fields import Object, items_of, object_of, text_of
+from lmort_memory.importers._marks import without_marks
 from lmort_memory.importers._times import from_epoch
+from lmort_memory.importers._tree import Node, branch_to
+from lmort_memory.text import valid
 from lmort_memory.types import JsonValue, Source, Turn
 
 __all__ = ["FORMAT"]
 
 _FILES = re.compile(r"(?:^|/)conversations(?:[-_]?\d+)?\.json$")
 _SPOKEN = ("text", "multimodal_text", "code")
-# Citations stand between private-use signs and mean nothing outside the web page.
-_CITATION = re.compile("\ue200[^\ue201]*\ue201")
 
 
 def _matches(path: Path) -> bool:
-    for member in json_files(path, _FILES)[:1]:
-        return _is_conversation(first_element(path, member))
-    return False
+    return any(map(_is_conversation, first_elements(path, _FILES)))
 
 
 def _is_conversation(value: JsonValue) -> bool:
@@ -41,14 +43,16 @@ def _is_conversation(value: JsonValue) -> bool:
 
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
-    for member in json_files(path, _FILES):
-        for conversation in list_elements(path, member):
-            if not _is_conversation(conversation):
-                left_out["entry that is no conversation"] += 1
-            elif conversation.get("is_do_not_remember") is True:
-                left_out["conversation marked as not to be remembered"] += 1
-            else:
-                yield from _turns(conversation, left_out)
+    with members(path, _FILES, left_out) as found:
+        for member in found:
+            for conversation in member.elements(left_out.fail):
+                if not _is_conversation(conversation):
+                    left_out["entry that is no conversation"] += 1
+                elif conversation.get("is_do_not_remember") is True:
+                    left_out["conversation marked as not to be remembered"] += 1
+                else:
+                    name = f"conversation {text_of(conversation, 'title')!r}"
+                    yield from whole(partial(_turns, conversation, left_out), name, left_out)
 
 
 def _turns(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
@@ -58,39 +62,40 @@ def _turns(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
     left_out["message on a branch that was left"] += sum(
         1 for node in elsewhere if _is_spoken(_message(nodes[node]))
     )
-    name = text_of(conversation, "conversation_id") or text_of(conversation, "id") or branch[-1]
-    uri = f"chatgpt:{name}"
+    name = text_of(conversation, "conversation_id") or text_of(conversation, "id")
+    name = name or (branch[0] if branch else "")
+    uri = valid(f"chatgpt:{name}")
+    if (changed := from_epoch(conversation.get("update_time"))) is not None:
+        left_out.dates[uri] = changed
     metadata: dict[str, JsonValue] = {"format": "chatgpt", "conversation_id": name}
-    if title := text_of(conversation, "title").strip():
+    if title := valid(text_of(conversation, "title")).strip():
         metadata["title"] = title
     said_at = from_epoch(conversation.get("create_time"))
-    for node in branch:
-        message = _message(nodes[node])
+    messages = [_message(nodes[node]) for node in branch]
+    canvas = documents(messages, left_out)
+    for place, message in enumerate(messages):
         said_at = from_epoch(message.get("create_time")) or said_at
-        if turn := _turn(message, uri, said_at, metadata, left_out):
-            yield turn
+        if place in canvas:
+            for turn in document_turns(canvas[place], uri=uri, when=said_at):
+                yield replace(turn, session=uri, source=Source(uri))
+        elif found := _turn(message, uri, said_at, metadata, left_out):
+            yield found
 
 
 def _active_branch(conversation: Object, nodes: Object) -> list[str]:
     """Return the names of the nodes from the root to `current_node`."""
+    tree = {name: _node(value) for name, value in nodes.items()}
     node = text_of(conversation, "current_node")
-    if node not in nodes:
-        node = _latest(nodes)
-    branch: dict[str, None] = {}
-    while node in nodes and node not in branch:  # a damaged export may hold a circle
-        branch[node] = None
-        node = text_of(object_of(nodes[node]), "parent")
-    return list(reversed(branch))
+    if node not in tree:  # the end of the branch where none is marked: what was written last
+        node = max(tree, key=lambda name: tree[name].time, default="")
+    return branch_to(node, tree)
 
 
-def _latest(nodes: Object) -> str:
-    """Name the node that was written last: the end of the branch, where none is marked."""
-
-    def written(name: str) -> float:
-        when = _message(nodes[name]).get("create_time")
-        return when if isinstance(when, int | float) else 0.0
-
-    return max(nodes, key=written, default="")
+def _node(value: JsonValue) -> Node:
+    node = object_of(value)
+    written = from_epoch(_message(value).get("create_time"))
+    children = tuple(name for name in items_of(node, "children") if isinstance(name, str))
+    return Node(text_of(node, "parent"), children, written.timestamp() if written else 0.0)
 
 
 def _message(node: JsonValue) -> Object:
@@ -156,7 +161,7 @@ def _text(message: Object) -> str:
         part if isinstance(part, str) else _transcript(part) for part in items_of(content, "parts")
     ]
     text = "\n".join(part for part in parts if part) or text_of(content, "text")
-    return _CITATION.sub("", text).strip()
+    return without_marks(text).strip()
 
 
 def _transcript(part: JsonValue) -> str:
@@ -175,6 +180,8 @@ FORMAT = Format(
     suffixes=(".zip", ".json"),
     matches=_matches,
     read=_read,
+    version=2,
+    about="ChatGPT exports: the zip, the folder, or conversations*.json",
     companions=frozenset(
         {
             "chat.html",

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from lmort_memory.errors import ImportFileError
 from lmort_memory.importers._format import Format, LeftOut, file_uri
 from lmort_memory.importers._json_fields import Object, text_of
 from lmort_memory.importers._json_lines import first_objects, line_objects
@@ -38,7 +37,7 @@ def _is_export(path: Path) -> bool:
 
 
 def _read_turns(path: Path, left_out: LeftOut) -> Iterator[Turn]:
-    for number, entry in line_objects(path):
+    for number, entry in line_objects(path, left_out.fail):
         if isinstance(entry.get("text"), str) and not text_of(entry, "text").strip():
             left_out["turn without text"] += 1
             continue
@@ -46,17 +45,17 @@ def _read_turns(path: Path, left_out: LeftOut) -> Iterator[Turn]:
             if unknown := sorted(entry.keys() - _FIELDS):
                 raise ValueError(f"no turn has the field {unknown[0]!r}")
             yield _turn(entry, path)
-        except ValueError as error:
-            raise ImportFileError(
-                f"{path}, line {number} is no turn: {error} — mend or remove that line",
-                path=str(path),
-            ) from error
+        except (ValueError, RecursionError) as error:
+            left_out.fail(f"line {number} is no turn: {error}")
 
 
 def _read_export(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     """Yield what the records say; `Memory.restore` is what brings them back whole."""
-    for _, entry in line_objects(path):
-        yield _turn(entry, path)
+    for number, entry in line_objects(path, left_out.fail):
+        try:
+            yield _turn(entry, path)
+        except (ValueError, RecursionError) as error:
+            left_out.fail(f"line {number} is no record: {error}")
 
 
 def _turn(entry: Object, path: Path) -> Turn:
@@ -85,11 +84,20 @@ def _time(entry: Object, name: str) -> datetime | None:
     return when
 
 
-FORMAT = Format(name="turns", suffixes=(".jsonl", ".ndjson"), matches=_is_turns, read=_read_turns)
+_SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+
+FORMAT = Format(
+    name="turns",
+    suffixes=_SUFFIXES,
+    matches=_is_turns,
+    read=_read_turns,
+    about="JSONL of turns",
+)
 EXPORT = Format(
     name="export",
-    suffixes=(".jsonl", ".ndjson"),
+    suffixes=_SUFFIXES,
     matches=_is_export,
     read=_read_export,
     restores=True,
+    about="what `lmort-mem export` wrote, .gz too",
 )

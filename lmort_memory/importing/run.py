@@ -9,27 +9,45 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
-from lmort_memory.errors import ImportFileError
-from lmort_memory.importers import FoundFile, PassedOver, ScanReport, file_uri, fingerprint, read
+from lmort_memory.errors import ImportFileError, MissingDependencyError
+from lmort_memory.importers import (
+    FoundFile,
+    LeftOut,
+    PassedOver,
+    ScanReport,
+    file_uri,
+    fingerprint,
+    read,
+)
+from lmort_memory.memory.databases import dumped_records, is_database
 from lmort_memory.memory.reservoir import Reservoir
+from lmort_memory.memory.transfer import restore_records, restoring
+from lmort_memory.store.clock import to_us
 from lmort_memory.store.values import SourceState
+from lmort_memory.text import counted
 from lmort_memory.types import DEFAULT_SCOPE, Progress, Turn
 
 if TYPE_CHECKING:
     from lmort_memory.memory import Memory
 
-__all__ = ["ImportEstimate", "ImportReport", "estimate", "find_deleted", "import_files", "prune"]
+__all__ = ["ImportEstimate", "ImportReport", "estimate", "import_files"]
 
+_BATCH = 500  # messages in one transaction
 _SAMPLE = 48  # turns that are encoded to learn the speed: some seconds on a slow machine
 _DISK_PER_BYTE = 4  # database bytes for a byte of text; 672 KB for 143 KB of notes, words indexed
+_MAX_INTEGER = 2**63 - 1  # of a column; the year 2262 in nanoseconds
+_FAIR_SHARE = 20  # once one in twenty bytes was read, the rest is expected to be like it
+_REPLACED = "character that is no Unicode, replaced by U+FFFD"
+_OLDER = "conversation that is stored from a later export"
 _VECTOR_BYTES = 2 * 1.2  # float16, and what a row and its index entries take beside it
 
 
@@ -45,6 +63,7 @@ class ImportReport:
         removed: Turns that their changed source no longer holds.
         left_out: Parts of files that are no turns, by reason.
         passed_over: Files that were not imported, and why.
+        redacted: Secrets that were replaced, by kind, if the memory redacts.
     """
 
     files: int
@@ -54,6 +73,7 @@ class ImportReport:
     removed: int
     left_out: Mapping[str, int]
     passed_over: tuple[PassedOver, ...]
+    redacted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -97,15 +117,13 @@ def estimate(
     """Read everything that `import_files` would read, and say what storing it would take."""
     run = _Run(memory, scope)
     count = _Count(progress)
-    for file in scan.files:
-        try:
-            if run.is_stored(file_uri(file.path), fingerprint(file.path, file.format)):
+    for file in run.every_file(scan):
+        with run.reported(file):
+            if run.is_stored(file_uri(file.path), run.fingerprint(file)):
                 run.unchanged += 1
             else:
-                count.take(read(file, run.left_out))
+                count.take(_turns(file, run.left_out))
                 run.files += 1
-        except ImportFileError as error:
-            run.passed_over.append(PassedOver(str(file.path), str(error), "problem"))
     tokens, seconds, vector_bytes = _measure(memory, count)
     return ImportEstimate(
         files=run.files,
@@ -173,14 +191,14 @@ def import_files(
         memory: Where to.
         scan: What `lmort_memory.importers.scan` has found.
         scope: Turns are stored in it; the records of an export of ours go back to their own.
-        progress: Told the turns that were found so far, after each source; nobody knows in all.
+        progress: Told the turns that were found so far, and how many to expect once some of the
+            files were read.
     """
     run = _Run(memory, scope, progress)
-    for file in scan.files:
-        try:
+    before = run.redacted
+    for file in run.every_file(scan):
+        with run.reported(file):
             run.store_file(file)
-        except ImportFileError as error:
-            run.passed_over.append(PassedOver(str(file.path), str(error), "problem"))
     return ImportReport(
         files=run.files,
         unchanged=run.unchanged,
@@ -189,34 +207,8 @@ def import_files(
         removed=run.removed,
         left_out=+run.left_out,
         passed_over=(*scan.passed_over, *run.passed_over),
+        redacted=run.redacted - before,
     )
-
-
-def find_deleted(memory: Memory, scan: ScanReport, *, scope: str = DEFAULT_SCOPE) -> list[str]:
-    """Return the sources below the scanned folders whose file is gone.
-
-    What lies in a folder that could not be read is not gone. Neither is anything below a scanned
-    folder in which no file was found: it looks like a disk that is not there.
-    """
-    roots = [
-        root for root in scan.roots if any(_is_below(str(file.path), root) for file in scan.files)
-    ]
-    return [
-        state.uri
-        for state in memory.store.sources(scope=scope)
-        if any(_is_below(state.uri, root) for root in roots)
-        and not any(_is_below(state.uri, folder) for folder in scan.unseen)
-        and not os.path.lexists(state.uri)
-    ]
-
-
-def prune(memory: Memory, sources: Iterable[str], *, scope: str = DEFAULT_SCOPE) -> int:
-    """Forget everything that came from the sources; returns how many turns that were."""
-    return sum(memory.forget(scope=scope, source=uri).records for uri in sources)
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path.startswith(os.path.join(folder, ""))  # noqa: PTH118  adds the separator
 
 
 @dataclass(slots=True)
@@ -231,76 +223,205 @@ class _Run:
     added: int = 0
     kept: int = 0
     removed: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
+    told: int = 0
+    read_bytes: int = 0
+    all_bytes: int = 0
+    left_out: LeftOut = field(default_factory=LeftOut)
     passed_over: list[PassedOver] = field(default_factory=list)
+
+    def every_file(self, scan: ScanReport) -> Iterator[FoundFile]:
+        """Give the files of a scan, and count the characters that are replaced in each."""
+        self.all_bytes = scan.size_bytes
+        for file in scan.files:
+            told = self.told
+            with counted() as replaced:
+                yield file
+            self.left_out[_REPLACED] += replaced.characters
+            self.read_bytes += file.size_bytes
+            if self.told == told:  # an unchanged file is progress too
+                self.tell(self.added + self.kept)
+
+    def tell(self, turns: int) -> None:
+        """Report how many turns are stored, of how many as far as the read files tell."""
+        self.told += 1
+        if self.progress is not None:
+            fair = self.read_bytes * _FAIR_SHARE > self.all_bytes and turns > 0
+            expected = round(turns * self.all_bytes / self.read_bytes) if fair else None
+            self.progress(turns, expected)
+
+    @contextmanager
+    def reported(self, file: FoundFile) -> Iterator[None]:
+        """Report a file that cannot be read whole, and go on with the next."""
+        try:
+            yield
+        except (ImportFileError, MissingDependencyError) as error:
+            self.passed_over.append(PassedOver(str(file.path), str(error), "problem"))
+        except OSError as error:
+            reason = f"it cannot be read: {error.strerror or error}"
+            self.passed_over.append(PassedOver(str(file.path), reason, "problem"))
+        except (ValueError, OverflowError) as error:  # a value that no database takes
+            reason = f"it cannot be stored: {error}"
+            self.passed_over.append(PassedOver(str(file.path), reason, "problem"))
 
     def store_file(self, file: FoundFile) -> None:
         """Store what a file holds, unless that is there already.
 
         The file's own state is written last: an interrupted file is read again.
         """
-        digest = fingerprint(file.path, file.format)
+        digest = self.fingerprint(file)
         state = _file_state(file, digest)
         if self.is_stored(state.uri, digest):
             self.unchanged += 1
             return
         if file.format.restores:
             self._restore(file, state)
+        elif file.format.appends:
+            self._append(file, state)
         else:
             self._store(file, state)
         self.files += 1
 
+    @property
+    def redacted(self) -> Counter[str]:
+        """The secrets that the memory has replaced so far, by kind."""
+        return Counter() if self.memory.redactor is None else self.memory.redactor.counts
+
+    def fingerprint(self, file: FoundFile) -> str:
+        """Hash a file; what was stored with its secrets is read again to redact them."""
+        digest = fingerprint(file.path, file.format)
+        return digest if self.memory.redactor is None else f"{digest} redacted"
+
+    def _read(self, file: FoundFile) -> Iterator[Turn]:
+        return (self.memory.cleaned(turn) for turn in read(file, self.left_out))
+
     def _store(self, file: FoundFile, state: SourceState) -> None:
+        turns = _UntilDamage(self._read(file))
         written = False
-        for uri, turns in groupby(read(file, self.left_out), key=_source_uri):
+        for uri, found in groupby(turns, key=_source_uri):
             if uri == state.uri:
-                self._replace(state, turns)
+                self._replace(state, turns.with_damage(found))
                 written = True
             else:
-                self._store_part(uri, list(turns))
+                self._store_part(uri, list(found), turns)
+        if turns.error is not None:
+            raise turns.error
         if not written:
             self._replace(state, ())
 
-    def _store_part(self, uri: str, turns: list[Turn]) -> None:
-        """Store one of the sources that a file holds: a conversation of an export."""
-        digest = _digest(turns)
-        if self.is_stored(uri, digest):
+    def _append(self, file: FoundFile, state: SourceState) -> None:
+        """Store the messages that are not there yet, and take none away."""
+        turns = _UntilDamage(self._read(file))
+        scoped = (replace(turn, scope=self.scope) for turn in turns)
+        while batch := list(islice(scoped, _BATCH)):
+            new = sum(one.new for one in self.memory.store.add(batch))
+            self.added += new
+            self.kept += len(batch) - new
+            self.tell(self.added + self.kept)
+        if turns.error is not None:
+            raise turns.error
+        self._replace(state, ())  # marks the file as done
+
+    def _store_part(self, uri: str, found: list[Turn], turns: _UntilDamage) -> None:
+        """Store one of the sources that a file holds: a conversation of an export.
+
+        It is passed over where it is stored from a later state, whatever the files are called.
+        """
+        changed = self.left_out.dates.pop(uri, None) or _last_said(found)
+        state = SourceState(uri, _digest(found), modified_ns=_nanoseconds(changed))
+        stored = self.memory.store.source_state(uri, scope=self.scope)
+        same = stored is not None and stored.digest == state.digest
+        if stored is not None and same and stored.modified_ns >= state.modified_ns:
             self.unchanged += 1
+        elif stored is not None and stored.modified_ns > state.modified_ns:
+            self.unchanged += 1
+            self.left_out[_OLDER] += 1
         else:
-            self._replace(SourceState(uri, digest), turns)
+            self._replace(state, turns.with_damage(found))
 
     def is_stored(self, uri: str, digest: str) -> bool:
-        """Whether a source is stored as it is now."""
+        """Whether a source is stored as it is now; one that was redacted stays so."""
         state = self.memory.store.source_state(uri, scope=self.scope)
-        return state is not None and state.digest == digest
+        return state is not None and state.digest in (digest, f"{digest} redacted")
 
     def _replace(self, state: SourceState, turns: Iterable[Turn]) -> None:
-        change = self.memory.store.replace_source(state, turns, scope=self.scope)
+        change = self.memory.store.replace_source(
+            state, turns, scope=self.scope, progress=self._further()
+        )
         self.added += change.added
         self.kept += change.kept
         self.removed += change.removed
-        if self.progress is not None:
-            self.progress(self.added + self.kept, None)
+        if change.error is not None:
+            raise change.error
+
+    def _further(self) -> Progress:
+        """Return a callback that counts from what was stored before."""
+        before = self.added + self.kept
+
+        def take_note(done: int, _: int | None) -> None:
+            self.tell(before + done)
+
+        return take_note
 
     def _restore(self, file: FoundFile, state: SourceState) -> None:
         """Bring back the records of an export of ours, with the scopes and sources they had."""
-        before, seen = self.added + self.kept, 0
-
-        def take_note(done: int, _: int | None) -> None:
-            nonlocal seen
-            seen = done
-            if self.progress is not None:
-                self.progress(before + done, None)
-
-        new = self.memory.restore(file.path, progress=take_note)
-        self.added += new
-        self.kept += seen - new
+        done = restore_records(
+            restoring(self.memory.store, self.memory.redactor),
+            file.path,
+            progress=self._further(),
+        )
+        self.added += done.new
+        self.kept += done.records - done.new
+        if done.damage:
+            raise ImportFileError(done.describe(file.path), path=str(file.path))
         self._replace(state, ())  # marks the file as done
+
+
+class _UntilDamage:
+    """Turns up to the damage of their file, if there is any.
+
+    Attributes:
+        error: The damage, once the turns before it were given.
+    """
+
+    def __init__(self, turns: Iterable[Turn]) -> None:
+        self.error: ImportFileError | None = None
+        self._turns = turns
+
+    def __iter__(self) -> Iterator[Turn]:
+        try:
+            yield from self._turns
+        except ImportFileError as error:
+            self.error = error
+
+    def with_damage(self, turns: Iterable[Turn]) -> Iterator[Turn]:
+        """Give some of the turns, and raise the damage if it was met behind them."""
+        yield from turns
+        if self.error is not None:
+            raise self.error
+
+
+def _turns(file: FoundFile, left_out: LeftOut) -> Iterator[Turn]:
+    """Yield what a file holds, for an estimate: records of a database as turns too."""
+    if not is_database(file.path):
+        yield from read(file, left_out)
+        return
+    with dumped_records(file.path) as records:
+        yield from (Turn(one.record.text) for one in records)
 
 
 def _file_state(file: FoundFile, digest: str) -> SourceState:
     stat = file.path.stat()
-    return SourceState(file_uri(file.path), digest, stat.st_size, stat.st_mtime_ns)
+    modified_ns = min(max(stat.st_mtime_ns, -_MAX_INTEGER), _MAX_INTEGER)
+    return SourceState(file_uri(file.path), digest, stat.st_size, modified_ns)
+
+
+def _last_said(turns: Iterable[Turn]) -> datetime | None:
+    return max((turn.created_at for turn in turns if turn.created_at), default=None)
+
+
+def _nanoseconds(when: datetime | None) -> int:
+    """Return a time as the store compares the states of a source; 0 where none is known."""
+    return 0 if when is None else min(max(to_us(when) * 1000, -_MAX_INTEGER), _MAX_INTEGER)
 
 
 def _source_uri(turn: Turn) -> str:

@@ -10,17 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack, overload
 
 from lmort_memory.closing import Closing
-from lmort_memory.errors import RecordNotFoundError
+from lmort_memory.errors import ImportFileError, RecordNotFoundError
 from lmort_memory.memory.checks import Mode, check_recall
 from lmort_memory.memory.conditions import Conditions, to_filter
 from lmort_memory.memory.encoding import Encoding
 from lmort_memory.memory.items import Item, to_turn
 from lmort_memory.memory.likelihood import likelihoods
 from lmort_memory.memory.recall import Question, Recall
-from lmort_memory.memory.transfer import export_records, restore_records, salvage_records
+from lmort_memory.memory.transfer import (
+    export_records,
+    restore_records,
+    restoring,
+    salvage_records,
+)
 from lmort_memory.paths import expanded
+from lmort_memory.redaction import Redactor
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Filter, Receipt, StoreStatus
+from lmort_memory.text import valid
 from lmort_memory.types import DEFAULT_SCOPE, Hit, Turn
 
 if TYPE_CHECKING:
@@ -68,13 +75,21 @@ class Memory(Closing):
         encoder: Makes vectors, or None.
         store: Keeps everything; closed with the memory.
         previous: Encoders of older vectors, asked too until no record waits for new ones.
+        redactor: Replaces secrets in all that is stored, and counts them; None stores texts as
+            they are.
     """
 
     def __init__(
-        self, encoder: Encoder | None, store: Store, *, previous: Sequence[Encoder] = ()
+        self,
+        encoder: Encoder | None,
+        store: Store,
+        *,
+        previous: Sequence[Encoder] = (),
+        redactor: Redactor | None = None,
     ) -> None:
         self.encoder = encoder
         self.store = store
+        self.redactor = redactor
         self._encoding = Encoding(encoder, store, previous=previous)
         self._opened: tuple[OpenedEncoder, ...] = ()
 
@@ -88,6 +103,7 @@ class Memory(Closing):
         previous: tuple[str | Path | None, str | Path | None] | None = None,
         with_model: bool = True,
         token_codes: bool = True,
+        redact: bool = False,
     ) -> Self:
         """Open a database, created where it is missing, and the model that makes its vectors.
 
@@ -102,6 +118,7 @@ class Memory(Closing):
             with_model: False loads no model, for work that needs no vectors.
             token_codes: False stores and compares no codes of tokens: the file is smaller, some 16
                 bytes for each token, and less is found. `reencode` brings what is stored into line.
+            redact: Replace keys, tokens, passwords and card numbers before anything is stored.
 
         Raises:
             StoreError: not a database of ours, or of a newer schema.
@@ -115,7 +132,7 @@ class Memory(Closing):
         place = default_db() if path is None else expanded(path)
         refuse_foreign(place)  # before minutes of loading, and before anything is created
         if not with_model:
-            return cls(None, SQLiteStore(place))
+            return cls(None, SQLiteStore(place), redactor=Redactor() if redact else None)
         from lmort_memory.encoder import open_encoder
 
         opened = [open_encoder(model, tuner, tokens=token_codes)]
@@ -124,7 +141,8 @@ class Memory(Closing):
                 opened.append(open_encoder(*previous))
             store = SQLiteStore(place)
             older = [*_still_asked(opened[0], store), *(one.encoder for one in opened[1:])]
-            memory = cls(opened[0].encoder, store, previous=older)
+            redactor = Redactor() if redact else None
+            memory = cls(opened[0].encoder, store, previous=older, redactor=redactor)
         except BaseException:
             for one in opened:
                 one.close()
@@ -207,11 +225,12 @@ class Memory(Closing):
         single = isinstance(item, str | Mapping) or not isinstance(item, Sequence)
         items: Sequence[Item] = [item] if single else item  # type: ignore[list-item, assignment]
         turns = [to_turn(one, scope=scope, session=session, metadata=metadata) for one in items]
-        if encoded is not None:
+        cleaned = [self.cleaned(turn) for turn in turns]
+        if encoded is not None and cleaned == turns:
             self._encoding.check(encoded)
             stored = self.store.add(turns, space=self._encoding.space, encoded=[encoded])
         else:
-            stored = self.store.add(turns)
+            stored = self.store.add(cleaned)
             if not defer:
                 self._encoding.encode([one.record for one in stored if one.new])
         records = [one.record for one in stored]
@@ -234,7 +253,7 @@ class Memory(Closing):
         new = done = 0
         rest = iter(items)
         while batch := list(islice(rest, BATCH)):
-            turns = [to_turn(one, scope=scope, session=session) for one in batch]
+            turns = [self.cleaned(to_turn(one, scope=scope, session=session)) for one in batch]
             new += sum(one.new for one in self.store.add(turns))
             done += len(batch)
             if progress is not None:
@@ -324,6 +343,7 @@ class Memory(Closing):
             neighbours=neighbours,
         )
         chosen = to_filter(conditions, call="recall", scope=DEFAULT_SCOPE, include_superseded=False)
+        query = valid(query)
         if not query.strip() and vector is None:
             return []
         asked = Recall(
@@ -374,6 +394,7 @@ class Memory(Closing):
         Raises:
             RecordNotFoundError: there is none, or it has expired.
         """
+        record_id = valid(record_id)
         found = self.store.get([record_id])
         if record_id not in found:
             raise RecordNotFoundError(record_id)
@@ -419,7 +440,7 @@ class Memory(Closing):
             source=old.source,
             expires_at=old.expires_at if expires_at is None else expires_at,
         )
-        new = self.store.update(record_id, turn)
+        new = self.store.update(record_id, self.cleaned(turn))
         if new.text != old.text:
             self._encoding.encode([new])
         return new
@@ -508,14 +529,25 @@ class Memory(Closing):
         return salvage_records(self.store, expanded(path), scope=scope)
 
     def restore(self, path: str | Path, *, progress: Progress | None = None) -> int:
-        """Bring back what `export` wrote, ids and times included; returns how many were new.
+        """Bring back what `export` or `backup` wrote, ids and times included.
 
-        Records that are there are kept as they are. Each batch is on disk before the next is read.
+        Returns how many records were new; those that are there are kept as they are. Each batch is
+        on disk before the next is read.
+        The file may be gzipped.
 
         Raises:
-            ImportFileError: the file cannot be read, or a line of it is not a record.
+            ImportFileError: the file cannot be read, or lines of it are not records. All others
+                were restored.
         """
-        return restore_records(self.store, expanded(path), progress=progress)
+        place = expanded(path)
+        done = restore_records(restoring(self.store, self.redactor), place, progress=progress)
+        if done.damage:
+            raise ImportFileError(done.describe(place), path=str(place))
+        return done.new
+
+    def cleaned(self, turn: Turn) -> Turn:
+        """Return a turn as it will be stored: without secrets, if this memory redacts."""
+        return turn if self.redactor is None else self.redactor.clean(turn)
 
     def backup(self, path: str | Path) -> None:
         """Copy the database to a new file while it is in use.

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+from lmort_memory.times import day_of
+
 __all__ = ["Span", "ago", "dated", "spoken", "without"]
 
 
@@ -75,7 +77,7 @@ def ago(when: datetime, now: datetime) -> str:
     >>> ago(datetime(2026, 11, 25, tzinfo=UTC), now), ago(datetime(2026, 8, 1, tzinfo=UTC), now)
     ('yesterday', '4 months ago')
     """
-    days = (now.date() - when.astimezone(now.tzinfo).date()).days
+    days = (now.date() - day_of(when)).days
     if days < 0:
         return f"in {-days} days" if days < -1 else "tomorrow"
     if days < 2:
@@ -89,8 +91,8 @@ def ago(when: datetime, now: datetime) -> str:
 
 def dated(when: datetime, now: datetime) -> str:
     """Return day, weekday and distance of a time: "Wednesday 25 November 2026, yesterday"."""
-    local = when.astimezone(now.tzinfo)
-    return f"{local:%A} {local.day} {local:%B %Y}, {ago(when, now)}"
+    day = day_of(when)
+    return f"{day:%A} {day.day} {day:%B %Y}, {ago(when, now)}"
 
 
 _Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]

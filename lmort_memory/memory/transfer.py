@@ -12,21 +12,37 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lmort_memory.compressed import DAMAGE, Lines, open_bytes
 from lmort_memory.errors import ImportFileError, StoreError
+from lmort_memory.memory.databases import batched, dumped_records, is_database
+from lmort_memory.redaction import Redactor
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Dumped, Filter
+from lmort_memory.text import valid_json
 from lmort_memory.types import Encoded, Progress, Record, Source, TokenCodes
 
-__all__ = ["export_records", "from_line", "restore_records", "salvage_records", "to_line"]
+__all__ = [
+    "Restored",
+    "export_records",
+    "from_line",
+    "restore_records",
+    "restoring",
+    "salvage_records",
+    "to_line",
+]
 
 BATCH = 500  # records in one transaction
+MAX_LINE_BYTES = 64 * 1024 * 1024  # a record of a megabyte with the vectors of a large model
+_SHOWN = 3
 
 
 def to_line(dumped: Dumped) -> str:
@@ -64,18 +80,18 @@ def from_line(line: str) -> Dumped:
         ValueError: it is not a line that `to_line` wrote.
     """
     try:
-        value = json.loads(line)
+        value: Any = valid_json(json.loads(line))
         source, expires, origin = value["source"], value["expires_at"], value["origin"]
         record = Record(
             id=_text(value, "id"),
             text=_text(value, "text"),
             role=_text(value, "role"),
             scope=_text(value, "scope"),
-            session=value["session"],
+            session=value["session"] and _text(value, "session"),
             created_at=datetime.fromisoformat(value["created_at"]),
             updated_at=datetime.fromisoformat(value["updated_at"]),
             metadata=dict(value["metadata"]),
-            source=source and Source(source["uri"], source["start"], source["end"]),
+            source=source and _source(source),
             expires_at=expires and datetime.fromisoformat(expires),
             valid_from=_time(value, "valid_from"),
             valid_to=_time(value, "valid_to"),
@@ -83,8 +99,15 @@ def from_line(line: str) -> Dumped:
         )
         vectors = dict(_encoded(value.get("vectors", {})))
         return Dumped(record, origin and bytes.fromhex(origin), vectors)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not a record that was exported: {error!r}") from error
+
+
+def _source(value: Mapping[str, Any]) -> Source:
+    for name in ("start", "end"):
+        if not isinstance(value[name], int | None) or abs(value[name] or 0) >= 2**63:
+            raise TypeError(f"source.{name} must be a place in a text; found {value[name]!r:.40}")
+    return Source(_text(value, "uri"), value["start"], value["end"])
 
 
 def _vectors(encoded: Encoded) -> dict[str, Any]:
@@ -169,38 +192,105 @@ def _write(records: Iterable[Dumped], path: Path) -> int:
     return count
 
 
-def restore_records(store: Store, path: Path, *, progress: Progress | None) -> int:
-    """Store the records of a file that are not there; returns how many.
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did.
+
+    Attributes:
+        records: Records that were read.
+        new: Those of them that were not there.
+        damage: Lines that are not records, the first ones with their reason.
+        damaged: How many such lines there are.
+    """
+
+    records: int
+    new: int
+    damage: tuple[str, ...] = ()
+    damaged: int = 0
+
+    def describe(self, path: Path) -> str:
+        """Say what could not be restored."""
+        return (
+            f"{path} is damaged: {'; '.join(self.damage)}"
+            f"{f'; and {more} more' if (more := self.damaged - len(self.damage)) else ''}"
+            f" — {self.records} records were read, {self.new} of them new"
+        )
+
+
+def restoring(store: Store, redactor: Redactor | None) -> Callable[[Sequence[Dumped]], int]:
+    """Return what stores a batch of records, without their secrets if there is a redactor.
+
+    A record whose text had some loses its vectors: they were made of the old text.
+    """
+    if redactor is None:
+        return store.restore
+
+    def cleaned(dumped: Dumped) -> Dumped:
+        record = redactor.clean(dumped.record)
+        vectors = dumped.vectors if record.text == dumped.record.text else {}
+        return replace(dumped, record=record, vectors=vectors)
+
+    return lambda batch: store.restore([cleaned(one) for one in batch])
+
+
+def restore_records(
+    restore: Callable[[Sequence[Dumped]], int], path: Path, *, progress: Progress | None
+) -> Restored:
+    """Store the records of an export, gzipped or not, or of a database, that are not there.
+
+    A line that is not a record is passed over and named in the result.
+
+    Args:
+        restore: Stores a batch, and says how many records of it are new.
+        path: What `export` or `backup` wrote.
+        progress: Told of records done.
 
     Raises:
-        ImportFileError: the file cannot be read, or a line of it is not a record.
+        ImportFileError: the file cannot be opened.
     """
     new = done = 0
+    damage: list[str] = []
     try:
-        with path.open(encoding="utf-8") as lines:
-            for batch in _batches(lines):
-                new += store.restore(batch)
+        with _opened(path, damage) as batches:
+            for batch in batches:
+                new += restore(batch)
                 done += len(batch)
                 if progress is not None:
                     progress(done, None)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ImportFileError(
             f"cannot restore from {path}: {error} — name a file that `export` wrote",
             path=str(path),
         ) from error
-    return new
+    return Restored(done, new, tuple(damage[:_SHOWN]), len(damage))
 
 
-def _batches(lines: Iterable[str]) -> Iterator[list[Dumped]]:
+@contextmanager
+def _opened(path: Path, damage: list[str]) -> Iterator[Iterator[list[Dumped]]]:
+    """Give the records of an export or a database in batches; `damage` grows as they are read."""
+    if is_database(path):
+        with dumped_records(path) as records:
+            yield batched(records)
+    else:
+        with open_bytes(path) as lines:
+            yield _batches(lines, damage)
+
+
+def _batches(lines: Lines, damage: list[str]) -> Iterator[list[Dumped]]:
     batch = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
+    number = 0
+    try:
+        while line := lines.readline(MAX_LINE_BYTES):
+            number += 1
             try:
-                batch.append(from_line(line))
+                if line.strip():
+                    batch.append(from_line(line.decode("utf-8", "surrogateescape")))
             except ValueError as error:
-                raise ValueError(f"line {number}: {error}") from error
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
+                damage.append(f"line {number}: {error}")
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+    except (ValueError, *DAMAGE) as error:  # of compressed data
+        damage.append(f"after line {number}: {error}")
     if batch:
         yield batch

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from lmort_memory.times import EARLIEST, LATEST
+
 __all__ = ["from_us", "now_us", "to_us"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,9 +23,12 @@ def to_us(when: datetime) -> int:
     return (when - EPOCH) // MICROSECOND
 
 
+_FIRST_US, _LAST_US = to_us(EARLIEST), to_us(LATEST)
+
+
 def from_us(microseconds: int) -> datetime:
-    """Return the aware UTC time."""
-    return EPOCH + timedelta(microseconds=microseconds)
+    """Return the aware UTC time; one that not every zone can show is moved to the nearest one."""
+    return EPOCH + timedelta(microseconds=min(max(microseconds, _FIRST_US), _LAST_US))
 
 
 def now_us() -> int:

@@ -17,6 +17,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import make_private_dir, touch_private
@@ -47,15 +48,17 @@ class Database:
         StoreError: it is not a database of ours, is of a newer schema, or cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self._queue = path.with_name(path.name + "-queue")
         self._closed = False
         self._forget_connections()
         refuse_foreign(path)
+        self.read_only = read_only or (path.exists() and not _writable(path))
         with self.translated("open"):
-            make_private_dir(path.parent)
-            touch_private(path)
+            if not self.read_only:
+                make_private_dir(path.parent)
+                touch_private(path)
             self._file = _identity(path)
             self._prepare(self._connection())
 
@@ -207,11 +210,7 @@ class Database:
             )
 
     def _connect(self) -> _Held:
-        # check_same_thread is off only so that close() may close every thread's connection.
-        connection = sqlite3.connect(
-            self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-        )
-        connection.executescript(PRAGMAS)
+        connection = self._read_only() if self.read_only else self._opened(str(self.path))
         with self._guard:
             self._all.add(connection)
         held = _Held(connection)
@@ -219,12 +218,44 @@ class Database:
         weakref.finalize(held, _let_go, connection, self._all, self._guard).atexit = False
         return held
 
+    def _read_only(self) -> sqlite3.Connection:
+        """Connect to a file on a medium that takes no writing.
+
+        SQLite needs a file beside a database in WAL mode. Where it cannot have one, the database
+        is declared unchangeable: then the log is not read, which a clean close has emptied.
+        """
+        uri = f"file:{quote(str(self.path))}?mode=ro"
+        try:
+            connection = self._opened(uri)
+            connection.execute("SELECT count(*) FROM sqlite_master")
+        except sqlite3.OperationalError:
+            connection = self._opened(f"{uri}&immutable=1")
+        return connection
+
+    def _opened(self, name: str) -> sqlite3.Connection:
+        # check_same_thread is off only so that close() may close every thread's connection.
+        connection = sqlite3.connect(
+            name,
+            timeout=BUSY_S,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=name.startswith("file:"),
+        )
+        connection.executescript(PRAGMAS)
+        return connection
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
         version = schema.checked_version(connection, self.path)
+        if version == 0 and not self.read_only:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if not self.read_only:
+            switch_to_wal(connection)  # a backup comes without
         if version < schema.VERSION:
-            if version == 0:
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            switch_to_wal(connection)
+            if self.read_only:
+                raise StoreError(
+                    f"cannot open {self.path}: its schema {version} has to be brought up to"
+                    f" {schema.VERSION}, and it cannot be written — copy it to a folder of yours"
+                )
             with self.write("migrate"):
                 schema.migrate(connection, self.path)
             # The version goes into the main file at once: `refuse_foreign` looks there.
@@ -245,6 +276,12 @@ def _let_go(
         among.discard(connection)
     with suppress(sqlite3.Error):
         connection.close()
+
+
+def _writable(path: Path) -> bool:
+    effective = os.access in os.supports_effective_ids
+    places = (path, path.parent)  # SQLite makes files beside the database
+    return all(os.access(place, os.W_OK, effective_ids=effective) for place in places)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -298,10 +335,16 @@ def advice(error: sqlite3.Error) -> str:
     text = str(error)
     if "full" in text:
         return "make room on the disk; what was stored before is intact"
-    if "readonly" in text or "unable to open" in text:
+    if "readonly" in text:
+        return "it can be read and searched; copy it to a folder of yours to change it"
+    if "unable to open" in text:
         return "check that the folder and the file are yours and writable"
     if "locked" in text or "busy" in text:
         return "another process held it for a minute; close that one"
     if "malformed" in text or "not a database" in text or "corrupt" in text:
-        return "the file is damaged: run `lmort-mem verify`, then `lmort-mem export --salvage`"
+        return (
+            "the file is damaged: `lmort-mem verify` counts what can be read,"
+            " `lmort-mem export saved.jsonl --salvage` saves it, and"
+            " `lmort-mem restore BACKUP` goes back to a backup"
+        )
     return "nothing was changed"

@@ -22,6 +22,7 @@ from typing import TypeAlias
 
 from lmort_memory.store.clock import now_us, to_us
 from lmort_memory.store.values import Filter
+from lmort_memory.text import valid
 from lmort_memory.types import JsonValue
 
 __all__ = ["Condition", "compile_filter"]
@@ -49,7 +50,8 @@ def compile_filter(chosen: Filter) -> Condition:
         parts.append(("r.id NOT IN (SELECT value FROM json_each(?))", [json.dumps(chosen.exclude)]))
     if chosen.where is not None:
         parts.append(_mapping(chosen.where, depth=0))
-    return _joined(parts, "AND", empty="1")
+    sql, values = _joined(parts, "AND", empty="1")
+    return sql, [valid(value) if isinstance(value, str) else value for value in values]
 
 
 def _columns(chosen: Filter) -> list[Condition]:

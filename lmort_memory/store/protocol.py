@@ -183,6 +183,9 @@ class Conversations(Protocol):
 class Upkeep(Protocol):
     """Forgetting, sizes, damage, copies."""
 
+    def quoting(self, chosen: Filter) -> list[str]:
+        """Return the ids of other records that repeat some of what the chosen ones say."""
+
     def forget(self, chosen: Filter) -> Receipt:
         """Delete records and every trace of them."""
 

@@ -60,24 +60,29 @@ class SQLiteStore(Closing):
         path: The database. It is created, with its folder, where it is missing.
         graph_from: Vectors in a space from which on an approximate index is kept; below, and while
             it is being built, every search is exact.
+        read_only: Change nothing, and finish nothing that an earlier process left unfinished. So
+            is a file that cannot be written.
 
     Raises:
         StoreError: the file is not a database of ours, is of a newer schema, or cannot be opened;
             it was not touched then.
     """
 
-    def __init__(self, path: str | Path, *, graph_from: int = 20_000) -> None:
+    def __init__(
+        self, path: str | Path, *, graph_from: int = 20_000, read_only: bool = False
+    ) -> None:
         if str(path) == ":memory:":
             raise StoreError(
                 "a database in memory would be gone at the end, with all that was added — name a"
                 " file, in a temporary folder if it is not meant to last"
             )
         self.path = expanded(path)
-        self._database = Database(self.path)
+        self._database = Database(self.path, read_only=read_only)
         self._dense = DenseSearch(self._database, graph_from=graph_from)
         self._purger = Purger(self._database, self._dense)
         try:
-            self._purger.finish()
+            if not self._database.read_only:
+                self._purger.finish()
         except BaseException:
             self.close()
             raise
@@ -313,6 +318,10 @@ class SQLiteStore(Closing):
     def state_path(self, session: str) -> Path:
         """Return where a chat may save a session's state; `forget` deletes it with its turns."""
         return state_path(self.path, session)
+
+    def quoting(self, chosen: Filter) -> list[str]:
+        """Return the ids of other records that repeat some of what the chosen ones say."""
+        return self._purger.quoting(chosen)
 
     def forget(self, chosen: Filter) -> Receipt:
         """Delete records and every trace of them: see purge.py."""

@@ -39,17 +39,16 @@ CHECKS = (
 def verify(database: Database) -> Verification:
     """Look at every page, row and word, and count the records that can be read."""
     problems = list(_problems(database))
-    return Verification(tuple(problems), sum(1 for _ in readable_records(database)))
+    readable = sum(1 for _ in readable_records(database))
+    if (lost := _stored(database) - readable) > 0:
+        problems.append(f"{lost} records cannot be read")
+    return Verification(tuple(problems), readable)
 
 
 def readable_records(database: Database) -> Iterator[Record]:
     """Yield every record that can be read, stepping over damaged pages."""
     with database.read("verify") as connection:
-        try:
-            last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'")
-            end = (last.fetchone() or (0,))[0]
-        except sqlite3.DatabaseError:
-            return
+        end = _last(connection)
         for start in range(1, end + 1, STEP):
             yield from _readable(connection, start, min(start + STEP - 1, end))
 
@@ -93,9 +92,35 @@ def _problems(database: Database) -> Iterator[str]:
             for sql, meaning in CHECKS:
                 if count := connection.execute(sql).fetchone()[0]:
                     yield f"{count} {meaning}"
-            connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+            if not database.read_only:  # FTS5 takes its commands as rows
+                connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
         except sqlite3.DatabaseError as error:
             yield str(error)
+
+
+def _last(connection: sqlite3.Connection) -> int:
+    """Return the number of the last record, from whichever page can still say it."""
+    for sql in (
+        "SELECT seq FROM sqlite_sequence WHERE name = 'records'",
+        "SELECT max(n) FROM records",
+        "SELECT max(n) FROM records INDEXED BY records_scope",
+    ):
+        try:
+            (found,) = connection.execute(sql).fetchone() or (None,)
+        except sqlite3.DatabaseError:
+            continue
+        if found is not None:
+            return int(found)
+    return 0
+
+
+def _stored(database: Database) -> int:
+    """Return how many records there should be; 0 where not even that can be read."""
+    with database.read("verify") as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM records").fetchone()[0])
+        except sqlite3.DatabaseError:
+            return 0
 
 
 def _readable(connection: sqlite3.Connection, first: int, last: int) -> Iterator[Record]:

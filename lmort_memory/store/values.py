@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lmort_memory.errors import ImportFileError
+from lmort_memory.text import valid
 from lmort_memory.types import JsonValue, Record
 
 if TYPE_CHECKING:
@@ -51,6 +53,15 @@ class Filter:
     expired: bool = False
     current: bool = False
 
+    def __post_init__(self) -> None:
+        """Make every string valid Unicode, as those that are stored."""
+        for name in ("scope", "session", "role", "source"):
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, valid(value))
+        for name in ("ids", "exclude"):
+            if value := getattr(self, name):
+                object.__setattr__(self, name, tuple(map(valid, value)))
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -89,11 +100,15 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True)
 class SourceChange:
-    """What storing a source again did to its records."""
+    """What storing a source again did to its records.
+
+    `error` is what ended its turns too early: those before it are stored, and nothing is removed.
+    """
 
     added: int
     kept: int
     removed: int
+    error: ImportFileError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +158,19 @@ class Dumped:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a forget removed. `verified` says that no byte of the texts was found afterwards.
+    """What a forget removed.
 
-    `verified` is False where another process kept old pages in use; the cleaning is then finished
-    by the next `forget`, `compact` or open.
+    Attributes:
+        records: Records deleted.
+        vectors: Their vectors.
+        history: Their earlier versions.
+        ledger: Ledger entries that named them.
+        states: Saved chat states that may have held them.
+        verified: Nothing of the texts is left in any file. False where another process kept old
+            pages in use (the next `forget`, `compact` or open finishes the cleaning), or where
+            `quoted_by` names records.
+        quoted_by: Ids of other records that repeat some of the texts, such as a reply that quotes
+            them; at most 100. They stay until they are forgotten too.
     """
 
     records: int = 0
@@ -155,6 +179,7 @@ class Receipt:
     ledger: int = 0
     states: int = 0
     verified: bool = True
+    quoted_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

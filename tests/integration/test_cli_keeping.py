@@ -197,6 +197,17 @@ def test_a_dry_run_estimates_and_stores_nothing(cli, tmp_path):
     assert cli("list", "--json").json == []
 
 
+def test_forget_takes_a_relative_path(cli, tmp_path, monkeypatch):
+    """A file is named as the shell completes it, wherever it was imported from."""
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "Ada.md").write_text("Keeps bees.")
+    assert cli("import", tmp_path / "notes").status == 0
+    monkeypatch.chdir(tmp_path)
+    done = cli("forget", "--source", "notes/Ada.md", "--yes")
+    assert done.status == 0 and "forgotten: 1 records" in done.out
+    assert cli("list", "--json").json == []
+
+
 def test_import_reports_and_says_what_is_partly_done(cli, tmp_path):
     """What came in is counted, what did not is named; only a damaged file makes status 3."""
     (tmp_path / "Ada.md").write_text("# Ada\n\nKeeps bees.\n")
@@ -211,11 +222,11 @@ def test_import_reports_and_says_what_is_partly_done(cli, tmp_path):
     assert "of no known format: 12 x .py" in outcome.err
     assert "script-09.py: no importer reads .py\n  and 2 more" in outcome.err
     assert "script-11.py: no importer reads .py" in cli("import", tmp_path, "-v").err
-    (tmp_path / "broken.md").write_bytes(b"caf\xe9")
+    (tmp_path / "broken.md").write_bytes(bytes(range(256)))
     outcome = cli("import", tmp_path)
     assert outcome.status == 3
     assert "not imported, 1:\n" in outcome.err
-    assert f"  {tmp_path / 'broken.md'} is not UTF-8" in outcome.err
+    assert f"  {tmp_path / 'broken.md'} is binary or in another encoding" in outcome.err
     (tmp_path / "broken.md").unlink()
     result = cli("import", tmp_path, "--json").json
     assert result["import"]["unchanged"] == 1

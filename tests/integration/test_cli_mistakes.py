@@ -60,20 +60,20 @@ def test_a_count_beyond_all_bounds_is_a_slip(cli, command):
     assert cli(command, *text, flag, "1000000").status == 0
 
 
-def test_bytes_that_are_no_text_are_refused(cli):
-    """What is not UTF-8, as an argument or through stdin, is named and not stored."""
-    for done in (
-        cli("add", "bees \udcff"),
-        cli("list", "--session", "\udcff"),
-        cli("add", "-", stdin="bees \udcff"),
-    ):
+def test_an_argument_that_is_no_text_is_refused(cli):
+    """What is not UTF-8 is named: it may be the name of a file, and no other name is tried."""
+    for done in (cli("add", "bees \udcff"), cli("list", "--session", "\udcff")):
         assert done.status == 2
         assert "not UTF-8 text" in done.err
+
+
+def test_bytes_of_stdin_that_are_no_text_are_replaced_and_counted(cli):
+    """A slip in a long text costs its character and not the text."""
     command = [sys.executable, "-m", "lmort_memory.cli", "add", "-"]
     piped = subprocess.run(command, input=b"bees \xff", capture_output=True, check=False)
-    assert piped.returncode == 2
-    assert b"not UTF-8 text" in piped.stderr
-    assert cli("list", "--json").json == []
+    assert piped.returncode == 0
+    assert b"replaced by U+FFFD on stdin: 1 x" in piped.stderr
+    assert "bees \ufffd" in cli("list").out
 
 
 def test_a_terminal_without_the_letters_gets_them_escaped(cli):

@@ -139,7 +139,7 @@ def test_an_unreadable_folder_is_a_problem_and_no_deletion(memory, vault):
 
 def test_damaged_files_do_not_stop_the_others(memory, vault):
     """Each file that cannot be read is named with its reason; the rest is stored."""
-    (vault / "broken.md").write_bytes(b"caf\xe9")
+    (vault / "broken.md").write_bytes(bytes(range(256)))
     (vault / "script.py").write_text("print()")
     report = run(memory, vault)
     assert report.files == 3
@@ -213,11 +213,12 @@ def test_a_damaged_export_keeps_what_came_before(memory, tmp_path):
     path.write_text(whole[: len(whole) // 2])
     report = run(memory, path)
     assert not report.complete
-    assert texts(memory) == ["Text 0."]  # the one at which the file breaks off is not trusted
+    assert texts(memory) == ["Text 0.", "Text 1."]
     path.write_text(whole)
     report = run(memory, path)
     assert report.complete
-    assert (report.unchanged, report.added) == (1, 4)
+    # The one at which the file broke off was not trusted to be whole.
+    assert (report.unchanged, report.kept, report.added) == (1, 1, 3)
 
 
 def test_an_export_of_ours_brings_back_every_record(memory, tmp_path, vault):
@@ -250,7 +251,7 @@ def test_an_estimate_stores_nothing_and_comes_near(memory, vault):
     """What an import would take is said before, from the files and a sample of their turns."""
     for number in range(200):
         (vault / f"{number}.md").write_text(f"# Note {number}\n\n" + "Ada keeps bees. " * 90)
-    (vault / "broken.md").write_bytes(b"caf\xe9")
+    (vault / "broken.md").write_bytes(bytes(range(256)))
     before = memory.status().store.size_bytes
     found = estimate(memory, scan([vault]))
     assert texts(memory) == []

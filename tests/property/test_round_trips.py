@@ -12,9 +12,10 @@ from lmort_memory.memory.transfer import from_line, to_line
 from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.store.clock import from_us, to_us
 from lmort_memory.store.values import Dumped
+from lmort_memory.text import valid, valid_json
 from lmort_memory.types import Encoded, Record, Source, Turn
 
-TEXTS = st.text(min_size=1, max_size=60).filter(str.strip)
+TEXTS = st.text(min_size=1, max_size=60).map(valid).filter(str.strip)  # as they enter
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -26,7 +27,7 @@ JSON = st.recursive(
     ),
     max_leaves=6,
 )
-METADATA = st.dictionaries(st.text(max_size=6), JSON, max_size=3)
+METADATA = st.dictionaries(st.text(max_size=6), JSON, max_size=3).map(valid_json)
 TIMES = st.datetimes(timezones=st.just(UTC))
 SOURCES = st.none() | st.builds(
     Source, TEXTS, st.none() | st.integers(0, 10**9), st.none() | st.integers(0, 10**9)

@@ -137,7 +137,7 @@ def _import_over(loaded: dict[str, ctypes.CDLL]) -> Any:  # noqa: ANN401
     """Import llama_cpp.llama_cpp alone; leave a package that completes itself when it is used."""
     spec = find_spec("llama_cpp")
     if spec is None or spec.loader is None:
-        raise MissingDependencyError(BINDING, extra="smollm2")
+        raise MissingDependencyError(BINDING, extra="prebuilt")
     package = module_from_spec(spec)
     sys.modules["llama_cpp"] = package
     try:

@@ -19,11 +19,13 @@ from lmort_memory.store.deleting.rows import Erased, erase
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.values import Filter, Receipt
 from lmort_memory.store.vectors.search import DenseSearch
+from lmort_memory.store.words.quotes import quoting
 
 __all__ = ["Purger", "state_path"]
 
 LOOK_FOR = 32  # texts that are looked for; with more, the file is rewritten without looking
 NEEDLE = 24  # bytes; shorter pieces of a text turn up elsewhere by chance
+MOST_QUOTES = 100
 SMALL = 256 << 20  # bytes; up to there a file is always rewritten, and in memory: about a second
 
 
@@ -49,6 +51,7 @@ class Purger:
             erased = erase(connection, compile_filter(chosen), texts=LOOK_FOR + 1)
             if not erased.records:
                 return Receipt()
+            quoted_by = quoting(connection, erased.texts[:LOOK_FOR], limit=MOST_QUOTES)
             connection.execute(
                 "INSERT INTO audit (at, action, count) VALUES (?, 'forget', ?)",
                 (now_us(), erased.records),
@@ -64,8 +67,21 @@ class Purger:
             history=erased.history,
             ledger=erased.ledger,
             states=existing,
-            verified=verified,
+            verified=verified and not quoted_by,
+            quoted_by=tuple(quoted_by),
         )
+
+    def quoting(self, chosen: Filter) -> list[str]:
+        """Return the ids of other records that repeat some of what the chosen ones say."""
+        condition, values = compile_filter(chosen)
+        with self._database.snapshot("read") as connection:
+            texts = connection.execute(
+                f"SELECT r.id, r.text FROM records r WHERE {condition} LIMIT {LOOK_FOR}", values
+            ).fetchall()
+            own = {id_ for id_, _ in texts}
+            most = MOST_QUOTES + len(own)
+            found = quoting(connection, [text for _, text in texts], limit=most)
+        return [id_ for id_ in found if id_ not in own][:MOST_QUOTES]
 
     def finish(self, erased: Erased | None = None) -> bool:
         """Carry out every plan that is left; returns whether nothing can be found any more.
@@ -98,6 +114,8 @@ class Purger:
             old = connection.execute(
                 "SELECT id FROM records WHERE expires_at <= ?", (now_us(),)
             ).fetchall()
+        if not old or self._database.read_only:
+            return Receipt()
         return self.forget(Filter(ids=tuple(id_ for (id_,) in old), expired=True))
 
     def reclaim(self) -> None:

@@ -10,8 +10,8 @@ from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.store.clock import now_us, to_us
 from lmort_memory.store.filters import Condition
 from lmort_memory.store.records import rows
+from lmort_memory.store.records.links import linking
 from lmort_memory.store.vectors.spaces import drop_vectors
-from lmort_memory.store.words.tokenizer import fold
 from lmort_memory.types import Record, Turn
 
 __all__ = ["around", "followers", "history", "update"]
@@ -53,8 +53,8 @@ def update(connection: sqlite3.Connection, record_id: str, turn: Turn) -> Record
         origin = None  # another record has this content already; both stay
     metadata = rows.dump_metadata(turn.metadata)
     connection.execute(CHANGE, (turn.text, turn.role, now, expires, metadata, origin, n))
+    connection.execute("UPDATE words SET body = ? WHERE rowid = ?", (rows.searchable(turn), n))
     if turn.text != old.text:
-        connection.execute("UPDATE words SET body = ? WHERE rowid = ?", (fold(turn.text), n))
         drop_vectors(connection, n)
     return _find(connection, record_id)[1]
 
@@ -73,7 +73,8 @@ def history(connection: sqlite3.Connection, record_id: str) -> list[Record]:
 def around(connection: sqlite3.Connection, record_id: str, n: int) -> list[Record]:
     """Return the `n` turns before and after a record in its session, in order, without itself.
 
-    A record without a session has the neighbours of its source, in order of place.
+    A record without a session has the neighbours of its source, in order of place, and behind them
+    up to `n` of other sources that link to its note.
 
     Raises:
         RecordNotFoundError: no record has the id.
@@ -102,7 +103,8 @@ def around(connection: sqlite3.Connection, record_id: str, n: int) -> list[Recor
             f" ORDER BY {key} {order}, r.n {order} LIMIT :limit"
         )
         found.append([rows.to_record(row) for row in connection.execute(sql, values)])
-    return [*reversed(found[0]), *found[1]]
+    backlinks = [] if by_session else linking(connection, record, n)
+    return [*reversed(found[0]), *found[1], *backlinks]
 
 
 def followers(

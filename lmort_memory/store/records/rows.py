@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = [
     "insert_record",
     "load_metadata",
     "origin_of",
+    "searchable",
     "to_record",
 ]
 
@@ -34,6 +35,14 @@ INSERT INTO records (id, text, role, scope, session, created_at, updated_at, met
                      valid_from, valid_to, superseded_by, origin)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+
+
+# What importers note of a text, and nobody asks for.
+_NOT_SEARCHED = frozenset(
+    """format note_format message_id conversation_id model folder branch headings note_headings
+    links note_links""".split()  # noqa: SIM905
+)
+_MOST_CHARS = 4_000  # of metadata; more would outweigh the text
 
 
 def origin_of(turn: Turn, *, occurrence: int | None = None) -> bytes:
@@ -98,8 +107,28 @@ def insert_record(connection: sqlite3.Connection, record: Record, origin: bytes 
     )
     n = connection.execute(INSERT, values).lastrowid
     assert n is not None  # an INSERT that did not raise has one
-    connection.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (n, fold(record.text)))
+    connection.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (n, searchable(record)))
     return n
+
+
+def searchable(record: Record | Turn) -> str:
+    """Return what the index of words holds of a record, folded.
+
+    Beside the text these are the title of what it is a part of, and of a note its properties: a
+    note is found by its aliases. What the text says already is not said twice.
+    """
+    known = record.metadata.items() if record.role == "note" else ()
+    values = [record.metadata.get("title"), *(v for key, v in known if key not in _NOT_SEARCHED)]
+    said = [word for value in values for word in _words(value) if word not in record.text]
+    return fold("\n".join([record.text, *dict.fromkeys(said)])[: len(record.text) + _MOST_CHARS])
+
+
+def _words(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield str(value)
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _words(item)
 
 
 def to_record(row: tuple[Any, ...]) -> Record:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
+from lmort_memory.errors import ImportFileError
 from lmort_memory.store.clock import now_us, to_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.deleting.rows import erase
@@ -19,6 +20,7 @@ __all__ = ["list_sources", "replace_source", "source_state"]
 BATCH = 500  # turns in one transaction: a reader or another writer waits no longer than that
 STATE = "SELECT uri, digest, size_bytes, modified_ns FROM sources"
 STALE = "r.source_uri = ? AND r.scope = ? AND r.n NOT IN (SELECT n FROM temp.kept)"
+OTHER = "SELECT 1 FROM records WHERE n = ? AND metadata != ?"
 # What may differ in a turn whose content is the same; its vectors stay valid.
 MOVED = """
 UPDATE records SET created_at = IFNULL(?, created_at), metadata = ?, source_start = ?,
@@ -53,23 +55,36 @@ def replace_source(
     vectors and history. Each batch is committed, so that a source that fits one is one transaction:
     two thousand notes are two thousand waits for the disk, and not three times as many. The state
     is written, and what is no longer in the source deleted, with the last batch: a run that is cut
-    short is repeated, and finds its work done.
+    short is repeated, and finds its work done. What came before an `ImportFileError` of `turns` is
+    stored, nothing is removed, the state is not written, and the error is part of the result.
     """
     added = done = 0
     removed: int | None = None
+    error: ImportFileError | None = None
     rest = iter(turns)
-    while removed is None:
-        batch = list(islice(rest, BATCH))
+    while removed is None and error is None:
+        batch, error = _take(rest)
         with database.write("import into") as connection:
             if not done:
                 _start(connection)
             added += sum(_keep(connection, turn, state.uri, scope) for turn in batch)
-            if len(batch) < BATCH:
+            if len(batch) < BATCH and error is None:
                 removed = _finish(connection, state, scope)
         done += len(batch)
         if progress is not None:
             progress(done, None)
-    return SourceChange(added=added, kept=done - added, removed=removed)
+    return SourceChange(added=added, kept=done - added, removed=removed or 0, error=error)
+
+
+def _take(rest: Iterator[Turn]) -> tuple[list[Turn], ImportFileError | None]:
+    """Take the next batch, and the error that cut it short."""
+    batch: list[Turn] = []
+    try:
+        for turn in islice(rest, BATCH):
+            batch.append(turn)
+    except ImportFileError as error:
+        return batch, error
+    return batch, None
 
 
 def _finish(connection: sqlite3.Connection, state: SourceState, scope: str) -> int:
@@ -102,6 +117,9 @@ def _keep(connection: sqlite3.Connection, turn: Turn, uri: str, scope: str) -> b
         created = None if turn.created_at is None else to_us(turn.created_at)
         expires = None if turn.expires_at is None else to_us(turn.expires_at)
         metadata = rows.dump_metadata(turn.metadata)
+        if connection.execute(OTHER, (n, metadata)).fetchone():
+            words = rows.searchable(turn)
+            connection.execute("UPDATE words SET body = ? WHERE rowid = ?", (words, n))
         connection.execute(MOVED, (created, metadata, span.start, span.end, expires, n))
     connection.execute("INSERT INTO kept VALUES (?)", (n,))
     return row is None

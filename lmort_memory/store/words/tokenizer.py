@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["fold", "query_terms"]
+__all__ = ["fold", "query_terms", "words_of"]
 
 UNSPACED = (
     "\u0e00-\u0eff"  # Thai, Lao
@@ -47,6 +47,11 @@ def fold(text: str) -> str:
     The last character of a run follows alone, so that each of them begins some word of the index.
     """
     return RUN.sub(lambda run: f" {_pairs(run.group())} {run.group()[-1]} ", _normal(text))
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text in order, as they are indexed."""
+    return WORD.findall(fold(text))
 
 
 def query_terms(query: str) -> list[str]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lmort_memory.importers import _json_stream
 from lmort_memory.importers._json_stream import iter_json_list
+from lmort_memory.text import valid
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -38,7 +39,6 @@ def test_any_list_comes_out_as_it_went_in(values, ascii_only, indent):
     "data",
     [
         b"",
-        b"{}",
         b"[1, 2",
         b"[1 2]",
         b"[1,]",
@@ -47,13 +47,66 @@ def test_any_list_comes_out_as_it_went_in(values, ascii_only, indent):
         b"[1]]",
         b"[tru]",
         b"\xff[1]",
-        b'["\xff"]',
     ],
 )
 def test_what_is_no_list_is_an_error(data):
     """A damaged list raises and never ends as if it were complete."""
     with pytest.raises(ValueError):
         list(iter_json_list(io.BytesIO(data)))
+
+
+def test_a_lone_object_is_one_element():
+    """A file of one conversation is read like a list of one."""
+    assert list(iter_json_list(io.BytesIO(b' {"a": [1]}\n'))) == [{"a": [1]}]
+
+
+def test_bytes_that_are_not_utf8_wait_as_surrogates():
+    """A bad byte costs one character, which `lmort_memory.text` replaces and counts."""
+    (text,) = iter_json_list(io.BytesIO(b'["caf\xe9"]'))
+    assert valid(text) == "caf\ufffd"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "[" * 5_000 + "]" * 5_000,
+        '{"a": ' * 5_000 + '"\\"]}"' + "}" * 5_000,
+    ],
+)
+def test_an_element_that_is_too_deep_is_stepped_over(bad):
+    """The elements around a hostile one are read, and it is named."""
+    damage = []
+    data = f'["one", {bad}, "two"]'.encode()
+    assert list(iter_json_list(io.BytesIO(data), damaged=damage.append)) == ["one", "two"]
+    assert damage == ["element 2: the JSON is nested too deeply"]
+
+
+def test_an_element_that_is_too_long_is_stepped_over(monkeypatch):
+    """A giant among the elements costs itself alone."""
+    monkeypatch.setattr(_json_stream, "MAX_ELEMENT_CHARS", 1000)
+    monkeypatch.setattr(_json_stream, "_BLOCK", 100)
+    damage = []
+    data = json.dumps(["one", ["x" * 5_000, 'a "]" \\'], "two"]).encode()
+    assert list(iter_json_list(io.BytesIO(data), damaged=damage.append)) == ["one", "two"]
+    assert damage == ["element 2: it is longer than 1000 characters"]
+
+
+def test_an_element_of_too_many_values_is_stepped_over(monkeypatch):
+    """A short text of many small values would fill the memory."""
+    monkeypatch.setattr(_json_stream, "MAX_VALUES", 1000)
+    monkeypatch.setattr(_json_stream, "_BLOCK", 100)
+    damage = []
+    data = json.dumps(["one", [[]] * 5_000, "two"]).encode()
+    assert list(iter_json_list(io.BytesIO(data), damaged=damage.append)) == ["one", "two"]
+    assert damage == ["element 2: it holds more than 1000 values"]
+
+
+def test_white_space_ends(monkeypatch):
+    """Spaces without end are given up, with the number in the message."""
+    monkeypatch.setattr(_json_stream, "MAX_SPACE_CHARS", 1000)
+    monkeypatch.setattr(_json_stream, "_BLOCK", 100)
+    with pytest.raises(ValueError, match="more than 1000 characters of white space"):
+        list(iter_json_list(io.BytesIO(b"[1," + b" " * 5_000 + b"2]")))
 
 
 def test_deep_nesting_is_an_error():

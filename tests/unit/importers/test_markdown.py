@@ -14,6 +14,7 @@ from lmort_memory.importers import read, scan
 from lmort_memory.importers._front_matter import parse_front_matter
 from lmort_memory.importers._markdown_sections import sections
 from lmort_memory.importers._split import PIECE_CHARS, pieces
+from lmort_memory.text import counted
 
 
 def turns_of(path, text):
@@ -113,7 +114,7 @@ def test_front_matter_tags_links_and_date_become_metadata(tmp_path):
     assert turn.metadata["rating"] == 4
     assert turn.metadata["done"] is False
     assert turn.metadata["aliases"] == ["Beehives", "The hives"]
-    assert turn.metadata["front_matter"] == "place:\n  lat: 63.4"
+    assert turn.metadata["place"] == {"lat": 63.4}
     assert "title:" not in turn.text
 
 
@@ -126,11 +127,23 @@ def test_front_matter_tags_links_and_date_become_metadata(tmp_path):
         ("key:", {"key": None}),
         ("key: []", {"key": []}),
         ("key: 007", {"key": "007"}),
-        ("key: {a: 1}", {}),
-        ("key: [[a], b]", {}),
-        ("key: |", {}),
-        ('key: "a\\nb"', {}),
-        ("key: [a, 'b]", {}),
+        ("key: {a: 1}", {"key": {"a": 1}}),
+        ("key: [[a], b]", {"key": [["a"], "b"]}),
+        ("key: [[Ada Berg]]", {"key": "[[Ada Berg]]"}),
+        ("key: |\n  two\n  lines", {"key": "two\nlines\n"}),
+        ("key: >-\n  one\n  line", {"key": "one line"}),
+        ('key: "a\\nb"', {"key": "a\nb"}),
+        ("key: 'Ada''s log'", {"key": "Ada's log"}),
+        ("'key': [a,\n  b]", {"key": ["a", "b"]}),
+        ("key: Part 2: the barn", {"key": "Part 2: the barn"}),
+        ("key: [a, 'b]", {"key": "[a, 'b]"}),
+        ("key: 2024-05-01", {"key": "2024-05-01"}),
+        ("key: 12:30", {"key": "12:30"}),
+        ("key: yes", {"key": "yes"}),
+        ("key: .nan", {"key": ".nan"}),
+        ("key: !program value", {"key": "value"}),
+        ("key: one\nkey: two", {"key": "two"}),
+        ("1: a", {"1": "a"}),
         ("just words", {}),
         ("http://example.org", {}),
     ],
@@ -140,6 +153,35 @@ def test_front_matter_is_read_strictly(line, values):
     found = parse_front_matter(f"---\n{line}\n---\nBody")
     assert found.values == values
     assert found.unread == ([] if values else [line])
+
+
+def test_front_matter_that_is_partly_broken_keeps_the_rest():
+    """One entry that is no YAML costs neither title nor tags."""
+    block = 'title: "The mill"\nnote: {{date}}\ntags:\n  - mill\nbad: "open\n'
+    found = parse_front_matter(f"---\n{block}---\nBody")
+    assert found.values["title"] == "The mill"
+    assert found.values["tags"] == ["mill"]
+    assert found.values["note"] == "{{date}}"
+
+
+def test_a_yaml_bomb_is_kept_as_text():
+    """Aliases that stand for billions of values are never expanded."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    found = parse_front_matter("---\n" + "\n".join(lines) + "\n---\nBody")
+    assert len(str(found.values)) < 10_000
+
+
+def test_toml_front_matter_is_read():
+    """The front matter of Hugo is no text of the note."""
+    text = '+++\ntitle = "Kiln"\ndate = 2024-05-02T10:00:00Z\nday = 2024-05-02\n+++\nBody'
+    found = parse_front_matter(text)
+    assert found.values == {
+        "title": "Kiln",
+        "date": "2024-05-02T10:00:00+00:00",
+        "day": "2024-05-02",
+    }
+    assert text[found.end :] == "Body"
 
 
 def test_an_open_front_matter_is_text(tmp_path):
@@ -162,25 +204,36 @@ def test_the_date_is_in_the_name_or_is_the_time_of_writing(tmp_path):
 def test_an_empty_note_is_counted(tmp_path):
     """A note without text gives no turn and is not lost from the report."""
     path = tmp_path / "empty.md"
-    path.write_text("---\ntags: [a]\n---\n\n")
+    path.write_text("---\ncssclass: wide\nrating:\n---\n\n")
     left_out = Counter()
     assert list(read(scan([path]).files[0], left_out)) == []
     assert left_out == {"note without text": 1}
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"),
+    ("data", "text", "replaced"),
     [
-        (b"a\0b", "NUL"),
-        (b"caf\xe9", "offset 3"),
-        ("text".encode("utf-16"), "UTF-16"),
+        (b"caf\xe9 at noon", "caf\ufffd at noon", 1),
+        (b"a\0b", "a\ufffdb", 1),
+        (b"cut by a crash\0\0\0\0", "cut by a crash", 0),
+        ("na\u00efve".encode("utf-16"), "na\u00efve", 0),
+        (b"half \xed\xa0\xbd", "half \ufffd\ufffd\ufffd", 3),
     ],
 )
-def test_a_note_that_is_no_utf8_is_an_error(tmp_path, data, reason):
-    """Bytes that are no text are never stored as some other text."""
+def test_bytes_that_are_no_text_are_replaced_and_counted(tmp_path, data, text, replaced):
+    """A slip in a note costs its character and not the note."""
     path = tmp_path / "a.md"
     path.write_bytes(data)
-    with pytest.raises(ImportFileError, match=reason):
+    with counted() as found:
+        (turn,) = read(scan([path]).files[0])
+    assert (turn.text, found.characters) == (f"a\n\n{text}", replaced)
+
+
+def test_a_binary_file_is_no_note(tmp_path):
+    """What is mostly no text is an error that says how much."""
+    path = tmp_path / "a.md"
+    path.write_bytes(bytes(range(256)) * 4)
+    with pytest.raises(ImportFileError, match="of its 1024 characters are not UTF-8"):
         list(read(scan([path]).files[0]))
 
 

@@ -57,7 +57,7 @@ def test_a_folder_is_searched_and_everything_in_it_accounted_for(tmp_path):
         ("a.jsonl", b'{"title": "no turn"}', "none of the formats"),
         ("a.jsonl", b"", "none of the formats"),
         ("a.jsonl", b"\xff\n", "none of the formats"),
-        ("a.zip", b"no zip", "none of the formats"),
+        ("a.zip", b"no zip", "damaged zip"),
         ("a.bin", b"\0", "binary file"),
     ],
 )

@@ -1,0 +1,79 @@
+"""Files that may be gzipped, read within bounds: a small file cannot expand without end."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["DAMAGE", "FREE_BYTES", "MAX_RATIO", "Bounded", "Lines", "open_bytes"]
+
+MAX_RATIO = 100  # text compresses 3 to 20 times; a bomb some 1,000 times
+FREE_BYTES = 64 * 1024 * 1024  # any file may expand to this
+
+DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+"""What reading damaged compressed data raises, besides `ValueError` and `OSError`."""
+
+
+class Lines(Protocol):
+    """What bytes and lines are read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+
+    def readline(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes of the line, none at the end."""
+
+
+class Bounded:
+    """A stream that refuses to give far more than its compressed size.
+
+    Args:
+        stream: What gives the expanded bytes.
+        compressed_bytes: The size that they have in the file.
+    """
+
+    def __init__(self, stream: Lines, compressed_bytes: int) -> None:
+        self._stream = stream
+        self._left = max(FREE_BYTES, compressed_bytes * MAX_RATIO)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read up to `size` bytes.
+
+        Raises:
+            ValueError: the data expands beyond the bound.
+        """
+        return self._counted(self._stream.read(size))
+
+    def readline(self, size: int = -1, /) -> bytes:
+        """Read up to the end of the line; raises as `read`."""
+        return self._counted(self._stream.readline(size))
+
+    def _counted(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError(
+                f"it expands to more than {MAX_RATIO} times its size and more than"
+                f" {FREE_BYTES // 1024**2} MiB, as no text does"
+            )
+        return data
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[Lines]:
+    """Open a file for reading, expanded if it is gzipped, whatever its name.
+
+    Raises:
+        OSError: unreadable.
+    """
+    with path.open("rb") as raw:
+        magic = raw.read(2)
+        raw.seek(0)
+        if magic != b"\x1f\x8b":
+            yield raw
+            return
+        with gzip.GzipFile(fileobj=raw) as stream:
+            yield Bounded(stream, path.stat().st_size)

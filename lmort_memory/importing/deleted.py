@@ -1,0 +1,42 @@
+"""Sources whose files are gone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from lmort_memory.importers import ScanReport
+from lmort_memory.types import DEFAULT_SCOPE
+
+if TYPE_CHECKING:
+    from lmort_memory.memory import Memory
+
+__all__ = ["find_deleted", "prune"]
+
+
+def find_deleted(memory: Memory, scan: ScanReport, *, scope: str = DEFAULT_SCOPE) -> list[str]:
+    """Return the sources below the scanned folders whose file is gone.
+
+    What lies in a folder that could not be read is not gone. Neither is anything below a scanned
+    folder in which no file was found: it looks like a disk that is not there.
+    """
+    roots = [
+        root for root in scan.roots if any(_is_below(str(file.path), root) for file in scan.files)
+    ]
+    return [
+        state.uri
+        for state in memory.store.sources(scope=scope)
+        if any(_is_below(state.uri, root) for root in roots)
+        and not any(_is_below(state.uri, folder) for folder in scan.unseen)
+        and not os.path.lexists(state.uri)
+    ]
+
+
+def prune(memory: Memory, sources: Iterable[str], *, scope: str = DEFAULT_SCOPE) -> int:
+    """Forget everything that came from the sources; returns how many turns that were."""
+    return sum(memory.forget(scope=scope, source=uri).records for uri in sources)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(os.path.join(folder, ""))  # noqa: PTH118  adds the separator

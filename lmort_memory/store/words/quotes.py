@@ -1,0 +1,38 @@
+"""Which records repeat the words of others: a forgotten sentence may live on in a reply."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from lmort_memory.store.words.tokenizer import words_of
+
+__all__ = ["quoting"]
+
+RUN = 6  # words in a row that are no coincidence
+SHORTEST = 3  # words of a text that can be told from ordinary speech
+
+
+def quoting(connection: sqlite3.Connection, texts: Sequence[str], *, limit: int) -> list[str]:
+    """Return the ids of records that hold the beginning, the middle or the end of a text.
+
+    The index of words finds them, whatever the size of the store; case and punctuation do not
+    count.
+    """
+    phrases = dict.fromkeys(phrase for text in texts for phrase in _phrases(text))
+    if not phrases:
+        return []
+    found = connection.execute(
+        "SELECT r.id FROM words JOIN records r ON r.n = words.rowid WHERE words MATCH ?"
+        " ORDER BY r.n LIMIT ?",
+        (" OR ".join(phrases), limit),
+    )
+    return [id_ for (id_,) in found]
+
+
+def _phrases(text: str) -> Iterator[str]:
+    words = words_of(text)
+    if len(words) < SHORTEST:
+        return
+    for start in {0, max(0, len(words) // 2 - RUN // 2), max(0, len(words) - RUN)}:
+        yield f'"{" ".join(words[start : start + RUN])}"'

@@ -1,0 +1,98 @@
+r"""The one place where text enters: what comes out of it is valid Unicode and valid JSON.
+
+Python strings may hold half of a surrogate pair: JSON writes one as "\ud83d", and a byte that is
+not UTF-8 becomes one where a decoder lets it through. SQLite, FTS5 and tokenizers accept neither
+these nor NUL. `Turn`, `Source` and `Filter` pass every string through `valid`, so that the API, the
+command line, the importers and the chat need no check of their own.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmort_memory.types import JsonValue
+
+__all__ = ["MAX_DEPTH", "REPLACEMENT", "Replaced", "counted", "valid", "valid_json"]
+
+REPLACEMENT = "\ufffd"
+MAX_DEPTH = 100  # levels of metadata; SQLite's JSON functions refuse a value beyond 1,000
+
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_INVALID = re.compile("[\ud800-\udfff\0]")
+
+
+@dataclass(slots=True)
+class Replaced:
+    """How many characters `valid` has replaced since `counted` began."""
+
+    characters: int = 0
+
+
+_counter: ContextVar[Replaced | None] = ContextVar("replaced characters", default=None)
+
+
+@contextmanager
+def counted() -> Iterator[Replaced]:
+    """Count the characters that `valid` replaces in this thread or task, inside the block."""
+    replaced = Replaced()
+    token = _counter.set(replaced)
+    try:
+        yield replaced
+    finally:
+        _counter.reset(token)
+
+
+def valid(text: str) -> str:
+    """Return the text with U+FFFD in place of each lone surrogate and NUL.
+
+    Two surrogates that form a pair become the character that they encode.
+    """
+    if not _INVALID.search(text):
+        return text
+    joined = _PAIR.sub(_join, text)
+    cleaned, found = _INVALID.subn(REPLACEMENT, joined)
+    counter = _counter.get()
+    if counter is not None:
+        counter.characters += found
+    return cleaned
+
+
+def _join(pair: re.Match[str]) -> str:
+    return pair.group().encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+
+
+def valid_json(value: object, *, levels: int = MAX_DEPTH) -> JsonValue:
+    """Return a copy of a JSON value in which every string and key is valid.
+
+    Raises:
+        ValueError: NaN, an infinity, a key that is not a string, another type, or more than
+            `levels` levels.
+    """
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        return valid(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"metadata must be JSON, which has no {value}")
+        return value
+    if levels <= 0:
+        raise ValueError(f"metadata is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, list | tuple):
+        return [valid_json(item, levels=levels - 1) for item in value]
+    if isinstance(value, Mapping):
+        return {_key(key): valid_json(item, levels=levels - 1) for key, item in value.items()}
+    raise ValueError(f"metadata must be JSON; found a {type(value).__name__}: {value!r:.80}")
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"metadata must be JSON with string keys; found {key!r:.80}")
+    return valid(key)

@@ -1,0 +1,142 @@
+"""Damaged databases: each says what it is, what is left can be saved, no advice goes in circles."""
+
+import random
+
+import pytest
+
+from lmort_memory import Memory, StoreError
+from lmort_memory.store import SQLiteStore
+from lmort_memory.store.restoring import restore_backup
+from lmort_memory.testing import HashEncoder
+from tests.support.cli import Cli
+
+N = 300
+PAGE = 4096
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A sound database of many pages, as bytes."""
+    path = tmp_path_factory.mktemp("sound") / "m.db"
+    with Memory(HashEncoder(32), SQLiteStore(path)) as memory:
+        memory.add([f"record number {i} about {'bees and honey ' * 12}" for i in range(N)])
+    return path.read_bytes()
+
+
+def overwritten(data, start, piece):
+    """Return the data with a piece of it replaced."""
+    return data[:start] + piece + data[start + len(piece) :]
+
+
+DAMAGE = {
+    "cut by a thousandth": (lambda d: d[: len(d) - len(d) // 1000], 0.9),
+    "cut by a twentieth": (lambda d: d[: len(d) - len(d) // 20], 0.5),
+    "cut in the middle": (lambda d: d[: len(d) // 2], 0.1),
+    "cut to its first page": (lambda d: d[:PAGE], 0.0),
+    "zeroed in the middle": (
+        lambda d: overwritten(d, len(d) // 2 // PAGE * PAGE, bytes(2 * PAGE)),
+        0.5,
+    ),
+    "header zeroed": (lambda d: overwritten(d, 0, bytes(100)), 1.0),
+    "size in the header wrong": (lambda d: overwritten(d, 28, (10**6).to_bytes(4, "big")), 1.0),
+    "garbled page": (lambda d: overwritten(d, 40 * PAGE, random.Random(1).randbytes(PAGE)), 0.5),
+    "garbled first page": (
+        lambda d: overwritten(d, 100, random.Random(2).randbytes(PAGE - 100)),
+        0.0,
+    ),
+}
+
+
+@pytest.mark.parametrize("state", DAMAGE)
+def test_what_is_left_is_counted_and_saved(tmp_path, monkeypatch, capsys, sound, state):
+    """`verify` says how much can be read, and `export --salvage` saves just that."""
+    cli = Cli(monkeypatch, capsys)
+    damage, share = DAMAGE[state]
+    path, saved, new = tmp_path / "m.db", tmp_path / "saved.jsonl", tmp_path / "new.db"
+    path.write_bytes(damage(sound))
+    before = path.read_bytes()
+
+    verified = cli("verify", "--json", "--db", path)
+    readable = verified.json["readable"]
+    assert verified.status == 1 and verified.json["problems"]
+    assert share * N <= readable <= N
+    plain = cli("verify", "--db", path)
+    assert "lmort-mem restore BACKUP" in plain.err
+    assert ("--salvage" in plain.err) == (readable > 0)
+
+    done = cli("export", saved, "--salvage", "--db", path)
+    if not readable:
+        assert done.status == 1 and "lmort-mem restore BACKUP" in done.err
+        assert "--salvage" not in done.err
+        return
+    assert done.status == 0 and len(saved.read_text().splitlines()) == readable
+    assert cli("import", saved, "--no-vectors", "--db", new).status == 0
+    with Memory(None, SQLiteStore(new)) as memory:
+        assert memory.status().store.records == readable
+        assert all(one.text.startswith("record number") for one in memory.records())
+    if state.startswith("cut"):
+        assert path.read_bytes() == before, "the damaged file was touched"
+
+
+def test_a_backup_takes_the_place_of_a_damaged_database(tmp_path, monkeypatch, capsys):
+    """Restore works over damage and over a log that a crash has left, and keeps what was there."""
+    cli = Cli(monkeypatch, capsys)
+    path, backup = tmp_path / "m.db", tmp_path / "backup.db"
+    with Memory(None, SQLiteStore(path)) as memory:
+        memory.add("Ada keeps bees.")
+        memory.backup(backup)
+        memory.add("Bob sails.")
+    path.write_bytes(path.read_bytes()[:5000])
+    path.with_name("m.db-wal").write_bytes(b"left by a crash")
+    assert cli("restore", backup, "--db", path).status == 2  # no terminal, and no --yes
+    done = cli("restore", backup, "--db", path, "--yes", "--json")
+    assert done.status == 0
+    with Memory(None, SQLiteStore(path)) as memory:
+        assert [one.text for one in memory.records()] == ["Ada keeps bees."]
+        memory.add("It can be written.")
+        assert memory.store.verify().ok
+    aside = tmp_path / done.json["replaced"].rsplit("/", 1)[1]
+    assert aside.stat().st_size == 5000
+    assert aside.with_name(f"{aside.name}-wal").read_bytes() == b"left by a crash"
+
+
+def test_an_open_memory_does_not_write_over_a_restored_backup(tmp_path):
+    """Whoever had the old database open is told, and the backup stays as it was."""
+    path, backup = tmp_path / "m.db", tmp_path / "backup.db"
+    with Memory(None, SQLiteStore(path)) as memory:
+        memory.add("Ada keeps bees.")
+        memory.backup(backup)
+        restore_backup(backup, path)
+        with pytest.raises(StoreError, match="replaced"):
+            memory.add("Bob sails.")
+    with Memory(None, SQLiteStore(path)) as memory:
+        assert [one.text for one in memory.records()] == ["Ada keeps bees."]
+
+
+@pytest.mark.parametrize("what", ["missing", "damaged", "foreign"])
+def test_a_backup_that_is_none_replaces_nothing(tmp_path, sound, what):
+    """A file that cannot be a sound backup is refused before the database is touched."""
+    path, backup = tmp_path / "m.db", tmp_path / "backup.db"
+    with Memory(None, SQLiteStore(path)) as memory:
+        memory.add("Ada keeps bees.")
+    if what == "damaged":
+        backup.write_bytes(overwritten(sound, 40 * PAGE, bytes(PAGE)))
+    elif what == "foreign":
+        backup.write_text("notes")
+    with pytest.raises(StoreError):
+        restore_backup(backup, path)
+    with Memory(None, SQLiteStore(path)) as memory:
+        assert len(list(memory.records())) == 1
+
+
+def test_backups_rotate(tmp_path, monkeypatch, capsys):
+    """Backup --keep N leaves the last N of its own files in the folder, and nobody else's."""
+    cli = Cli(monkeypatch, capsys)
+    path, folder = tmp_path / "m.db", tmp_path / "backups"
+    folder.mkdir()
+    (folder / "m-mine.db").write_text("kept")
+    cli("add", "bees", "--db", path, "--model", "")
+    for _ in range(4):
+        assert cli("backup", folder, "--keep", "2", "--db", path).status == 0
+    names = sorted(one.name for one in folder.iterdir())
+    assert len(names) == 3 and "m-mine.db" in names
