@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     )
     from lmort_memory.memory import (
         Added,
+        Conditions,
         Item,
         Memory,
         MemoryStatus,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
         StoreStatus,
     )
     from lmort_memory.types import (
+        AskedTokens,
         Encoded,
         Encoder,
         HiddenStates,
@@ -79,15 +81,19 @@ if TYPE_CHECKING:
         Scores,
         Source,
         StateEncoder,
+        TokenCodes,
+        TokenEncoder,
         Turn,
     )
 
 _HOME = {
     "Added": "memory",
+    "AskedTokens": "types",
     "Backbone": "backbone",
     "BackboneError": "errors",
     "Chat": "chat",
     "ChatOptions": "chat",
+    "Conditions": "memory",
     "Encoded": "types",
     "Encoder": "types",
     "HiddenStates": "types",
@@ -124,6 +130,8 @@ _HOME = {
     "StoreError": "errors",
     "StoreStatus": "store",
     "Timings": "chat",
+    "TokenCodes": "types",
+    "TokenEncoder": "types",
     "TunedEncoder": "encoder",
     "TunerError": "errors",
     "TunerMismatchError": "errors",
@@ -132,10 +140,12 @@ _HOME = {
 
 __all__ = [
     "Added",
+    "AskedTokens",
     "Backbone",
     "BackboneError",
     "Chat",
     "ChatOptions",
+    "Conditions",
     "Encoded",
     "Encoder",
     "HiddenStates",
@@ -172,6 +182,8 @@ __all__ = [
     "StoreError",
     "StoreStatus",
     "Timings",
+    "TokenCodes",
+    "TokenEncoder",
     "TunedEncoder",
     "TunerError",
     "TunerMismatchError",

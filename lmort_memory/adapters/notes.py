@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lmort_memory.chat.notes import Notes, pack_notes, worth_a_note
-from lmort_memory.memory.likelihood import DEPTH
+from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.types import DEFAULT_SCOPE
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class NotesOptions:
 
     at_most: int = 4
     max_tokens: int = 256
-    min_likelihood: float = 0.07
+    min_likelihood: float = 0.44  # as `ChatOptions` has it
 
 
 def notes_for(
@@ -60,12 +61,14 @@ def notes_for(
     hits = memory.recall(
         text, top_k=max(DEPTH, options.at_most), scope=scope, exclude=exclude, explain=True
     )
-    if not hits or memory.likelihood(text, hits) < options.min_likelihood:
+    chances, likelihood = memory.likelihoods(text, hits)
+    if not hits or likelihood < options.min_likelihood:
         return nothing
     return pack_notes(
-        worth_a_note(hits, at_most=options.at_most),
+        worth_a_note(hits, chances, at_most=options.at_most),
         budget=options.max_tokens,
         count_tokens=_counter(memory),
+        now=datetime.now(UTC).astimezone(),
     )
 
 

@@ -44,6 +44,8 @@ def compile_filter(chosen: Filter) -> Condition:
     parts = [*_columns(chosen)]
     if isinstance(chosen.scope, ScopeTree):
         parts.append(_tree(chosen.scope.root))
+    if chosen.current:
+        parts.append(("(r.valid_to IS NULL OR r.valid_to > ?)", [now_us()]))
     if chosen.ids is not None:
         parts.append(("r.id IN (SELECT value FROM json_each(?))", [json.dumps(chosen.ids)]))
     if chosen.exclude:
@@ -82,6 +84,8 @@ def _mapping(where: Mapping[str, JsonValue], *, depth: int) -> Condition:
 
 
 def _entry(key: str, value: JsonValue, depth: int) -> Condition:
+    if not isinstance(key, str):
+        raise ValueError(f"a metadata filter names keys by strings; found the key {key!r}")
     if key == "$not":
         sql, parameters = _mapping(value, depth=depth + 1)  # type: ignore[arg-type] # it checks
         return f"NOT {sql}", parameters

@@ -15,10 +15,12 @@ ROOT = Path(__file__).parents[2]
 # Everything that may be imported from lmort_memory. A new name is a decision: it is kept for years.
 SURFACE = [
     "Added",
+    "AskedTokens",
     "Backbone",
     "BackboneError",
     "Chat",
     "ChatOptions",
+    "Conditions",
     "Encoded",
     "Encoder",
     "HiddenStates",
@@ -55,6 +57,8 @@ SURFACE = [
     "StoreError",
     "StoreStatus",
     "Timings",
+    "TokenCodes",
+    "TokenEncoder",
     "TunedEncoder",
     "TunerError",
     "TunerMismatchError",
