@@ -42,10 +42,10 @@ def borrowed_or_own(base: Base, models: Models) -> Memory:
     tuner = setting_text("tuner", models.tuner)
     borrowed = borrow_memory(path, model=model, tuner=tuner)
     tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
-    return borrowed or Memory.open(path, model=model, tuner=tuner, token_codes=_token_codes())
+    return borrowed or Memory.open(path, model=model, tuner=tuner, token_codes=wants_codes())
 
 
-def _token_codes() -> bool:
+def wants_codes() -> bool:
     return setting_text("token_codes", None) != "off"
 
 
@@ -82,7 +82,7 @@ def open_memory(
         tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
         model = runnable_model(setting_text("model", models.model))
         tuner = None if find_tuner else setting_text("tuner", models.tuner)
-        opened = Memory.open(path, model=model, tuner=tuner, token_codes=_token_codes())
+        opened = Memory.open(path, model=model, tuner=tuner, token_codes=wants_codes())
     else:
         opened = borrowed_or_own(base, models)
     if setting("redact").value is True if redact is None else redact:

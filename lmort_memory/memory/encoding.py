@@ -95,9 +95,11 @@ class Encoding:
     def add_tokens(self, *, progress: Progress | None, batch_size: int) -> int:
         """Give codes of tokens to records whose vectors came without; returns how many got some.
 
-        Where none are wanted, those that the space has are deleted.
+        Where they are switched off, those that the space has are deleted. An encoder that knows
+        nothing of tokens leaves all as it is.
         """
-        if self._encoder is None or not isinstance(self._store, TokenCodesKeeper):
+        known = isinstance(self._encoder, TokenEncoder)
+        if self._encoder is None or not known or not isinstance(self._store, TokenCodesKeeper):
             return 0
         codes, space = self._token_encoder(), self._encoder.space
         if codes is None or codes.token_kind is None:
