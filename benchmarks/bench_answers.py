@@ -137,7 +137,8 @@ class Run:
                         self._keep(list(answered(case, given, plain, with_turns)))
 
     def _opened(self, place: Path) -> Memory:
-        return Memory.open(place / "talk.db", model=self._chosen.model, tuner=self._chosen.tuner)
+        model = self._chosen.remember_with
+        return Memory.open(place / "talk.db", model=model, tuner=self._chosen.tuner)
 
     def _told(self) -> stores.Talk:
         """Hold the first-hand chats with the model that remembers, or read what was held."""
