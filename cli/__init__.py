@@ -8,8 +8,10 @@ at once.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from lmort_memory.errors import LmortError
 
@@ -28,6 +30,7 @@ from .commands import (  # noqa: F401  each module adds its commands to `app`
     tuner_info,
     tuner_make,
 )
+from .terminal.output import note
 
 __all__ = ["app", "main", "run"]
 
@@ -40,16 +43,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     for argument in arguments:
         if not _is_text(argument):
-            print(f"lmort-mem: the argument {argument!r} is no UTF-8 text", file=sys.stderr)
+            note(f"lmort-mem: the argument {argument!r} is not UTF-8 text")
             return 2
     try:
         app(args=arguments, prog_name="lmort-mem")
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except LmortError as error:
-        print(f"lmort-mem: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return _failed(str(error))
+    except BrokenPipeError:
+        raise  # nobody reads any more: `main` ends quietly
+    except OSError as error:
+        named = f": {error.filename}" if error.filename else ""
+        return _failed(f"{error.strerror or error}{named}")
     return 0
+
+
+def _failed(text: str) -> int:
+    note(f"lmort-mem: {' '.join(text.split())}")
+    return 1
 
 
 def _is_text(argument: str) -> bool:
@@ -62,7 +74,30 @@ def _is_text(argument: str) -> bool:
 
 def main() -> None:
     """Run `lmort-mem` as the program."""
+    _use_streams()
+    try:
+        status = run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `lmort-mem list | head` has seen enough
+        status = 1
+        _drop_output()
+    except OSError as error:
+        status = _failed(f"the output cannot be written: {error.strerror}")
+        _drop_output()
+    sys.exit(status)
+
+
+def _use_streams() -> None:
+    """Make sure that there are streams, and that no character can fail in them."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller: lmort-mem … >&-
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet is no failure
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run())
+
+
+def _drop_output() -> None:
+    """Let the interpreter flush what is left into nothing, instead of failing a second time."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

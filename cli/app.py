@@ -11,8 +11,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from .groups import expanded
 
-__all__ = ["PlainCommand", "app", "command", "in_order"]
+__all__ = ["PlainCommand", "app", "command", "examples", "in_order"]
 
+_UsageError: Any = typer.BadParameter.__bases__[0]  # typer gives it no public name
+_SENTENCE = re.compile(r"-[^=\s]*\s")  # "- buy milk"; no option has white space before its "="
 _TALK = ("chat", "add", "recall", "list", "show", "edit", "forget")
 _FILES = ("import", "export", "backup")
 _CARE = ("status", "doctor", "verify", "reencode", "gc")
@@ -31,6 +33,42 @@ def in_order(*names: str) -> type[TyperGroup]:
 class PlainCommand(TyperCommand):
     """A command whose help names its arguments as the examples do, without Python's types."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  private, of typer
+        """Parse what was typed; a text that begins with a dash is a text, no option."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, self._texts_last(ctx, args))
+        except _UsageError as error:
+            if not self._takes_text():
+                raise
+            if hasattr(error, "possibilities"):  # no such option
+                error.message += ". Put -- before a text that begins with a dash"
+            elif "unexpected extra argument" in error.message:
+                error.message = _in_quotes(ctx.command_path, given)
+            raise
+
+    def _takes_text(self) -> bool:
+        return any(
+            one.metavar == "TEXT" and one.param_type_name == "argument" for one in self.params
+        )
+
+    def _texts_last(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
+        """Move `"- buy milk"` behind a `--`, unless it is the value of an option."""
+        takes_value = {
+            name
+            for one in self.params
+            if one.param_type_name == "option" and not getattr(one, "is_flag", False)
+            for name in one.opts
+        }
+        kept: list[str] = []
+        texts: list[str] = []
+        for number, one in enumerate(args):
+            if one == "--":
+                return [*kept, "--", *texts, *args[number + 1 :]]
+            is_value = number > 0 and args[number - 1] in takes_value
+            (texts if _SENTENCE.match(one) and not is_value else kept).append(one)
+        return [*kept, "--", *texts] if texts else kept
+
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  private, of typer
         """Write the options as typer does, but without the types."""
         write = formatter.write_dl
@@ -40,6 +78,11 @@ class PlainCommand(TyperCommand):
 
         formatter.write_dl = write_plainly
         super().format_options(ctx, formatter)
+
+
+def _in_quotes(command: str, args: Sequence[str]) -> str:
+    words = [one for one in args if not one.startswith("-")]
+    return f'Put a text of several words in quotes: {command} "{" ".join(words)}"'
 
 
 def _without_type(name: str) -> str:
@@ -80,14 +123,18 @@ def _options(
     pass
 
 
+def examples(*lines: str) -> str:
+    """Return the epilog of a command's help."""
+    shown = "\n".join(f"  {line}" for line in lines)
+    return f"\b\nExamples:\n{shown}"  # \b keeps the lines as they are
+
+
 def command(
-    *examples: str, name: str | None = None
+    *lines: str, name: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add a command, under its function's name or another one, with examples below its help."""
-    lines = "\n".join(f"  {example}" for example in examples)
-    epilog = f"\b\nExamples:\n{lines}"  # \b keeps the lines as they are
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
-        return app.command(name=name, cls=PlainCommand, epilog=epilog)(expanded(function))
+        return app.command(name=name, cls=PlainCommand, epilog=examples(*lines))(expanded(function))
 
     return add

@@ -8,44 +8,20 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution, requires, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from lmort_memory.errors import LmortError, MissingDependencyError, TunerError
-from lmort_memory.paths import default_db
+from lmort_memory.errors import LmortError
+from lmort_memory.paths import default_db, expanded
 
-from .commands.tuner_info import tier_text
+from .check import BINDING, SENTENCE, Check, pip_line, prebuilt_line, required
+from .computing import check_library, check_model, count_connections
 from .settings import Setting
-from .terminal.output import size
-
-if TYPE_CHECKING:
-    from lmort_memory.encoder import OpenedEncoder
 
 __all__ = ["Check", "Named", "count_connections", "run_checks"]
-
-_LLAMA = "llama-cpp-python"
-_SENTENCE = "Ada keeps bees in Trondheim."
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: What it is.
-        state: "bad" is what must be mended, "note" what may be.
-        found: What was found.
-        mend: The command that mends it; empty where there is nothing to mend.
-    """
-
-    name: str
-    state: Literal["good", "note", "bad"]
-    found: str
-    mend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +35,7 @@ class Named:
     @property
     def database(self) -> Path:
         """The database's path."""
-        return Path(str(self.db.value)).expanduser() if self.db.value else default_db()
+        return expanded(str(self.db.value)) if self.db.value else default_db()
 
     def undo(self, name: str) -> str:
         """Return the command that takes back what was named."""
@@ -78,33 +54,13 @@ def run_checks(named: Named) -> Iterator[Check]:
     yield from packages
     if any(check.state == "bad" for check in packages):
         return  # nothing below can be loaded
-    llama = _llama()
-    yield llama
+    library = list(check_library(named.model))
+    yield from library
     yield _capture()
     yield _sqlite()
-    if llama.state != "bad":
-        yield from _model(named)
+    if not any(check.state == "bad" for check in library):
+        yield from check_model(named.model, named.tuner, undo=named.undo)
     yield from _database(named)
-
-
-@contextmanager
-def count_connections() -> Iterator[list[str]]:
-    """Watch this process for network connections: Python's own audit events name each attempt.
-
-    The hook stays for the life of the process, as Python has it, and does nothing afterwards.
-    """
-    attempts: list[str] = []
-    watching = True
-
-    def watch(event: str, arguments: tuple[object, ...]) -> None:
-        if watching and event in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
-            attempts.append(f"{event} {arguments[-1]!r}")
-
-    sys.addaudithook(watch)
-    try:
-        yield attempts
-    finally:
-        watching = False
 
 
 def _python() -> Check:
@@ -126,9 +82,9 @@ def _compiler() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    for wanted in _required():
+    for wanted in required():
         name = re.split(r"[<>=!~\s\[]", wanted, maxsplit=1)[0]
-        mend = _pip(f"install '{wanted}'")
+        mend = prebuilt_line() if name == BINDING else pip_line(f"install '{wanted}'")
         try:
             found = version(name)
         except PackageNotFoundError:
@@ -139,20 +95,15 @@ def _packages() -> Iterator[Check]:
             yield Check(name, "bad", f"{found}, and not {pinned}", mend)
         else:
             yield Check(name, "good", found)
+    yield _index()
 
 
-def _required(extra: str = "") -> list[str]:
-    """Return what the project needs, or what one of its extras adds."""
-    parts = [one.partition(";") for one in requires("lmort-memory") or ()]
-    return [
-        wanted.strip()
-        for wanted, _, condition in parts
-        if (f'extra == "{extra}"' in condition if extra else "extra ==" not in condition)
-    ]
-
-
-def _pip(arguments: str) -> str:
-    return f"{sys.executable} -m pip {arguments}"
+def _index() -> Check:
+    try:
+        return Check("hnswlib", "good", version("hnswlib"))
+    except PackageNotFoundError:
+        found = "not installed: every search is exact; from 20,000 notes on an index is quicker"
+        return Check("hnswlib", "note", found, pip_line("install --no-cache-dir hnswlib"))
 
 
 def _sqlite() -> Check:
@@ -164,7 +115,7 @@ def _sqlite() -> Check:
             TemporaryDirectory() as folder,
             Memory(None, SQLiteStore(Path(folder) / "t")) as memory,
         ):
-            memory.add(_SENTENCE)
+            memory.add(SENTENCE)
             found = memory.recall("bees")
     except LmortError as error:
         return Check("sqlite", "bad", str(error), "use a Python whose SQLite has FTS5")
@@ -172,36 +123,14 @@ def _sqlite() -> Check:
     return Check("sqlite", state, "a new database stores, and finds by words")
 
 
-def _llama() -> Check:
-    from lmort_memory.backbone.library import llama
-
-    anew = _pip(f"install --force-reinstall --no-cache-dir {_LLAMA}=={version(_LLAMA)}")
-    try:
-        info = llama().llama_print_system_info().decode()
-    except (ImportError, OSError, RuntimeError) as error:
-        return Check("llama.cpp", "bad", f"does not load: {error}", anew)
-    features = re.findall(r"(\w+) = 1\b", info)
-    found = f"built for {', '.join(features) or 'a plain processor'}"
-    if "AVX2" not in features and "avx2" in _processor_flags():
-        return Check("llama.cpp", "note", f"{found}; this processor has AVX2 too", anew)
-    return Check("llama.cpp", "good", found)
-
-
-def _processor_flags() -> set[str]:
-    """Return what Linux says that the processor can do; elsewhere nothing is known."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return set()
-    return set(next((line for line in text.splitlines() if line.startswith("flags")), "").split())
-
-
 def _capture() -> Check:
     try:
         from lmort_memory.backbone import fastcapture  # noqa: F401
     except ImportError:
         found = "in Python, which is slower: there was no compiler at installation"
-        again = _pip(f"install --force-reinstall --no-deps --no-cache-dir '{_installed_from()}'")
+        again = pip_line(
+            f"install --force-reinstall --no-deps --no-cache-dir '{_installed_from()}'"
+        )
         return Check("capture", "note", found, again)
     return Check("capture", "good", "compiled")
 
@@ -210,55 +139,6 @@ def _installed_from() -> str:
     """Return what pip was given: a folder or file, else the name."""
     told = distribution("lmort-memory").read_text("direct_url.json")
     return str(json.loads(told)["url"]) if told else "lmort-memory"
-
-
-def _model(named: Named) -> Iterator[Check]:
-    from lmort_memory.encoder import open_encoder
-
-    from .commands.model import runnable_model
-
-    model, tuner = (None if s.value is None else str(s.value) for s in (named.model, named.tuner))
-    try:
-        opened = open_encoder(runnable_model(model), tuner)
-    except MissingDependencyError as error:
-        yield Check("model", "bad", str(error), _pip(f"install '{_required('smollm2')[0]}'"))
-        return
-    except LmortError as error:
-        what = "tuner" if isinstance(error, TunerError) else "model"
-        yield Check(what, "bad", str(error), named.undo(what))
-        return
-    try:
-        yield from _opened(opened)
-    finally:
-        opened.close()
-
-
-def _opened(opened: OpenedEncoder) -> Iterator[Check]:
-    facts = opened.backbone.facts
-    yield Check(
-        "model",
-        "good",
-        f"{facts.name}: {facts.architecture}, {facts.n_layer} blocks of {facts.n_embd},"
-        f" {facts.quantisation}, {size(facts.size_bytes)}, {facts.path}",
-    )
-    yield _template(facts.chat_template is not None)
-    encoder = opened.encoder
-    if opened.notice:  # at once, or a tuner of another model lies where this model's would
-        make = f"lmort-mem tuner make --model '{facts.path}' && lmort-mem reencode"
-        yield Check("tuner", "note", opened.notice, make)
-    else:
-        yield Check("tuner", "good", f"made for this model, {tier_text(encoder.tier)}")
-    (encoded,) = encoder.encode([_SENTENCE])
-    norm = float((encoded.vectors**2).sum() ** 0.5)
-    state: Literal["good", "bad"] = "good" if abs(norm - 1) < 1e-3 else "bad"
-    yield Check("vectors", state, f"of {encoder.dim} numbers, with the norm {norm:.4f}")
-    yield Check("space", "good", encoder.space)
-
-
-def _template(present: bool) -> Check:
-    if present:
-        return Check("template", "good", "the model brings its chat template")
-    return Check("template", "note", "the model has none; it is talked to in plain paragraphs")
 
 
 def _database(named: Named) -> Iterator[Check]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lmort_memory.errors import LmortError
+from lmort_memory.errors import LmortError, RecordNotFoundError
 
 from .terminal.hits import parts_of
 from .terminal.output import day, duration_ms, one_line, size, terminal_width
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Conversation"]
 
+_GOODBYES = {"/quit", "/exit", "/bye", "exit", "quit", ":q"}
 _WIDTH = 100
 _NARROWEST = 30
 _RECALLED = 5
@@ -30,12 +31,28 @@ _SESSIONS = 20
 class Conversation:
     """A chat with a person or a program.
 
+    Args:
+        memory: What is talked with; `/model` closes it and goes on with another.
+        screen: The user's side.
+        scope: Turns are stored and recalled here.
+        options: How the chat behaves.
+        reopen: Opens the same database with another model.
+
     Attributes:
         failed: Whether something that was asked for could not be done.
     """
 
-    def __init__(self, memory: Memory, screen: Screen, *, scope: str, options: ChatOptions) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        screen: Screen,
+        *,
+        scope: str,
+        options: ChatOptions,
+        reopen: Callable[[str], Memory],
+    ) -> None:
         self.failed = False
+        self._reopen = reopen
         self._memory = memory
         self._screen = screen
         self._scope = scope
@@ -47,10 +64,16 @@ class Conversation:
         self._commands: dict[str, tuple[str, Callable[[str], None]]] = {
             "/why": ("what the last reply was given, and why", self._why),
             "/recall": ("TEXT: find what is remembered", self._recall),
+            "/add": ("TEXT: remember something without talking about it", self._add),
             "/forget": ("N: forget memory [N] of the last list", self._forget),
             "/session": ("[NAME]: show this session, or go to another", self._session),
             "/sessions": (f"list the last {_SESSIONS} sessions", self._sessions),
-            "/model": ("the model that talks and remembers", self._model),
+            "/clear": ("leave this conversation, and begin a new one", self._clear),
+            "/export": ("FILE: write everything in this scope to a new file", self._export),
+            "/model": (
+                "[GGUF]: the model that talks and remembers, or change to another",
+                self._model,
+            ),
             "/help": ("this list", self._help),
         }
 
@@ -59,7 +82,7 @@ class Conversation:
         try:
             self._open(session)
             while (line := self._screen.read()) is not None:
-                if line.strip() == "/quit":
+                if line.strip().casefold() in _GOODBYES:
                     break
                 if line.strip():
                     self._answer(line)
@@ -118,7 +141,7 @@ class Conversation:
     def _last_ledger(self) -> Ledger | None:
         try:
             return self.chat.ledger()
-        except KeyError:
+        except RecordNotFoundError:
             return None
 
     @property
@@ -133,7 +156,7 @@ class Conversation:
         try:
             reply = self.chat.say(text)
             self._show([memory.record for memory in reply.memories])
-            self._screen.show_reply(reply)
+            self._screen.show_reply(reply.pieces())
         except KeyboardInterrupt:
             if reply is None:
                 self._screen.say("(stopped)")
@@ -194,11 +217,33 @@ class Conversation:
             self._screen.say("nothing found")
 
     def _forget(self, number: str) -> None:
-        if not number.isdigit() or not 1 <= int(number) <= len(self._shown):
+        if not self._shown:
+            self._fail("there is no list yet to forget something of; /recall TEXT makes one")
+            return
+        if not number.isdecimal() or not 1 <= int(number) <= len(self._shown):
             self._fail(f"/forget needs a number from 1 to {len(self._shown)} of the last list")
             return
         receipt = self.chat.forget(self._shown[int(number) - 1].id)
         self._screen.say(f"forgotten: {receipt.records} record, {receipt.vectors} vectors")
+
+    def _add(self, text: str) -> None:
+        if not text:
+            self._fail("/add needs a text to remember")
+            return
+        record = self._memory.add(text, scope=self._scope)
+        self._shown = [record]
+        self._screen.say(_listed(1, record, "remembered"))
+
+    def _clear(self, _: str) -> None:
+        self._open(None)
+        self._screen.say(f"a new conversation: session {self.chat.session}")
+
+    def _export(self, path: str) -> None:
+        if not path:
+            self._fail("/export needs the name of a new file")
+            return
+        count = self._memory.export(path, scope=self._scope)
+        self._screen.say(f"{count} records written to {path}")
 
     def _session(self, name: str) -> None:
         if name:
@@ -220,8 +265,7 @@ class Conversation:
 
     def _model(self, other: str) -> None:
         if other:
-            self._fail(f"the model is chosen at the start: lmort-mem chat --model {other}")
-            return
+            self._change_model(other)
         backbone = self._memory.backbone
         assert backbone is not None, "a chat cannot be opened without one"
         facts = backbone.facts
@@ -233,10 +277,18 @@ class Conversation:
         self._screen.say(f"vectors: {encoder.space if encoder else 'none, recall is by words'}")
         self._screen.say(f"tokens evaluated in this chat: {self.chat.tokens_evaluated}")
 
+    def _change_model(self, other: str) -> None:
+        """Go on with this session and another model."""
+        memory, session = self._reopen(other), self.chat.session
+        self._close()
+        self._memory.close()
+        self._memory = memory
+        self._open(session)
+
     def _help(self, _: str) -> None:
         for name, (text, _function) in self._commands.items():
             self._screen.say(f"{name:<10} {text}")
-        self._screen.say("/quit      leave (Ctrl-D does too); Ctrl-C stops a reply")
+        self._screen.say("/quit      leave (exit and Ctrl-D do too); Ctrl-C stops a reply")
         self._screen.say('"""        begins and ends a text of many lines')
 
 

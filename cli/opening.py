@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lmort_memory.paths import expanded
 from lmort_memory.types import DEFAULT_SCOPE
 
-from .settings import setting
+from .settings import setting, tell_library
 from .terminal.output import note
 
 if TYPE_CHECKING:
@@ -21,8 +21,12 @@ __all__ = ["chosen_scope", "open_memory", "scope_to_write", "setting_text"]
 
 
 @contextmanager
-def open_memory(base: Base, models: Models | None = None) -> Iterator[Memory]:
+def open_memory(
+    base: Base, models: Models | None = None, *, find_tuner: bool = False
+) -> Iterator[Memory]:
     """Open the memory that the options name; without `models` no model is loaded.
+
+    With `find_tuner` the tuner is looked up for the model, whatever the settings name.
 
     What there is to say about the model goes to stderr.
     """
@@ -31,11 +35,12 @@ def open_memory(base: Base, models: Models | None = None) -> Iterator[Memory]:
     from .commands.model import runnable_model
 
     path = setting_text("db", base.db)
-    new = path is not None and not Path(path).expanduser().exists()
+    new = path is not None and not expanded(path).exists()
     model = tuner = None
     if models is not None:
+        tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
         model = runnable_model(setting_text("model", models.model))
-        tuner = setting_text("tuner", models.tuner)
+        tuner = None if find_tuner else setting_text("tuner", models.tuner)
     with Memory.open(path, model=model, tuner=tuner, with_model=models is not None) as memory:
         if new:
             note(f"a new database: {path}")  # which may be a name that was mistyped

@@ -42,7 +42,7 @@ def given_text(text: str) -> str:
         text = sys.stdin.read()
         text.encode()  # what was no UTF-8 may have been let through as lone surrogates
     except UnicodeError as error:
-        raise WrongUsage(f"what came through stdin is no UTF-8 text: {error}") from error
+        raise WrongUsage(f"what came through stdin is not UTF-8 text: {error}") from error
     return text
 
 
@@ -118,6 +118,25 @@ class Models:
             "--tuner",
             metavar="GGUF",
             help="Tuner; the model's own by default. [env: LMORT_TUNER]",
+            show_default=False,
+        ),
+    ] = None
+    gpu_layers: Annotated[
+        int | None,
+        typer.Option(
+            "--gpu-layers",
+            metavar="N",
+            help="Layers on the graphics card, -1 for all. [env: LMORT_GPU_LAYERS]",
+            show_default=False,
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            metavar="N",
+            min=1,
+            help="Threads that compute; one for each core by default. [env: LMORT_THREADS]",
             show_default=False,
         ),
     ] = None

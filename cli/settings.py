@@ -15,10 +15,22 @@ from pathlib import Path
 from lmort_memory import paths
 from lmort_memory.errors import LmortError
 
-__all__ = ["KINDS", "Setting", "config_path", "read_config", "setting", "write_config"]
+__all__ = [
+    "KINDS",
+    "Setting",
+    "config_path",
+    "parse_value",
+    "read_config",
+    "setting",
+    "tell_library",
+    "write_config",
+]
 
 KINDS: dict[str, type] = {
+    "ctx": int,
     "db": str,
+    "gpu_layers": int,
+    "llama_lib": str,
     "max_tokens": int,
     "model": str,
     "scope": str,
@@ -27,6 +39,7 @@ KINDS: dict[str, type] = {
     "system": str,
     "temperature": float,
     "template": str,
+    "threads": int,
     "tuner": str,
 }
 
@@ -39,10 +52,24 @@ class Setting:
     origin: str
 
 
+def tell_library(*, gpu_layers: int | None = None, threads: int | None = None) -> None:
+    """Hand on the settings that say what computes, to this process and its children.
+
+    The library takes them from the environment: they concern the process, not one memory.
+
+    Raises:
+        LmortError: as `setting` does.
+    """
+    named = {"llama_lib": None, "gpu_layers": gpu_layers, "threads": threads}
+    for name, option in named.items():
+        if (value := setting(name, option).value) is not None:
+            os.environ[f"LMORT_{name.upper()}"] = str(value)
+
+
 def config_path() -> Path:
     """Where the settings file is, or would be."""
     named = os.environ.get("LMORT_CONFIG")
-    return Path(named).expanduser() if named else paths.config_dir() / "config.toml"
+    return paths.expanded(named) if named else paths.config_dir() / "config.toml"
 
 
 def setting(name: str, option: str | float | None = None) -> Setting:
@@ -70,11 +97,25 @@ def parse_value(name: str, text: str, *, where: str) -> str | int | float:
     kind = _kind(name, where)
     try:
         value: str | int | float = kind(text)
-        if kind is float and not math.isfinite(float(value)):
+        if not _is_possible(name, value):
             raise ValueError(text)
     except ValueError as error:
-        raise LmortError(f"{where}: {name} must be {_A[kind]}; found {text!r}") from error
+        raise LmortError(f"{where}: {name} must be {_wanted(name)}, not {text!r}") from error
     return value
+
+
+_LEAST = {"ctx": 256, "max_tokens": 1, "temperature": 0.0, "threads": 1}
+
+
+def _is_possible(name: str, value: object) -> bool:
+    if not isinstance(value, int | float):
+        return True
+    return math.isfinite(value) and value >= _LEAST.get(name, -math.inf)
+
+
+def _wanted(name: str) -> str:
+    least = f" of at least {_LEAST[name]:g}" if name in _LEAST else ""
+    return f"{_A[KINDS[name]]}{least}"
 
 
 _A = {str: "a text", int: "a whole number", float: "a number"}
@@ -99,13 +140,15 @@ def read_config() -> dict[str, str | int | float]:
         return {}
     except (OSError, ValueError) as error:
         raise LmortError(
-            f"settings file {path} cannot be read: {error} — mend or remove it"
+            f"settings file {path} cannot be read: {error} — correct or remove it"
         ) from error
     for name, value in entries.items():
         kind = _kind(name, str(path))
         wanted = (int, float) if kind is float else (kind,)
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            raise LmortError(f"{path}: {name} must be {_A[kind]}; found {value!r} — mend that line")
+        if type(value) not in wanted or not _is_possible(name, value):
+            raise LmortError(
+                f"{path}: {name} must be {_wanted(name)}, not {value!r} — correct that line"
+            )
     return entries
 
 

@@ -20,9 +20,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lmort_memory.backbone import Backbone, Sampling
-    from lmort_memory.chat import Chat, ChatOptions, Ledger, Reply
-    from lmort_memory.encoder import TunedEncoder
+    from lmort_memory.backbone import (
+        Backbone,
+        Sampling,
+    )
+    from lmort_memory.chat import (
+        Chat,
+        ChatOptions,
+        Injected,
+        Ledger,
+        Link,
+        OldNotes,
+        Repeat,
+        Reply,
+        ReplyPiece,
+        RoomMade,
+        Timings,
+    )
+    from lmort_memory.encoder import (
+        TunedEncoder,
+    )
     from lmort_memory.errors import (
         BackboneError,
         ImportFileError,
@@ -34,8 +51,31 @@ if TYPE_CHECKING:
         TunerError,
         TunerMismatchError,
     )
-    from lmort_memory.memory import Memory
-    from lmort_memory.types import Encoded, Encoder, HiddenStates, Hit, Record, Scores, Source, Turn
+    from lmort_memory.memory import (
+        Item,
+        Memory,
+        MemoryStatus,
+        Mode,
+    )
+    from lmort_memory.store import (
+        Receipt,
+        SpaceInfo,
+        Store,
+        StoreStatus,
+    )
+    from lmort_memory.types import (
+        Encoded,
+        Encoder,
+        HiddenStates,
+        Hit,
+        JsonValue,
+        Progress,
+        Record,
+        Scores,
+        Source,
+        StateEncoder,
+        Turn,
+    )
 
 _HOME = {
     "Backbone": "backbone",
@@ -47,18 +87,35 @@ _HOME = {
     "HiddenStates": "types",
     "Hit": "types",
     "ImportFileError": "errors",
+    "Injected": "chat",
+    "Item": "memory",
+    "JsonValue": "types",
     "Ledger": "chat",
+    "Link": "chat",
     "LmortError": "errors",
     "Memory": "memory",
+    "MemoryStatus": "memory",
     "MissingDependencyError": "errors",
+    "Mode": "memory",
+    "OldNotes": "chat",
+    "Progress": "types",
+    "Receipt": "store",
     "Record": "types",
     "RecordNotFoundError": "errors",
+    "Repeat": "chat",
     "Reply": "chat",
+    "ReplyPiece": "chat",
+    "RoomMade": "chat",
     "Sampling": "backbone",
     "Scores": "types",
     "Source": "types",
+    "SpaceInfo": "store",
     "SpaceMismatchError": "errors",
+    "StateEncoder": "types",
+    "Store": "store",
     "StoreError": "errors",
+    "StoreStatus": "store",
+    "Timings": "chat",
     "TunedEncoder": "encoder",
     "TunerError": "errors",
     "TunerMismatchError": "errors",
@@ -75,18 +132,35 @@ __all__ = [
     "HiddenStates",
     "Hit",
     "ImportFileError",
+    "Injected",
+    "Item",
+    "JsonValue",
     "Ledger",
+    "Link",
     "LmortError",
     "Memory",
+    "MemoryStatus",
     "MissingDependencyError",
+    "Mode",
+    "OldNotes",
+    "Progress",
+    "Receipt",
     "Record",
     "RecordNotFoundError",
+    "Repeat",
     "Reply",
+    "ReplyPiece",
+    "RoomMade",
     "Sampling",
     "Scores",
     "Source",
+    "SpaceInfo",
     "SpaceMismatchError",
+    "StateEncoder",
+    "Store",
     "StoreError",
+    "StoreStatus",
+    "Timings",
     "TunedEncoder",
     "TunerError",
     "TunerMismatchError",

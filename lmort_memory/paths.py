@@ -11,11 +11,14 @@ import os
 import sys
 from pathlib import Path
 
+from lmort_memory.errors import LmortError
+
 __all__ = [
     "cache_dir",
     "config_dir",
     "data_dir",
     "default_db",
+    "expanded",
     "make_private_dir",
     "models_dir",
     "touch_private",
@@ -47,7 +50,21 @@ def models_dir() -> Path:
 def default_db() -> Path:
     """Return the database that is used when none is named: `$LMORT_DB`, or one in `data_dir()`."""
     named = os.environ.get("LMORT_DB")
-    return Path(named).expanduser() if named else data_dir() / "memory.db"
+    return expanded(named) if named else data_dir() / "memory.db"
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with `~` and `~user` replaced by the home folder that they stand for.
+
+    Raises:
+        LmortError: there is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise LmortError(
+            f"no home folder is known for {Path(path).parts[0]} — write the path out"
+        ) from error
 
 
 def make_private_dir(path: Path) -> Path:
@@ -78,7 +95,7 @@ def touch_private(path: Path) -> None:
 def _folder(xdg: str, fallback: str, *, mac: str, part: str) -> Path:
     home = os.environ.get("LMORT_HOME")
     if home:
-        return Path(home).expanduser() / part
+        return expanded(home) / part
     named = os.environ.get(xdg)
     if named and Path(named).is_absolute():  # the XDG rules ignore relative paths
         return Path(named) / APP

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lmort_memory.errors import LmortError
+from lmort_memory.paths import expanded
 
 from ..app import command
 from ..opening import open_memory, scope_to_write, setting_text
@@ -19,6 +20,7 @@ from ..terminal.output import is_terminal
 
 if TYPE_CHECKING:
     from lmort_memory.chat import ChatOptions
+    from lmort_memory.memory import Memory
 
 _PARTLY = 3
 
@@ -33,6 +35,15 @@ class Style:
     max_tokens: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="The most tokens of a reply.", show_default=False),
+    ] = None
+    ctx: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=256,
+            help="Tokens of the context; 2048 by default, the model's own at most.",
+            show_default=False,
+        ),
     ] = None
     temperature: Annotated[
         float | None,
@@ -93,7 +104,13 @@ def chat(
     from ..terminal.screen import Pipe, Terminal
 
     person = sys.stdin.isatty() and is_terminal(sys.stdout) and not base.json
-    with open_memory(base, models) as memory:
+    with ExitStack() as stack:
+
+        def reopen(model: str) -> Memory:
+            other = replace(models, model=model)
+            return stack.enter_context(open_memory(base, other, find_tuner=True))
+
+        memory = stack.enter_context(open_memory(base, models))
         screen = Terminal() if person else Pipe(json_lines=base.json)
         if person:
             screen.say("Ctrl-D leaves, /help lists the commands")
@@ -102,6 +119,7 @@ def chat(
             screen,
             scope=scope_to_write(scope),
             options=_options(style),
+            reopen=reopen,
         )
         conversation.run(session)
     if conversation.failed and not person:
@@ -116,6 +134,7 @@ def _options(style: Style) -> ChatOptions:
     chosen: dict[str, Any] = {
         "system": setting("system", style.system).value,
         "max_tokens": setting("max_tokens", style.max_tokens).value,
+        "n_ctx": setting("ctx", style.ctx).value,
         "template": _template(setting_text("template", style.template)),
         "speakers": _speakers(setting_text("speakers", style.speakers)),
         "stop": tuple(style.stop or filter(None, [setting_text("stop", None)])),
@@ -133,7 +152,7 @@ def _template(named: str | None) -> str | None:
     if named is None or named == PLAIN:
         return named
     try:
-        source = Path(named).expanduser().read_text(encoding="utf-8")
+        source = expanded(named).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LmortError(
             f"the chat template {named} cannot be read: {error} — give a file of Jinja, or plain"

@@ -8,11 +8,11 @@ import typer
 
 from ..app import command
 from ..options import Base, Models
-from ..settings import setting
+from ..settings import setting, tell_library
 from ..terminal.output import print_json, say
 
 if TYPE_CHECKING:
-    from ..checks import Check
+    from ..check import Check
 
 _SIGNS = {"good": "  ok ", "note": "  -- ", "bad": "FAIL "}
 
@@ -24,8 +24,11 @@ def doctor(*, base: Base, models: Models) -> None:
     For what is wrong it names the command that mends it. It works without a network, and
     counts the connections that were tried meanwhile: none.
     """
-    from ..checks import Check, Named, count_connections, run_checks
+    from ..check import Check
+    from ..checks import Named, run_checks
+    from ..computing import count_connections
 
+    tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
     named = Named(
         db=setting("db", None if base.db is None else str(base.db)),
         model=setting("model", models.model),

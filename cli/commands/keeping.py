@@ -12,7 +12,7 @@ import typer
 from ..app import command
 from ..opening import chosen_scope, open_memory
 from ..options import MOST, Base, Choice, Models, WrongUsage, given_text, parse_object, parse_where
-from ..terminal.output import as_json, day, dim, note, one_line, print_json, say, terminal_width
+from ..terminal.output import as_json, day, note, one_line, print_json, say, terminal_width
 
 if TYPE_CHECKING:
     from lmort_memory.memory import Memory
@@ -73,9 +73,9 @@ def show(
         return
     say(record.text)
     for name, value in _facts(record):
-        say(dim(f"{name:<10} {value}"))
+        say(f"{name:<10} {value}", faint=True)
     for version in versions:
-        say(dim(f"until {day(version.updated_at)}: {version.text}"))
+        say(f"until {day(version.updated_at)}: {version.text}", faint=True)
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:

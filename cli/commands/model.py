@@ -12,7 +12,7 @@ import typer
 from lmort_memory import paths
 from lmort_memory.errors import BackboneError, LmortError, MissingDependencyError
 
-from ..app import PlainCommand
+from ..app import PlainCommand, examples
 from ..settings import setting
 from ..terminal.output import note, print_json, say, size
 from ..terminal.progress import Meter
@@ -42,7 +42,7 @@ class _Listed:
     problem: str | None
 
 
-@app.command(cls=PlainCommand, name="list", epilog="\b\nExamples:\n  lmort-mem model list --json")
+@app.command(cls=PlainCommand, name="list", epilog=examples("lmort-mem model list --json"))
 def list_models(*, json: _Json = False) -> None:
     """List the models that are known here."""
     found = list(_known())
@@ -56,9 +56,7 @@ def list_models(*, json: _Json = False) -> None:
         note("no model is known: name a GGUF with --model, or pip install 'lmort-memory[smollm2]'")
 
 
-@app.command(
-    cls=PlainCommand, epilog="\b\nExamples:\n  lmort-mem model info ~/models/qwen3-4b.gguf"
-)
+@app.command(cls=PlainCommand, epilog=examples("lmort-mem model info ~/models/qwen3-4b.gguf"))
 def info(
     model: Annotated[
         str | None, typer.Argument(metavar="GGUF", help="The model in use by default.")
@@ -92,10 +90,11 @@ def info(
 
 @app.command(
     cls=PlainCommand,
-    epilog="\b\nExamples:\n"
-    "  lmort-mem model convert ./gpt2-large gpt2-large.gguf\n"
-    "  lmort-mem model convert ./gpt-j-6b gptj.gguf --type q8_0\n"
-    "  lmort-mem model convert ggml-gpt4all-j.gguf gptj-runs.gguf",
+    epilog=examples(
+        "lmort-mem model convert ./gpt2-large gpt2-large.gguf",
+        "lmort-mem model convert ./gpt-j-6b gptj.gguf --type q8_0",
+        "lmort-mem model convert ggml-gpt4all-j.gguf gptj-runs.gguf",
+    ),
 )
 def convert(
     source: Annotated[
@@ -158,7 +157,7 @@ def _known() -> Iterator[_Listed]:
     named = setting("model").value
     packaged, copy = _packaged(), _copy()
     if named is not None:
-        yield _listed(Path(str(named)).expanduser(), "named by you", in_use=True)
+        yield _listed(paths.expanded(str(named)), "named by you", in_use=True)
     if packaged is not None:
         yield _listed(packaged, "packaged default", in_use=named is None and copy is None)
     for path in sorted(paths.models_dir().glob("*.gguf")):
@@ -198,7 +197,7 @@ def _chosen(model: str | None) -> Path:
     from lmort_memory.backbone.default import default_model_path
 
     named = setting("model", model).value
-    return Path(str(named)).expanduser() if named is not None else _copy() or default_model_path()
+    return paths.expanded(str(named)) if named is not None else _copy() or default_model_path()
 
 
 def _summary(facts: ModelFacts | None) -> str:

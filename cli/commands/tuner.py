@@ -12,8 +12,9 @@ import typer
 
 from lmort_memory.errors import MissingDependencyError, TunerError
 
-from ..app import PlainCommand, in_order
+from ..app import PlainCommand, examples, in_order
 from ..opening import setting_text
+from ..settings import tell_library
 from ..terminal.output import note, print_json, say, size
 from ..terminal.progress import Meter, duration
 
@@ -36,12 +37,6 @@ Model = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder with the data.")]
-
-
-def examples(*lines: str) -> str:
-    """Return the epilog of a command's help."""
-    shown = "\n".join(f"  {line}" for line in lines)
-    return f"\b\nExamples:\n{shown}"  # \b keeps the lines as they are
 
 
 @app.command(
@@ -284,6 +279,7 @@ def opened_backbone(model: str | None) -> Iterator[Backbone]:
     """Open the model that the option, the environment or the settings name."""
     from lmort_memory.backbone import Backbone, fast_default_path
 
+    tell_library()
     path = setting_text("model", model)
     with Backbone.open(path or fast_default_path()) as backbone:
         yield backbone

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..app import PlainCommand
+from ..app import PlainCommand, examples
 from ..terminal.output import note, print_json, say
-from .tuner import Json, app, examples
+from .tuner import Json, app
 
 if TYPE_CHECKING:
     from lmort_memory.encoder.artifact import TunerCard

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..app import PlainCommand
+from ..app import PlainCommand, examples
 from ..terminal.output import note, print_json, say, size
 from ..terminal.progress import Meter, duration
-from .tuner import Json, Model, app, examples, need, opened_backbone
+from .tuner import Json, Model, app, need, opened_backbone
 
 if TYPE_CHECKING:
     from lmort_memory.backbone import Backbone

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-import textwrap
 from typing import TYPE_CHECKING
 
-from .output import day, dim, is_terminal, one_line, say, terminal_width, visible
+from .output import day, is_terminal, one_line, say, terminal_width, visible
 
 if TYPE_CHECKING:
     from lmort_memory.types import Hit, Record, Scores
@@ -38,7 +37,7 @@ def say_hit(hit: Hit, query: str, *, full: bool, explain: bool) -> None:
         facts += _ranks(hit.scores)
     if record.source is not None:
         facts.append(record.source.uri)
-    say(dim(f"{_INDENT}{'  '.join(facts)}"))
+    say(f"{_INDENT}{'  '.join(facts)}", faint=True)
 
 
 def snippet(text: str, query: str, width: int) -> str:
@@ -89,7 +88,11 @@ def _wrapped(line: str) -> list[str]:
     """Break a line for a terminal; in a pipe a snippet stays one line."""
     if not is_terminal(sys.stdout):
         return [line]
-    return textwrap.wrap(line, max(40, terminal_width() - len(_INDENT)))
+    from rich.console import Console
+    from rich.text import Text
+
+    width = max(40, terminal_width() - len(_INDENT))
+    return [part.plain.rstrip() for part in Text(line).wrap(Console(width=width), width)]
 
 
 def parts_of(scores: Scores) -> list[str]:

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +20,10 @@ from lmort_memory.types import JsonValue
 
 __all__ = [
     "as_json",
-    "ascii_only",
     "day",
-    "dim",
     "duration_ms",
     "is_terminal",
+    "json_text",
     "note",
     "one_line",
     "print_json",
@@ -34,24 +34,31 @@ __all__ = [
 ]
 
 
-def say(text: str = "") -> None:
-    """Print a line of result."""
-    print(text)
+def say(text: str = "", *, faint: bool = False, flush: bool = False, end: str = "\n") -> None:
+    """Print a line of result, faintly if it is not what was asked for."""
+    print(_styled(text, sys.stdout) if faint else visible(text), flush=flush, end=end)
 
 
-def note(text: str) -> None:
+def note(text: str, *, faint: bool = False) -> None:
     """Print a line about the work: a warning, a summary, a hint."""
-    print(text, file=sys.stderr, flush=True)
+    print(_styled(text, sys.stderr) if faint else visible(text), file=sys.stderr, flush=True)
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON."""
-    print(json.dumps(as_json(value), ensure_ascii=ascii_only(), indent=2))
+    """Print a value as indented JSON."""
+    print(json_text(value, indent=2))
 
 
-def ascii_only() -> bool:
-    """Whether stdout is of an encoding that lacks characters, which JSON can write as ASCII."""
-    return (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8")
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """Write a value as JSON. Whatever a terminal would obey is escaped, so nothing is lost."""
+    ascii_only = (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8")
+    text = json.dumps(as_json(value), ensure_ascii=ascii_only, indent=indent)
+    return "".join(c if _is_harmless(c) else _json_escape(c) for c in text)
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
 
 
 def as_json(value: object) -> JsonValue:
@@ -76,15 +83,31 @@ def is_terminal(stream: IO[str]) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def dim(text: str, *, stream: IO[str] | None = None) -> str:
+def _styled(text: str, stream: IO[str]) -> str:
     """Write a text faintly where that can be shown."""
-    shown = is_terminal(stream or sys.stdout) and not os.environ.get("NO_COLOR")
-    return f"\x1b[2m{text}\x1b[0m" if shown else text
+    shown = is_terminal(stream) and not os.environ.get("NO_COLOR")
+    return f"\x1b[2m{visible(text)}\x1b[0m" if shown else visible(text)
 
 
 def visible(text: str) -> str:
-    """Remove what a terminal would obey: control characters other than line ends and tabs."""
-    return "".join(c for c in text if c.isprintable() or c in "\n\t")
+    """Remove what a terminal would obey: every control but line ends and tabs.
+
+    Each line that this program prints goes through here once, so that no stored text, file name or
+    id can move the cursor, set a title, or reverse the order of what is read.
+    """
+    return "".join(c for c in text if _is_harmless(c))
+
+
+_JOINERS = "\u200c\u200d"  # what holds an emoji of several parts together, and Indic letters
+
+
+def _is_harmless(character: str) -> bool:
+    return (
+        character.isprintable()
+        or character in "\n\t"
+        or character in _JOINERS
+        or unicodedata.category(character) == "Zs"  # spaces of other widths
+    )
 
 
 def terminal_width() -> int:
@@ -93,9 +116,18 @@ def terminal_width() -> int:
 
 
 def one_line(text: str, width: int) -> str:
-    """Bring a text into one line of at most `width` characters, control characters removed."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= width else line[: width - 1].rstrip() + "…"
+    """Bring a text into one line of at most `width` columns, control characters removed.
+
+    A Chinese character takes two columns, a joined emoji as many as the terminal gives it.
+    """
+    line = " ".join("".join(c if _is_harmless(c) else " " for c in text).split())
+    if len(line) * 2 <= width:
+        return line
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(line) <= width:
+        return line
+    return set_cell_size(line, width - 1).rstrip() + "…"
 
 
 def day(when: datetime) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from .output import as_json, ascii_only, day, dim, one_line, terminal_width, visible
+from .output import day, json_text, note, one_line, say, terminal_width, visible
 
 if TYPE_CHECKING:
     from lmort_memory.chat import Reply
+    from lmort_memory.chat.reply import ReplyPiece
     from lmort_memory.types import Record
 
 __all__ = ["Pipe", "Screen", "Terminal"]
@@ -30,8 +31,8 @@ class Screen(Protocol):
     def show_memories(self, records: Sequence[Record]) -> None:
         """Show what was recalled for the reply that comes."""
 
-    def show_reply(self, pieces: Iterable[str]) -> None:
-        """Show a reply as it is made."""
+    def show_reply(self, pieces: Iterable[ReplyPiece]) -> None:
+        """Show a reply as it is made, and the reasoning before it."""
 
     def end_reply(self, reply: Reply) -> None:
         """Take note that a reply is finished, or was stopped."""
@@ -53,7 +54,7 @@ class Pipe:
 
     def say(self, text: str) -> None:
         """Print a line, on stderr where stdout holds JSON."""
-        print(text, file=sys.stderr if self._json else sys.stdout, flush=True)
+        note(text) if self._json else say(text, flush=True)
 
     def show_memories(self, records: Sequence[Record]) -> None:
         """Print a line for each memory."""
@@ -62,22 +63,55 @@ class Pipe:
                 text = one_line(record.text, sys.maxsize)
                 self.say(f"[{number}] recalled {day(record.created_at)}, {record.role}: {text}")
 
-    def show_reply(self, pieces: Iterable[str]) -> None:
-        """Print the pieces as they come."""
+    def show_reply(self, pieces: Iterable[ReplyPiece]) -> None:
+        """Print the pieces as they come, without the reasoning."""
         for piece in pieces:
             if not self._json:
-                print(piece, end="", flush=True)
+                print(visible(piece.text), end="", flush=True)
         if not self._json:
             print(flush=True)
 
     def end_reply(self, reply: Reply) -> None:
         """Print the reply's object."""
         if self._json:
-            entry = {"text": reply.text, "ledger": as_json(reply.ledger)}
-            print(json.dumps(entry, ensure_ascii=ascii_only()), flush=True)
+            print(json_text({"text": reply.text, "ledger": reply.ledger}), flush=True)
 
     def remember_lines(self, lines: Iterable[str]) -> None:
         """Do nothing: nobody types here."""
+
+
+def _answer(pieces: Iterable[ReplyPiece]) -> Iterator[str]:
+    """Print the reasoning as it comes, and pass the answer on."""
+    thinking = False
+    for piece in pieces:
+        if piece.thought:
+            text = piece.thought if thinking else piece.thought.lstrip()
+            say(text, faint=True, flush=True, end="")
+            thinking = True
+        if piece.text:
+            if thinking:
+                say()
+            thinking = False
+            yield piece.text
+
+
+@contextmanager
+def _typing_unseen() -> Iterator[None]:
+    """Keep what is typed meanwhile out of the reply; the next prompt shows it."""
+    try:
+        import termios
+    except ImportError:  # Windows
+        yield
+        return
+    keyboard = sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+    unseen = [*before]
+    unseen[3] &= ~termios.ECHO  # local modes
+    termios.tcsetattr(keyboard, termios.TCSANOW, unseen)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSANOW, before)
 
 
 class Terminal:
@@ -123,7 +157,7 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Print a faint line."""
-        print(dim(visible(text)), flush=True)
+        say(text, faint=True, flush=True)
 
     def show_memories(self, records: Sequence[Record]) -> None:
         """Print one faint line with the day, the speaker and the beginning of each memory."""
@@ -135,11 +169,12 @@ class Terminal:
             ]
             self.say("  ".join(parts))
 
-    def show_reply(self, pieces: Iterable[str]) -> None:
-        """Print the reply as Markdown, each block as soon as it is complete."""
+    def show_reply(self, pieces: Iterable[ReplyPiece]) -> None:
+        """Print reasoning faintly and the reply as Markdown, each block once it is complete."""
         from .markdown import stream_markdown
 
-        stream_markdown(visible(piece) for piece in pieces)
+        with _typing_unseen():
+            stream_markdown(visible(text) for text in _answer(pieces))
 
     def end_reply(self, reply: Reply) -> None:
         """Say so if the reply was stopped."""

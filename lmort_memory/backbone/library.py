@@ -1,4 +1,4 @@
-"""The one import of llama.cpp: its library with its log turned into Python's.
+"""llama.cpp as the rest of this package uses it: its functions, its log turned into Python's.
 
 Everything in this package reaches llama.cpp through `llama()` and `ggml()`, so that importing
 lmort_memory costs nothing and nothing of llama.cpp is ever printed to stdout.
@@ -11,10 +11,12 @@ import logging
 import os
 import threading
 from collections import deque
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from lmort_memory.errors import MissingDependencyError
+from lmort_memory.backbone import runtime
+from lmort_memory.backbone.runtime import Q8_0, Choice, WeightType
 
 logger = logging.getLogger("lmort_memory.llama_cpp")
 
@@ -23,27 +25,46 @@ logger = logging.getLogger("lmort_memory.llama_cpp")
 _LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.DEBUG, 4: logging.INFO, 5: logging.DEBUG}
 _recent_errors: deque[str] = deque(maxlen=8)
 _keep_alive: list[object] = []
-_import_lock = threading.Lock()
+_import_lock = threading.RLock()
 
 
-def llama() -> Any:  # noqa: ANN401 — llama-cpp-python publishes no types
+def llama(types: Sequence[WeightType] = (Q8_0,), *, gpu: bool = False) -> Any:  # noqa: ANN401
     """Return the module of llama.cpp's C functions, initialised once.
 
+    Args:
+        types: Of the weights to be decoded; the first call chooses the library by them.
+        gpu: Whether layers are to be put onto a graphics card.
+
     Raises:
-        MissingDependencyError: llama-cpp-python is not installed.
+        MissingDependencyError: llama-cpp-python, or any library of llama.cpp, is not installed.
+        BackboneError: no library decodes these types on this processor.
     """
     with _import_lock:
-        return _load()
+        if runtime.loaded() is None:
+            choice_for(types, gpu=gpu)
+        return _initialised()
+
+
+def choice_for(types: Sequence[WeightType], *, gpu: bool = False) -> Choice:
+    """Load llama.cpp where it is not yet, and return how weights of these types are decoded.
+
+    Raises:
+        As `llama` does.
+    """
+    with _import_lock:
+        # On an assertion ggml would start gdb on this process: pages of output, and seconds.
+        os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+        choice = runtime.load(types, gpu=gpu)
+        _initialised()
+        runtime.load_modules(choice)
+        return choice
 
 
 @cache
-def _load() -> Any:  # noqa: ANN401
-    # On an assertion ggml would start gdb on this process, which prints pages and takes seconds.
-    os.environ.setdefault("GGML_NO_BACKTRACE", "1")
-    try:
-        from llama_cpp import llama_cpp
-    except ImportError as error:
-        raise MissingDependencyError("llama-cpp-python", extra="smollm2") from error
+def _initialised() -> Any:  # noqa: ANN401
+    bound = runtime.loaded()
+    assert bound is not None
+    llama_cpp = bound.cpp
     log_callback = llama_cpp.llama_log_callback(_log)
     _keep_alive.append(log_callback)  # llama.cpp holds the bare pointer for the process's life
     llama_cpp.llama_log_set(log_callback, None)
@@ -80,23 +101,22 @@ def ggml() -> ctypes.CDLL:
                                      void * data, size_t offset, size_t size);
     """
     llama()
-    from llama_cpp._ctypes_extensions import load_shared_library
-    from llama_cpp._ggml import libggml_base_path
-
-    library: ctypes.CDLL = load_shared_library("ggml-base", libggml_base_path)
+    bound = runtime.loaded()
+    assert bound is not None
+    found: ctypes.CDLL = bound.ggml
     for name, result in (
         ("ggml_get_name", ctypes.c_char_p),
         ("ggml_nelements", ctypes.c_int64),
         ("ggml_nrows", ctypes.c_int64),
         ("ggml_nbytes", ctypes.c_size_t),
     ):
-        function = getattr(library, name)
+        function = getattr(found, name)
         function.argtypes, function.restype = [ctypes.c_void_p], result
-    library.ggml_backend_tensor_get.argtypes = [
+    found.ggml_backend_tensor_get.argtypes = [
         ctypes.c_void_p,
         ctypes.c_void_p,
         ctypes.c_size_t,
         ctypes.c_size_t,
     ]
-    library.ggml_backend_tensor_get.restype = None
-    return library
+    found.ggml_backend_tensor_get.restype = None
+    return found

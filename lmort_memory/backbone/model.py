@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from lmort_memory.backbone.context import Context, ContextSize
+from lmort_memory.backbone.devices import default_threads, gpu_layers_wanted
 from lmort_memory.backbone.layers import find_layer_names
-from lmort_memory.backbone.library import llama, take_errors
+from lmort_memory.backbone.library import choice_for, llama, take_errors
 from lmort_memory.backbone.prompt import PromptWriter
+from lmort_memory.backbone.runtime import weight_types
 from lmort_memory.backbone.sequence import ModelIdentity, TokenSequence
 from lmort_memory.backbone.standalone import N_BATCH, N_BATCH_LAST_LAYER, StandAlone
 from lmort_memory.backbone.template import PLAIN, SPEAKERS, ChatTemplate
 from lmort_memory.backbone.thread import InferenceThread, Priority
 from lmort_memory.backbone.tokens import Vocabulary
+from lmort_memory.closing import Closing
 from lmort_memory.errors import BackboneError
 from lmort_memory.modelfile.checks import check_model
 from lmort_memory.modelfile.facts import ModelFacts, facts_of, read_header
 from lmort_memory.modelfile.fingerprint import fingerprint
+from lmort_memory.modelfile.header import GgufHeader
 from lmort_memory.modelfile.sketch import Sketch, sketch
 from lmort_memory.types import HiddenStates, Progress
 
 _STANDALONE_CTX = 1024  # cells of the import context: two batches of texts, or one long text
 
 
-class Backbone:
+class Backbone(Closing):
     """A loaded GGUF model. All methods may be called by any thread; one thread computes.
 
     Attributes:
@@ -41,7 +45,9 @@ class Backbone:
         prompts: Messages to tokens, by the model's own chat template.
     """
 
-    def __init__(self, path: str | Path, *, n_threads: int | None = None) -> None:
+    def __init__(
+        self, path: str | Path, *, n_threads: int | None = None, gpu_layers: int | None = None
+    ) -> None:
         """Load a model; `open` is the same with the words one expects.
 
         Raises:
@@ -50,8 +56,8 @@ class Backbone:
         self._header = read_header(path)
         self.facts: ModelFacts = facts_of(self._header)
         check_model(self._header)
-        self._n_threads = n_threads or _default_threads()
-        self._model = _load(self.facts.path)
+        self._n_threads = n_threads or default_threads()
+        self._model = _load(self._header, gpu_layers_wanted(gpu_layers))
         self._contexts: list[Context] = []
         self._standalone: StandAlone | None = None
         cpp = llama()
@@ -71,18 +77,22 @@ class Backbone:
         self._thread = InferenceThread(self._set_abort)
 
     @classmethod
-    def open(cls, path: str | Path, *, n_threads: int | None = None) -> Self:
+    def open(
+        cls, path: str | Path, *, n_threads: int | None = None, gpu_layers: int | None = None
+    ) -> Self:
         """Load a model.
 
         Args:
             path: A GGUF file.
             n_threads: Threads that compute; None takes the machine's cores.
+            gpu_layers: Layers to put onto a graphics card, -1 for all; None takes
+                `$LMORT_GPU_LAYERS`, else none.
 
         Raises:
-            BackboneError: the file is missing, not GGUF, damaged or truncated, or its architecture
-                cannot be captured.
+            BackboneError: the file is missing, not GGUF, damaged or truncated, its architecture
+                cannot be captured, or no llama.cpp here can run it.
         """
-        return cls(path, n_threads=n_threads)
+        return cls(path, n_threads=n_threads, gpu_layers=gpu_layers)
 
     def prompts_with(
         self, template: str | None = None, *, speakers: tuple[str, str] = SPEAKERS
@@ -230,17 +240,6 @@ class Backbone:
         llama().llama_model_free(self._model)
         self._model = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _tokens_of(self, text: str, max_tokens: int | None, longest: int) -> list[int]:
         tokens = self.prompts.tokenize(text)
         if max_tokens is not None:
@@ -309,18 +308,24 @@ class Backbone:
         return self.vocabulary.piece(token, special=True).decode("utf-8", "replace")
 
 
-def _load(path: Path) -> Any:  # noqa: ANN401 — llama_model_p
+def _load(header: GgufHeader, gpu_layers: int) -> Any:  # noqa: ANN401 — llama_model_p
     """Load the weights, in a thread of their own; Ctrl-C ends that.
 
     In the calling thread Ctrl-C would be raised inside the callback that takes llama.cpp's log, and
     be lost there.
     """
-    cpp = llama()
+    choice = choice_for(weight_types(header), gpu=gpu_layers != 0)
+    cpp, path = llama(), header.path
     take_errors()
     unwanted = threading.Event()
     go_on = cpp.llama_progress_callback(lambda _part, _data: not unwanted.is_set())
     params = cpp.llama_model_default_params()
     params.progress_callback = go_on
+    params.use_extra_bufts = choice.attempt.extra_buffers
+    params.n_gpu_layers = gpu_layers if choice.attempt.gpu else 0
+    no_devices = ctypes.c_void_p(None)  # a list of none: without it llama.cpp takes all that it has
+    if not choice.attempt.gpu:
+        params.devices = ctypes.addressof(no_devices)
     with ThreadPoolExecutor(1) as thread:
         loading = thread.submit(cpp.llama_model_load_from_file, os.fsencode(path), params)
         try:
@@ -336,10 +341,3 @@ def _load(path: Path) -> Any:  # noqa: ANN401 — llama_model_p
             "see whether the file is whole and of an architecture that llama.cpp runs"
         )
     return model
-
-
-def _default_threads() -> int:
-    """Return the cores to compute on: beyond four, hyper-threads only get in each other's way."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = cores or 1
-    return cores if cores <= 4 else max(4, cores // 2)

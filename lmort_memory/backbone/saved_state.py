@@ -16,9 +16,9 @@ import os
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
+from lmort_memory.backbone.runtime import build
 from lmort_memory.errors import BackboneError
 
 _MAGIC = b"LMORTKV1"
@@ -47,7 +47,7 @@ def write_state(path: Path, state: SavedState) -> None:
     header = json.dumps(
         {
             "fingerprint": state.fingerprint,
-            "build": version("llama-cpp-python"),
+            "build": build(),
             "tokens": state.tokens,
             "label": state.label,
             "sha256": _checksum(state.tokens, state.label, state.cells),
@@ -86,7 +86,7 @@ def read_state(path: Path, fingerprint: str) -> SavedState | None:
         tokens = tuple(int(token) for token in header["tokens"])
         label = str(header["label"])
         cells = data[16 + size :]
-        expected = (fingerprint, version("llama-cpp-python"), _checksum(tokens, label, cells))
+        expected = (fingerprint, build(), _checksum(tokens, label, cells))
         found = (header["fingerprint"], header["build"], header["sha256"])
     except (ValueError, TypeError, LookupError):
         return None

@@ -166,7 +166,7 @@ class TokenSequence:
 
     def _sync(self, tokens: Sequence[int]) -> Synced:
         wanted = list(tokens[:-1])
-        kept = _common(self._tokens, wanted)
+        kept = common_prefix(self._tokens, wanted)
         rest = self._tokens[kept:]
         gap = _gap(rest, wanted[kept:]) if self.can_shift else None
         if gap is not None:
@@ -253,8 +253,8 @@ class ModelIdentity:
     can_shift: bool
 
 
-def _common(have: Sequence[int], want: Sequence[int]) -> int:
-    """Return the length of the common beginning."""
+def common_prefix(have: Sequence[object], want: Sequence[object]) -> int:
+    """Return how many items two sequences have in common at their beginning."""
     n = 0
     for a, b in zip(have, want, strict=False):
         if a != b:

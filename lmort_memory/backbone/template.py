@@ -11,12 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
 
+from lmort_memory.backbone.thinking import Thinking, thinking_of
 from lmort_memory.errors import BackboneError
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 PLAIN = "plain"
 """In place of Jinja source: plain lines, whatever template the model has."""
@@ -33,6 +30,17 @@ _PLAIN_LINES = (
 )
 
 _ANOTHER = "chat with another one: --template FILE, or ChatOptions(template=…)"
+
+# What a template can run into, as any program can.
+_FAULTS = (
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+)
 
 _PLACEHOLDER = "\ue000{}\ue001"  # private use: no template writes it, and content is not rendered
 # transformers' own tag, which marks what a model is to learn and renders as what it encloses.
@@ -77,15 +85,18 @@ class ChatTemplate:
         """
         from jinja2 import TemplateSyntaxError
 
+        from lmort_memory.backbone.sandbox import sandbox
+
         check_speakers(speakers)
+        self._source = source or ""
         user, assistant = speakers
         self.stops: tuple[str, ...] = () if source else (f"\n{user}:", f"\n{assistant}:")
         self._variables = {"bos_token": bos, "eos_token": eos}
         if not source:
             self._variables |= {"user": user, "assistant": assistant}
         try:
-            self._template = _environment().from_string(_as_jinja(source or _PLAIN_LINES))
-        except TemplateSyntaxError as error:
+            self._template = sandbox().from_string(_as_jinja(source or _PLAIN_LINES))
+        except (TemplateSyntaxError, RecursionError, MemoryError) as error:
             raise BackboneError(
                 f"the chat template is not valid Jinja: {error} — mend it; where it is the "
                 "model's, with gguf-new-metadata --chat-template-file TEMPLATE IN.gguf OUT.gguf"
@@ -122,15 +133,24 @@ class ChatTemplate:
     def _render(self, messages: Sequence[Mapping[str, str]], reply: bool) -> str:
         from jinja2 import TemplateError
 
+        from lmort_memory.backbone.sandbox import bounded
+
+        bounded()
         try:
             return self._template.render(
                 messages=messages, add_generation_prompt=reply, **self._variables
             )
-        except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+        except (TemplateError, *_FAULTS) as error:
             roles = ", ".join(message["role"] for message in messages)
             raise BackboneError(
                 f"the chat template refuses a conversation of {roles}: {error} — {_ANOTHER}"
             ) from error
+
+    @cached_property
+    def thinking(self) -> Thinking:
+        """How the model marks its reasoning, as far as its template shows."""
+        opening = _text_after(self.pieces(["user"], reply=True), 0)
+        return thinking_of(self._source, opening)
 
     @cached_property
     def takes_system(self) -> bool:
@@ -151,19 +171,6 @@ class ChatTemplate:
         between = _text_after(self.pieces(["user", "assistant", "user"], reply=False), 1)
         closing = _text_after(self.pieces(["user", "assistant"], reply=False), 1)
         return between.removeprefix(closing) if closing else between
-
-
-def _environment() -> Environment:
-    """Return Jinja's sandbox with what the templates of models expect to find in it."""
-    from jinja2.ext import loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-    )
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = _today
-    return environment
 
 
 def _as_jinja(source: str) -> str:
@@ -192,16 +199,3 @@ def _text_after(pieces: Sequence[Piece], message: int) -> str:
         else:
             inside = piece.message == message
     return "".join(texts)
-
-
-def _refuse(message: str) -> NoReturn:
-    from jinja2 import TemplateError
-
-    raise TemplateError(message)
-
-
-def _today(pattern: str) -> str:
-    """Give templates the date they print (Llama 3.1 and later ask for it)."""
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).strftime(pattern)

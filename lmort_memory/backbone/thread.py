@@ -8,6 +8,7 @@ thread of their own and callers wait for them, which a signal interrupts at once
 from __future__ import annotations
 
 import itertools
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -39,6 +40,7 @@ class InferenceThread:
             queue.PriorityQueue()
         )
         self._closed = False
+        self._process = os.getpid()
         self._thread = threading.Thread(target=self._work, name="lmort-inference", daemon=True)
         self._thread.start()
 
@@ -55,6 +57,11 @@ class InferenceThread:
             return job()
         if self._closed:
             raise BackboneError("the backbone is closed — open it again to go on")
+        if os.getpid() != self._process:
+            raise BackboneError(
+                "the model was loaded before this process was forked, and its threads stayed behind"
+                " — open the memory after the fork, or start processes by spawn"
+            )
         future: Future[T] = Future()
         self._jobs.put((priority, next(self._arrival), future, job))
         try:
@@ -67,6 +74,8 @@ class InferenceThread:
         """End the thread once the queued jobs are done; calling it again does nothing."""
         if not self._closed:
             self._closed = True
+            if os.getpid() != self._process:
+                return
             self._jobs.put((max(Priority) + 1, next(self._arrival), None, lambda: None))
             if threading.current_thread() is not self._thread:
                 self._thread.join()

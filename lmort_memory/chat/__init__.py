@@ -13,6 +13,21 @@ from lmort_memory.chat.chat import Chat
 from lmort_memory.chat.ledger import Ledger, Repeat, Timings
 from lmort_memory.chat.notes import Injected
 from lmort_memory.chat.options import SYSTEM, ChatOptions
-from lmort_memory.chat.reply import Reply
+from lmort_memory.chat.repetition import Link
+from lmort_memory.chat.reply import Reply, ReplyPiece
+from lmort_memory.chat.window import OldNotes, RoomMade
 
-__all__ = ["SYSTEM", "Chat", "ChatOptions", "Injected", "Ledger", "Repeat", "Reply", "Timings"]
+__all__ = [
+    "SYSTEM",
+    "Chat",
+    "ChatOptions",
+    "Injected",
+    "Ledger",
+    "Link",
+    "OldNotes",
+    "Repeat",
+    "Reply",
+    "ReplyPiece",
+    "RoomMade",
+    "Timings",
+]

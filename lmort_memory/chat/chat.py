@@ -14,8 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from lmort_memory.backbone import Backbone
 from lmort_memory.blas import one_thread
@@ -27,7 +26,9 @@ from lmort_memory.chat.reply import Kept, Reply, TurnSoFar, in_thread
 from lmort_memory.chat.resume import exchanges, said_in
 from lmort_memory.chat.stream import ReplyStream
 from lmort_memory.chat.window import Window, WindowOptions
+from lmort_memory.closing import Closing
 from lmort_memory.encoder import mean_vector
+from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.likelihood import DEPTH
 from lmort_memory.store.ulid import new_id
 from lmort_memory.types import DEFAULT_SCOPE, Encoded, JsonValue, Record, StateEncoder, Turn
@@ -47,7 +48,7 @@ _REMEMBERED = 64  # texts shown lately that a turn is compared with; about two w
 _BROKEN_OFF: Mapping[str, JsonValue] = {"broken_off": True}
 
 
-class Chat:
+class Chat(Closing):
     """A conversation with memory. Not thread-safe: one conversation, one caller at a time.
 
     Attributes:
@@ -175,14 +176,14 @@ class Chat:
         of this session.
 
         Raises:
-            KeyError: no turn that a chat has kept has that id.
+            RecordNotFoundError: no turn of a chat has that id.
         """
         turn_id = turn_id or self._last or ""
         store = self._memory.store
         for entry in reversed(store.ledgers(record_id=turn_id, limit=-1)):
             if turn_id in (entry.payload.get("turn_id"), entry.payload.get("reply_id")):
                 return from_entry(entry, store.get(entry.record_ids))
-        raise KeyError(turn_id)
+        raise RecordNotFoundError(turn_id)
 
     def forget(self, ids: str | Iterable[str]) -> Receipt:
         """Forget records as `Memory.forget` does, and what this conversation shows of them."""
@@ -221,17 +222,6 @@ class Chat:
             self._open.close()
             self._open = None
         self._window.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _resume(self) -> Resumed | None:
         """Bring the session's latest turns back into the window, from a saved state or the store.

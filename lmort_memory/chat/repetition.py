@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lmort_memory.backbone.sequence import common_prefix
+
 _WORD = re.compile(r"\w+")
 _RUN = 4  # words in a row that are no coincidence; a shorter text has to be the same as a whole
 _SHARE = 0.8  # of a reply's words that stand in view: what it adds then is "you said that"
@@ -82,7 +84,7 @@ def _runs(words: Sequence[str], sources: Mapping[str, _Words]) -> list[_Run]:
     at = 0
     while at <= len(words) - _RUN:
         runs = [
-            (at, _common(words[at:], sources[id_].words[there:]), id_, there)
+            (at, common_prefix(words[at:], sources[id_].words[there:]), id_, there)
             for id_, there in places.get(tuple(words[at : at + _RUN]), ())
         ]
         if not runs:
@@ -92,15 +94,6 @@ def _runs(words: Sequence[str], sources: Mapping[str, _Words]) -> list[_Run]:
         found.append(best)
         at += best[1]
     return found
-
-
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    n = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            break
-        n += 1
-    return n
 
 
 def _parts(

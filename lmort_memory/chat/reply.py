@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -60,6 +61,14 @@ class TurnSoFar:
     store_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class ReplyPiece:
+    """A piece of a reply as it streams: of its text, of the reasoning before it, or of both."""
+
+    text: str
+    thought: str = ""
+
+
 class Reply:
     """Iterate it, with `for` or `async for`, for its text piece by piece; then read `ledger`.
 
@@ -82,7 +91,11 @@ class Reply:
         self._options = options
         self._keep = keep
         self._on_end = on_end
-        self._spoken = ReplyStream(() if turn.given is not None else (*options.stop, *window.stops))
+        self._spoken = (
+            ReplyStream(())
+            if turn.given is not None
+            else ReplyStream((*options.stop, *window.stops), window.thinking)
+        )
         self._pieces = self._generate()
         self._ledger: Ledger | None = None
         self._one_at_a_time = threading.Lock()
@@ -114,10 +127,26 @@ class Reply:
             raise RuntimeError("the reply is not finished; iterate it to its end first")
         return self._ledger
 
+    @property
+    def thought(self) -> str:
+        """The model's reasoning so far: shown while it streams, and kept nowhere."""
+        return self._spoken.thought
+
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
+        while not (text := self._next_piece().text):
+            pass  # reasoning is no part of the reply
+        return text
+
+    def pieces(self) -> Iterator[ReplyPiece]:
+        """Iterate over the reply and the reasoning before it, in place of the reply alone."""
+        with suppress(StopIteration):
+            while True:
+                yield self._next_piece()
+
+    def _next_piece(self) -> ReplyPiece:
         with self._one_at_a_time:
             return next(self._pieces)
 
@@ -141,7 +170,7 @@ class Reply:
                 now = time.perf_counter()
                 self._finish(0, _Clock(now, now, None), complete=False)
 
-    def _generate(self) -> Generator[str, None, None]:
+    def _generate(self) -> Generator[ReplyPiece, None, None]:
         clock = _Clock(time.perf_counter(), 0.0, None)
         notes_tokens, complete = 0, False
         try:
@@ -149,17 +178,21 @@ class Reply:
             clock.opened = time.perf_counter()
             for token, piece, states in self._tokens():
                 clock.first = clock.first or time.perf_counter()
+                known = len(self._spoken.thought)
                 text = self._spoken.take(token, piece, states)
-                if text:
-                    yield text
+                thought = self._spoken.thought[known:]
+                if text or thought:
+                    yield ReplyPiece(text, thought)
                 if self._spoken.stopped:
                     break
                 if self._cancelled:
                     return
             complete = True
+            known = len(self._spoken.thought)
             rest = self._spoken.finish()
-            if rest:
-                yield rest
+            thought = self._spoken.thought[known:]
+            if rest or thought:
+                yield ReplyPiece(rest, thought)
         finally:
             self._finish(notes_tokens, clock, complete=complete)
 
@@ -172,7 +205,11 @@ class Reply:
         """Store what was said and write the ledger."""
         turn, end = self._turn, time.perf_counter()
         kept = self._keep(self._spoken, complete)
-        self._window.close_reply(self._spoken.tokens, () if kept is None else kept.shown)
+        self._window.close_reply(
+            self._spoken.tokens,
+            () if kept is None else kept.shown,
+            n_before=self._spoken.n_thought_tokens,
+        )
         repeats = [one.repeat for one in (turn.kept, kept) if one is not None]
         opened = clock.opened or end
         self._ledger = Ledger(

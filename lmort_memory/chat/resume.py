@@ -12,7 +12,7 @@ from lmort_memory.chat.window import Message
 from lmort_memory.store.values import Filter
 
 if TYPE_CHECKING:
-    from lmort_memory.store.values import Store
+    from lmort_memory.store.protocol import Store
 
 _TURNS = 400  # of the latest are looked at; a window of 2,048 tokens holds about fifty
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from lmort_memory.backbone.sequence import common_prefix
+from lmort_memory.backbone.thinking import Thinking
 from lmort_memory.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -82,12 +84,18 @@ class Window:
             self._messages.append(Message("system", tuple(self._prompts.tokenize(options.system))))
         self._n_fixed = len(self._messages)
         self._dropped_for_room = False
+        self._reply_start = 0
         self.room: RoomMade | None = None
 
     @property
     def tokens_evaluated(self) -> int:
         """Tokens run through the model here."""
         return self._sequence.tokens_evaluated
+
+    @property
+    def thinking(self) -> Thinking:
+        """How this model marks its reasoning."""
+        return self._prompts.template.thinking
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -158,6 +166,7 @@ class Window:
         prompt = self._prompts.write(*self._contents(self._messages), reply=True)
         kept = self._sequence.sync(prompt.tokens).kept
         self._sequence.extend(prompt.tokens[kept:])
+        self._reply_start = len(self._sequence.tokens)
         return len(tokens)
 
     def generate(
@@ -174,9 +183,17 @@ class Window:
                 token = self._sequence.sample(sampler)
                 if self._vocabulary.is_end(token):
                     return
-                yield token, self._vocabulary.piece(token), self._sequence.extend([token])
+                yield token, self._piece(token), self._sequence.extend([token])
         finally:
             sampler.close()
+
+    def _piece(self, token: int) -> bytes:
+        """Return the text of a token; of control tokens only what can mark reasoning."""
+        piece = self._vocabulary.piece(token)
+        if piece or not self._vocabulary.is_control(token):
+            return piece
+        control = self._vocabulary.piece(token, special=True)
+        return control if self.thinking.may_be_part(control.decode("utf-8", "replace")) else b""
 
     def dictate(self, tokens: Sequence[int]) -> Iterator[tuple[int, bytes, NDArray[np.float32]]]:
         """Evaluate a reply that is given, in one pass; yields what `generate` would."""
@@ -184,9 +201,21 @@ class Window:
         for i, token in enumerate(tokens):
             yield token, self._vocabulary.piece(token), states[:, i : i + 1]
 
-    def close_reply(self, tokens: Sequence[int], records: Sequence[str]) -> None:
-        """Take the reply's tokens into the window, and the notes before it out."""
+    def close_reply(
+        self, tokens: Sequence[int], records: Sequence[str], *, n_before: int = 0
+    ) -> None:
+        """Take the reply's tokens into the window; reasoning and notes before it out.
+
+        Args:
+            tokens: The reply's own.
+            records: The records that hold its text.
+            n_before: Tokens of reasoning that were generated before them.
+        """
         self._messages.append(Message("assistant", tuple(tokens), records=tuple(records)))
+        if n_before:
+            start = self._reply_start
+            move = self._old_notes != "evaluate"
+            self._sequence.cut(start, start + n_before, move=move)
         self._drop_notes()
 
     def take(self, exchanges: Sequence[tuple[Message, Message]]) -> None:
@@ -213,9 +242,7 @@ class Window:
         if found:
             prompt = self._prompts.write(*self._contents(self._messages), reply=False)
             have = self._sequence.tokens
-            pairs = enumerate(zip(have, prompt.tokens, strict=False))
-            kept = next((i for i, (a, b) in pairs if a != b), min(len(have), len(prompt.tokens)))
-            self._sequence.cut(kept, len(have), move=False)
+            self._sequence.cut(common_prefix(have, prompt.tokens), len(have), move=False)
 
     def save(self, path: Path, *, label: Sequence[str]) -> bool:
         """Write messages and cells to a file; False where they are too large for one.

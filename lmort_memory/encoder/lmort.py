@@ -163,11 +163,6 @@ class Tuner:
         return self._card
 
     @property
-    def backbone_fingerprint(self) -> str:
-        """Identity of the model that the tuner was made for."""
-        return self._card.backbone.fingerprint
-
-    @property
     def metadata(self) -> Mapping[str, str]:
         """Where the tuner comes from: recipe, data, teacher, licences, steps, date."""
         return self._card.provenance

@@ -11,6 +11,7 @@ from typing import Literal
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers._format import Format, LeftOut
+from lmort_memory.paths import expanded
 from lmort_memory.types import Turn
 
 __all__ = ["FoundFile", "PassedOver", "ScanReport", "read_file", "scan_paths"]
@@ -71,7 +72,7 @@ def scan_paths(paths: Iterable[str | Path], formats: tuple[Format, ...]) -> Scan
     """Look through files and folders; see `lmort_memory.importers.scan`."""
     scan = _Scan(formats)
     for path in paths:
-        scan.add_named(Path(os.path.abspath(Path(path).expanduser())))  # noqa: PTH100  keeps links
+        scan.add_named(Path(os.path.abspath(expanded(path))))  # noqa: PTH100  keeps links
     files = tuple(scan.files[path] for path in sorted(scan.files))
     return ScanReport(files, tuple(scan.passed_over), tuple(scan.roots), tuple(scan.unseen))
 

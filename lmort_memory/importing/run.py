@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from random import Random
 from typing import TYPE_CHECKING
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers import FoundFile, PassedOver, ScanReport, file_uri, fingerprint, read
+from lmort_memory.memory.reservoir import Reservoir
 from lmort_memory.store.values import SourceState
 from lmort_memory.types import DEFAULT_SCOPE, Progress, Turn
 
@@ -121,39 +121,37 @@ def estimate(
 
 @dataclass(slots=True)
 class _Count:
-    """The size of a stream of turns, and a fair sample of it (Vitter's algorithm R)."""
+    """The size of a stream of turns, and a sample of it."""
 
     progress: Progress | None = None
-    turns: int = 0
     size_bytes: int = 0
-    sample: list[str] = field(default_factory=list)
-    random: Random = field(default_factory=lambda: Random(0))
+    sample: Reservoir[str] = field(default_factory=lambda: Reservoir(_SAMPLE))
+
+    @property
+    def turns(self) -> int:
+        return self.sample.seen
 
     def take(self, turns: Iterable[Turn]) -> None:
         for turn in turns:
-            self.turns += 1
+            self.sample.offer(turn.text)
             self.size_bytes += len(turn.text.encode())
-            if len(self.sample) < _SAMPLE:
-                self.sample.append(turn.text)
-            elif (place := self.random.randrange(self.turns)) < _SAMPLE:
-                self.sample[place] = turn.text
             if self.progress is not None:
                 self.progress(self.turns, None)
 
 
 def _measure(memory: Memory, count: _Count) -> tuple[int | None, float | None, int]:
     """Return the tokens, the seconds of encoding and the bytes of vectors, from the sample."""
-    if not count.sample:
+    if not count.sample.items:
         return None, None, 0
-    share = count.size_bytes / sum(len(text.encode()) for text in count.sample)
+    share = count.size_bytes / sum(len(text.encode()) for text in count.sample.items)
     tokens = seconds = None
     vector_bytes = 0
     if memory.backbone is not None:
-        tokens = sum(len(memory.backbone.vocabulary.tokenize(text)) for text in count.sample)
+        tokens = sum(len(memory.backbone.vocabulary.tokenize(text)) for text in count.sample.items)
         tokens = round(tokens * share)
     if memory.encoder is not None:
         began = time.perf_counter()
-        encoded = memory.encoder.encode(count.sample)
+        encoded = memory.encoder.encode(count.sample.items)
         seconds = (time.perf_counter() - began) * share
         vector_bytes = round(sum(one.vectors.size for one in encoded) * _VECTOR_BYTES * share)
     return tokens, seconds, vector_bytes

@@ -10,6 +10,7 @@ Memory (memory.py)
 └── selftest.py     how well recall works on the user's own records
 """
 
+from lmort_memory.memory.items import Item
 from lmort_memory.memory.memory import Memory, MemoryStatus, Mode
 
-__all__ = ["Memory", "MemoryStatus", "Mode"]
+__all__ = ["Item", "Memory", "MemoryStatus", "Mode"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lmort_memory.errors import LmortError, SpaceMismatchError
-from lmort_memory.store.values import Store
+from lmort_memory.store.protocol import Store
 from lmort_memory.types import Encoder, Progress, Record
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from lmort_memory.backbone.thinking import without_thoughts
 from lmort_memory.types import JsonValue, Turn
 
 __all__ = ["Item", "to_turn"]
@@ -54,6 +55,8 @@ def _from_message(message: Mapping[str, Any]) -> Turn:
     for name in ("created_at", "expires_at"):
         if isinstance(values.get(name), str):
             values[name] = datetime.fromisoformat(values[name])
+    if values.get("role") == "assistant":
+        values["text"] = without_thoughts(values["text"])
     return Turn(**values)
 
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
 
+from lmort_memory.closing import Closing
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.encoding import Encoding
 from lmort_memory.memory.items import Item, to_turn
 from lmort_memory.memory.likelihood import WORDS_ONLY, Calibration, Described, evidence
 from lmort_memory.memory.recall import Recall
 from lmort_memory.memory.transfer import export_records, restore_records, salvage_records
-from lmort_memory.store.values import Filter, Receipt, Store, StoreStatus
+from lmort_memory.paths import expanded
+from lmort_memory.store.protocol import Store
+from lmort_memory.store.values import Filter, Receipt, StoreStatus
 from lmort_memory.types import DEFAULT_SCOPE, Hit, Turn
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class MemoryStatus:
     notice: str | None
 
 
-class Memory:
+class Memory(Closing):
     """What was said and written, kept in one file and found by meaning and by words.
 
     Without an encoder everything works by words alone, and what is added waits for vectors
@@ -107,7 +109,7 @@ class Memory:
         from lmort_memory.store import SQLiteStore
         from lmort_memory.store.connection import refuse_foreign
 
-        place = default_db() if path is None else Path(path).expanduser()
+        place = default_db() if path is None else expanded(path)
         refuse_foreign(place)  # before minutes of loading, and before anything is created
         if not with_model:
             return cls(None, SQLiteStore(place))
@@ -127,17 +129,6 @@ class Memory:
         memory._opened = tuple(opened)
         memory.store.sweep()
         return memory
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the database and free the model; harmless when repeated.
@@ -472,7 +463,7 @@ class Memory:
         Raises:
             StoreError: the file exists or cannot be written.
         """
-        return export_records(self.store, Path(path).expanduser(), scope=scope, vectors=vectors)
+        return export_records(self.store, expanded(path), scope=scope, vectors=vectors)
 
     def salvage(self, path: str | Path, *, scope: str | None = None) -> int:
         """Write what can be read of a damaged database to a new file, as `export` does.
@@ -482,7 +473,7 @@ class Memory:
         Raises:
             StoreError: the file exists or cannot be written.
         """
-        return salvage_records(self.store, Path(path).expanduser(), scope=scope)
+        return salvage_records(self.store, expanded(path), scope=scope)
 
     def restore(self, path: str | Path, *, progress: Progress | None = None) -> int:
         """Bring back what `export` wrote, ids and times included; returns how many were new.
@@ -492,7 +483,7 @@ class Memory:
         Raises:
             ImportFileError: the file cannot be read, or a line of it is not a record.
         """
-        return restore_records(self.store, Path(path).expanduser(), progress=progress)
+        return restore_records(self.store, expanded(path), progress=progress)
 
     def backup(self, path: str | Path) -> None:
         """Copy the database to a new file while it is in use.
@@ -500,7 +491,7 @@ class Memory:
         Raises:
             StoreError: the file exists, its folder does not, or it cannot be written.
         """
-        self.store.backup(Path(path).expanduser())
+        self.store.backup(expanded(path))
 
     def status(self) -> MemoryStatus:
         """Return what the memory holds and how it can be recalled."""

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from lmort_memory.memory.ranking import NOBODY, Ranked, fuse, spread, with_recency
-from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch, Store
+from lmort_memory.store.protocol import Store
+from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
 from lmort_memory.types import Hit
 
 if TYPE_CHECKING:

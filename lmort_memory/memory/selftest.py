@@ -13,15 +13,15 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import TYPE_CHECKING
 
 from lmort_memory.backbone import Backbone, Sampling
 from lmort_memory.errors import LmortError
+from lmort_memory.memory.reservoir import Reservoir
 from lmort_memory.types import DEFAULT_SCOPE, Progress, Record
 
 if TYPE_CHECKING:
-    from lmort_memory.memory import Memory, Mode
+    from lmort_memory.memory.memory import Memory, Mode
 
 __all__ = ["ModeResult", "Question", "SelfTest", "self_test", "wilson"]
 
@@ -158,15 +158,12 @@ def _enough(count: int, what: str) -> None:
 
 
 def _sample(records: Iterable[Record], size: int, seed: int) -> list[Record]:
-    """Draw records that can be asked about, each with the same chance (Vitter's algorithm R)."""
-    chooser = Random(seed)
-    drawn: list[Record] = []
-    for number, record in enumerate(one for one in records if len(one.text) >= _SHORTEST):
-        if len(drawn) < size:
-            drawn.append(record)
-        elif (place := chooser.randrange(number + 1)) < size:
-            drawn[place] = record
-    return drawn
+    """Draw records that are long enough to be asked about."""
+    drawn: Reservoir[Record] = Reservoir(size, seed=seed)
+    for record in records:
+        if len(record.text) >= _SHORTEST:
+            drawn.offer(record)
+    return drawn.items
 
 
 def _ask(backbone: Backbone, records: Sequence[Record]) -> Iterator[Question | None]:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from lmort_memory.errors import ImportFileError, StoreError
-from lmort_memory.store.values import Dumped, Filter, Store
+from lmort_memory.store.protocol import Store
+from lmort_memory.store.values import Dumped, Filter
 from lmort_memory.types import Encoded, Progress, Record, Source
 
 __all__ = ["export_records", "from_line", "restore_records", "salvage_records", "to_line"]

@@ -1,18 +1,18 @@
 """SQLite keeps everything; what makes it fast is a cache that can be deleted at any time.
 
-    SQLiteStore (sqlite.py)
-      ├── connection.py   one file, many threads and processes; errors in our words
-      ├── schema.py       tables and migrations
-      ├── rows.py         Turn and Record as rows
-      ├── filters.py      Filter as SQL
-      ├── words.py        BM25 under a filter; lexical.py: how any text becomes words for FTS5
-      └── dense.py        nearest vectors: look.py, narrow.py under a filter; matrix.py exactly,
-                          graph.py approximately; refresh.py keeps the files of both
+    SQLiteStore (sqlite.py)        protocol.py: what any store can do; values.py: in which values
+      ├── connection.py, schema.py    one file, many threads and processes; tables, migrations
+      ├── records/       rows, versions, sources, ledgers; filters.py: a Filter as SQL
+      ├── words/         BM25 under a filter
+      ├── vectors/       the nearest vectors under a filter: exactly, or with HNSW
+      ├── deleting/      forgetting without a trace
+      └── upkeep.py      damage, copies
 
 Nothing here knows a model: vectors come and go as arrays of a named space.
 """
 
+from lmort_memory.store.protocol import Store
 from lmort_memory.store.sqlite import SQLiteStore
-from lmort_memory.store.values import Filter, Receipt, Store
+from lmort_memory.store.values import Filter, Receipt, SpaceInfo, StoreStatus
 
-__all__ = ["Filter", "Receipt", "SQLiteStore", "Store"]
+__all__ = ["Filter", "Receipt", "SQLiteStore", "SpaceInfo", "Store", "StoreStatus"]

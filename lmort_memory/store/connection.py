@@ -7,11 +7,13 @@ that a writer waits (up to `BUSY_S`) instead of failing half-way with "database 
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import struct
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,15 +50,13 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._queue = path.with_name(path.name + "-queue")
-        self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
         self._closed = False
-        self._guard = threading.Lock()
-        self._writing = threading.RLock()
+        self._forget_connections()
         refuse_foreign(path)
         with self.translated("open"):
             make_private_dir(path.parent)
             touch_private(path)
+            self._file = _identity(path)
             self._prepare(self._connection())
 
     @contextmanager
@@ -90,6 +90,7 @@ class Database:
             connection = self._connection()
             self._begin(connection)
             try:
+                self._check_file()
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -166,7 +167,8 @@ class Database:
         """Close the connections of all threads; harmless when repeated."""
         with self._guard:
             self._closed = True
-            connections, self._all = self._all, []
+            connections = list(self._all)
+            self._all.clear()
         for connection in connections:
             with suppress(sqlite3.Error):
                 connection.close()
@@ -174,20 +176,48 @@ class Database:
     def _connection(self) -> sqlite3.Connection:
         if self._closed:
             raise StoreError(f"cannot use {self.path}: it was closed — open it again")
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-        return connection
+        if os.getpid() != self._process:
+            self._forget_connections()
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is None:
+            held = self._local.held = self._connect()
+        return held.connection
 
-    def _connect(self) -> sqlite3.Connection:
+    def _forget_connections(self) -> None:
+        """Begin without connections: at first, and in a process that was forked.
+
+        SQLite forbids to use or even to close what was opened on the other side of a fork.
+        """
+        self._process = os.getpid()
+        self._local = threading.local()
+        self._all: set[sqlite3.Connection] = set()
+        self._guard = threading.RLock()
+        self._writing = threading.RLock()
+
+    def _check_file(self) -> None:
+        """Refuse to write into a file that nobody will find again.
+
+        Raises:
+            StoreError: the database was moved, deleted or replaced since it was opened.
+        """
+        if _identity(self.path) != self._file:
+            raise StoreError(
+                f"{self.path} was moved, deleted or replaced while it was open: nothing more is"
+                " written to it — open the memory again"
+            )
+
+    def _connect(self) -> _Held:
         # check_same_thread is off only so that close() may close every thread's connection.
         connection = sqlite3.connect(
             self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         connection.executescript(PRAGMAS)
         with self._guard:
-            self._all.append(connection)
-        return connection
+            self._all.add(connection)
+        held = _Held(connection)
+        # A thread's locals go when it ends, and the connection with them.
+        weakref.finalize(held, _let_go, connection, self._all, self._guard).atexit = False
+        return held
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         version = schema.checked_version(connection, self.path)
@@ -199,6 +229,31 @@ class Database:
                 schema.migrate(connection, self.path)
             # The version goes into the main file at once: `refuse_foreign` looks there.
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+class _Held:
+    """The connection of one thread, alive as long as the thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+
+def _let_go(
+    connection: sqlite3.Connection, among: set[sqlite3.Connection], guard: threading.RLock
+) -> None:
+    with guard:
+        among.discard(connection)
+    with suppress(sqlite3.Error):
+        connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells this file from another one of its name; None if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def refuse_foreign(path: Path) -> None:

@@ -6,12 +6,14 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lmort_memory.closing import Closing
+from lmort_memory.errors import StoreError
+from lmort_memory.paths import expanded
 from lmort_memory.store import schema, upkeep
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
@@ -50,7 +52,7 @@ AND NOT EXISTS (SELECT 1 FROM vectors v
 """
 
 
-class SQLiteStore:
+class SQLiteStore(Closing):
     """Records, words and vectors in one file; safe for several threads and processes.
 
     Args:
@@ -64,7 +66,12 @@ class SQLiteStore:
     """
 
     def __init__(self, path: str | Path, *, graph_from: int = 20_000) -> None:
-        self.path = Path(path).expanduser()
+        if str(path) == ":memory:":
+            raise StoreError(
+                "a database in memory would be gone at the end, with all that was added — name a"
+                " file, in a temporary folder if it is not meant to last"
+            )
+        self.path = expanded(path)
         self._database = Database(self.path)
         self._dense = DenseSearch(self._database, graph_from=graph_from)
         self._purger = Purger(self._database, self._dense)
@@ -73,17 +80,6 @@ class SQLiteStore:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; harmless when repeated."""
@@ -274,11 +270,6 @@ class SQLiteStore:
         """Keep which records a reply was given; an entry of the same reply is replaced."""
         with self._database.write("add to") as connection:
             ledgers.add(connection, entry)
-
-    def ledger(self, reply_id: str) -> LedgerEntry | None:
-        """Return what was kept for a reply; the record ids come sorted."""
-        with self._database.snapshot() as connection:
-            return ledgers.read(connection, reply_id)
 
     def ledgers(
         self, *, record_id: str | None = None, session: str | None = None, limit: int

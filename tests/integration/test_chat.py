@@ -8,6 +8,7 @@ import pytest
 from lmort_memory import BackboneError, Chat, ChatOptions, Memory, Sampling
 from lmort_memory.chat.notes import pack_notes
 from lmort_memory.chat.stream import ReplyStream
+from lmort_memory.errors import RecordNotFoundError
 from tests.support.tiny_chat import write_pair
 
 OPTIONS = ChatOptions(
@@ -183,7 +184,7 @@ def test_the_ledger_is_found_by_either_turn(memory):
         assert chat.ledger().turn_id == reply.turn.id == ledger.turn_id
         for id_ in filter(None, (ledger.turn_id, ledger.reply_id)):
             assert replace(chat.ledger(id_), timings=ledger.timings) == ledger
-        with pytest.raises(KeyError):
+        with pytest.raises(RecordNotFoundError):
             chat.ledger("nobody")
     assert ledger.user_tokens == 4
     assert ledger.timings.first_token_s is not None

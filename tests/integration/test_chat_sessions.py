@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lmort_memory import Chat, ChatOptions, Memory, Sampling
+from lmort_memory.errors import RecordNotFoundError
 from tests.support.tiny_chat import write_pair
 
 OPTIONS = ChatOptions(
@@ -131,7 +132,7 @@ def test_ledgers_are_found_after_the_chat_is_gone(memory):
             assert found.notes_tokens == ledger.notes_tokens
             assert found.timings.prefill_s == pytest.approx(ledger.timings.prefill_s, abs=1e-5)
             assert found.likelihood == pytest.approx(ledger.likelihood, abs=1e-5)
-        with pytest.raises(KeyError):
+        with pytest.raises(RecordNotFoundError):
             chat.ledger(fact.id)
 
 
@@ -146,7 +147,7 @@ def test_what_is_forgotten_is_in_no_ledger_state_or_window(memory):
         receipt = chat.forget([fact.id, told.turn.id])
         assert (receipt.records, receipt.ledger, receipt.states) == (2, 2, 1)
         assert not path.exists()
-        with pytest.raises(KeyError):
+        with pytest.raises(RecordNotFoundError):
             chat.ledger(asked.turn.id)
         said = memory.backbone.vocabulary.detokenize(chat._window._sequence.tokens)
         assert "heather" not in said

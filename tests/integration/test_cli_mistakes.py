@@ -68,11 +68,11 @@ def test_bytes_that_are_no_text_are_refused(cli):
         cli("add", "-", stdin="bees \udcff"),
     ):
         assert done.status == 2
-        assert "no UTF-8 text" in done.err
+        assert "not UTF-8 text" in done.err
     command = [sys.executable, "-m", "lmort_memory.cli", "add", "-"]
     piped = subprocess.run(command, input=b"bees \xff", capture_output=True, check=False)
     assert piped.returncode == 2
-    assert b"no UTF-8 text" in piped.stderr
+    assert b"not UTF-8 text" in piped.stderr
     assert cli("list", "--json").json == []
 
 
@@ -119,11 +119,12 @@ def test_an_empty_option_is_one_that_was_not_given(cli, pair):
     assert cli("add", "Ada keeps bees.", "--model", "", "--tuner", "").status == 0
 
 
-def test_a_chat_does_not_change_its_model_in_silence(cli):
-    """/model with a name says where a model is chosen."""
-    done = cli("chat", stdin="/model other.gguf\n")
+def test_a_model_that_is_not_there_leaves_the_chat_as_it_was(cli):
+    """/model with a wrong name says so, and the conversation goes on with the old model."""
+    done = cli("chat", stdin="/model other.gguf\n/model\n")
     assert done.status == 3
-    assert "lmort-mem chat --model other.gguf" in done.out
+    assert "there is no model file other.gguf" in done.out
+    assert "4 blocks" in done.out
 
 
 @pytest.mark.parametrize("command", [["eval"], ["analyze", "--out", "analysis"]])

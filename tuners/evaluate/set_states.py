@@ -17,7 +17,7 @@ from lmort_memory.errors import TunerError
 from lmort_memory.types import HiddenStates
 
 from ..states.cache import Manifest, fill, fill_with, texts_digest
-from ..states.sessions import session_roles, session_states
+from ..states.sessions import replay, session_roles
 from .report import SetVectors
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def in_context(
     cache = fill_with(
         folder / "session",
         manifest,
-        lambda done: _replay(backbone, dataset, manifest.layers, done),
+        lambda done: replay(backbone, _sessions(dataset), layers=manifest.layers, done=done),
         progress=progress,
     )
     parts = [
@@ -192,23 +192,17 @@ def _queries(
     return cache, np.array([owner for owner, _ in chunks])
 
 
-def _replay(
-    backbone: Backbone, dataset: EvalSet, layers: Sequence[int], done: int
-) -> Iterator[HiddenStates]:
-    """Run the sessions, in the documents' order, from the one that document `done` is in."""
+def _sessions(dataset: EvalSet) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the roles and the texts of each session, in the documents' order."""
     group = dataset.group or ""
-    documents = enumerate(dataset.documents)
     for _, items in groupby(
-        documents, key=lambda item: (item[1].fields.get(group), item[1].fields["session"])
+        dataset.documents, key=lambda one: (one.fields.get(group), one.fields["session"])
     ):
         turns = list(items)
-        if turns[-1][0] < done:
-            continue
-        roles = session_roles([str(turn.fields.get("speaker")) for _, turn in turns])
-        found = session_states(backbone, roles, [turn.text for _, turn in turns], layers=layers)
-        for (index, _), states in zip(turns, found, strict=True):
-            if index >= done:
-                yield states
+        yield (
+            session_roles([str(turn.fields.get("speaker")) for turn in turns]),
+            [turn.text for turn in turns],
+        )
 
 
 def _chunk_ranges(backbone: Backbone, text: str, tokens: Sequence[int]) -> list[tuple[int, int]]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from lmort_memory.types import HiddenStates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lmort_memory.backbone import Backbone
 
-__all__ = ["session_roles", "session_states"]
+__all__ = ["replay", "session_roles", "session_states"]
 
 
 def session_roles(speakers: Sequence[str]) -> list[str]:
@@ -62,6 +62,25 @@ def session_states(
                 prompt.tokens[first:last], captured.layers, captured.states[:, first:last].copy()
             )
         done = stop
+
+
+def replay(
+    backbone: Backbone,
+    sessions: Iterable[tuple[Sequence[str], Sequence[str]]],
+    *,
+    layers: Sequence[int],
+    done: int,
+) -> Iterator[HiddenStates]:
+    """Run sessions, each its roles and texts; yield the states of every turn from turn `done` on.
+
+    Turns are counted over all sessions. Those that end before `done` cost no forward pass.
+    """
+    first = 0
+    for roles, texts in sessions:
+        if first + len(texts) > done:
+            states = session_states(backbone, roles, texts, layers=layers)
+            yield from (one for i, one in enumerate(states, first) if i >= done)
+        first += len(texts)
 
 
 def _windows(

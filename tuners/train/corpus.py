@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ..states.cache import Manifest, fill, fill_with, texts_digest
-from ..states.sessions import session_states
+from ..states.sessions import replay
 from .teacher import fill_targets
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def corpus_states(
     def passes(done: int) -> Iterable[HiddenStates]:
         alone = data.texts[done : data.n_alone]
         yield from backbone.hidden_states(alone, manifest.layers, max_tokens=max_tokens)
-        yield from _replay(backbone, data, manifest.layers, max(0, done - data.n_alone))
+        yield from replay(
+            backbone, _sessions(data), layers=manifest.layers, done=max(0, done - data.n_alone)
+        )
 
     return fill_with(folder, manifest, passes, progress=progress)
 
@@ -100,16 +102,9 @@ def before_it(data: TrainingData) -> list[str]:
     return texts
 
 
-def _replay(
-    backbone: Backbone, data: TrainingData, layers: Sequence[int], done: int
-) -> Iterator[HiddenStates]:
-    """Run the sessions through the backbone, from the one that turn `done` of them is in."""
-    first = 0
+def _sessions(data: TrainingData) -> Iterator[tuple[list[str], Sequence[str]]]:
+    """Yield the roles and the texts of each session."""
+    start = data.n_alone
     for n_turns in data.sessions:
-        if first + n_turns > done:
-            start = data.n_alone + first
-            roles = [_ROLES[i % 2] for i in range(n_turns)]
-            turns = data.texts[start : start + n_turns]
-            states = session_states(backbone, roles, turns, layers=layers)
-            yield from (one for i, one in enumerate(states) if first + i >= done)
-        first += n_turns
+        yield [_ROLES[i % 2] for i in range(n_turns)], data.texts[start : start + n_turns]
+        start += n_turns

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from lmort_memory.encoder.artifact import Artifact, TunerCard, write_artifact
-from lmort_memory.encoder.config import BackboneIdentity
+from lmort_memory.encoder.untrained import identity_of
 from lmort_memory.types import Progress
 
 from ..states.cache import estimate, fill
@@ -153,15 +153,8 @@ class Workshop:
 
 def to_artifact(model: Lmort, backbone: Backbone, notes: dict[str, str]) -> Artifact:
     """Put a trained network together with what it belongs to and where it comes from."""
-    facts = backbone.facts
-    identity = BackboneIdentity(
-        backbone.fingerprint,
-        facts.architecture,
-        facts.n_layer,
-        facts.n_embd,
-        backbone.sketch.to_text(),
-    )
-    return Artifact(TunerCard(model.config, identity, provenance=notes), model.weights())
+    card = TunerCard(model.config, identity_of(backbone), provenance=notes)
+    return Artifact(card, model.weights())
 
 
 def provenance(recipe: Recipe, training: TrainingSet, steps: int) -> dict[str, str]:

@@ -8,7 +8,7 @@ from lmort_memory.store.clock import now_us
 from lmort_memory.store.records.rows import dump_metadata, load_metadata
 from lmort_memory.store.values import LedgerEntry
 
-__all__ = ["add", "latest", "read"]
+__all__ = ["add", "latest"]
 
 ROWS = """
 SELECT reply_id, session, payload,
@@ -30,12 +30,6 @@ def add(connection: sqlite3.Connection, entry: LedgerEntry) -> None:
         "INSERT OR IGNORE INTO ledger_records VALUES (?, ?)",
         [(entry.reply_id, id_) for id_ in entry.record_ids],
     )
-
-
-def read(connection: sqlite3.Connection, reply_id: str) -> LedgerEntry | None:
-    """Return the entry of a reply, its record ids sorted."""
-    row = connection.execute(f"{ROWS} WHERE reply_id = ?", (reply_id,)).fetchone()
-    return None if row is None else _entry(row)
 
 
 def latest(

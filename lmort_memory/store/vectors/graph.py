@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from lmort_memory.store.vectors.matrix import Floats, Halves, Ids
 
-__all__ = ["SETTINGS", "Graph"]
+__all__ = ["SETTINGS", "Graph", "has_graphs"]
 
 M = 16  # links of a node; twice that on the ground layer
 EF_CONSTRUCTION = 200
@@ -26,6 +27,14 @@ EF_LEAST = 128
 SETTINGS = f"hnswlib M={M} ef_construction={EF_CONSTRUCTION}"
 GROWTH = 1.25
 SEED = 100
+
+
+def has_graphs() -> bool:
+    """Return whether hnswlib is installed. It has to be compiled; without it every search is exact.
+
+    Up to 20,000 vectors of a space no graph is kept anyway.
+    """
+    return find_spec("hnswlib") is not None
 
 
 class Graph:

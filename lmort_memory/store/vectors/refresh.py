@@ -8,6 +8,7 @@ them when the store is closed; what it has by then is a valid, shorter graph.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import numpy as np
 from lmort_memory.errors import StoreError
 from lmort_memory.store.connection import Database
 from lmort_memory.store.vectors.cachefiles import Cache, CacheFiles
-from lmort_memory.store.vectors.graph import SETTINGS, Graph
+from lmort_memory.store.vectors.graph import SETTINGS, Graph, has_graphs
 from lmort_memory.store.vectors.matrix import Matrix, View
 from lmort_memory.types import Progress
 
@@ -65,7 +66,7 @@ class Refresher:
     ) -> None:
         self._database = database
         self._files = files
-        self._graph_from = graph_from
+        self._graph_from = graph_from if has_graphs() else sys.maxsize
         self._current = current
         self._working = threading.Lock()
         self._guard = threading.Lock()

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from lmort_memory.backbone import default as default_module
-from lmort_memory.backbone import default_model_path, fast_default_path, read_facts
+from lmort_memory.backbone import default_model_path, fast_default_path
 from lmort_memory.encoder.opening import open_encoder
-from lmort_memory.modelfile.facts import read_header
+from lmort_memory.modelfile.facts import read_facts, read_header
 from lmort_memory.modelfile.fingerprint import fingerprint
 
 

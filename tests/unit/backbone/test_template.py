@@ -105,3 +105,34 @@ def test_the_generation_tag_of_transformers_is_known():
     ).replace("{% endfor %}", "{% endfor %}{%- endgeneration -%}", 1)
     roles = ["user", "assistant"]
     assert rendered(ChatTemplate(marked), roles) == rendered(ChatTemplate(CHATML), roles)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{% set n=namespace(s='ab') %}{% for i in range(99) %}{% set n.s=n.s ~ n.s %}{% endfor %}",
+        "{% set n=namespace(s='ab') %}{% for i in range(99) %}{% set n.s=n.s + n.s %}{% endfor %}",
+        "{{ 'ab' * 10 ** 9 }}",
+        "{{ 9 ** 9 ** 9 }}",
+        "{{ 1 / 0 }}",
+        "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
+        "{{ '%9999999999d' % 1 }}",
+    ],
+)
+def test_a_template_cannot_hang_or_eat_the_memory(source):
+    """A hostile template ends with our error, soon, whatever it tries."""
+    with pytest.raises(BackboneError, match="chat template"):
+        ChatTemplate(source).pieces(["user"], reply=True)
+
+
+def test_loops_know_their_length():
+    """Templates ask a loop for its length and its last item; counting does not take that away."""
+    source = (
+        "{% for m in messages %}{{ m['content'] }}{{ loop.index ~ '/' ~ loop.length }}"
+        "{% if loop.last %}!{% endif %}{% endfor %}"
+    )
+    texts = [
+        piece.text for piece in ChatTemplate(source).pieces(["user", "assistant"], reply=False)
+    ]
+    assert texts == ["", "1/2", "", "2/2!"]

@@ -1,0 +1,61 @@
+"""One line of `doctor`, and the commands that such lines name."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.metadata import requires
+from typing import Final, Literal
+
+__all__ = ["BINDING", "SENTENCE", "Check", "compile_line", "pip_line", "prebuilt_line", "required"]
+
+BINDING: Final = "llama-cpp-python"
+SENTENCE: Final = "Ada keeps bees in Trondheim."
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What it is.
+        state: "bad" is what must be mended, "note" what may be.
+        found: What was found.
+        mend: The command that mends it; empty where there is nothing to mend.
+    """
+
+    name: str
+    state: Literal["good", "note", "bad"]
+    found: str
+    mend: str = ""
+
+
+def required(extra: str = "") -> list[str]:
+    """Return what the project needs, or what one of its extras adds."""
+    parts = [one.partition(";") for one in requires("lmort-memory") or ()]
+    return [
+        wanted.strip()
+        for wanted, _, condition in parts
+        if (f'extra == "{extra}"' in condition if extra else "extra ==" not in condition)
+    ]
+
+
+def pip_line(arguments: str) -> str:
+    """Return a pip command of this Python."""
+    return f"{sys.executable} -m pip {arguments}"
+
+
+def prebuilt_line() -> str:
+    """Return the command that installs llama.cpp as a wheel, and the binding without compiling."""
+    wanted = [*required("prebuilt"), *(one for one in required() if one.startswith(BINDING))]
+    quoted = " ".join(f"'{one}'" for one in wanted)
+    return f"SKBUILD_WHEEL_CMAKE=false {pip_line(f'install --no-cache-dir {quoted}')}"
+
+
+def compile_line() -> str:
+    """Return the command that compiles llama.cpp for this processor."""
+    (wanted,) = (one for one in required() if one.startswith(BINDING))
+    install = pip_line(f"install --force-reinstall --no-deps --no-cache-dir '{wanted}'")
+    # GCC would drop the stores that fill AMX's tile configuration.
+    flags = 'CXXFLAGS="-fno-tree-dse -fno-dse" ' if sys.platform == "linux" else ""
+    return f"{flags}{install}"

@@ -1,0 +1,68 @@
+"""What computes: how many threads, and how many layers on a graphics card."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from lmort_memory.errors import BackboneError
+
+__all__ = ["GPU_VARIABLE", "THREADS_VARIABLE", "cores", "default_threads", "gpu_layers_wanted"]
+
+GPU_VARIABLE: Final = "LMORT_GPU_LAYERS"
+THREADS_VARIABLE: Final = "LMORT_THREADS"
+_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds, period
+
+
+def default_threads() -> int:
+    """Return how many threads compute: `$LMORT_THREADS`, or as many as the machine has cores.
+
+    Beyond four, hyper-threads only get in each other's way.
+
+    Raises:
+        BackboneError: the variable is not a positive number.
+    """
+    if text := os.environ.get(THREADS_VARIABLE):
+        if not text.isascii() or not text.isdigit() or int(text) < 1:
+            raise BackboneError(
+                f"the number of threads is {text!r} — give 1 or more (--threads,"
+                f" ${THREADS_VARIABLE})"
+            )
+        return int(text)
+    found = cores()
+    return found if found <= 4 else max(4, found // 2)
+
+
+def cores(quota: Path = _QUOTA) -> int:
+    """Return the cores that this process may use: by its affinity, and by its container's quota.
+
+    A container that may use two of sixty-four cores sees them all; threads on each of them would
+    wait for one another most of the time.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with suppress(OSError, ValueError):
+        most, period = quota.read_text(encoding="ascii").split()
+        return max(1, min(allowed or 1, math.ceil(int(most) / int(period))))
+    return allowed or 1
+
+
+def gpu_layers_wanted(given: int | None = None) -> int:
+    """Return how many layers go to a graphics card: as given, else by `$LMORT_GPU_LAYERS`, else 0.
+
+    Raises:
+        BackboneError: the variable is not a number; -1 is all layers.
+    """
+    text = os.environ.get(GPU_VARIABLE, "0") if given is None else str(given)
+    try:
+        wanted = int(text or "0")
+        if wanted < -1:
+            raise ValueError(text)
+    except ValueError as error:
+        raise BackboneError(
+            f"the number of layers for the graphics card is {text!r} — "
+            f"give 0 for none, -1 for all, or a number (--gpu-layers, ${GPU_VARIABLE})"
+        ) from error
+    return wanted

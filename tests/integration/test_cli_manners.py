@@ -1,0 +1,153 @@
+"""Small courtesies of the command line: what people type, and what their terminals can take."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lmort_memory.types import Source, Turn
+from tests.support.cli import Cli, spawn, write_tiny_pair
+
+HOSTILE = "bees \x1b[2J\x1b]0;title\x07 \u009b31m \u202ebackwards"
+OBEYED = ("\x1b", "\x07", "\u009b", "\u202e")
+
+
+@pytest.fixture
+def cli(tiny, monkeypatch, capsys):
+    """The program, over an empty memory."""
+    return Cli(monkeypatch, capsys)
+
+
+@pytest.fixture
+def hostile(cli):
+    """A record whose every field tries to drive the terminal."""
+    from lmort_memory import Memory
+
+    with Memory.open(with_model=False) as memory:
+        record = memory.add(
+            Turn(
+                HOSTILE,
+                role=f"note{HOSTILE}",
+                session=HOSTILE,
+                metadata={"title": HOSTILE, HOSTILE: HOSTILE},
+                source=Source(f"file:///{HOSTILE}"),
+            )
+        )
+        memory.update(record.id, f"{HOSTILE} again")
+    return record.id
+
+
+def test_a_text_may_begin_with_a_dash(cli):
+    """A list item is a text; an option that does not exist is still refused, with a hint."""
+    assert cli("add", "- buy milk").status == 0
+    assert cli("add", "--role", "note", "-> see the attic", "--session", "s").status == 0
+    texts = {record["text"]: record["role"] for record in cli("list", "--json").json}
+    assert texts == {"- buy milk": "user", "-> see the attic": "note"}
+    refused = cli("add", "--rol", "x", "text")
+    assert refused.status == 2
+    assert "Put -- before a text that begins with a dash" in refused.err
+    assert cli("add", "--", "-5").status == 0
+
+
+def test_words_without_quotes_get_a_hint(cli):
+    """Several words where one text is meant: the answer shows the command as it should be."""
+    done = cli("add", "my", "sister", "keeps", "bees")
+    assert done.status == 2
+    assert 'add "my sister keeps bees"' in done.err
+
+
+@pytest.mark.parametrize("word", ["exit", "quit", "/exit", "/quit", ":q", " Exit "])
+def test_leaving_is_understood(cli, word):
+    """Words of goodbye end the chat, and are neither answered nor stored."""
+    done = cli("chat", stdin=f"{word}\nnever read\n")
+    assert done.status == 0
+    assert cli("list", "--json").json == []
+
+
+def test_commands_of_a_conversation(cli, tmp_path):
+    """/add remembers without a reply, /export writes, /clear begins anew, /forget wants a list."""
+    out = tmp_path / "out.jsonl"
+    done = cli("chat", stdin=f"/forget 1\n/add Ada keeps bees.\n/export {out}\n/clear\n/add\n")
+    assert done.status == 3
+    assert "there is no list yet" in done.out
+    assert "1 records written" in done.out
+    assert "a new conversation" in done.out
+    assert "/add needs a text" in done.out
+    assert json.loads(out.read_text().splitlines()[-1])["text"] == "Ada keeps bees."
+
+
+def test_the_model_can_be_changed_inside_a_chat(cli, tmp_path):
+    """/model GGUF goes on with the same session and another model."""
+    other, _ = write_tiny_pair(tmp_path, seed=5)
+    done = cli("chat", "--session", "s", stdin=f"hello there\n/model {other}\n/session\nand more\n")
+    assert done.status == 0, done.out
+    assert str(other) in done.out
+    assert {record["session"] for record in cli("list", "--json").json} == {"s"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list"],
+        ["show", "ID"],
+        ["recall", "bees", "--mode", "lexical", "--full", "--explain"],
+        ["list", "--json"],
+        ["show", "ID", "--json"],
+        ["status"],
+    ],
+)
+def test_nothing_that_is_stored_can_drive_a_terminal(cli, hostile, arguments):
+    """No command prints a control character, wherever in a record it stands."""
+    done = cli(*(hostile if one == "ID" else one for one in arguments))
+    assert done.status == 0
+    assert not any(control in done.out + done.err for control in OBEYED)
+
+
+def test_json_loses_nothing(cli, hostile):
+    """What a terminal would obey is escaped in JSON, and is there when it is read."""
+    assert cli("list", "--json").json[0]["text"] == f"{HOSTILE} again"
+
+
+def test_joined_characters_stay_joined(cli):
+    """An emoji of several parts and a space of another width are no controls."""
+    family = "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}"
+    cli("add", f"{family} at\u00a0nine")
+    assert f"{family} at" in cli("list").out
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_tokens", "0"), ("temperature", "-1"), ("temperature", "nan")]
+)
+def test_a_setting_that_cannot_work_is_refused(cli, name, value):
+    """A value that would break the chat later is refused when it is set, and in the environment."""
+    done = cli("config", name, "--", value)
+    assert done.status == 2
+    assert "must be" in done.err and "at least" in done.err
+
+
+def test_no_traceback_for_a_place_that_cannot_be(cli, monkeypatch):
+    """An unknown user, a name that is too long, a database in memory: one line each."""
+    for place in ("~nosuchuser/x.db", "/" + "a" * 400, ":memory:"):
+        monkeypatch.setenv("LMORT_DB", place)
+        done = cli("add", "x", "--model", "")
+        assert done.status == 1
+        assert done.err.count("\n") == 1 and done.err.startswith("lmort-mem: ")
+
+
+def test_output_that_cannot_be_written(cli):
+    """A full disk is one line; a reader that has seen enough gets no message at all."""
+    cli("add", "bees")
+    program = [sys.executable, "-m", "lmort_memory.cli", "list"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(program, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert spawn("list").status == 0

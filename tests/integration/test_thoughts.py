@@ -1,0 +1,135 @@
+"""A model's reasoning is shown while it streams, and kept nowhere: not stored, not given back."""
+
+import numpy as np
+import pytest
+
+from lmort_memory import Chat, ChatOptions, Memory, Sampling
+from lmort_memory.backbone.thinking import Thinking, thinking_of
+from lmort_memory.chat.stream import ReplyStream
+from lmort_memory.chat.window import Window, WindowOptions
+from lmort_memory.testing.tiny_gguf import CHATML, write_tiny_gguf
+
+ROW = np.zeros((1, 1, 2), np.float32)
+MARKS = thinking_of("<|channel|> <|message|> [THINK] <|START_THINKING|>", "")
+
+
+def read(text, thinking=MARKS, step=1, stops=()):
+    """Stream a text in pieces of some bytes; return the answer, the reasoning and the stream."""
+    stream = ReplyStream(stops, thinking)
+    data = text.encode()
+    shown = "".join(
+        stream.take(i, data[i : i + step], ROW)
+        for i in range(0, len(data), step)
+        if not stream.stopped
+    )
+    shown += stream.finish()
+    assert shown == stream.text
+    return stream.text, stream.thought, stream
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000])
+@pytest.mark.parametrize(
+    ("raw", "answer", "thought"),
+    [
+        ("<think>\nhm\n</think>\n\nBergen.", "Bergen.", "\nhm\n"),
+        ("\n<think></think>Bergen.", "Bergen.", ""),
+        ("<thinking>a</thinking><think>b</think>Bergen.", "Bergen.", "ab"),
+        ("[THINK]x[/THINK]Bergen.", "Bergen.", "x"),
+        ("<|START_THINKING|>x<|END_THINKING|>Bergen.", "Bergen.", "x"),
+        (
+            "<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>final<|message|>Hi",
+            "Hi",
+            "x<|end|><|start|>assistant",
+        ),
+        (
+            "Bergen, and <think>this</think> is text.",
+            "Bergen, and <think>this</think> is text.",
+            "",
+        ),
+        ("<thorough answer>", "<thorough answer>", ""),
+        ("<thin", "<thin", ""),
+        ("<think>never finished", "", "never finished"),
+    ],
+)
+def test_reasoning_before_the_answer_is_told_apart(raw, answer, thought, step):
+    """Whatever the marks and wherever a piece ends, the answer is the answer."""
+    assert read(raw, step=step)[:2] == (answer, thought)
+
+
+def test_tokens_and_states_are_those_of_the_answer():
+    """Vectors are made of the answer alone, and a stop in the reasoning stops nothing."""
+    raw = "<think>\nUser: ?</think>Bergen.\nUser: hi"
+    answer, thought, stream = read(raw, stops=("\nUser:",))
+    assert (answer, thought) == ("Bergen.", "\nUser: ?")
+    assert stream.n_thought_tokens == raw.index("Bergen")
+    assert stream.tokens == list(range(raw.index("Bergen"), raw.index("\nUser: hi")))
+    assert stream.states.shape == (1, len("Bergen."), 2)
+
+
+def test_a_prompt_may_have_opened_the_block():
+    """DeepSeek R1's template ends with the opening mark: the reply begins inside."""
+    thinking = thinking_of("…<think>\\n", "<|Assistant|><think>\n")
+    assert thinking.begun == "</think>"
+    assert read("hm</think>Bergen.", thinking)[:2] == ("Bergen.", "hm")
+    assert thinking_of(CHATML, "<|im_start|>assistant\n").begun == ""
+    assert Thinking(MARKS.marks).may_be_part("<|channel|>")
+    assert not Thinking(MARKS.marks).may_be_part("<|im_start|>")
+
+
+def test_the_cache_holds_the_answer_and_not_the_reasoning(memory_of):
+    """After a reply the window's cache is the prompt that the next turn will need."""
+    with memory_of(CHATML) as memory:
+        backbone = memory.backbone
+        window = Window(
+            backbone,
+            backbone.prompts,
+            layers=(1,),
+            options=WindowOptions(n_ctx=512, system="", old_notes="shift"),
+        )
+        window.enter(backbone.prompts.tokenize("Where?"))
+        window.open_reply("\nNotes: here")
+        said = [token for token, _, _ in window.generate(Sampling(temperature=0), 12)]
+        window.close_reply(said[5:], (), n_before=5)
+        wanted = backbone.prompts.write(
+            ["user", "assistant"], [backbone.prompts.tokenize("Where?"), said[5:]], reply=False
+        )
+        have = window._sequence.tokens
+        assert have == wanted.tokens[: len(have)]
+        window.close()
+
+
+@pytest.fixture
+def memory_of(tmp_path):
+    """Open a memory over a tiny model with the given chat template."""
+
+    def make(template):
+        model = write_tiny_gguf(tmp_path / "m.gguf", n_ctx=2048, chat_template=template)
+        return Memory.open(tmp_path / "m.db", model=model)
+
+    return make
+
+
+def test_a_reply_of_reasoning_alone_is_not_stored(memory_of):
+    """The tiny model never finishes a thought: it is shown, and neither stored nor recalled."""
+    opened = CHATML.replace(
+        "<|im_start|>assistant\n' }}{% endif %}", "<|im_start|>assistant\n<think>' }}{% endif %}"
+    )
+    assert opened != CHATML
+    with memory_of(opened) as memory, Chat(memory, options=ChatOptions(max_tokens=12)) as chat:
+        reply = chat.say("Where does Ada live?")
+        pieces = list(reply.pieces())
+        assert "".join(piece.thought for piece in pieces) == reply.thought != ""
+        assert reply.text == "" and reply.ledger.reply_id is None
+        assert [record.role for record in memory.records()] == ["user"]
+        assert "".join(chat.say("And Bob?")) == ""
+
+
+def test_a_message_of_an_assistant_is_stored_without_its_reasoning(tmp_path):
+    """Clients that keep the model's raw output do not fill the memory with its reasoning."""
+    with Memory.open(tmp_path / "m.db", with_model=False) as memory:
+        raw = "<think>hm</think>\n<thinking>and</thinking>Bergen, I think."
+        assert memory.add({"role": "assistant", "content": raw}).text == "Bergen, I think."
+        said = memory.add({"role": "user", "content": "<think> is a tag"})
+        assert said.text == "<think> is a tag"
+        with pytest.raises(ValueError, match="needs text"):
+            memory.add({"role": "assistant", "content": "<think>never closed"})
