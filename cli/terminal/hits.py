@@ -35,6 +35,8 @@ def say_hit(hit: Hit, query: str, *, full: bool, explain: bool) -> None:
     facts = [day(record.created_at), record.role, record.id, _score(hit)]
     if explain:
         facts += _ranks(hit.scores)
+    if record.valid_to is not None:
+        facts.append(f"held until {day(record.valid_to)}")
     if record.source is not None:
         facts.append(record.source.uri)
     say(f"{_INDENT}{'  '.join(facts)}", faint=True)

@@ -2,7 +2,9 @@
 
 {"id": …, "text": …, "role": …, "scope": …, "session": …, "created_at": …, "updated_at": …,
  "metadata": {…}, "source": {"uri": …, "start": …, "end": …}, "expires_at": …, "origin": hex,
- "vectors": {space: {"dim": …, "spans": [[0, 40], …], "data": base64 of float32-LE}}}
+ "valid_from": …, "valid_to": …, "superseded_by": id (the three only where one of them is set),
+ "vectors": {space: {"dim": …, "spans": [[0, 40], …], "data": base64 of float32-LE,
+                     "tokens": {"kind": …, "width": bytes a token, "data": [base64, …]}}}}
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy as np
 from lmort_memory.errors import ImportFileError, StoreError
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Dumped, Filter
-from lmort_memory.types import Encoded, Progress, Record, Source
+from lmort_memory.types import Encoded, Progress, Record, Source, TokenCodes
 
 __all__ = ["export_records", "from_line", "restore_records", "salvage_records", "to_line"]
 
@@ -44,6 +46,12 @@ def to_line(dumped: Dumped) -> str:
         "expires_at": expires and expires.isoformat(),
         "origin": dumped.origin and dumped.origin.hex(),
     }
+    if record.valid_from or record.valid_to or record.superseded_by:
+        value |= {
+            "valid_from": record.valid_from and record.valid_from.isoformat(),
+            "valid_to": record.valid_to and record.valid_to.isoformat(),
+            "superseded_by": record.superseded_by,
+        }
     if dumped.vectors:
         value["vectors"] = {name: _vectors(one) for name, one in dumped.vectors.items()}
     return json.dumps(value, ensure_ascii=False)
@@ -69,6 +77,9 @@ def from_line(line: str) -> Dumped:
             metadata=dict(value["metadata"]),
             source=source and Source(source["uri"], source["start"], source["end"]),
             expires_at=expires and datetime.fromisoformat(expires),
+            valid_from=_time(value, "valid_from"),
+            valid_to=_time(value, "valid_to"),
+            superseded_by=value.get("superseded_by"),
         )
         vectors = dict(_encoded(value.get("vectors", {})))
         return Dumped(record, origin and bytes.fromhex(origin), vectors)
@@ -77,18 +88,40 @@ def from_line(line: str) -> Dumped:
 
 
 def _vectors(encoded: Encoded) -> dict[str, Any]:
-    return {
+    value = {
         "dim": encoded.vectors.shape[1],
         "spans": encoded.spans,
         "data": base64.b64encode(encoded.vectors.astype("<f4").tobytes()).decode("ascii"),
     }
+    if encoded.tokens is not None:
+        value["tokens"] = {
+            "kind": encoded.tokens.kind,
+            "width": encoded.tokens.chunks[0].shape[1],
+            "data": [base64.b64encode(one.tobytes()).decode() for one in encoded.tokens.chunks],
+        }
+    return value
 
 
 def _encoded(spaces: Mapping[str, Any]) -> Iterator[tuple[str, Encoded]]:
     for name, value in spaces.items():
         spans = tuple((int(start), int(stop)) for start, stop in value["spans"])
         flat = np.frombuffer(base64.b64decode(value["data"], validate=True), "<f4")
-        yield name, Encoded(flat.reshape(len(spans), int(value["dim"])).astype(np.float32), spans)
+        vectors = flat.reshape(len(spans), int(value["dim"])).astype(np.float32)
+        yield name, Encoded(vectors, spans, _tokens(value.get("tokens")))
+
+
+def _tokens(value: Mapping[str, Any] | None) -> TokenCodes | None:
+    if value is None:
+        return None
+    blobs = [base64.b64decode(one, validate=True) for one in value["data"]]
+    width = int(value["width"])
+    chunks = tuple(np.frombuffer(blob, np.uint8).reshape(-1, width) for blob in blobs)
+    return TokenCodes(_text(value, "kind"), chunks)
+
+
+def _time(value: Mapping[str, Any], name: str) -> datetime | None:
+    """Return a time that files of earlier versions lack."""
+    return datetime.fromisoformat(value[name]) if value.get(name) else None
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:

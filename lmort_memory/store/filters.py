@@ -41,6 +41,8 @@ def compile_filter(chosen: Filter) -> Condition:
         ValueError: a condition on the metadata is not of the grammar, or a time is naive.
     """
     parts = [*_columns(chosen)]
+    if chosen.current:
+        parts.append(("(r.valid_to IS NULL OR r.valid_to > ?)", [now_us()]))
     if chosen.ids is not None:
         parts.append(("r.id IN (SELECT value FROM json_each(?))", [json.dumps(chosen.ids)]))
     if chosen.exclude:
@@ -72,6 +74,8 @@ def _mapping(where: Mapping[str, JsonValue], *, depth: int) -> Condition:
 
 
 def _entry(key: str, value: JsonValue, depth: int) -> Condition:
+    if not isinstance(key, str):
+        raise ValueError(f"a metadata filter names keys by strings; found the key {key!r}")
     if key == "$not":
         sql, parameters = _mapping(value, depth=depth + 1)  # type: ignore[arg-type] # it checks
         return f"NOT {sql}", parameters

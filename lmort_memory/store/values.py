@@ -35,7 +35,8 @@ class Filter:
     """Which records are meant; every field that is not None narrows, and `scope=None` is all.
 
     `since` is inclusive, `until` exclusive, both on `created_at`. `where` holds conditions on the
-    metadata (see `lmort_memory.store.filters`). Expired records are left out unless `expired`.
+    metadata (see `lmort_memory.store.filters`). Expired records are left out unless `expired`, and
+    with `current` those that hold no longer (see `Memory.supersede`).
     """
 
     ids: tuple[str, ...] | None = None
@@ -48,6 +49,7 @@ class Filter:
     until: datetime | None = None
     where: Mapping[str, JsonValue] | None = None
     expired: bool = False
+    current: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """Sizes and counts, for people."""
+    """Sizes and counts, for people; `token_bytes` of `size_bytes` are codes of tokens."""
 
     path: Path
     schema: int
@@ -166,6 +168,7 @@ class StoreStatus:
     size_bytes: int
     index_bytes: int
     spaces: tuple[SpaceInfo, ...]
+    token_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

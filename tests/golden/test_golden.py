@@ -34,6 +34,8 @@ def test_an_old_database_keeps_everything(version, tmp_path):
             {"n": 2},
             "talk",
         )
+        if version >= 3:
+            assert (ada.superseded_by, ada.valid_to, tokyo.valid_from) == (tokyo.id, WHEN, WHEN)
         assert (ada.created_at, tokyo.scope, tokyo.role) == (WHEN, "home", "note")
         assert note.source == Source("file:///note.md", 0, 12)
         texts = [one.text for one in store.history(ada.id)]

@@ -129,7 +129,7 @@ def test_a_conversation_longer_than_the_context_goes_on(memory):
         system="Be kind.",
         n_ctx=1024,
         max_tokens=8,
-        memory_tokens=120,
+        memory_tokens=200,
         min_likelihood=0,
         sampling=Sampling(temperature=0),
     )

@@ -27,7 +27,8 @@ WHERE n = ?
 # A version as a record: what never changes comes from the record itself.
 VERSIONS = """
 SELECT r.n, r.id, h.text, h.role, r.scope, r.session, r.created_at, h.updated_at, h.metadata,
-       r.source_uri, r.source_start, r.source_end, h.expires_at
+       r.source_uri, r.source_start, r.source_end, h.expires_at,
+       r.valid_from, r.valid_to, r.superseded_by
 FROM history h JOIN records r USING (n) WHERE r.id = ? ORDER BY h.h
 """
 SAME_SESSION = "r.session = :session AND r.scope = :scope"
