@@ -41,7 +41,13 @@ def open_memory(
         tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
         model = runnable_model(setting_text("model", models.model))
         tuner = None if find_tuner else setting_text("tuner", models.tuner)
-    with Memory.open(path, model=model, tuner=tuner, with_model=models is not None) as memory:
+    with Memory.open(
+        path,
+        model=model,
+        tuner=tuner,
+        with_model=models is not None,
+        token_codes=setting_text("token_codes", None) != "off",
+    ) as memory:
         if new:
             note(f"a new database: {path}")  # which may be a name that was mistyped
         if memory.notice:

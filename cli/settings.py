@@ -40,8 +40,10 @@ KINDS: dict[str, type] = {
     "temperature": float,
     "template": str,
     "threads": int,
+    "token_codes": str,
     "tuner": str,
 }
+_CHOICES = {"token_codes": ("on", "off")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +111,13 @@ _LEAST = {"ctx": 256, "max_tokens": 1, "temperature": 0.0, "threads": 1}
 
 def _is_possible(name: str, value: object) -> bool:
     if not isinstance(value, int | float):
-        return True
+        return value in _CHOICES.get(name, (value,))
     return math.isfinite(value) and value >= _LEAST.get(name, -math.inf)
 
 
 def _wanted(name: str) -> str:
+    if name in _CHOICES:
+        return " or ".join(_CHOICES[name])
     least = f" of at least {_LEAST[name]:g}" if name in _LEAST else ""
     return f"{_A[KINDS[name]]}{least}"
 

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         TunerMismatchError,
     )
     from lmort_memory.memory import (
+        Conditions,
         Item,
         Memory,
         MemoryStatus,
@@ -82,6 +83,7 @@ _HOME = {
     "BackboneError": "errors",
     "Chat": "chat",
     "ChatOptions": "chat",
+    "Conditions": "memory",
     "Encoded": "types",
     "Encoder": "types",
     "HiddenStates": "types",
@@ -127,6 +129,7 @@ __all__ = [
     "BackboneError",
     "Chat",
     "ChatOptions",
+    "Conditions",
     "Encoded",
     "Encoder",
     "HiddenStates",

@@ -253,6 +253,11 @@ class TokenEncoder(Encoder, Protocol):
     def encode_question(self, text: str) -> tuple[NDArray[np.float32], AskedTokens]:
         """Encode a question in one pass: what `encode_query` returns, and its tokens."""
 
+    def asked_tokens(
+        self, tokens: Sequence[int], states: NDArray[np.float32]
+    ) -> AskedTokens | None:
+        """Take a question's tokens from the states that a chat's own pass has made."""
+
     def token_scores(self, asked: AskedTokens, codes: Sequence[TokenCodes]) -> NDArray[np.float32]:
         """Compare a question with texts, float32 (len(codes),); at most 1, higher is nearer."""
 

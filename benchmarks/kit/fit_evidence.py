@@ -4,10 +4,10 @@
 
 The questions of the fitting half of the first-hand set are put to stores of 5 to 5,000 records, as
 a chat does. A question counts three times: with its answer stored; with its answer taken out of
-what was found; and put to the stores of the other people. General questions (of DATA/pairs), small talk
-and statements are put to all of them. Answered and unanswered questions weigh the same in each size
-of store. The weights are those of a logistic regression; the calibration that is printed is of the
-judging half, whose people had no part in it.
+what was found; and put to the stores of the other people. General questions (of DATA/pairs), small
+talk and statements are put to all of them. Answered and unanswered questions weigh the same in each
+size of store. The weights are those of a logistic regression; the calibration that is printed is of
+the judging half, whose people had no part in it.
 """
 
 from __future__ import annotations

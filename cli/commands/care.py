@@ -46,6 +46,8 @@ def _say_status(found: MemoryStatus) -> None:
         say(f"vectors   {space.vectors:,} of {space.dim} numbers, {_waiting(space.pending)}")
         _say_space(space.name, _tier_of(space.name))
         say(f"index     {_index(space, store.index_bytes)}")
+    if store.token_bytes:
+        say(f"tokens    {size(store.token_bytes)} of the database; config token_codes off saves it")
     if not store.spaces:
         say("vectors   none; recall works by words")
     if found.model is not None and found.tier is not None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from lmort_memory.memory.kinds import only_asks
 from lmort_memory.memory.overlap import stems, weight
 from lmort_memory.memory.times import dated
 from lmort_memory.types import Hit, Record, Scores
@@ -118,11 +119,11 @@ def pack_notes(
         injected = Injected(one.record, one.likelihood, one.hit.scores, tokens)
         taken.append((one, injected, line))
     ordered = _ordered([one for one, _, _ in taken])
-    injected = {one.record.id: memory for one, memory, _ in taken}
+    memories = {one.record.id: memory for one, memory, _ in taken}
     lines = [_line(one, now, of=place) for one, place in ordered]
     return Notes(
         _HEADING + "".join(lines) if lines else "",
-        tuple(injected[one.record.id] for one, _ in ordered),
+        tuple(memories[one.record.id] for one, _ in ordered),
         tuple(dropped),
     )
 
@@ -150,6 +151,8 @@ def _same_thing(one: Record, other: Record) -> bool:
     It decides on their order and on "since" and "before", and on nothing that would hide either.
     """
     if one.role != other.role or one.created_at.date() == other.created_at.date():
+        return False
+    if only_asks(one.text) or only_asks(other.text):
         return False
     return weight(stems(one.text) & stems(other.text)) >= _SAME_THING
 

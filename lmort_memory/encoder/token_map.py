@@ -5,7 +5,7 @@ little like the question. So each token of a question looks for its nearest toke
 the cosines are averaged (MaxSim; Khattab and Zaharia 2020, "ColBERT"). The token's vector is a
 linear map of the states that make the text's vector, so it costs one more matrix product and no
 pass of the model. What is stored of it are its signs: 128 of them, 16 bytes, found all but 0.001 of
-what 128 floats did (docs/experiments.md, experiment 18). The question keeps its floats.
+what 128 floats did (docs/experiments.md, experiment 19). The question keeps its floats.
 
 How much a token of a question counts is read from its states too: a linear map of them predicts how
 rare the token is (its log idf, with a correlation of 0.97), which needs no table of a vocabulary.
@@ -60,13 +60,13 @@ class TokenMap:
     def asked(self, states: Sequence[HiddenStates]) -> AskedTokens:
         """Return the tokens of a question, which may be of several chunks."""
         mapped = np.concatenate([self._mapped(one) for one in states])
-        vectors = mapped[:, : self.bits]
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         weights = np.logaddexp(0, mapped[:, self.bits])  # positive, and linear where it is large
-        return AskedTokens(
-            vectors / np.maximum(norms, np.finfo(np.float32).tiny),
-            (weights / weights.sum()).astype(np.float32),
-        )
+        weights = (weights / weights.sum()).astype(np.float32)
+        return AskedTokens(_unit(mapped[:, : self.bits]), weights)
+
+    def vectors(self, states: HiddenStates) -> Array:
+        """Return the vectors of a text's tokens before they are cut down to signs, unit norm."""
+        return _unit(self._mapped(states)[:, : self.bits])
 
     def scores(self, asked: AskedTokens, codes: Sequence[TokenCodes]) -> Array:
         """Compare a question with texts, float32 (len(codes),): of several chunks the best counts.
@@ -94,3 +94,9 @@ class TokenMap:
         for layer, weight in zip(self._layers, self._weights, strict=True):
             mapped += states.layer(layer) @ weight
         return mapped
+
+
+def _unit(vectors: Array) -> Array:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Array = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
+    return unit

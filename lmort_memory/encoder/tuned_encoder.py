@@ -116,9 +116,11 @@ class TunedEncoder:
     def asked_tokens(
         self, tokens: Sequence[int], states: NDArray[np.float32]
     ) -> AskedTokens | None:
-        """Return the tokens of a question from states that a chat's own pass has made.
+        """Take a question's tokens from states that a chat's own pass has made.
 
-        None where the encoder has no token codes.
+        Args:
+            tokens: The question's own tokens; at least one.
+            states: As for `encode_states`.
         """
         if self._token_map is None:
             return None

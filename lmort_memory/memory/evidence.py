@@ -20,7 +20,15 @@ from lmort_memory.memory.times import spoken, without
 if TYPE_CHECKING:
     from lmort_memory.types import Hit
 
-__all__ = ["DEPTH", "FALLBACK", "Background", "Evidence", "evidence", "names_only_a_time"]
+__all__ = [
+    "DEPTH",
+    "FALLBACK",
+    "Background",
+    "Evidence",
+    "evidence",
+    "is_chatter",
+    "names_only_a_time",
+]
 
 DEPTH: Final = 15  # hits that the evidence is drawn from
 _NEAREST: Final = 5  # the others say how near a record is that has nothing to do with the question
@@ -28,6 +36,7 @@ _TALK: Final = stems(
     "tell told say said talk talked speak spoke mention mentioned discuss discussed happen happened"
     " news remember know changed going anything something everything write wrote up about"
 )
+_MOST_NOVEL: Final = 3.0  # a long text is no better an answer than a short one
 _CHATTER: Final = 2  # words
 _OWN: Final = ("user", "assistant", "system", "note")  # roles that are nobody else's name
 
@@ -60,6 +69,7 @@ class Evidence:
         rarest: Weight of the rarest of them.
         redundant: 1 where it says nothing that the question does not say, 0 where it has a rare
             word of its own.
+        novel: What it says beyond the question, in rare words, at most `_MOST_NOVEL`.
         behind: How far `near` is below that of the nearest hit, not positive.
         lacking: How far `overlap` is below the best hit's, not positive.
         nearest: Reciprocal of its rank by meaning.
@@ -83,6 +93,7 @@ class Evidence:
     shared: float
     rarest: float
     redundant: float
+    novel: float
     behind: float
     lacking: float
     nearest: float
@@ -121,14 +132,14 @@ def evidence(
         now: The present, aware: what "last week" refers to.
     """
     span = spoken(query, now)
-    said = stems(query)
-    asked = said if span is None else stems(without(query, span))
+    asked = stems(query)
     total = weight(asked) or 1.0
     found = [stems(hit.record.text) for hit in hits]
     near = [_near(hit, background) for hit in hits]
     overlaps = [weight(asked & own) / total for own in found]
     rest = sorted(near, reverse=True)[_NEAREST:]
     noise = sum(rest) / len(rest) if rest else 0.0
+    chatter = is_chatter(query)
     asks, personal, wanted = is_question(query), of_oneself(query), about_questions(query)
     signs = []
     for hit, own, distance, overlap in zip(hits, found, near, overlaps, strict=True):
@@ -142,7 +153,8 @@ def evidence(
                 overlap=overlap,
                 shared=weight(shared),
                 rarest=max((weight((stem,)) for stem in shared), default=0.0),
-                redundant=max(0.0, 1 - weight(own - said) / RAREST),
+                redundant=max(0.0, 1 - weight(own - asked) / RAREST),
+                novel=min(_MOST_NOVEL, weight(own - asked) / RAREST),
                 behind=distance - max(near),
                 lacking=overlap - max(overlaps),
                 nearest=1 / (hit.scores.dense_rank or 100),
@@ -150,7 +162,7 @@ def evidence(
                 asks=float(asks),
                 personal=float(personal),
                 length=float(len(asked)),
-                chatter=float(not asks and len(asked) <= _CHATTER),
+                chatter=float(chatter),
                 reply=float(role == "assistant"),
                 question=float(not wanted and only_asks(hit.record.text)),
                 foreign=float(personal and role not in _OWN),
@@ -167,6 +179,11 @@ def names_only_a_time(query: str, now: datetime) -> bool:
     """Return whether a query asks for what was said at some time, whatever it was."""
     span = spoken(query, now)
     return span is not None and stems(without(query, span)) <= _TALK
+
+
+def is_chatter(text: str) -> bool:
+    """Return whether a text asks nothing and has hardly a word that tells it from others."""
+    return not is_question(text) and len(stems(text)) <= _CHATTER
 
 
 def _near(hit: Hit, background: Background) -> float:

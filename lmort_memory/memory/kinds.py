@@ -52,6 +52,7 @@ _ONESELF = frozenset(
     " nostro nostra eu meu minha nós nosso jeg min mit mine vi vår jag mitt mina мой моя мои мне я"
     " мы наш наша ja mój moja nasz".split()
 )
+_ANYBODY = re.compile(r"\bhow (?:do|can|could|would|should|to|long do) (?:i|we|you)\b")
 _SHORT = 3  # words of an exclamation that says nothing beside a question: "Right, thanks."
 
 
@@ -79,8 +80,9 @@ def about_questions(text: str) -> bool:
 
 
 def of_oneself(text: str) -> bool:
-    """Return whether a text has a pronoun of the first person."""
-    return not _ONESELF.isdisjoint(text.casefold().replace("’", "'").split()) or (
+    """Return whether a text has a pronoun of the first person, other than in "how do I …"."""
+    text = _ANYBODY.sub(" ", text.casefold())
+    return not _ONESELF.isdisjoint(text.replace("’", "'").split()) or (
         not _ONESELF.isdisjoint(words(text))
     )
 

@@ -22,6 +22,7 @@ from lmort_memory.memory.evidence import (
     Background,
     Evidence,
     evidence,
+    is_chatter,
     names_only_a_time,
 )
 from lmort_memory.memory.evidence_weights import (
@@ -102,8 +103,10 @@ def likelihoods(
     signs = evidence(query, hits, background_of(encoder), now=now)
     if names_only_a_time(query, now):
         chances = [
-            _OF_A_TIME if one.timely > 0 and not (one.reply or one.question) else 0.0
-            for one in signs
+            _OF_A_TIME
+            if one.timely > 0 and not (one.reply or one.question or is_chatter(hit.record.text))
+            else 0.0
+            for one, hit in zip(signs, hits, strict=True)
         ]
         return chances, max(chances, default=0.0)
     chances = [calibration.likelihood(one) for one in signs]

@@ -360,7 +360,7 @@ class Memory(Closing):
         """Estimate how likely each hit answers a query, and how likely some record does.
 
         The estimates are calibrated on questions of which half had their answer stored (experiment
-        19 of docs/experiments.md).
+        20 of docs/experiments.md).
 
         Args:
             query: What was asked.

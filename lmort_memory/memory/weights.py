@@ -7,7 +7,7 @@ that stand in the best record by words. The weights are a softmax over the parts
     dense : words : tokens = 1 : exp(a + b · coverage) : exp(c + d · coverage)
 
 The four numbers were fitted on 900 questions of nine sources of training pairs, listwise, and
-judged on the development sets (docs/experiments.md, experiment 18).
+judged on the development sets (docs/experiments.md, experiment 19).
 """
 
 from __future__ import annotations

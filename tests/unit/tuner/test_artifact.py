@@ -179,7 +179,7 @@ def test_other_files_are_refused(tmp_path, path):
         (".", "folder"),
         ("text.gguf", "GGUF"),
         ("llama.gguf", "llama"),
-        ("newer.gguf", "format 3"),
+        ("newer.gguf", "format 4"),
     ):
         with pytest.raises(TunerError, match=words):
             Tuner.load(tmp_path / name)
