@@ -110,10 +110,13 @@ class Run:
         self.answers: list[Answer] = []
         if self.path.exists():
             lines = self.path.read_text(encoding="utf-8").splitlines()
-            self.answers = [Answer(**json.loads(line)) for line in lines]
+            found = [Answer(**json.loads(line)) for line in lines]
+            self.answers = list({(one.question, one.way): one for one in found}.values())
 
     def go_on(self, talks: Sequence[Talk]) -> None:
         """Answer what is not answered yet, until the budget of time is spent."""
+        if self._chosen.budget <= 0:
+            return
         from lmort_memory.tuners.train.teacher import Teacher
 
         done = {one.question for one in self.answers}
@@ -137,7 +140,8 @@ class Run:
                         self._keep(list(answered(case, given, plain, with_turns)))
 
     def _opened(self, place: Path) -> Memory:
-        return Memory.open(place / "talk.db", model=self._chosen.model, tuner=self._chosen.tuner)
+        model = self._chosen.remember_with
+        return Memory.open(place / "talk.db", model=model, tuner=self._chosen.tuner)
 
     def _told(self) -> stores.Talk:
         """Hold the first-hand chats with the model that remembers, or read what was held."""
@@ -255,7 +259,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="answers; the packaged one if none is named")
     parser.add_argument("--remember-with", type=Path, help="its vectors find our notes")
     parser.add_argument("--tuner", type=Path, help="of the model that remembers")
-    parser.add_argument("--budget", type=float, default=1e9, help="seconds; stops after them")
+    parser.add_argument("--budget", type=float, default=1e9, help="seconds; 0 marks what is there")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     chosen = parser.parse_args()

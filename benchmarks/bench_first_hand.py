@@ -272,6 +272,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--half", choices=HALVES, required=True)
     parser.add_argument("--size", type=int, choices=SIZES, nargs="+", default=SIZES)
+    parser.add_argument("--each", type=int, help="so many questions of each kind and person")
     parser.add_argument("--data", type=Path, required=True, help="folder with text/*.jsonl.gz")
     parser.add_argument("--work", type=Path, required=True, help="keeps what was encoded")
     parser.add_argument("--model", type=Path)
@@ -280,13 +281,30 @@ def main() -> None:
     parser.add_argument("--name", default="first_hand", help="of the run, to go on with it")
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
-    half = load(chosen.half)
+    half = some(load(chosen.half), chosen.each)
     head = environment("benchmarks.bench_first_hand")
     path = chosen.work / f"{chosen.name}-{half.name}.jsonl"
     try:
         run(half, chosen, path)
     finally:
         write(half, chosen, head, read_rows(path))
+
+
+def some(half: Half, each: int | None) -> Half:
+    """Return the half with so many questions of each kind and person, or with all."""
+    return Half(
+        tuple(
+            replace(
+                person,
+                questions=tuple(
+                    question
+                    for kind in KINDS
+                    for question in [q for q in person.questions if q.kind == kind][:each]
+                ),
+            )
+            for person in half
+        )
+    )
 
 
 def write(
@@ -304,7 +322,7 @@ def write(
 def run(half: Half, chosen: argparse.Namespace, path: Path) -> None:
     """Ask what is not asked yet, and add the rows to a file as they come."""
     talk = prepared(
-        half, data=chosen.data, work=chosen.work, model=chosen.model, tuner=chosen.tuner
+        load(half.name), data=chosen.data, work=chosen.work, model=chosen.model, tuner=chosen.tuner
     )
     rows = read_rows(path)
     total = sum(len(person.questions) for person in half)
@@ -313,7 +331,7 @@ def run(half: Half, chosen: argparse.Namespace, path: Path) -> None:
         Memory.open(Path(folder) / "m.db", model=chosen.model, tuner=chosen.tuner) as memory,
         path.open("a", encoding="utf-8") as file,
     ):
-        bench = Bench(talk, memory, settings(chosen.set))
+        bench = Bench(replace(talk, half=half), memory, settings(chosen.set))
         for size in chosen.size:
             done = {row.question for row in rows if row.size == size}
             left = bench.rows(size, done)

@@ -1,10 +1,10 @@
-"""How notes should be written so that a small model uses them: wordings, on the fitting half.
+"""How notes should be chosen and written so that a small model uses them, on the fitting half.
 
     python -m benchmarks.bench_wording --model qwen05.gguf --limit 40 --work WORK \
       --out benchmarks/results/wording-qwen05.json
 
-Each question gets the records that answer it among others that all-MiniLM-L6-v2 finds, four in all,
-and is answered with each wording by the likeliest tokens. What differs is the wording alone.
+Each question gets the records that answer it among others that all-MiniLM-L6-v2 finds, and is
+answered with each wording by the likeliest tokens.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from benchmarks.first_hand import load
 from lmort_memory.backbone import Backbone
 from lmort_memory.chat import SYSTEM
 
-NOTES = 4
 MAX_TOKENS = 24
-GUESSED = ("negation", "inference")  # "no" is right for most of them, whatever the notes say
+READ_OFF = ("direct", "paraphrase", "name", "identifier", "update", "repeated")
+"""Kinds whose answer stands in one note: reading it off is all that a model needs to do."""
 LATER = (
     "You are a helpful assistant with a memory. Notes from memory are what the user told you "
     "earlier. Answer from them in one short sentence. If they do not say, say that you do not "
@@ -52,6 +52,8 @@ class Wording:
         end: After them; `{ask}` is the question.
         system: System prompt.
         best_last: The notes by relevance, the best last; otherwise in order of time.
+        notes: How many.
+        own: Only what the user said, no replies.
     """
 
     line: Callable[[Said, datetime], str]
@@ -59,6 +61,8 @@ class Wording:
     end: str = ""
     system: str = SYSTEM
     best_last: bool = False
+    notes: int = 4
+    own: bool = False
 
     def write(self, ranked: Sequence[Said], ask: str, asked: datetime) -> str:
         """Return what follows the question in the prompt; `ranked` is best first."""
@@ -104,19 +108,19 @@ def quoted(said: Said, asked: datetime) -> str:
 _ASK_AGAIN = "\n\nUsing these notes: {ask}"
 _FROM_NOTES = "\n\nAnswer my question from these notes, briefly."
 WORDINGS = {
-    "as it is": Wording(iso),
-    "no notes": Wording(iso),
-    "undated": Wording(undated),
-    "weekday, month, ago": Wording(spoken),
-    "third person": Wording(third),
-    "quoted": Wording(quoted),
-    "best last": Wording(iso, best_last=True),
-    "other system prompt": Wording(iso, system=LATER),
-    "told what to do at the end": Wording(iso, end=_FROM_NOTES),
-    "question again at the end": Wording(iso, end=_ASK_AGAIN),
-    "spoken dates, question again": Wording(spoken, end=_ASK_AGAIN),
-    "best last, question again": Wording(iso, end=_ASK_AGAIN, best_last=True),
-    "other system, question again": Wording(iso, end=_ASK_AGAIN, system=LATER),
+    "as it is, four notes": Wording(iso),
+    "four of the user's own": Wording(iso, own=True),
+    "two of the user's own": Wording(iso, own=True, notes=2),
+    "the right ones alone": Wording(iso, notes=0),
+    "own, undated": Wording(undated, own=True),
+    "own, weekday, month, ago": Wording(spoken, own=True),
+    "own, third person": Wording(third, own=True),
+    "own, quoted": Wording(quoted, own=True),
+    "own, best last": Wording(iso, own=True, best_last=True),
+    "own, other system prompt": Wording(iso, own=True, system=LATER),
+    "own, told what to do at the end": Wording(iso, own=True, end=_FROM_NOTES),
+    "own, question again at the end": Wording(iso, own=True, end=_ASK_AGAIN),
+    "own, other system, question again": Wording(iso, own=True, end=_ASK_AGAIN, system=LATER),
 }
 
 
@@ -133,19 +137,26 @@ class Tried:
     f1: float
 
 
-def candidates(talk: Talk, case: Case, vectors: np.ndarray, vector: np.ndarray) -> list[Said]:
-    """Return the right records and others that resemble the question, best first, four in all."""
-    order = np.argsort(-(vectors @ vector), kind="stable")
-    ranked = [talk.said[i] for i in order]
+def candidates(talk: Talk, case: Case, likeness: np.ndarray, wording: Wording) -> list[Said]:
+    """Return the right records, and others that resemble the question up to so many, best first.
+
+    What was said before and no longer holds counts as another.
+    """
+    ranked = [talk.said[i] for i in np.argsort(-likeness, kind="stable")]
     right = [one for one in ranked if one.id in case.right]
-    others = [one for one in ranked if one.id not in case.right][: max(0, NOTES - len(right))]
-    return [one for one in ranked if one in right or one in others]
+    others = [
+        one
+        for one in ranked
+        if one.id not in case.right and (one.role == "user" or not wording.own)
+    ]
+    chosen = right + others[: max(0, wording.notes - len(right))]
+    return [one for one in ranked if one in chosen]
 
 
 def chosen_cases(limit: int) -> list[tuple[Talk, Case]]:
-    """Return questions of the fitting half whose answer no guess hits, in random order."""
+    """Return questions of the fitting half whose answer can be read off, in random order."""
     pairs = [(talk, case) for talk in first_hand(load("fit")) for case in talk.cases]
-    stored = [pair for pair in pairs if pair[1].answers and pair[1].kind not in GUESSED]
+    stored = [pair for pair in pairs if pair[1].kind in READ_OFF]
     return random.Random(0).sample(stored, min(limit, len(stored)))
 
 
@@ -178,11 +189,12 @@ def main() -> None:
     for talk, case in track(pairs, "questions"):
         if time.monotonic() - began > chosen.budget:
             break
-        ranked = candidates(talk, case, vectors[talk.key], embed([case.ask])[0])
+        likeness = vectors[talk.key] @ embed([case.ask])[0]
         for name, wording in wordings.items():
             if (case.id, name) in done:
                 continue
-            notes = "" if name == "no notes" else wording.write(ranked, case.ask, talk.asked)
+            ranked = candidates(talk, case, likeness, wording)
+            notes = wording.write(ranked, case.ask, talk.asked)
             reply = answerers[wording.system].answer(case.ask, notes, max_tokens=MAX_TOKENS)
             marks = mark(reply, case.answers)
             tried.append(

@@ -104,13 +104,12 @@ def _person(person: Person, share: int | None) -> Talk:
         for q in person.questions
         if q.kind != "general_knowledge"  # every model answers those, with memory and without
     ]
-    if share is not None:
-        cases = random.Random(person.key).sample(cases, min(share, len(cases)))
+    random.Random(person.key).shuffle(cases)  # so that a larger limit goes on with a smaller one's
     said: list[Said] = []
     for one in person.said:
         said.append(Said(one.id, "user", one.text, one.at, one.session))
         said.append(Said("", "assistant", one.reply, one.at, one.session))
-    return Talk(person.key, tuple(said), person.asked, tuple(cases))
+    return Talk(person.key, tuple(said), person.asked, tuple(cases[:share]))
 
 
 def _locomo_case(query: dict[str, Any], right: dict[str, int]) -> Case:
@@ -128,10 +127,10 @@ def _chosen(key: str, cases: Sequence[Case], share: int) -> tuple[Case, ...]:
     rng = random.Random(key)
     stored = [case for case in cases if case.answers and case.right]
     absent = [case for case in cases if not case.answers]
+    rng.shuffle(stored)
+    rng.shuffle(absent)
     n_absent = min(len(absent), share // 5)
-    chosen = rng.sample(stored, min(len(stored), share - n_absent)) + rng.sample(absent, n_absent)
-    rng.shuffle(chosen)
-    return tuple(chosen)
+    return (*stored[: share - n_absent], *absent[:n_absent])
 
 
 def _date(fields: Any, number: int) -> datetime:

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.answers.cases import Case, Talk
 from lmort_memory import Chat, ChatOptions, Memory
-from lmort_memory.chat.notes import pack_notes
+from lmort_memory.chat.notes import Found, pack_notes
 from lmort_memory.tuners.evaluate.bm25 import bm25_scores
 from lmort_memory.types import Hit, Record, Scores
 
@@ -85,11 +85,15 @@ class Chooser:
 
     def _packed(self, records: Sequence[Record]) -> Given:
         """Write notes as the chat does, within its budget."""
-        hits = [Hit(r, 1.0 / rank, rank, Scores()) for rank, r in enumerate(records, 1)]
+        found = [
+            Found(Hit(record, 1 / rank, rank, Scores()), 1 / rank)
+            for rank, record in enumerate(records, 1)
+        ]
         notes = pack_notes(
-            hits,
+            found,
             budget=ChatOptions().memory_tokens,
             count_tokens=lambda line: len(self._count(line)),
+            now=self._talk.asked,
         )
         return Given(notes.text, self._named(one.record for one in notes.memories))
 

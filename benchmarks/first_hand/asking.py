@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from lmort_memory import Chat, ChatOptions, Memory
-from lmort_memory.chat import Injected
+from lmort_memory.chat.notes import Notes
 
 DEPTH = 10
+EARLIER = "  Before that, "  # opens the line of a note that a newer one stands before
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,18 @@ def ask(
         found=tuple(hit.record.id for hit in found),
         given=tuple(one.record.id for one in ledger.memories),
         best=best.record.id if best else None,
-        set_aside=_set_aside(ledger.memories),
+        set_aside=_set_aside(said._turn.notes),
         notes_tokens=sum(one.tokens for one in ledger.memories),
         likelihood=ledger.likelihood or 0.0,
         stored=tuple(id_ for id_ in (ledger.turn_id, ledger.reply_id) if id_),
     )
 
 
-def _set_aside(memories: Sequence[Injected]) -> frozenset[str]:
-    """Notes that the chat marks as no longer so, where it knows such a mark."""
+def _set_aside(notes: Notes) -> frozenset[str]:
+    """Notes that are given as what was so before."""
+    lines = notes.text.strip().splitlines()[1:]
     return frozenset(
-        one.record.id for one in memories if getattr(one.record, "valid_to", None) is not None
+        one.record.id
+        for one, line in zip(notes.memories, lines, strict=True)
+        if line.startswith(EARLIER)
     )

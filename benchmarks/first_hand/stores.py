@@ -15,7 +15,7 @@ import random
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -86,12 +86,23 @@ def prepared(
         made_of = f"{memory.status().space} {half} {dialogues}"
         name = hashlib.sha256(made_of.encode()).hexdigest()[:12]
         path = work / f"{half.name}-{name}.pickle"
-        if not path.exists():
+        talk = _read(path)
+        if talk is None:
             talk = _prepare(memory, half, data, dialogues=dialogues)
             partial = path.with_suffix(".partial")
             partial.write_bytes(pickle.dumps(talk))
             partial.replace(path)
-        return pickle.loads(path.read_bytes())
+        return talk
+
+
+def _read(path: Path) -> Talk | None:
+    """Return what an earlier run has made; None where there is nothing, or of another version."""
+    if not path.exists():
+        return None
+    talk: Talk = pickle.loads(path.read_bytes())
+    items = [item for items in talk.own.values() for item in items]
+    known = all(hasattr(items[0].encoded, field.name) for field in fields(Encoded))
+    return talk if known else None
 
 
 def _prepare(memory: Memory, half: Half, data: Path, *, dialogues: int) -> Talk:
