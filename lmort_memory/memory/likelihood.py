@@ -31,6 +31,7 @@ from lmort_memory.memory.evidence_weights import (
     WORDS,
     WORDS_QUESTION,
 )
+from lmort_memory.memory.kinds import is_pleasantry
 
 if TYPE_CHECKING:
     from lmort_memory.types import Hit
@@ -98,6 +99,8 @@ def likelihoods(
 
     "What did I tell you last week?" names a time and nothing else: whatever was said then answers.
     """
+    if is_pleasantry(query):
+        return [0.0] * len(hits), 0.0
     by_vectors = any(hit.scores.dense is not None for hit in hits)
     calibration = BY_VECTORS if by_vectors else BY_WORDS
     signs = evidence(query, hits, background_of(encoder), now=now)
