@@ -58,24 +58,25 @@ _SHORT = 3  # words of an exclamation that says nothing beside a question: "Righ
 
 # A turn of these alone is a greeting, thanks or a farewell: nothing that is stored answers it.
 _PLEASANTRIES = frozenset(
-    "hello hi hey hiya heya yo howdy sup hola there again everyone all friend buddy mate dear love"
-    " how hows is are you ya u doing going it goes things thing been up what whats new good great"
-    " fine well nice okay ok morning afternoon evening night day weekend today to meet see hear"
-    " from have had a an wonderful the rest of your too also same thanks thank so very much many"
-    " lovely thx ty cheers ta appreciate lot please welcome no worries problem yes yeah yep nope sure"
-    "  right cool awesome perfect alright fair lol haha hah hm hmm oh ah wow bye goodbye later"
-    " tomorrow soon take care sleep tight that thats was i im m s am me and back here"
-    " hallo guten morgen tag abend wie geht es dir ihnen danke schön bitte tschüss bis später"
-    " bonjour bonsoir salut ça va comment merci beaucoup au revoir ciao grazie buongiorno come stai"
-    " buenos días buenas tardes noches qué tal cómo está estás gracias adiós hasta luego olá"
-    " obrigado tudo bem hej tak hallå привет как дела спасибо пока dzień dobry cześć dziękuję".split()
+    "hello hi hey hiya heya yo howdy sup hola there again everyone all friend buddy mate dear"
+    " love how hows is are you ya u doing going it goes things thing been up what whats new"
+    " good great fine well nice okay ok morning afternoon evening night day weekend today to"
+    " meet see hear from have had a an wonderful the rest of your too also same thanks thank"
+    " so very much many lovely thx ty cheers ta appreciate lot please welcome no worries"
+    " problem yes yeah yep nope sure right cool awesome perfect alright fair lol haha hah hm"
+    " hmm oh ah wow bye goodbye later tomorrow soon take care sleep tight that thats was i im"
+    " m s am me and back here hallo guten morgen tag abend wie geht es dir ihnen danke schön"
+    " bitte tschüss bis später bonjour bonsoir salut ça va comment merci beaucoup au revoir"
+    " ciao grazie buongiorno come stai buenos días buenas tardes noches qué tal cómo está"
+    " estás gracias adiós hasta luego olá obrigado tudo bem hej tak hallå привет как дела"
+    " спасибо пока dzień dobry cześć dziękuję".split()
 )
-_GREETS = frozenset(  # of these at least one: "what is new" alone may ask for news that is stored
-    "hello hi hey hiya heya yo howdy sup hola morning afternoon evening night thanks thank thx ty"
-    " cheers ta welcome lol haha bye goodbye later you ya u cool awesome great perfect okay ok"
-    " alright wow care hallo guten danke tschüss bonjour bonsoir salut merci ciao grazie buongiorno"
-    " buenos buenas gracias adiós olá obrigado hej tak hallå привет спасибо пока dzień cześć"
-    " dziękuję fair nice good tal".split()
+_GREETS = frozenset(  # of these at least one: "what is new" alone may ask for news
+    "hello hi hey hiya heya yo howdy sup hola morning afternoon evening night thanks thank"
+    " thx ty cheers ta welcome lol haha bye goodbye later you ya u cool awesome great perfect"
+    " okay ok alright wow care hallo guten danke tschüss bonjour bonsoir salut merci ciao"
+    " grazie buongiorno buenos buenas gracias adiós olá obrigado hej tak hallå привет спасибо"
+    " пока dzień cześć dziękuję fair nice good tal".split()
 )
 _LONGEST_PLEASANTRY = 12  # words
 
