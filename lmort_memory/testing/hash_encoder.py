@@ -1,4 +1,4 @@
-"""A model-free encoder: hashed bags of words. Deterministic everywhere, and good for plumbing."""
+"""An encoder without a model: hashed bags of words. Deterministic; for testing plumbing only."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ WORD = re.compile(r"\w+")
 
 
 class HashEncoder:
-    """Texts that share words are near; a text of `chunk` words or fewer is one vector.
+    """Texts that share words are close; a text of up to `chunk` words is one vector.
 
     Args:
         dim: Width of a vector.
-        chunk: Words in one chunk of a stored text.
+        chunk: Words per chunk of a stored text.
         name: Part of the space's name, so that a test can have two spaces of one width.
         tokens: Whether texts get token codes: the signs of each word's direction.
     """

@@ -20,7 +20,7 @@ def test_a_backup_makes_no_folder(cli, tmp_path):
     """A folder that is not there may be a disk that is not mounted: it is named, and not made."""
     done = cli("backup", tmp_path / "disk" / "copy.db")
     assert done.status == 1
-    assert f"there is no folder {tmp_path / 'disk'} — make it" in done.err
+    assert f"there is no folder {tmp_path / 'disk'} — create it" in done.err
     assert not (tmp_path / "disk").exists()
 
 
