@@ -123,7 +123,7 @@ def test_a_model_that_is_not_there_leaves_the_chat_as_it_was(cli):
     """/model with a wrong name says so, and the conversation goes on with the old model."""
     done = cli("chat", stdin="/model other.gguf\n/model\n")
     assert done.status == 3
-    assert "there is no model file other.gguf" in done.out
+    assert "there is no model file at other.gguf" in done.out
     assert "4 blocks" in done.out
 
 
