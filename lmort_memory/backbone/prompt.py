@@ -46,7 +46,7 @@ class PromptWriter:
         )
 
     def tokenize(self, text: str) -> list[int]:
-        """Return the tokens of a content as they are inside the prompt."""
+        """Return the tokens of a content inside a prompt."""
         if not text:
             return []
         opening = self.template.user_opening

@@ -2,7 +2,7 @@
 
     text ──► Backbone.hidden_states ─┐
                                      ├─► Tuner (LMORT) ──► unit vectors, one for each chunk
-    states of a chat's own pass ─────┘
+    states captured while chatting ──┘
 
 The rest of the library gets its encoder from `open_encoder`.
 """

@@ -86,7 +86,7 @@ class Database:
     def write(self, doing: str = "write") -> Iterator[sqlite3.Connection]:
         """Yield this thread's connection inside a transaction, durable once the block succeeds.
 
-        Threads of this process queue at a lock of ours, processes at SQLite's. After a write, a
+        Threads of this process queue at our own lock, processes at SQLite's. After a write, a
         process pauses briefly if another one waits.
         """
         with self._writing, self.translated(doing):

@@ -127,7 +127,7 @@ class Purger:
     def compact(self) -> None:
         """Rewrite the database without free pages, and finish an interrupted forget."""
         self.finish()
-        self._dense.files.sweep()
+        self._dense.files.delete_orphans()
         self._vacuum()
         self._database.truncate_log()
 

@@ -114,7 +114,7 @@ class CacheFiles:
         if cache is not None:
             (self.folder / Path(cache.file).name).unlink(missing_ok=True)
 
-    def sweep(self) -> None:
+    def delete_orphans(self) -> None:
         """Delete files left by a killed process, unless another process is writing."""
         if self.folder.is_dir():
             with self.writing() as ours:

@@ -87,7 +87,7 @@ class DenseSearch:
         with self._guard:
             self._spaces = {s: space for s, space in self._spaces.items() if s in there}
         with self._database.translated("clean"):
-            self.files.sweep()
+            self.files.delete_orphans()
 
     def close(self) -> None:
         """Stop the background work."""
