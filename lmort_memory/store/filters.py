@@ -6,8 +6,8 @@ The grammar of metadata filters; the conditions of one mapping are joined by "an
     {"year": {"$gte": 2020, "$lt": 2024}}   $eq $ne $in $nin $gt $gte $lt $lte $contains
     {"$or": [{…}, {…}], "$not": {…}}        $and $or $not
 
-A key names a top-level entry of the metadata; it must not start with "$". `$eq: None` also matches a
-missing key; `$ne` and `$nin` are the exact opposites of `$eq` and `$in`. `$gt`, `$gte`, `$lt` and
+A key names a top-level entry of the metadata; it must not start with "$". `$eq: None` also matches
+a missing key; `$ne` and `$nin` are the exact opposites of `$eq` and `$in`. `$gt`, `$gte`, `$lt` and
 `$lte` compare numbers with numbers and strings with strings. `$contains` finds a substring of a
 string or an element of a list.
 """
