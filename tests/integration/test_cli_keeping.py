@@ -219,7 +219,7 @@ def test_import_reports_and_says_what_is_partly_done(cli, tmp_path):
     assert (outcome.status, outcome.out) == (0, "")
     assert "0 files read, 1 unchanged" in outcome.err
     assert "skipped: 1 x binary file (.png)" in outcome.err
-    assert "of no known format: 12 x .py" in outcome.err
+    assert "unknown format: 12 x .py" in outcome.err
     assert "script-09.py: no importer reads .py\n  and 2 more" in outcome.err
     assert "script-11.py: no importer reads .py" in cli("import", tmp_path, "-v").err
     (tmp_path / "broken.md").write_bytes(bytes(range(256)))
