@@ -121,7 +121,7 @@ def test_doctor_finds_everything_in_order(cli):
         states
     )
     offline = outcome.json[-1]
-    assert (offline["name"], offline["found"]) == ("offline", "0 connections were tried")
+    assert (offline["name"], offline["found"]) == ("offline", "0 connections were attempted")
 
 
 def test_doctor_names_the_command_for_what_is_wrong(cli, tmp_path):
