@@ -79,7 +79,7 @@ def test_forget_inside_the_chat(cli):
     cli("add", "Ada keeps bees.")
     outcome = cli("chat", stdin="/forget 1\n/recall bees\n/forget 2\n/forget 1\n/recall bees\n")
     assert outcome.status == 3
-    assert "there is no list yet" in outcome.out
+    assert "no memories are listed yet" in outcome.out
     assert "a number from 1 to 1" in outcome.out
     assert "forgotten: 1 record" in outcome.out
     assert outcome.out.endswith("nothing found\n")

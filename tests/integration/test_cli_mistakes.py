@@ -47,7 +47,7 @@ def test_records_that_are_not_there_are_not_forgotten(cli):
     assert none.err.endswith("of 1 records named, 0 existed\n")
     some = cli("forget", known, "01JB2X4V8QW6T1Y0Z3N5M7K9PA")
     assert some.status == 3
-    assert some.err == "of 2 records named, 1 were there\n"
+    assert some.err == "of 2 records named, 1 existed\n"
     assert cli("forget", other).status == 0
 
 
