@@ -167,7 +167,7 @@ def evaluate_set(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Evaluate ranking on a set in BEIR layout by words, by vectors and by both.
+    """Rank a set in BEIR layout by words, by vectors and by both.
 
     Turns are also ranked in the context of their session.
     """

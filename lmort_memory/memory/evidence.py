@@ -43,8 +43,7 @@ _OWN: Final = ("user", "assistant", "system", "note")  # roles that are nobody e
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """Mean and standard deviation of the cosines of questions with texts that do not answer
-    them."""
+    """Mean and deviation of a question's cosines with texts that do not answer it."""
 
     mean: float
     spread: float

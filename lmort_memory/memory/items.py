@@ -1,4 +1,4 @@
-"""What callers offer to `Memory.add`, as turns."""
+"""What callers pass to `Memory.add`, converted to turns."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ of OpenAI, Anthropic and Gemini too (`lmort_memory.messages`)."""
 
 FIELDS = frozenset(field.name for field in fields(Turn))
 CONTENT = frozenset({"content", "parts", "tool_calls", "function_call", "type"})
-OURS = FIELDS - {"text", "role"}  # what a message of another dialect may say beside its own fields
+OURS = FIELDS - {"text", "role"}  # additional fields allowed in a message of another format
 
 
 class Added(list[Record]):
     """The records of a list of items.
 
     Attributes:
-        left_out: What of the messages holds no text to remember, by kind: "tool_call", "image_url".
+        left_out: Parts of the messages without text to remember, by kind: "tool_call", "image_url".
     """
 
     def __init__(self, records: Iterable[Record], left_out: Mapping[str, int]) -> None:
@@ -43,21 +43,21 @@ def to_turns(
     session: str | None = None,
     metadata: Mapping[str, JsonValue] | None = None,
 ) -> list[Turn]:
-    """Return the turns of an item; what is named here takes the place of what the item says.
+    """Return the turns of an item; arguments override the item's own fields.
 
-    Usually it is one. A message that only calls tools has none; one that holds the results of
+    Usually there is one. A message that only calls tools has none; a message with the results of
     several tools has several.
 
     Args:
         offered: A text, a message or a turn.
-        left_out: Counts what a message holds beside text.
+        left_out: Counts the parts of a message that are not text.
         scope: Their scope.
         session: Their session.
         metadata: Their metadata.
 
     Raises:
-        TypeError: it is none of the three.
-        ValueError: a message of no known dialect, or one without text.
+        TypeError: the item is none of the three.
+        ValueError: a message in an unknown format, or without text.
     """
     if isinstance(offered, Turn):
         turns = [offered]
@@ -80,7 +80,7 @@ def _from_message(message: Mapping[str, Any], left_out: Counter[str]) -> list[Tu
         return [Turn(**_with_times(values))]
     if not {"role", "type"} & message.keys() or not CONTENT & message.keys():
         raise ValueError(
-            f"a message has role and content, and maybe {_listed(FIELDS)}; got {_listed(message)}"
+            f"a message has role and content, optionally {_listed(FIELDS)}; got {_listed(message)}"
         )
     own = _with_times({key: value for key, value in message.items() if key in OURS})
     found: list[Turn] = []

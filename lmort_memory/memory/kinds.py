@@ -1,8 +1,8 @@
 # ruff: noqa: RUF001, SIM905 - lists of words, in letters of many languages
 """What kind of turn a text is: a question, one about earlier questions, one about the speaker.
 
-Cheap signs that hold for many languages: question marks, the words that open a question, pronouns
-of the first person. A text of a language that is not listed is judged by its punctuation alone.
+Cheap signs that work for many languages: question marks, words that open a question, first-person
+pronouns. A text in an unlisted language is judged by its punctuation alone.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ _ONESELF = frozenset(
     " мы наш наша ja mój moja nasz".split()
 )
 _ANYBODY = re.compile(r"\bhow (?:do|can|could|would|should|to|long do) (?:i|we|you)\b")
-_SHORT = 3  # words of an exclamation that says nothing beside a question: "Right, thanks."
+_SHORT = 3  # most words of an exclamation that adds nothing to a question: "Right, thanks."
 
 
-# A turn of these alone is a greeting, thanks or a farewell: nothing that is stored answers it.
+# A turn of only these words is a greeting, thanks or a farewell: no record answers it.
 _PLEASANTRIES = frozenset(
     "hello hi hey hiya heya yo howdy sup hola there again everyone all friend buddy mate dear"
     " love how hows is are you ya u doing going it goes things thing been up what whats new"
@@ -71,7 +71,7 @@ _PLEASANTRIES = frozenset(
     " estás gracias adiós hasta luego olá obrigado tudo bem hej tak hallå привет как дела"
     " спасибо пока dzień dobry cześć dziękuję".split()
 )
-_GREETS = frozenset(  # of these at least one: "what is new" alone may ask for news
+_GREETS = frozenset(  # at least one of these is needed: "what is new" alone may ask for news
     "hello hi hey hiya heya yo howdy sup hola morning afternoon evening night thanks thank"
     " thx ty cheers ta welcome lol haha bye goodbye later you ya u cool awesome great perfect"
     " okay ok alright wow care hallo guten danke tschüss bonjour bonsoir salut merci ciao"
@@ -82,17 +82,17 @@ _LONGEST_PLEASANTRY = 12  # words
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text in order, without case."""
+    """Return the words of a text in order, lower-cased."""
     return [word.casefold() for word in _WORD.findall(text)]
 
 
 def is_question(text: str) -> bool:
-    """Return whether some sentence of a text asks."""
+    """Return whether any sentence of a text asks a question."""
     return any(_asks(sentence) for sentence in _sentences(text))
 
 
 def only_asks(text: str) -> bool:
-    """Return whether a text asks and says nothing else."""
+    """Return whether a text only asks."""
     sentences = _sentences(text)
     asking = [_asks(sentence) for sentence in sentences]
     rest = [s for s, asks in zip(sentences, asking, strict=True) if not asks]
@@ -100,7 +100,7 @@ def only_asks(text: str) -> bool:
 
 
 def is_pleasantry(text: str) -> bool:
-    """Return whether a text is a greeting, thanks or a farewell and nothing else."""
+    """Return whether a text is only a greeting, thanks or a farewell."""
     said = words(text.replace("’", "").replace("'", ""))
     return (
         0 < len(said) <= _LONGEST_PLEASANTRY
@@ -110,12 +110,12 @@ def is_pleasantry(text: str) -> bool:
 
 
 def about_questions(text: str) -> bool:
-    """Return whether a text asks for what was asked: "What did I ask you about the ferry?"."""
+    """Return whether a text asks about earlier questions: "What did I ask about the ferry?"."""
     return bool(_ASKED.search(text.casefold()))
 
 
 def of_oneself(text: str) -> bool:
-    """Return whether a text has a pronoun of the first person, other than in "how do I …"."""
+    """Return whether a text has a first-person pronoun, other than in "how do I …"."""
     text = _ANYBODY.sub(" ", text.casefold())
     return not _ONESELF.isdisjoint(text.replace("’", "'").split()) or (
         not _ONESELF.isdisjoint(words(text))

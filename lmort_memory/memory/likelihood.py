@@ -1,9 +1,10 @@
-"""How likely it is that a hit is the answer: a logistic function of its evidence.
+"""The probability that a hit is the answer: a logistic function of its evidence.
 
     p = 1 / (1 + exp(-(bias + sum of weight · sign)))
 
-One function serves every space of vectors, since cosines count against the space's own background,
-which a tuner's file holds; another serves recall by words alone. Both were fitted on the fitting
+One function serves every vector space, since cosines are measured against the space's own
+background, which a tuner's file holds; another serves recall by words alone. Both were fitted on
+the fitting
 half of the first-hand set (`python -m benchmarks.kit.fit_evidence`), where the answer is stored for
 half of the questions.
 """
@@ -51,13 +52,13 @@ _NOTE: Final = "background"  # key in the notes of a tuner's file
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A logistic function of `Evidence`; signs that are not named have no weight.
+    """A logistic function of `Evidence`; signs that are not named have weight 0.
 
     Attributes:
-        bias: Of a hit without any sign.
-        weights: By name of the sign.
+        bias: Log-odds of a hit without any sign.
+        weights: Weight of each sign, by name.
         question: Bias and slope that turn the log-odds of the likeliest hit into those of the
-            question: another hit may answer it too.
+            question, since another hit may answer it too.
     """
 
     bias: float
@@ -75,7 +76,7 @@ class Calibration:
         )
 
     def stored(self, chances: Sequence[float]) -> float:
-        """Return how likely it is that some record answers, from the estimates of all hits."""
+        """Return the probability that any record answers, from the estimates of all hits."""
         best = max(chances, default=0.0)
         if best <= 0:
             return 0.0
@@ -89,15 +90,15 @@ def _logistic(z: float) -> float:
 
 BY_VECTORS: Final = Calibration(VECTORS["bias"], VECTORS, VECTORS_QUESTION)
 BY_WORDS: Final = Calibration(WORDS["bias"], WORDS, WORDS_QUESTION)
-_OF_A_TIME: Final = 0.5  # of what was said at the time that a query asks about, and nothing else
+_OF_A_TIME: Final = 0.5  # for anything said at the time that a query asks about
 
 
 def likelihoods(
     query: str, hits: Sequence[Hit], encoder: object, *, now: datetime
 ) -> tuple[list[float], float]:
-    """Return how likely each hit answers a query, and how likely some record does.
+    """Return the probability that each hit answers a query, and that any record does.
 
-    "What did I tell you last week?" names a time and nothing else: whatever was said then answers.
+    "What did I tell you last week?" names only a time: anything said then answers it.
     """
     if is_pleasantry(query):
         return [0.0] * len(hits), 0.0
@@ -126,7 +127,7 @@ class Described(Protocol):
 
 
 def background_to_text(background: Background) -> str:
-    """Return a background as it stands in a tuner's file, under the key "background"."""
+    """Return a background in the form of a tuner's file, under the key "background"."""
     return json.dumps([round(background.mean, 5), round(background.spread, 5)])
 
 
@@ -134,12 +135,12 @@ def background_of(encoder: object) -> Background:
     """Return the background of an encoder's space.
 
     Raises:
-        ValueError: the tuner's file has one that is not two numbers.
+        ValueError: the background in the tuner's file is not two numbers.
     """
     text = encoder.provenance.get(_NOTE) if isinstance(encoder, Described) else None
     if text is None:
         return FALLBACK
     values = json.loads(text)
     if not isinstance(values, list) or len(values) != 2 or not float(values[1]) > 0:
-        raise ValueError(f"a tuner's background is a mean and a spread; found {text[:80]!r}")
+        raise ValueError(f"a tuner's background must be a mean and a spread; got {text[:80]!r}")
     return Background(float(values[0]), float(values[1]))

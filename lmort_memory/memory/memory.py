@@ -1,4 +1,4 @@
-"""`Memory`: add, recall, forget, over an encoder and a store that know nothing of each other."""
+"""`Memory`: add, recall, forget, over an encoder and a store that are independent."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class MemoryStatus:
-    """What a memory holds and how it can be recalled.
+    """What a memory holds and how recall works.
 
     Attributes:
         store: Sizes and counts of the database.
         model: File name of the loaded model, or None.
-        space: The space of vectors in use, or None where recall is by words only.
-        tier: How the loaded model's tuner was made: "at once" is of the model's layers as they
-            are, and `lmort-mem tuner make` makes a better one; None without a model.
+        space: The vector space in use, or None if recall is by words only.
+        tier: How the loaded model's tuner was made; "at once" uses the model's layers as they are,
+            and `lmort-mem tuner make` makes a better one. None without a model.
         pending: Records without vectors in that space.
         notice: One line for the user about the model, or None.
     """
@@ -67,17 +67,16 @@ class MemoryStatus:
 
 
 class Memory(Closing):
-    """What was said and written, kept in one file and found by meaning and by words.
+    """A memory of texts and conversations, stored in one file and searched by meaning and words.
 
-    Without an encoder everything works by words alone, and what is added waits for vectors
-    (`encode_pending`). Any thread may call any method.
+    Without an encoder, recall uses words alone, and new records get their vectors later
+    (`encode_pending`). All methods are thread-safe.
 
     Args:
         encoder: Makes vectors, or None.
         store: Keeps everything; closed with the memory.
-        previous: Encoders of older vectors, asked too until no record waits for new ones.
-        redactor: Replaces secrets in all that is stored, and counts them; None stores texts as
-            they are.
+        previous: Encoders of older vectors, also searched until every record has new ones.
+        redactor: Replaces and counts secrets in everything stored; None stores texts unchanged.
     """
 
     def __init__(
@@ -106,7 +105,7 @@ class Memory(Closing):
         token_codes: bool = True,
         redact: bool = False,
     ) -> Self:
-        """Open a database, created where it is missing, and the model that makes its vectors.
+        """Open a database, created if missing, and the model that makes its vectors.
 
         Nothing is written if either fails.
 
@@ -114,15 +113,17 @@ class Memory(Closing):
             path: The database; None takes `$LMORT_DB` or the platform's data folder.
             model: A GGUF file; None takes `$LMORT_MODEL` or the packaged default.
             tuner: A tuner file; None looks for one made for the model.
-            previous: Model and tuner, as above, that made the vectors so far: they answer too until
-                `reencode` is done. Without them those records are found by words.
-            with_model: False loads no model, for work that needs no vectors.
-            token_codes: False stores and compares no codes of tokens: the file is smaller, some 16
-                bytes for each token, and less is found. `reencode` brings what is stored into line.
+            previous: Model and tuner, as above, that made the existing vectors; they are also
+                searched until `reencode` is done. Without them those records are found by words
+                only.
+            with_model: False to load no model, for work that needs no vectors.
+            token_codes: False to store and compare no token codes: the file is smaller, by about 16
+                bytes per token, and recall is worse. `reencode` applies a change to existing
+                records.
             redact: Replace keys, tokens, passwords and card numbers before anything is stored.
 
         Raises:
-            StoreError: not a database of ours, or of a newer schema.
+            StoreError: not a database of this library, or one with a newer schema.
             BackboneError: no usable model.
             TunerError: the tuner is damaged or belongs to another model.
         """
@@ -131,7 +132,7 @@ class Memory(Closing):
         from lmort_memory.store.connection import refuse_foreign
 
         place = default_db() if path is None else expanded(path)
-        refuse_foreign(place)  # before minutes of loading, and before anything is created
+        refuse_foreign(place)  # before minutes of loading, and before creating anything
         if not with_model:
             return cls(None, SQLiteStore(place), redactor=Redactor() if redact else None)
         from lmort_memory.encoder import open_encoder
@@ -153,9 +154,9 @@ class Memory(Closing):
         return memory
 
     def close(self) -> None:
-        """Close the database and free the model; harmless when repeated.
+        """Close the database and free the model; closing twice is harmless.
 
-        Work in the background ends after its present batch; the next open goes on with it.
+        Background work stops after its current batch and continues at the next open.
         """
         self._encoding.close()
         self.store.close()
@@ -164,12 +165,12 @@ class Memory(Closing):
 
     @property
     def backbone(self) -> Backbone | None:
-        """The model that `open` loaded, for a chat to talk to; None without one."""
+        """The model that `open` loaded, for use by a chat; None without one."""
         return self._opened[0].backbone if self._opened else None
 
     @property
     def notice(self) -> str | None:
-        """One line for the user about the model, or about trouble in the background, or None."""
+        """One line for the user about the model or a background failure, or None."""
         return self._encoding.trouble or (self._opened[0].notice if self._opened else None)
 
     @overload
@@ -206,25 +207,26 @@ class Memory(Closing):
         encoded: Encoded | None = None,
         defer: bool = False,
     ) -> Record | Added:
-        """Store a text, a message, a turn, or a list of them, and return what is kept.
+        """Store a text, a message, a turn, or a list of them, and return the stored records.
 
-        The text is safe on disk before its vector is computed. The same content of the same origin
-        is stored once: the record that was there is returned (`store.rows.origin_of` has the rule).
+        The text is safe on disk before its vector is computed. The same content from the same
+        origin is stored once; adding it again returns the existing record (see
+        `store.rows.origin_of`).
 
         Args:
             item: `"…"`, `{"role": …, "content": …}`, a `Turn`, or a list of these. Messages may be
-                of OpenAI's, Anthropic's or Gemini's dialect, with content parts and tools: text is
-                kept, results of tools too; what holds no text is left out, and a list's result
-                counts it (`left_out`).
-            scope: Takes the place of the item's own scope; `session` and `metadata` likewise.
+                in OpenAI's, Anthropic's or Gemini's format, with content parts and tools. Text and
+                tool results are kept; parts without text are left out and counted in a list's
+                result (`left_out`).
+            scope: Overrides the item's own scope; likewise `session` and `metadata`.
             session: An ordered run of turns inside the scope.
             metadata: Any JSON mapping.
-            encoded: The vectors of a single item, where they are known already.
+            encoded: The vectors of a single item, if already known.
             defer: Leave the vectors to `encode_pending`.
 
         Raises:
             ValueError: an item without text, metadata that is not JSON, or a naive time.
-            SpaceMismatchError: `encoded` without an encoder, or of another width.
+            SpaceMismatchError: `encoded` has another width, or there is no encoder.
         """
         single = isinstance(item, str | Mapping) or not isinstance(item, Sequence)
         items: Sequence[Item] = [item] if single else item  # type: ignore[list-item, assignment]
@@ -256,11 +258,11 @@ class Memory(Closing):
         defer: bool = False,
         progress: Progress | None = None,
     ) -> int:
-        """Store any number of items in batches, never all in memory; returns how many were new.
+        """Store any number of items in batches, never all in RAM; returns how many were new.
 
-        Each batch is on disk, and found by words, before the next is read; vectors follow when all
-        are stored (not with `defer`). Messages without text are passed over. After a kill, call it
-        again with the same items.
+        Each batch is on disk, and can be found by words, before the next is read. Vectors are made
+        after all items are stored (unless `defer`). Messages without text are skipped. After an
+        interruption, call it again with the same items.
         """
         new = done = 0
         rest = iter(items)
@@ -281,25 +283,25 @@ class Memory(Closing):
     def encode_pending(self, *, progress: Progress | None = None, batch_size: int = BATCH) -> int:
         """Give vectors to every record that lacks them; returns how many got some.
 
-        Each batch is on disk before the next begins, so it can be stopped and called again.
-        Without an encoder it does nothing.
+        Each batch is on disk before the next begins, so you can stop it and call it again. Without
+        an encoder it does nothing.
         """
         return self._encoding.catch_up(progress=progress, batch_size=batch_size)
 
     def encode_in_background(self) -> None:
-        """Let `encode_pending` run beside everything else; `status` shows how far it is."""
+        """Run `encode_pending` in the background; `status` shows its progress."""
         self._encoding.begin(batch_size=BATCH)
 
     def reencode(self, *, progress: Progress | None = None, drop_old: bool = False) -> int:
-        """Give every record vectors of the present model; returns how many got some.
+        """Give every record vectors of the current model; returns how many got some.
 
-        Codes of tokens too, where they are wanted and were not made; where they are not wanted,
-        those there are deleted. It can be stopped and called again. Until it is done, records are
-        found by words and, where the memory was given their encoder, by their old vectors.
+        Also makes missing token codes, or deletes existing ones if the memory was opened without
+        them. You can stop it and call it again. Until it is done, records are found by words and,
+        if the memory has their encoder, by their old vectors.
 
         Args:
-            progress: Told of records done and in all.
-            drop_old: Delete the vectors of other spaces once all is done.
+            progress: Called with the number of records done and the total.
+            drop_old: Delete the vectors of other spaces at the end.
         """
         done = self.encode_pending(progress=progress)
         done += self._encoding.add_tokens(progress=progress, batch_size=BATCH)
@@ -324,31 +326,31 @@ class Memory(Closing):
     ) -> list[Hit]:
         """Find records by meaning and by words, best first.
 
-        Conditions are applied before ranking. Without an encoder the words alone decide. A question
-        that was stored as a turn comes after what answers it, unless `role` is given or the query
-        asks for it ("what did I ask you about the ferry?"). A time that a query names ("last
-        week", "in March") lifts records of that time.
+        Conditions are applied before ranking. Without an encoder, ranking is by words alone. A
+        stored question ranks below its answers, unless `role` is given or the query asks for it
+        ("what did I ask you about the ferry?"). A time named in the query ("last week", "in March")
+        boosts records of that time.
 
         Args:
-            query: Any text; white space finds nothing.
-            top_k: The most hits to return.
+            query: Any text; only white space finds nothing.
+            top_k: Maximum number of hits.
             mode: "hybrid" fuses vectors and words, "dense" uses vectors and the tokens compared one
                 by one, "lexical" words.
             min_score: Leave out hits below it; see `Hit` for what a score is.
-            vector: The query's vector, where it is known already; float32 (dim,).
-            tokens: The query's tokens, where its vector is given; without them records are not
-                compared with it token by token.
-            half_life: Halve a score for each such time that a record is old.
-            diversity: From 0 to 1: how far what resembles a better hit is put off.
-            neighbours: Turns before and after each hit in its session to return with it.
-            explain: Give every hit both its cosine and its BM25, however low it ranked.
-            **conditions: Which records may be found, see `Conditions`: `scope` is "default" where
-                it is not named, and records that no longer hold are left out.
+            vector: The query's vector, if already known; float32 (dim,).
+            tokens: The query's tokens, to go with `vector`; without them there is no token-by-token
+                comparison.
+            half_life: Halve a record's score for each such period of its age.
+            diversity: How strongly to demote hits that resemble better ones (MMR), 0 to 1.
+            neighbours: Number of turns before and after each hit in its session to return with it.
+            explain: Give every hit both its cosine and its BM25, however low it ranks.
+            **conditions: Which records to search, see `Conditions`. By default `scope` is
+                "default", and outdated records are left out.
 
         Raises:
-            TypeError: an argument that does not exist, or of the wrong type.
-            ValueError: a filter that is not of the grammar, a naive time, or a value out of range.
-            SpaceMismatchError: `vector` has another width than this memory's space.
+            TypeError: an argument does not exist or has the wrong type.
+            ValueError: an invalid filter, a naive time, or a value out of range.
+            SpaceMismatchError: the width of `vector` differs from this memory's space.
         """
         check_recall(
             top_k=top_k,
@@ -384,7 +386,7 @@ class Memory(Closing):
         return asked.hits(ranked, neighbours=neighbours)
 
     def likelihood(self, query: str, hits: Sequence[Hit]) -> float:
-        """Estimate how likely it is that the answer to a query is stored, from 0 to 1.
+        """Estimate the probability that the answer to a query is stored, 0 to 1.
 
         Args:
             query: What was asked.
@@ -393,10 +395,10 @@ class Memory(Closing):
         return self.likelihoods(query, hits)[1]
 
     def likelihoods(self, query: str, hits: Sequence[Hit]) -> tuple[list[float], float]:
-        """Estimate how likely each hit answers a query, and how likely some record does.
+        """Estimate the probability that each hit answers a query, and that any record does.
 
-        The estimates are calibrated on questions of which half had their answer stored (experiment
-        20 of docs/experiments.md).
+        The estimates are calibrated on questions half of which had a stored answer (experiment 20
+        in docs/experiments.md).
 
         Args:
             query: What was asked.
@@ -421,9 +423,9 @@ class Memory(Closing):
     ) -> Iterator[Record]:
         """Iterate over records in order of id, each once, even while others write.
 
-        `after` continues behind an id, which makes stable pages with `itertools.islice`. The
-        conditions are those of `recall`; where none is named every record of every scope is meant,
-        those that no longer hold included.
+        `after` continues after an id; use it with `itertools.islice` for stable pages. The
+        conditions are those of `recall`; without any, all records of all scopes are returned,
+        including outdated ones.
         """
         chosen = to_filter(conditions, call="records", include_superseded=True)
         return self.store.records(chosen, after=after)
@@ -438,11 +440,11 @@ class Memory(Closing):
     ) -> Record:
         """Change a record, keep its old version as history, and encode a new text.
 
-        What is None stays as it was.
+        Arguments that are None leave the field unchanged.
 
         Raises:
             RecordNotFoundError: there is none, or it has expired.
-            ValueError: a text of white space, metadata that is not JSON, or a naive time.
+            ValueError: a text of only white space, metadata that is not JSON, or a naive time.
         """
         old = self.get(record_id)
         turn = Turn(
@@ -450,7 +452,7 @@ class Memory(Closing):
             role=old.role,
             scope=old.scope,
             session=old.session,
-            # A note of no time and place is stored once whenever it is added: see `origin_of`.
+            # A note without time and place is stored once, whenever it is added: see `origin_of`.
             created_at=old.created_at if old.session or old.source else None,
             metadata=old.metadata if metadata is None else metadata,
             source=old.source,
@@ -464,35 +466,35 @@ class Memory(Closing):
     def supersede(
         self, old: str | Record, new: str | Record, *, at: datetime | None = None
     ) -> Record:
-        """Let one record take the place of another; nothing is deleted.
+        """Replace one record by another; nothing is deleted.
 
-        The old one holds until `at`, the new one from then on. `recall` leaves the old one out
-        unless it is asked with `include_superseded=True`, and a chat gives it to its model as what
-        was so before.
+        The old one is valid until `at`, the new one from then on. `recall` leaves the old one out
+        unless called with `include_superseded=True`, and a chat passes it to its model as the
+        earlier state.
 
         Args:
-            old: The record that no longer holds, or its id.
-            new: The record that holds in its place, or its id.
-            at: Since when; None is when the new one was said.
+            old: The outdated record, or its id.
+            new: The record that replaces it, or its id.
+            at: Since when; None takes the time when the new one was said.
 
         Returns:
-            The old record as it is now.
+            The updated old record.
 
         Raises:
             RecordNotFoundError: one of them does not exist.
-            ValueError: a record would take its own place, or the time is naive.
+            ValueError: a record would replace itself, or the time is naive.
         """
         if at is not None and at.tzinfo is None:
-            raise ValueError(f"at must carry a time zone; found the naive {at}")
+            raise ValueError(f"at needs a time zone; got the naive {at}")
         old_id, new_id = (one if isinstance(one, str) else one.id for one in (old, new))
         return self.store.supersede(old_id, new_id, at=at)[0]
 
     def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
-        """Return the records whose place each of these has taken, the latest first."""
+        """Return the records that each of these has replaced, the latest first."""
         return self.store.predecessors(ids)
 
     def history(self, record_id: str) -> list[Record]:
-        """Return the versions of a record, oldest first, the present one last.
+        """Return the versions of a record, oldest first, the current one last.
 
         Raises:
             RecordNotFoundError: there is none.
@@ -508,17 +510,19 @@ class Memory(Closing):
     ) -> Receipt:
         """Delete records and every trace of them; returns what was removed.
 
-        Conditions narrow each other down and are those of `recall`; all scopes are meant unless one
-        is named, and records that no longer hold are meant too.
+        The conditions are those of `recall`, and a record must meet all of them. Without `scope`,
+        all scopes are searched; outdated records are included.
 
         Raises:
-            ValueError: no condition at all, which would be everything.
+            ValueError: no ids and no condition, which would mean everything.
         """
         chosen_ids = (ids,) if isinstance(ids, str) else ids if ids is None else tuple(ids)
         named = to_filter(conditions, call="forget", include_superseded=True)
         chosen = replace(named, ids=chosen_ids, source=source, expired=True)
         if chosen == Filter(expired=True):
-            raise ValueError("forget needs ids or a condition; found none, which means everything")
+            raise ValueError(
+                "forget needs ids or a condition; got neither, which would delete everything"
+            )
         return self.store.forget(chosen)
 
     def export(self, path: str | Path, *, vectors: bool = False, scope: str | None = None) -> int:
@@ -526,8 +530,8 @@ class Memory(Closing):
 
         Args:
             path: The file; it must not exist.
-            vectors: With their vectors, which takes 4 bytes a number instead of encoding again.
-            scope: Only this scope; None is all.
+            vectors: Include the vectors (4 bytes per number), which saves encoding again.
+            scope: Only this scope; None for all.
 
         Raises:
             StoreError: the file exists or cannot be written.
@@ -537,7 +541,8 @@ class Memory(Closing):
     def salvage(self, path: str | Path, *, scope: str | None = None) -> int:
         """Write what can be read of a damaged database to a new file, as `export` does.
 
-        Vectors stay behind; `restore` brings the records into a new database. Returns how many.
+        Vectors are not included. `restore` reads the file into a new database. Returns how many
+        records were written.
 
         Raises:
             StoreError: the file exists or cannot be written.
@@ -545,15 +550,15 @@ class Memory(Closing):
         return salvage_records(self.store, expanded(path), scope=scope)
 
     def restore(self, path: str | Path, *, progress: Progress | None = None) -> int:
-        """Bring back what `export` or `backup` wrote, ids and times included.
+        """Restore what `export` or `backup` wrote, including ids and times.
 
-        Returns how many records were new; those that are there are kept as they are. Each batch is
-        on disk before the next is read.
+        Returns how many records were new; existing ones stay unchanged. Each batch is on disk
+        before the next is read.
         The file may be gzipped.
 
         Raises:
-            ImportFileError: the file cannot be read, or lines of it are not records. All others
-                were restored.
+            ImportFileError: the file cannot be read, or some lines are not records; all others were
+                restored.
         """
         place = expanded(path)
         done = restore_records(restoring(self.store, self.redactor), place, progress=progress)
@@ -574,7 +579,7 @@ class Memory(Closing):
         self.store.backup(expanded(path))
 
     def status(self) -> MemoryStatus:
-        """Return what the memory holds and how it can be recalled."""
+        """Return what the memory holds and how recall works."""
         return MemoryStatus(
             store=self.store.status(),
             model=self.backbone.facts.path.name if self.backbone else None,
@@ -586,10 +591,10 @@ class Memory(Closing):
 
 
 def _still_asked(opened: OpenedEncoder, store: Store) -> list[Encoder]:
-    """Return the at-once encoder where it made vectors that the model's tuner has yet to replace.
+    """Return the at-once encoder if the model's tuner has yet to replace vectors that it made.
 
-    So a tuner that was made costs nothing of what was found before: both answer until
-    `Memory.reencode` is done.
+    So making a tuner loses nothing that was found before: both are searched until `Memory.reencode`
+    is done.
     """
     spaces = {space.name: space for space in store.spaces()}
     if opened.earlier is None or opened.earlier.space not in spaces:

@@ -239,7 +239,7 @@ def test_settings_come_from_option_environment_file_default(cli, monkeypatch, ho
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("scope = ", "cannot be read"),
+        ("scope = ", "cannot read the settings file"),
         ("colour = 'blue'", "unknown setting 'colour'"),
         ("max_tokens = 'many'", "max_tokens must be a whole number"),
         ("temperature = true", "temperature must be a number"),

@@ -72,7 +72,7 @@ def test_bytes_of_stdin_that_are_no_text_are_replaced_and_counted(cli):
     command = [sys.executable, "-m", "lmort_memory.cli", "add", "-"]
     piped = subprocess.run(command, input=b"bees \xff", capture_output=True, check=False)
     assert piped.returncode == 0
-    assert b"replaced by U+FFFD on stdin: 1 x" in piped.stderr
+    assert b"stdin was not all UTF-8; replaced by U+FFFD: 1 x" in piped.stderr
     assert "bees \ufffd" in cli("list").out
 
 
