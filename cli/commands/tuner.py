@@ -232,7 +232,7 @@ def tables(
     ] = "paper-tables",
     json: Json = False,
 ) -> None:
-    """Reproduce the paper's tables on a model, and print them as Markdown."""
+    """Run the paper's tables on a model, and print them as Markdown."""
     need("torch")
     from lmort_memory.tuners.evaluate.analyze import Choice
     from lmort_memory.tuners.evaluate.beir import first_groups

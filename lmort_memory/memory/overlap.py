@@ -1,4 +1,4 @@
-"""What a question and a text share in words, each weighed by how rare it is in English texts."""
+"""Word overlap of a question and a text, each word weighed by its rarity in English."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lmort_memory.store.words.tokenizer import fold
 
 __all__ = ["RAREST", "all_stems", "overlap", "stems", "weight"]
 
-RAREST: Final = 6.5  # of a stem that the table of common words does not hold
-_SHORTEST = 3  # letters; shorter words say little about what is asked for
+RAREST: Final = 6.5  # weight of a stem missing from the table of common words
+_SHORTEST = 3  # letters; shorter words say little about the topic
 _WORD = re.compile(r"\w+")
-# Letters that a word and its inflections share, in most languages that inflect at the end.
+# Length of the stem that a word and its inflections share, in most languages with suffixes.
 _STEM = 5
-# Words that stand in most English texts and tell none apart.
+# Words that most English texts contain, so they distinguish none.
 _STOP = frozenset(
     """a an and are as at be been by d did do does for from had has have he her his how i if in into
     is it its ll m me my no not of on or our re s she so t that the their them then there they this
@@ -25,7 +25,7 @@ _STOP = frozenset(
 
 
 def overlap(query: str, text: str) -> float:
-    """Return the share of a question's letters that stand in words of a text, from 0 to 1."""
+    """Return the share of a question's letters in words that a text contains, 0 to 1."""
     asked = _long_stems(query)
     found = asked & _long_stems(text)
     return sum(map(len, found)) / sum(map(len, asked)) if asked else 0.0
@@ -37,17 +37,17 @@ def _long_stems(text: str) -> set[str]:
 
 
 def all_stems(text: str) -> set[str]:
-    """Return the beginnings of all words of a text."""
+    """Return the stems of all words of a text."""
     return {word[:_STEM] for word in _WORD.findall(fold(text))}
 
 
 def stems(text: str) -> frozenset[str]:
-    """Return the beginnings of the words of a text that tell it from others."""
+    """Return the stems of a text's characteristic words."""
     return frozenset(word[:_STEM] for word in _WORD.findall(fold(text)) if word not in _STOP)
 
 
 def weight(shared: Collection[str]) -> float:
-    """Return what it says that two texts share these stems: a sum of logarithms."""
+    """Return the weight of sharing these stems: a sum of logarithms."""
     common = _common()
     return sum(common.get(stem, RAREST) for stem in shared)
 

@@ -1,4 +1,4 @@
-"""From two rankings to one: fusion, lending, recency, less of the same. Pure functions."""
+"""Merging rankings: fusion, lending, recency, diversity. Pure functions."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 
 __all__ = ["NOBODY", "Ranked", "by_score", "fuse", "spread", "with_recency"]
 
-LEAST_SPREAD = 0.2  # of cosines: among a few records a small difference is no large one
+LEAST_SPREAD = (
+    0.2  # minimum spread of cosines, so that few records do not inflate small differences
+)
 LEAST_TOKEN_SPREAD = 0.1
-# What a turn lends to the turn after it, of its nearness and of its words (experiments 6 and 15).
+# Share of its nearness and of its words that a turn lends to the next (experiments 6 and 15).
 NEARNESS_LENT = 0.3
 WORDS_LENT = 0.5
-LEAST_STRENGTH = 0.05  # so that scores keep their order where nothing is near
+LEAST_STRENGTH = 0.05  # keeps the order of scores if nothing is near
 NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 NO_TOKENS: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A record on its way to becoming a hit."""
+    """A record that may become a hit."""
 
     id: str
     score: float
@@ -47,33 +49,33 @@ def fuse(
 ) -> list[Ranked]:
     """Merge rankings into one, best first.
 
-    A single ranking keeps its own scores, cosine or BM25. Otherwise a record scores
+    A single ranking keeps its own scores, cosine or BM25. Otherwise a record's score is
 
         strength · (w_d · near + w_t · alike + w_l · worded),
 
         near = 1 - (top cosine - cosine) / max(top - lowest cosine, LEAST_SPREAD),
-        alike: the same of the comparison token by token, with LEAST_TOKEN_SPREAD,
+        alike: the same for the token-by-token comparison, with LEAST_TOKEN_SPREAD,
         worded = bm25 / top bm25,
 
-    and 0 in a part for a ranking that it is not in; a record without codes of tokens is as alike as
-    it is near. The weights are those of the question (`weights.py`). They and the parts give the
-    order; `strength`, the best cosine or comparison that was found, is the same for all hits, so
-    that a score also says how good the best one is.
+    where a part is 0 if the record is not in that ranking; without token codes, `alike` equals
+    `near`. The weights depend on the question (`weights.py`). Weights and parts determine the
+    order; `strength`, the best cosine or comparison found, is the same for all hits, so a score
+    also shows how good the best hit is.
 
-    Of each part, every turn lends some to the turn after it in its session: in a conversation the
-    words of a question stand in the turn that asked it, and the answer follows without them. A part
-    that this lifts above 1 is scaled back, for all.
+    Every turn lends a share of each part to the next turn in its session: in a conversation the
+    words of a question are in the turn that asked it, and the answer follows without them. If this
+    lifts a part above 1, that part is scaled back for all.
 
-    Spaces are never compared by cosine but by rank: the r-th of each is worth what the r-th of the
-    largest is, and a record in several counts by the best, so that neither one waiting for its new
-    vectors nor the first to have some loses anything.
+    Spaces are compared by rank, never by cosine: the r-th of each space is worth as much as the
+    r-th of the largest, and a record in several counts by its best rank. So neither records that
+    lack new vectors nor the first to have them are at a disadvantage.
 
     Args:
-        dense: A ranking for each space of vectors that was asked.
-        lexical: The BM25 ranking, or None if words were not asked.
-        followers: Id of a turn -> id of the turn after it, if that may be found.
-        tokens: Id -> comparison token by token; empty where the question has no tokens.
-        coverage: Share of the question's letters that stand in the best record by words.
+        dense: One ranking per vector space that was searched.
+        lexical: The BM25 ranking, or None if words were not searched.
+        followers: Id of a turn -> id of the next turn, if that may be found.
+        tokens: Id -> token-by-token comparison; empty if the question has no tokens.
+        coverage: Share of the question's letters found in the best record by words.
     """
     parts = _parts(dense, lexical or (), tokens)
     if len(dense) + (lexical is not None) + bool(tokens) < 2:
@@ -107,7 +109,7 @@ def with_recency(
     now: datetime,
     half_life: timedelta,
 ) -> list[Ranked]:
-    """Multiply each score by 2 ** (-age / half_life); the future counts as now."""
+    """Multiply each score by 2 ** (-age / half_life); future times count as now."""
     aged = []
     for one in ranked:
         age = max(now - created[one.id], timedelta(0))
@@ -121,16 +123,16 @@ def with_recency(
 def spread(
     ranked: Sequence[Ranked], vectors: Mapping[str, Encoded], *, diversity: float
 ) -> list[Ranked]:
-    """Order so that what resembles something better comes later (maximal marginal relevance).
+    """Demote records that resemble better ones (maximal marginal relevance).
 
     The next record is always the one with the greatest
 
         (1 - diversity) · score / best score  -  diversity · (greatest cosine with one before it).
 
     Args:
-        ranked: Best first; their scores stay as they are.
-        vectors: Of records of one space; a record without vectors resembles none.
-        diversity: From 0, which changes nothing, to 1.
+        ranked: Best first; the scores stay unchanged.
+        vectors: Vectors of records in one space; a record without vectors resembles none.
+        diversity: 0 (no change) to 1.
     """
     rest = list(ranked)
     best = max((one.score for one in rest), default=0.0) or 1.0
@@ -149,7 +151,7 @@ def spread(
 
 
 def by_score(ranked: Sequence[Ranked]) -> list[Ranked]:
-    """Sort best first; of equals the newer record (the greater id) comes first."""
+    """Sort best first; of equal scores the newer record (the greater id) comes first."""
     return sorted(sorted(ranked, key=lambda one: one.id, reverse=True), key=lambda one: -one.score)
 
 
@@ -158,7 +160,7 @@ def _parts(
     lexical: Sequence[LexicalMatch],
     tokens: Mapping[str, float],
 ) -> dict[str, Ranked]:
-    """Collect what each ranking says about each record; of several spaces, the better rank."""
+    """Collect each record's place in each ranking; for several spaces, the best rank."""
     parts: dict[str, Ranked] = {}
     for ranking in dense:
         for rank, match in enumerate(ranking, 1):
@@ -188,14 +190,14 @@ def _nearness(rankings: Sequence[Sequence[DenseMatch]]) -> dict[str, float]:
 
 
 def _scaled(values: Mapping[str, float], least: float) -> dict[str, float]:
-    """Scale so that the best is 1 and the worst 0, or more where all are within `least`."""
+    """Scale so that the best is 1 and the worst 0, or higher if all are within `least`."""
     top, low = max(values.values(), default=0.0), min(values.values(), default=0.0)
     width = max(top - low, least)
     return {id_: 1 - (top - value) / width for id_, value in values.items()}
 
 
 def _strength(dense: Sequence[Sequence[DenseMatch]], tokens: Mapping[str, float]) -> float:
-    """The best cosine of all kinds, from `LEAST_STRENGTH` to 1; 1 where there are no vectors."""
+    """The best cosine of all kinds, from `LEAST_STRENGTH` to 1; 1 without vectors."""
     cosines = [match.score for found in dense for match in found] + list(tokens.values())
     return min(1.0, max(LEAST_STRENGTH, *cosines)) if cosines else 1.0
 
@@ -212,7 +214,7 @@ def _with_weights(scores: Scores, weights: Weights) -> Scores:
 def _with_lent(
     scores: Mapping[str, float], followers: Mapping[str, str], share: float
 ) -> dict[str, float]:
-    """Add a share of each score to that of the follower, and scale so that none is above 1."""
+    """Add a share of each score to the follower's, and scale so that none is above 1."""
     total = dict(scores)
     for id_, after in followers.items():
         if id_ in scores:
@@ -222,13 +224,13 @@ def _with_lent(
 
 
 def _wordedness(lexical: Sequence[LexicalMatch]) -> dict[str, float]:
-    """Divide each BM25 by the best."""
+    """Divide each BM25 score by the best."""
     top = max((match.score for match in lexical), default=0.0)
     return {match.id: match.score / top for match in lexical} if top > 0 else {}
 
 
 def _alike(vectors: Mapping[str, Encoded], one: str, other: str) -> float:
-    """Return the greatest cosine of two records' chunks; 0 where they are in no common space."""
+    """Return the greatest cosine of two records' chunks; 0 if they share no space."""
     if one not in vectors or other not in vectors:
         return 0.0
     left, right = vectors[one].vectors, vectors[other].vectors

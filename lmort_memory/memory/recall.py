@@ -1,4 +1,4 @@
-"""The steps of one recall: rank, fuse, weigh by age, collapse what says the same, show the hits."""
+"""The steps of a recall: rank, fuse, weigh by age, demote duplicates, build the hits."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ class _Match(Protocol):
 
 M = TypeVar("M", bound=_Match)
 
-DEPTH = 100  # records that each ranking gives to the fusion
-OF_A_TIME = 30  # records that each gives of the time that a query names
-TIMELY = 0.3  # of the best score, for a record of that time: a soft bound
+DEPTH = 100  # records from each ranking to fuse
+OF_A_TIME = 30  # records from each ranking at the time named in the query
+TIMELY = 0.3  # share of the best score added for a record of that time
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tokens of a question, and the encoder that compares them with those of records."""
+    """A question's tokens, and the encoder that compares them with those of records."""
 
     encoder: TokenEncoder
     asked: AskedTokens
 
     def scores(self, encoded: Mapping[str, Encoded]) -> dict[str, float]:
-        """Compare with records that have codes of the encoder's kind; the others are missing."""
+        """Compare with the records that have codes of the encoder's kind; omits the others."""
         kind = self.encoder.token_kind
         codes = {
             id_: one.tokens
@@ -61,11 +61,11 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of vectors.
+    """A question's vectors and tokens.
 
     Attributes:
-        vectors: The question's vector in each space that is asked, the present space first.
-        tokens: Its tokens, for records of the present space; None where they are not compared.
+        vectors: The question's vector in each space to search, the current space first.
+        tokens: Its tokens, for records of the current space; None if tokens are not compared.
     """
 
     vectors: Mapping[str, NDArray[np.float32]]
@@ -74,14 +74,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """One question to a store.
+    """A query to a store.
 
     Attributes:
-        asked: Its words.
-        query: The same; None where only vectors count.
-        question: It, as vectors; without any, words alone count.
-        chosen: Which records may be found.
-        top_k: The most hits.
+        asked: Its text.
+        query: The same text; None if only vectors count.
+        question: Its vectors; without any, only words count.
+        chosen: Which records to search.
+        top_k: Maximum number of hits.
     """
 
     store: Store
@@ -109,7 +109,7 @@ class Recall:
         return ranked
 
     def explained(self, ranked: Sequence[Ranked]) -> list[Ranked]:
-        """Fill in the scores that a ranking did not give, since the record came too late in it."""
+        """Fill in scores missing because a record ranked too low."""
         far = tuple(one.id for one in ranked if one.scores.dense is None)
         unworded = tuple(one.id for one in ranked if one.scores.bm25 is None)
         unlike = [one.id for one in ranked if one.scores.tokens is None]
@@ -151,7 +151,7 @@ class Recall:
     def _echoes(
         self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch] | None
     ) -> frozenset[str]:
-        """Find stored questions among the best, unless they are what is asked for."""
+        """Find stored questions among the best, unless the query asks for them."""
         if are_asked_for(self.asked, self.chosen.role):
             return frozenset()
         best = [match.id for found in dense for match in found[:LOOKED_AT]]
@@ -161,7 +161,7 @@ class Recall:
     def _with_those_of(
         self, span: Span, dense: list[list[DenseMatch]], lexical: list[LexicalMatch] | None
     ) -> tuple[list[list[DenseMatch]], list[LexicalMatch] | None]:
-        """Add to each ranking the best records of a time; all keep the scores that they have."""
+        """Add the best records of a time to each ranking; scores stay unchanged."""
         start, end = self.chosen.since or span.start, self.chosen.until or span.end
         chosen = replace(self.chosen, since=max(span.start, start), until=min(span.end, end))
         near = self._dense(chosen, OF_A_TIME)
@@ -172,7 +172,7 @@ class Recall:
         )
 
     def _timely(self, ranked: Sequence[Ranked], span: Span) -> list[Ranked]:
-        """Lift the records of a time."""
+        """Boost the records of a time."""
         found = self.store.get(one.id for one in ranked)
         best = max((one.score for one in ranked), default=0.0)
         lifted = {id_ for id_, record in found.items() if span.holds(record.created_at)}
@@ -184,7 +184,7 @@ class Recall:
         )
 
     def hits(self, ranked: Sequence[Ranked], *, neighbours: int) -> list[Hit]:
-        """Return the records as hits; those forgotten meanwhile are missing."""
+        """Return the records as hits, without those forgotten meanwhile."""
         found = self.store.get(one.id for one in ranked)
         return [
             Hit(
@@ -205,9 +205,9 @@ class Recall:
         ]
 
     def _tokens(self, ids: Iterable[str]) -> Mapping[str, float]:
-        """Compare the question with these records token by token; those without codes are missing.
+        """Compare the question with these records token by token; omits records without codes.
 
-        Only codes of the present space are of the question's kind.
+        Only codes of the current space are comparable.
         """
         if self.question.tokens is None:
             return {}
@@ -218,14 +218,14 @@ class Recall:
         return None if self.query is None else self.store.lexical(self.query, chosen, limit=depth)
 
     def _coverage(self, lexical: Sequence[LexicalMatch]) -> float:
-        """Return the share of the question's letters that stand in the best record by words."""
+        """Return the share of the question's letters found in the best record by words."""
         best = self.store.get(match.id for match in lexical[:1]).values()
         return max((overlap(self.query or "", record.text) for record in best), default=0.0)
 
     def _followers(
         self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch] | None
     ) -> Mapping[str, str]:
-        """Find the turns after those that both rankings have; one alone keeps its own scores."""
+        """Find the turns after those in the rankings; a single ranking keeps its own scores."""
         if not dense or lexical is None:
             return NOBODY
         return self.store.followers(candidates(dense, lexical), self.chosen)
@@ -245,7 +245,7 @@ class Recall:
 
 
 def candidates(dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]) -> list[str]:
-    """Return the ids of all that some ranking has, each once."""
+    """Return the ids in any ranking, each once."""
     return list(
         dict.fromkeys([*(m.id for found in dense for m in found), *(m.id for m in lexical)])
     )

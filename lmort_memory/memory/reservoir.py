@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class Reservoir(Generic[T]):
-    """Keeps `size` of the items offered, each with the same chance (Vitter's algorithm R).
+    """Keeps `size` of the items offered, each with equal probability (Vitter's algorithm R).
 
     Attributes:
-        items: What is kept so far.
-        seen: How many were offered.
+        items: The items kept so far.
+        seen: Number of items offered.
     """
 
     def __init__(self, size: int, *, seed: int = 0) -> None:
@@ -25,7 +25,7 @@ class Reservoir(Generic[T]):
         self._random = Random(seed)
 
     def offer(self, item: T) -> None:
-        """Keep the item, perhaps in place of another."""
+        """Keep the item with the right probability, replacing another if full."""
         self.seen += 1
         if len(self.items) < self._size:
             self.items.append(item)

@@ -1,8 +1,8 @@
 """How well recall works on the user's own data: the model asks, the memory answers.
 
-For records drawn at random the memory's own model writes a question; what is measured is how high
-recall ranks the record that the question was written from. A small model writes poor questions, so
-the result says how they were made and what may be concluded from them.
+For a random sample of records, the memory's own model writes a question; the test measures how high
+recall ranks the record from which the question was written. A small model writes poor questions, so
+the result says how they were made and what can be concluded from them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["ModeResult", "Question", "SelfTest", "self_test", "wilson"]
 
 _DEPTH = 10
 _SHORTEST = 40  # characters: "Thanks!" cannot be asked about
-_LONGEST = 1200  # characters of a record that the model is shown
+_LONGEST = 1200  # characters of a record shown to the model
 _QUESTION_TOKENS = 40
 _FEWEST = 5
 # A text to be continued, and not a chat: told to ask, a model of 135 M parameters wrote "What is
@@ -47,7 +47,7 @@ _MODES: tuple[Mode, ...] = ("lexical", "dense", "hybrid")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question that the model wrote; `copied` is the share of its words that the record has."""
+    """A question that the model wrote; `copied` is the share of its words found in the record."""
 
     record_id: str
     text: str
@@ -56,7 +56,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class ModeResult:
-    """How one way of recalling did.
+    """The results of one recall mode.
 
     Attributes:
         mode: "lexical", "dense" or "hybrid".
@@ -78,17 +78,17 @@ class ModeResult:
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """The outcome.
+    """The result of a self-test.
 
     Attributes:
-        model: What wrote the questions.
-        asked: Records that the model was shown.
-        questions: Those of its questions that could be used.
-        copied: Mean share of their words that are the record's own.
-        modes: The measurements, one for each way of recalling.
-        index_loss: Share of the ten nearest records that the approximate index misses; None where
+        model: Name of the model that wrote the questions.
+        asked: Number of records shown to the model.
+        questions: Its usable questions.
+        copied: Mean share of their words found in the record.
+        modes: The measurements, one per mode.
+        index_loss: Share of the ten nearest records that the approximate index misses; None if
             every search is exact.
-        trust: What may be concluded, in a few sentences.
+        trust: What can be concluded, in a few sentences.
     """
 
     model: str
@@ -108,13 +108,13 @@ def self_test(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> SelfTest:
-    """Let the memory's model ask about `size` records, and see whether recall finds them.
+    """Let the memory's model ask about `size` records, and check whether recall finds them.
 
-    Nothing is stored. Costs a short reply for each record.
+    Nothing is stored. Generates a short reply per record.
 
     Raises:
         ValueError: the memory has no model.
-        LmortError: too few records, or too few questions that can be used.
+        LmortError: too few records, or too few usable questions.
     """
     if memory.backbone is None:
         raise ValueError("a self-test needs a model; this memory was opened without one")
@@ -126,7 +126,7 @@ def self_test(
             questions.append(question)
         if progress is not None:
             progress(done, len(records))
-    _enough(len(questions), "questions that can be used")
+    _enough(len(questions), "usable questions")
     modes = [mode for mode in _MODES if mode == "lexical" or memory.encoder is not None]
     results = tuple(_measure(memory, questions, mode, scope) for mode in modes)
     copied = statistics.fmean(question.copied for question in questions)
@@ -142,7 +142,7 @@ def self_test(
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share."""
+    """Return the Wilson 95 % interval of a share."""
     z = 1.959964
     share, spread = successes / trials, z * z / trials
     centre = (share + spread / 2) / (1 + spread)
@@ -153,12 +153,12 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 def _enough(count: int, what: str) -> None:
     if count < _FEWEST:
         raise LmortError(
-            f"a self-test needs {_FEWEST} {what}; found {count} — remember more, or name a scope"
+            f"a self-test needs {_FEWEST} {what}; found {count} — add more, or choose another scope"
         )
 
 
 def _sample(records: Iterable[Record], size: int, seed: int) -> list[Record]:
-    """Draw records that are long enough to be asked about."""
+    """Sample records that are long enough to ask about."""
     drawn: Reservoir[Record] = Reservoir(size, seed=seed)
     for record in records:
         if len(record.text) >= _SHORTEST:
@@ -167,7 +167,7 @@ def _sample(records: Iterable[Record], size: int, seed: int) -> list[Record]:
 
 
 def _ask(backbone: Backbone, records: Sequence[Record]) -> Iterator[Question | None]:
-    """Yield a question for each record; None where the model wrote none."""
+    """Yield a question per record; None if the model wrote none."""
     sequence = backbone.open_sequence(n_ctx=1024)
     sampling = Sampling(temperature=0)
     start = [backbone.vocabulary.bos] if backbone.vocabulary.adds_bos else []

@@ -1,8 +1,8 @@
 """Times as people say them: "last week", "in March", "the day before yesterday".
 
-parsedatetime reads most of it; what it does not know (seasons, "the week before last", a year) is
-matched here. A question looks back, so that a month or weekday without a year is the latest one.
-English only: a phrase of another language is no time, and nothing is lost but the bound.
+parsedatetime parses most of it; what it does not know (seasons, "the week before last", a year) is
+matched here. Questions look back, so a month or weekday without a year is the latest one. English
+only: phrases in other languages are ignored, and only the boost is lost.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["Span", "ago", "dated", "spoken", "without"]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From `start` until before `end`, both aware; `words` is what was said."""
+    """From `start` until just before `end`, both aware; `words` is the phrase."""
 
     start: datetime
     end: datetime
     words: str
 
     def holds(self, when: datetime) -> bool:
-        """Return whether a time lies within."""
+        """Return whether a time is in the span."""
         return self.start <= when < self.end
 
 
@@ -38,7 +38,7 @@ _SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _COUNT = rf"(?:the |a )?({'|'.join(_NUMBERS)}|\d+)"
 _UNIT = r"(day|week|month|year)s?"
-# Words that are more often no month or season.
+# Words that usually are not a month or season.
 _DOUBTFUL = re.compile(r"^(?:may|march|mar|sun|sat|wed|second|fall)$", re.IGNORECASE)
 _PREPOSITION = re.compile(r"\b(?:in|of|since|last|this|during|before|until|by|from)\s*$")
 _OPEN = re.compile(r"\b(since|before|until|after)\s+(?:the\s+)?(?:end of\s+)?$")
@@ -51,7 +51,7 @@ def spoken(text: str, now: datetime) -> Span | None:
 
     Args:
         text: A question such as "What did Ada say last week?".
-        now: The present, aware; its zone says when a day begins.
+        now: The current time, aware; its zone determines when a day begins.
     """
     lowered = text.casefold()
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -70,7 +70,7 @@ def without(text: str, span: Span) -> str:
 
 
 def ago(when: datetime, now: datetime) -> str:
-    """Say how long ago a time is, in the words that a person would use.
+    """Say how long ago a time is, as a person would.
 
     >>> from datetime import UTC
     >>> now = datetime(2026, 11, 26, tzinfo=UTC)
@@ -90,7 +90,7 @@ def ago(when: datetime, now: datetime) -> str:
 
 
 def dated(when: datetime, now: datetime) -> str:
-    """Return day, weekday and distance of a time: "Wed 25 Nov 2026, yesterday"."""
+    """Return weekday, date and distance of a time: "Wed 25 Nov 2026, yesterday"."""
     day = day_of(when)
     return f"{day:%a} {day.day} {day:%b %Y}, {ago(when, now)}"
 
@@ -118,7 +118,7 @@ def _last_days(found: re.Match[str], today: datetime) -> tuple[datetime, datetim
 
 
 def _so_long_ago(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
-    """Take the day; of weeks, months and years half a unit to both sides."""
+    """Take the day; for weeks, months and years, half a unit on both sides."""
     length = _DAYS[found[2]]
     centre = -(_NUMBERS.get(found[1]) or min(int(found[1]), 100)) * length
     return _days(today, centre - length // 2, centre + length // 2 + 1)
@@ -163,7 +163,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Read], ...] = tuple(
 
 
 def _opened(before: str, span: Span, now: datetime) -> Span:
-    """Widen a span to one side where the word before it says so."""
+    """Widen a span to one side if the word before it says so."""
     found = _OPEN.search(before)
     if found is None:
         return span
@@ -180,7 +180,7 @@ def _calendar() -> Any:  # noqa: ANN401 - parsedatetime publishes no types
 
 
 def _parsed(text: str, now: datetime) -> Span | None:
-    """Let parsedatetime find and read a time; what lies ahead is moved back, or is none."""
+    """Let parsedatetime find a time; a future time is moved back, or ignored."""
     for when, context, start, _, words in _calendar().nlp(text, sourceTime=now) or ():
         said = words.strip()
         before = text[: start + len(words) - len(words.lstrip())].casefold()

@@ -1,4 +1,4 @@
-"""JSONL that brings records back exactly: one record a line, every field, vectors if wanted.
+"""JSONL that restores records exactly: one record per line, every field, optional vectors.
 
 {"id": …, "text": …, "role": …, "scope": …, "session": …, "created_at": …, "updated_at": …,
  "metadata": {…}, "source": {"uri": …, "start": …, "end": …}, "expires_at": …, "origin": hex,
@@ -46,7 +46,7 @@ _SHOWN = 3
 
 
 def to_line(dumped: Dumped) -> str:
-    """Return a record as one line of JSON, without the line's end."""
+    """Return a record as one line of JSON, without the newline."""
     record = dumped.record
     source, expires = record.source, record.expires_at
     value: dict[str, Any] = {
@@ -74,10 +74,10 @@ def to_line(dumped: Dumped) -> str:
 
 
 def from_line(line: str) -> Dumped:
-    """Return the record of a line.
+    """Parse the record in a line.
 
     Raises:
-        ValueError: it is not a line that `to_line` wrote.
+        ValueError: the line was not written by `to_line`.
     """
     try:
         value: Any = valid_json(json.loads(line))
@@ -100,13 +100,13 @@ def from_line(line: str) -> Dumped:
         vectors = dict(_encoded(value.get("vectors", {})))
         return Dumped(record, origin and bytes.fromhex(origin), vectors)
     except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"not a record that was exported: {error!r}") from error
+        raise ValueError(f"not an exported record: {error!r}") from error
 
 
 def _source(value: Mapping[str, Any]) -> Source:
     for name in ("start", "end"):
         if not isinstance(value[name], int | None) or abs(value[name] or 0) >= 2**63:
-            raise TypeError(f"source.{name} must be a place in a text; found {value[name]!r:.40}")
+            raise TypeError(f"source.{name} must be a position in a text; got {value[name]!r:.40}")
     return Source(_text(value, "uri"), value["start"], value["end"])
 
 
@@ -143,19 +143,19 @@ def _tokens(value: Mapping[str, Any] | None) -> TokenCodes | None:
 
 
 def _time(value: Mapping[str, Any], name: str) -> datetime | None:
-    """Return a time that files of earlier versions lack."""
+    """Return a time that may be missing in files of earlier versions."""
     return datetime.fromisoformat(value[name]) if value.get(name) else None
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:
     if not isinstance(value[name], str):
-        raise TypeError(f"{name} must be a string; found {value[name]!r}")
+        raise TypeError(f"{name} must be a string; got {value[name]!r}")
     text: str = value[name]
     return text
 
 
 def export_records(store: Store, path: Path, *, scope: str | None, vectors: bool) -> int:
-    """Write records to a new file, whole or not at all; returns how many.
+    """Write records to a new file, completely or not at all; returns how many.
 
     Raises:
         StoreError: the file exists or cannot be written, or the store is damaged.
@@ -194,13 +194,13 @@ def _write(records: Iterable[Dumped], path: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did.
+    """The result of a restore.
 
     Attributes:
-        records: Records that were read.
-        new: Those of them that were not there.
-        damage: Lines that are not records, the first ones with their reason.
-        damaged: How many such lines there are.
+        records: Number of records read.
+        new: Number of records that were not stored before.
+        damage: The first lines that are not records, with the reason.
+        damaged: Number of such lines.
     """
 
     records: int
@@ -209,7 +209,7 @@ class Restored:
     damaged: int = 0
 
     def describe(self, path: Path) -> str:
-        """Say what could not be restored."""
+        """Describe what could not be restored."""
         return (
             f"{path} is damaged: {'; '.join(self.damage)}"
             f"{f'; and {more} more' if (more := self.damaged - len(self.damage)) else ''}"
@@ -218,9 +218,9 @@ class Restored:
 
 
 def restoring(store: Store, redactor: Redactor | None) -> Callable[[Sequence[Dumped]], int]:
-    """Return what stores a batch of records, without their secrets if there is a redactor.
+    """Return a function that stores a batch of records, redacted if there is a redactor.
 
-    A record whose text had some loses its vectors: they were made of the old text.
+    A record whose text contained secrets loses its vectors, since they were made from the old text.
     """
     if redactor is None:
         return store.restore
@@ -236,14 +236,14 @@ def restoring(store: Store, redactor: Redactor | None) -> Callable[[Sequence[Dum
 def restore_records(
     restore: Callable[[Sequence[Dumped]], int], path: Path, *, progress: Progress | None
 ) -> Restored:
-    """Store the records of an export, gzipped or not, or of a database, that are not there.
+    """Store the missing records of an export (gzipped or not) or of a database.
 
-    A line that is not a record is passed over and named in the result.
+    Lines that are not records are skipped and reported in the result.
 
     Args:
-        restore: Stores a batch, and says how many records of it are new.
+        restore: Stores a batch and returns how many of its records are new.
         path: What `export` or `backup` wrote.
-        progress: Told of records done.
+        progress: Called with the number of records done.
 
     Raises:
         ImportFileError: the file cannot be opened.
@@ -259,7 +259,7 @@ def restore_records(
                     progress(done, None)
     except OSError as error:
         raise ImportFileError(
-            f"cannot restore from {path}: {error} — name a file that `export` wrote",
+            f"cannot restore from {path}: {error} — choose a file written by `export`",
             path=str(path),
         ) from error
     return Restored(done, new, tuple(damage[:_SHOWN]), len(damage))
@@ -267,7 +267,7 @@ def restore_records(
 
 @contextmanager
 def _opened(path: Path, damage: list[str]) -> Iterator[Iterator[list[Dumped]]]:
-    """Give the records of an export or a database in batches; `damage` grows as they are read."""
+    """Yield the records of an export or a database in batches; adds to `damage` while reading."""
     if is_database(path):
         with dumped_records(path) as records:
             yield batched(records)

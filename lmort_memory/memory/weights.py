@@ -1,8 +1,8 @@
 """How much meaning, tokens and words count for one question.
 
-Words, and tokens compared one by one, find a text that answers in the question's own terms, and are
-misled where the two share none. So they count by `coverage`, the share of the question's letters
-that stand in the best record by words. The weights are a softmax over the parts that there are:
+Words and token comparisons find texts that answer in the question's own terms, and mislead when the
+two share none. So their weight depends on `coverage`, the share of the question's letters found in
+the best record by words. The weights are a softmax over the available parts:
 
     dense : words : tokens = 1 : exp(a + b · coverage) : exp(c + d · coverage)
 
@@ -23,12 +23,12 @@ __all__ = ["USUAL_COVERAGE", "Weights", "weights_of"]
 
 WORDS: Final = (-0.30, 0.60)  # a and b
 TOKENS: Final = (-1.20, 2.16)  # c and d
-USUAL_COVERAGE: Final = 0.55  # of the training questions; where words are not asked for
+USUAL_COVERAGE: Final = 0.55  # mean of the training questions; used if words are not searched
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What each part counts in a score; they sum to 1."""
+    """The weight of each part in a score; they sum to 1."""
 
     dense: float
     tokens: float
@@ -36,12 +36,12 @@ class Weights:
 
 
 def weights_of(*, dense: bool, tokens: bool, words: bool, coverage: float) -> Weights:
-    """Return the weights of the parts that there are.
+    """Return the weights of the available parts.
 
     Args:
-        dense: Whether cosines were asked for.
+        dense: Whether vectors were searched.
         tokens: Whether tokens were compared.
-        words: Whether words were asked for.
+        words: Whether words were searched.
         coverage: From 0 to 1.
     """
     parts = (
