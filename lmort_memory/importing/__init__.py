@@ -1,4 +1,4 @@
-"""Files into a memory: incrementally, so that a second run reads only what has changed."""
+"""Import files into a memory, incrementally: a second run reads only what has changed."""
 
 from lmort_memory.importing.deleted import find_deleted, prune
 from lmort_memory.importing.heartbeat import Heartbeat, Pulse, pulses

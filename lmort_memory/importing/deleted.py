@@ -1,4 +1,4 @@
-"""Sources whose files are gone."""
+"""Sources whose files were deleted."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["find_deleted", "prune"]
 
 
 def find_deleted(memory: Memory, scan: ScanReport, *, scope: str = DEFAULT_SCOPE) -> list[str]:
-    """Return the sources below the scanned folders whose file is gone.
+    """Return the sources below the scanned folders whose file was deleted.
 
-    What lies in a folder that could not be read is not gone. Neither is anything below a scanned
-    folder in which no file was found: it looks like a disk that is not there.
+    Files in an unreadable folder do not count as deleted. Nor does anything below a scanned folder
+    without any files: it looks like an unmounted disk.
     """
     roots = [
         root for root in scan.roots if any(_is_below(str(file.path), root) for file in scan.files)
@@ -34,7 +34,7 @@ def find_deleted(memory: Memory, scan: ScanReport, *, scope: str = DEFAULT_SCOPE
 
 
 def prune(memory: Memory, sources: Iterable[str], *, scope: str = DEFAULT_SCOPE) -> int:
-    """Forget everything that came from the sources; returns how many turns that were."""
+    """Forget everything that came from the sources; returns the number of turns."""
     return sum(memory.forget(scope=scope, source=uri).records for uri in sources)
 
 

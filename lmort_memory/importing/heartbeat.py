@@ -1,7 +1,7 @@
-"""A sign of life beside the database, for `status`: who watches, since when, and whether it lives.
+"""A watcher's heartbeat file beside the database, from which `status` tells whether it is alive.
 
-One JSON file for each watcher, `memory.db.watch-PID`, mode 0600. A beat changes the file's time and
-writes nothing.
+One JSON file per watcher, `memory.db.watch-PID`, mode 0600. A heartbeat only updates the file's
+modification time.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from lmort_memory.paths import touch_private
 __all__ = ["Heartbeat", "Pulse", "pulses"]
 
 _BEAT_S = 30.0
-_DEAD_AFTER_S = 120.0  # three beats missed
+_DEAD_AFTER_S = 120.0  # three missed beats
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What a watcher tells of itself.
+    """What a watcher reports about itself.
 
     Attributes:
-        pid: Its process.
+        pid: Its process id.
         folders: What it watches.
         scope: Where it stores.
-        since: When it began.
-        beat_at: Its last sign of life.
+        since: When it started.
+        beat_at: Its last heartbeat.
         changed_at: When it last stored or forgot something, or None.
-        error: What went wrong last, if nothing has gone well since.
-        alive: Whether it gave a sign within two minutes.
+        error: The last error, unless something succeeded after it.
+        alive: Whether there was a heartbeat within two minutes.
     """
 
     pid: int
@@ -48,10 +48,10 @@ class Pulse:
 
 
 class Heartbeat:
-    """Writes the file of one watcher. A disk that is full costs the sign of life and no more.
+    """Writes the file of one watcher. A full disk costs only the heartbeat.
 
     Args:
-        database: The database beside which the file stands.
+        database: The database next to the file.
     """
 
     def __init__(self, database: Path) -> None:
@@ -61,7 +61,7 @@ class Heartbeat:
         self._beaten = 0.0
 
     def begin(self, folders: Iterable[Path], *, scope: str) -> None:
-        """Say that this process watches, and clear away the files of watchers that died."""
+        """Announce this process, and delete the files of dead watchers."""
         for pulse, path in _found(self._database):
             if not pulse.alive:
                 path.unlink(missing_ok=True)
@@ -76,7 +76,7 @@ class Heartbeat:
         self._write()
 
     def beat(self) -> None:
-        """Give a sign of life, if the last one is half a minute old."""
+        """Send a heartbeat, unless the last one is less than half a minute old."""
         if time.monotonic() - self._beaten >= _BEAT_S:
             try:
                 os.utime(self._path)
@@ -85,20 +85,20 @@ class Heartbeat:
             self._beaten = time.monotonic()
 
     def note(self, at: datetime, *, error: str | None) -> None:
-        """Say that something was stored or forgotten, or what went wrong."""
+        """Record that something was stored or forgotten, or an error."""
         self._facts["error"] = error
         if error is None:
             self._facts["changed_at"] = at.isoformat()
         self._write()
 
     def recover(self) -> None:
-        """Say that the watcher works again after an error."""
+        """Record that the watcher works again after an error."""
         if self._facts.get("error"):
             self._facts["error"] = None
             self._write()
 
     def end(self) -> None:
-        """Take the file away."""
+        """Delete the file."""
         self._path.unlink(missing_ok=True)
 
     def _write(self) -> None:
@@ -113,7 +113,7 @@ class Heartbeat:
 
 
 def pulses(database: Path) -> list[Pulse]:
-    """Return what the watchers of a database tell of themselves, the dead included."""
+    """Return the reports of a database's watchers, including dead ones."""
     return [pulse for pulse, _ in _found(database)]
 
 

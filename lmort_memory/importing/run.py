@@ -1,8 +1,8 @@
-"""Files into a memory: incrementally, so that a second run reads only what has changed.
+"""Import files into a memory, incrementally: a second run reads only what has changed.
 
-A source (a note, one conversation of an export) is stored whole, with the hash of what it was made
-from, and what is stored is on disk. An interrupted run loses nothing, and the next one goes on
-where it stopped. Text is found by its words as soon as it is stored; the vectors follow.
+A source (a note, or one conversation of an export) is stored as a unit, with a hash of its content,
+and is on disk once stored. An interrupted run loses nothing, and the next one resumes where it
+stopped. Text can be found by words as soon as it is stored; vectors follow.
 """
 
 from __future__ import annotations
@@ -42,28 +42,28 @@ if TYPE_CHECKING:
 __all__ = ["ImportEstimate", "ImportReport", "estimate", "import_files"]
 
 _BATCH = 500  # messages in one transaction
-_SAMPLE = 48  # turns that are encoded to learn the speed: some seconds on a slow machine
-_DISK_PER_BYTE = 4  # database bytes for a byte of text; 672 KB for 143 KB of notes, words indexed
+_SAMPLE = 48  # turns to encode to measure the speed: some seconds on a slow machine
+_DISK_PER_BYTE = 4  # database bytes per byte of text: 672 KB for 143 KB of notes, words indexed
 _MAX_INTEGER = 2**63 - 1  # of a column; the year 2262 in nanoseconds
-_FAIR_SHARE = 20  # once one in twenty bytes was read, the rest is expected to be like it
+_FAIR_SHARE = 20  # after this share of the bytes, extrapolate to the rest
 _REPLACED = "character that is no Unicode, replaced by U+FFFD"
 _OLDER = "conversation that is stored from a later export"
-_VECTOR_BYTES = 2 * 1.2  # float16, and what a row and its index entries take beside it
+_VECTOR_BYTES = 2 * 1.2  # float16, plus the overhead of a row and its index entries
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did.
+    """The result of an import.
 
     Attributes:
-        files: Files that were read.
-        unchanged: Files, and conversations in changed files, that are stored as they are now.
-        added: Turns that are new.
-        kept: Turns of changed sources that were there already.
-        removed: Turns that their changed source no longer holds.
-        left_out: Parts of files that are no turns, by reason.
+        files: Number of files read.
+        unchanged: Files, and conversations in changed files, already stored in their current state.
+        added: New turns.
+        kept: Turns of changed sources that were already stored.
+        removed: Turns that a changed source no longer contains.
+        left_out: Parts of files that are not turns, by reason.
         passed_over: Files that were not imported, and why.
-        redacted: Secrets that were replaced, by kind, if the memory redacts.
+        redacted: Number of secrets replaced, by kind, if the memory redacts.
     """
 
     files: int
@@ -77,7 +77,7 @@ class ImportReport:
 
     @property
     def complete(self) -> bool:
-        """Whether every file of a known format was stored."""
+        """Whether every file in a known format was stored."""
         return all(item.kind != "problem" for item in self.passed_over)
 
 
@@ -86,14 +86,14 @@ class ImportEstimate:
     """What an import would do; nothing was stored.
 
     Attributes:
-        files: Files that would be read.
-        unchanged: Files that are stored as they are now.
-        turns: Turns in the files that would be read, those of unchanged conversations included.
-        tokens: Tokens of these turns, from a sample; None without a model.
-        encode_s: Seconds that their vectors take, from a sample encoded just now; None without an
-            encoder.
-        disk_bytes: Growth of the database.
-        left_out: Parts of files that are no turns, by reason.
+        files: Number of files that would be read.
+        unchanged: Files already stored in their current state.
+        turns: Turns in the files that would be read, including those of unchanged conversations.
+        tokens: Estimated tokens of these turns, from a sample; None without a model.
+        encode_s: Estimated seconds to make their vectors, from a sample encoded just now; None
+            without an encoder.
+        disk_bytes: Estimated growth of the database.
+        left_out: Parts of files that are not turns, by reason.
         passed_over: Files that would not be imported, and why.
     """
 
@@ -114,7 +114,7 @@ def estimate(
     scope: str = DEFAULT_SCOPE,
     progress: Progress | None = None,
 ) -> ImportEstimate:
-    """Read everything that `import_files` would read, and say what storing it would take."""
+    """Read everything that `import_files` would read, and estimate what storing it would take."""
     run = _Run(memory, scope)
     count = _Count(progress)
     for file in run.every_file(scan):
@@ -158,7 +158,7 @@ class _Count:
 
 
 def _measure(memory: Memory, count: _Count) -> tuple[int | None, float | None, int]:
-    """Return the tokens, the seconds of encoding and the bytes of vectors, from the sample."""
+    """Estimate the tokens, the seconds of encoding and the bytes of vectors, from the sample."""
     if not count.sample.items:
         return None, None, 0
     share = count.size_bytes / sum(len(text.encode()) for text in count.sample.items)
@@ -182,17 +182,17 @@ def import_files(
     scope: str = DEFAULT_SCOPE,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Store the files that a scan has found; the vectors are left to `Memory.encode_pending`.
+    """Store the files found by a scan; `Memory.encode_pending` makes the vectors.
 
-    A damaged file is reported and does not stop the others. Files that are stored as they are now
-    are not read again.
+    A damaged file is reported and does not stop the others. Files already stored in their current
+    state are not read again.
 
     Args:
         memory: Where to.
         scan: What `lmort_memory.importers.scan` has found.
-        scope: Turns are stored in it; the records of an export of ours go back to their own.
-        progress: Told the turns that were found so far, and how many to expect once some of the
-            files were read.
+        scope: Scope for the turns; records of one of our own exports keep theirs.
+        progress: Called with the number of turns found so far and, once some files were read, the
+            expected total.
     """
     run = _Run(memory, scope, progress)
     before = run.redacted
@@ -213,7 +213,7 @@ def import_files(
 
 @dataclass(slots=True)
 class _Run:
-    """One import, and what it has done so far."""
+    """A running import, and what it has done so far."""
 
     memory: Memory
     scope: str
@@ -230,7 +230,7 @@ class _Run:
     passed_over: list[PassedOver] = field(default_factory=list)
 
     def every_file(self, scan: ScanReport) -> Iterator[FoundFile]:
-        """Give the files of a scan, and count the characters that are replaced in each."""
+        """Yield the files of a scan, and count the characters replaced in each."""
         self.all_bytes = scan.size_bytes
         for file in scan.files:
             told = self.told
@@ -238,11 +238,11 @@ class _Run:
                 yield file
             self.left_out[_REPLACED] += replaced.characters
             self.read_bytes += file.size_bytes
-            if self.told == told:  # an unchanged file is progress too
+            if self.told == told:  # an unchanged file counts as progress too
                 self.tell(self.added + self.kept)
 
     def tell(self, turns: int) -> None:
-        """Report how many turns are stored, of how many as far as the read files tell."""
+        """Report the number of turns stored, and the total expected from the files read."""
         self.told += 1
         if self.progress is not None:
             fair = self.read_bytes * _FAIR_SHARE > self.all_bytes and turns > 0
@@ -251,7 +251,7 @@ class _Run:
 
     @contextmanager
     def reported(self, file: FoundFile) -> Iterator[None]:
-        """Report a file that cannot be read whole, and go on with the next."""
+        """Report a file that cannot be read completely, and continue with the next."""
         try:
             yield
         except (ImportFileError, MissingDependencyError) as error:
@@ -259,14 +259,14 @@ class _Run:
         except OSError as error:
             reason = f"it cannot be read: {error.strerror or error}"
             self.passed_over.append(PassedOver(str(file.path), reason, "problem"))
-        except (ValueError, OverflowError) as error:  # a value that no database takes
+        except (ValueError, OverflowError) as error:  # a value that the database rejects
             reason = f"it cannot be stored: {error}"
             self.passed_over.append(PassedOver(str(file.path), reason, "problem"))
 
     def store_file(self, file: FoundFile) -> None:
-        """Store what a file holds, unless that is there already.
+        """Store a file's content, unless it is already stored.
 
-        The file's own state is written last: an interrupted file is read again.
+        The file's own state is written last, so an interrupted file is read again.
         """
         digest = self.fingerprint(file)
         state = _file_state(file, digest)
@@ -283,11 +283,11 @@ class _Run:
 
     @property
     def redacted(self) -> Counter[str]:
-        """The secrets that the memory has replaced so far, by kind."""
+        """The number of secrets that the memory has replaced so far, by kind."""
         return Counter() if self.memory.redactor is None else self.memory.redactor.counts
 
     def fingerprint(self, file: FoundFile) -> str:
-        """Hash a file; what was stored with its secrets is read again to redact them."""
+        """Hash a file; a file stored with its secrets is read again to redact them."""
         digest = fingerprint(file.path, file.format)
         return digest if self.memory.redactor is None else f"{digest} redacted"
 
@@ -309,7 +309,7 @@ class _Run:
             self._replace(state, ())
 
     def _append(self, file: FoundFile, state: SourceState) -> None:
-        """Store the messages that are not there yet, and take none away."""
+        """Store the missing messages, and remove none."""
         turns = _UntilDamage(self._read(file))
         scoped = (replace(turn, scope=self.scope) for turn in turns)
         while batch := list(islice(scoped, _BATCH)):
@@ -322,9 +322,9 @@ class _Run:
         self._replace(state, ())  # marks the file as done
 
     def _store_part(self, uri: str, found: list[Turn], turns: _UntilDamage) -> None:
-        """Store one of the sources that a file holds: a conversation of an export.
+        """Store one of a file's sources: a conversation of an export.
 
-        It is passed over where it is stored from a later state, whatever the files are called.
+        Skips it if a later state is already stored, even from a file of another name.
         """
         changed = self.left_out.dates.pop(uri, None) or _last_said(found)
         state = SourceState(uri, _digest(found), modified_ns=_nanoseconds(changed))
@@ -339,7 +339,7 @@ class _Run:
             self._replace(state, turns.with_damage(found))
 
     def is_stored(self, uri: str, digest: str) -> bool:
-        """Whether a source is stored as it is now; one that was redacted stays so."""
+        """Whether a source is stored in its current state; a redacted one stays redacted."""
         state = self.memory.store.source_state(uri, scope=self.scope)
         return state is not None and state.digest in (digest, f"{digest} redacted")
 
@@ -354,7 +354,7 @@ class _Run:
             raise change.error
 
     def _further(self) -> Progress:
-        """Return a callback that counts from what was stored before."""
+        """Return a callback that counts from the number stored before."""
         before = self.added + self.kept
 
         def take_note(done: int, _: int | None) -> None:
@@ -363,7 +363,7 @@ class _Run:
         return take_note
 
     def _restore(self, file: FoundFile, state: SourceState) -> None:
-        """Bring back the records of an export of ours, with the scopes and sources they had."""
+        """Restore the records of one of our own exports, with their scopes and sources."""
         done = restore_records(
             restoring(self.memory.store, self.memory.redactor),
             file.path,
@@ -377,10 +377,10 @@ class _Run:
 
 
 class _UntilDamage:
-    """Turns up to the damage of their file, if there is any.
+    """The turns of a file up to the first damage, if any.
 
     Attributes:
-        error: The damage, once the turns before it were given.
+        error: The damage, set after the turns before it were yielded.
     """
 
     def __init__(self, turns: Iterable[Turn]) -> None:
@@ -394,14 +394,14 @@ class _UntilDamage:
             self.error = error
 
     def with_damage(self, turns: Iterable[Turn]) -> Iterator[Turn]:
-        """Give some of the turns, and raise the damage if it was met behind them."""
+        """Yield some of the turns, then raise the damage if it follows them."""
         yield from turns
         if self.error is not None:
             raise self.error
 
 
 def _turns(file: FoundFile, left_out: LeftOut) -> Iterator[Turn]:
-    """Yield what a file holds, for an estimate: records of a database as turns too."""
+    """Yield a file's turns for an estimate, including records of a database."""
     if not is_database(file.path):
         yield from read(file, left_out)
         return
@@ -420,7 +420,7 @@ def _last_said(turns: Iterable[Turn]) -> datetime | None:
 
 
 def _nanoseconds(when: datetime | None) -> int:
-    """Return a time as the store compares the states of a source; 0 where none is known."""
+    """Return a time in the form that the store compares; 0 if unknown."""
     return 0 if when is None else min(max(to_us(when) * 1000, -_MAX_INTEGER), _MAX_INTEGER)
 
 
@@ -429,7 +429,7 @@ def _source_uri(turn: Turn) -> str:
 
 
 def _digest(turns: Iterable[Turn]) -> str:
-    """Hash what the turns of one source say, so that next month's export tells what is new."""
+    """Hash the turns of one source, so that next month's export shows what is new."""
     digest = hashlib.sha256()
     for turn in turns:
         when = turn.created_at and turn.created_at.isoformat()

@@ -1,12 +1,12 @@
-"""Folders that are watched: what changes in them changes in the memory, within seconds.
+"""Watch folders: changes in them reach the memory within seconds.
 
     with Memory.open("notes.db") as memory:
         Watcher(memory, ["~/notes"]).run(stop)     until `stop` is set, in any thread
 
-A watcher first compares the folders with what is stored, and does so again after every error and
-once an hour, since an operating system may lose events. In between it sleeps: the system says what
-has changed, and only that is looked at. What cannot be read is never taken for deleted: a folder
-without permission, a disk that is not mounted, a folder that suddenly holds nothing.
+A watcher first compares the folders with the store, and again after every error and once an hour,
+since an operating system may lose events. In between it sleeps until the system reports changes,
+and checks only those. Unreadable files never count as deleted: in a folder without permission, on
+an unmounted disk, or in a folder that is suddenly empty.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ if TYPE_CHECKING:
 
 __all__ = ["WatchReport", "Watcher"]
 
-_QUIET_MS = 800  # after the last change of a burst; watchfiles wakes up as often
+_QUIET_MS = 800  # wait after the last change of a burst; watchfiles wakes up as often
 _LONGEST_BURST_MS = 5_000
-_WAKE_MS = 10_000  # to see whether the folders are still there; a `stat` for each
+_WAKE_MS = 10_000  # interval to check that the folders still exist; one `stat` each
 _COMPARE_S = 3600.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
-_FEW = 20  # files that may be deleted at once, whatever share of a folder they are
+_FEW = 20  # files that may be deleted at once, regardless of their share of a folder
 
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """What a watcher has done after a change, or what went wrong.
+    """What a watcher did after a change, or what went wrong.
 
     Attributes:
         at: When.
-        changed: What was imported; None where nothing was read.
-        forgotten: The sources that are gone from the folders, and no longer remembered.
-        turns_forgotten: How many turns these had.
+        changed: What was imported; None if nothing was read.
+        forgotten: Sources that were deleted from the folders and forgotten.
+        turns_forgotten: Number of turns that these had.
         error: What went wrong.
-        pause_s: After how many seconds the watcher begins anew, after an error that stopped it.
+        pause_s: Seconds until the watcher restarts, after an error that stopped it.
     """
 
     at: datetime
@@ -64,18 +64,18 @@ class WatchReport:
 
 
 class Watcher:
-    """Keeps a memory equal to folders.
+    """Keeps a memory in sync with folders.
 
     Args:
-        memory: Where to; it stays open until `run` has returned.
-        folders: They must exist now, and may vanish and come back later.
-        scope: Where turns are stored.
-        formats: In place of all that are known.
-        report: Told of every change and error, in the thread of `run`.
-        heartbeat: Tells `lmort-mem status` that this watcher is alive; None tells nobody.
+        memory: The memory to update; keep it open until `run` has returned.
+        folders: Must exist now; may disappear and return later.
+        scope: Scope for the turns.
+        formats: Formats to read instead of all known ones.
+        report: Called with every change and error, in the thread of `run`.
+        heartbeat: Tells `lmort-mem status` that this watcher is alive; None for none.
 
     Raises:
-        ImportFileError: a folder is missing, or no folder.
+        ImportFileError: a folder is missing or not a folder.
         MissingDependencyError: watchfiles is not installed.
     """
 
@@ -104,7 +104,7 @@ class Watcher:
         self._pause_s = _FIRST_PAUSE_S
 
     def run(self, stop: threading.Event) -> None:
-        """Watch until `stop` is set. Errors are reported, and followed by a new beginning."""
+        """Watch until `stop` is set. After an error, reports it and starts again."""
         if self._heartbeat:
             self._heartbeat.begin(self._folders, scope=self._scope)
         try:
@@ -138,7 +138,7 @@ class Watcher:
             ignore_permission_denied=True,
         ):
             self._check_folders()
-            if not complete:  # what changed before the system began to watch
+            if not complete:  # changes made before the system began to watch
                 self._compare()
                 complete, self._pause_s = True, _FIRST_PAUSE_S
                 if self._heartbeat:
@@ -151,21 +151,21 @@ class Watcher:
                 return
 
     def _check_folders(self) -> None:
-        """Notice a folder that vanished, or another disk in its place, before it looks emptied."""
+        """Notice a folder that disappeared or was replaced, before it looks empty."""
         for folder, known in self._identities.items():
             found = _identity(folder)
             if found is None:
                 raise ImportFileError(
-                    f"{folder} is gone or cannot be read; nothing is forgotten — waiting for it",
+                    f"{folder} is missing or unreadable; nothing is forgotten — waiting for it",
                     path=str(folder),
                 )
             if found != known:
                 raise ImportFileError(
-                    f"{folder} is another folder than before; looking at it anew", path=str(folder)
+                    f"{folder} was replaced by another folder; scanning it again", path=str(folder)
                 )
 
     def _compare(self) -> None:
-        """Bring the memory up to date with the folders, by the sizes and times of their files."""
+        """Bring the memory up to date with the folders, by file sizes and times."""
         stored = {state.uri: state for state in self._memory.store.sources(scope=self._scope)}
         listing = _Listing()
         for folder in self._folders:
@@ -202,7 +202,7 @@ class Watcher:
         self._store([path for path in paths if path not in missing], gone, of=len(stored))
 
     def _is_gone(self, uri: str) -> bool:
-        """Whether a file was deleted, and not merely made unreachable."""
+        """Whether a file was really deleted, not just made unreachable."""
         if os.path.lexists(uri):
             return False
         folder = next((folder for folder in self._folders if _is_below(uri, str(folder))), None)
@@ -215,12 +215,12 @@ class Watcher:
             return False
 
     def _store(self, changed: list[str], gone: list[str], *, of: int) -> None:
-        """Import what has changed, then forget what is gone: what was moved is never missing.
+        """Import changes, then forget deleted files, so that moved files are never missing.
 
         Args:
-            changed: Files and folders.
-            gone: Sources.
-            of: How many sources there are in the folders.
+            changed: Changed files and folders.
+            gone: Deleted sources.
+            of: Number of sources in the folders.
         """
         found = scan_changed(changed, self._folders, formats=self._formats)
         done = import_files(self._memory, found, scope=self._scope) if found.files else None
@@ -235,11 +235,11 @@ class Watcher:
             self._memory.encode_in_background()
 
     def _doubt(self, gone: list[str], *, of: int) -> None:
-        """Say once that many files are gone: a mistake is more likely than a wish."""
+        """Warn once that many files were deleted: probably by mistake."""
         if self._doubted != set(gone):
             self._doubted = set(gone)
             error = (
-                f"{len(gone)} of {of} files are gone at once, and are still remembered —"
+                f"{len(gone)} of {of} files were deleted at once and are still remembered —"
                 " `lmort-mem import FOLDER --prune` forgets them"
             )
             self._tell(WatchReport(_now(), error=error))
@@ -252,12 +252,12 @@ class Watcher:
 
 @dataclass(slots=True)
 class _Listing:
-    """The files below folders, without a look into them.
+    """The files below folders, without reading them.
 
     Attributes:
         files: Path, size in bytes, time of change in nanoseconds.
-        filled: The folders in which there is anything at all.
-        unseen: Folders below them that cannot be read.
+        filled: The folders that are not empty.
+        unseen: Subfolders that cannot be read.
     """
 
     files: list[tuple[str, int, int]] = field(default_factory=list)
@@ -265,12 +265,12 @@ class _Listing:
     unseen: list[str] = field(default_factory=list)
 
     def add(self, root: Path) -> None:
-        """List what is below a folder; hidden files and folders are left out."""
+        """List the files below a folder, without hidden files and folders."""
         before = len(self.files)
         for folder, subfolders, names in os.walk(root, onerror=self._note):
             subfolders[:] = [name for name in subfolders if not name.startswith(".")]
             for name in names:
-                path = os.path.join(folder, name)  # noqa: PTH118  ten times as quick as Path
+                path = os.path.join(folder, name)  # noqa: PTH118  ten times as fast as Path
                 try:
                     stat = os.stat(path)  # noqa: PTH116
                 except OSError:
@@ -287,12 +287,14 @@ class _Listing:
 def _folder(path: str | Path) -> Path:
     found = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  keeps links
     if not found.is_dir():
-        raise ImportFileError(f"{found} is not a folder — name one that exists", path=str(found))
+        raise ImportFileError(
+            f"{found} is not a folder — choose an existing folder", path=str(found)
+        )
     return found
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Return what tells a folder from another one under the same name; None if it is not there."""
+    """Return a folder's identity, which differs for another of the same name; None if missing."""
     try:
         stat = folder.stat()
     except OSError:
