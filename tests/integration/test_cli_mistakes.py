@@ -135,4 +135,4 @@ def test_a_folder_that_is_no_set_is_told_what_a_set_is(cli, tmp_path, command):
     assert lacking.err.startswith(f"lmort-mem: {tmp_path} has no file qrels.tsv — a set in BEIR")
     assert "corpus.jsonl" in lacking.err
     assert "Errno" not in lacking.err
-    assert "is no folder" in cli("tuner", *command, "--data", tmp_path / "none").err
+    assert "is not a folder" in cli("tuner", *command, "--data", tmp_path / "none").err

@@ -40,8 +40,8 @@ def test_an_unknown_condition_is_named(memory, call):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"mode": "fuzzy"}, "mode must be one of hybrid, dense, lexical; found 'fuzzy'"),
-        ({"vector": np.full(64, np.nan, np.float32)}, "finite numbers"),
+        ({"mode": "fuzzy"}, "mode must be one of hybrid, dense, lexical; got 'fuzzy'"),
+        ({"vector": np.full(64, np.nan, np.float32)}, "must be finite"),
         ({"half_life": timedelta(days=-1)}, "half_life must be longer than"),
         ({"half_life": timedelta(0)}, "half_life must be longer than"),
         ({"where": {5: 1}}, "must be strings; found 5"),
@@ -59,5 +59,5 @@ def test_a_value_that_means_nothing_is_refused(memory, arguments, says):
 
 def test_a_condition_of_the_wrong_type_is_refused(memory):
     """Before SQLite sees it."""
-    with pytest.raises(TypeError, match="takes session as str or None; found list"):
+    with pytest.raises(TypeError, match="takes session as str or None; got list"):
         memory.recall("bees", session=["a"])
