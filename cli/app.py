@@ -17,6 +17,7 @@ _UsageError: Any = typer.BadParameter.__bases__[0]  # typer gives it no public n
 _SENTENCE = re.compile(r"-[^=\s]*\s")  # "- buy milk"; no option has white space before its "="
 _TALK = ("chat", "add", "recall", "list", "show", "edit", "forget")
 _FILES = ("import", "export", "backup", "restore")
+_SERVE = ("serve", "mcp", "install")
 _CARE = ("status", "doctor", "verify", "reencode", "gc")
 
 
@@ -91,7 +92,7 @@ def _without_type(name: str) -> str:
 
 app = typer.Typer(
     name="lmort-mem",
-    cls=in_order(*_TALK, *_FILES, *_CARE, "model", "tuner", "bench", "config"),
+    cls=in_order(*_TALK, *_FILES, *_SERVE, *_CARE, "model", "tuner", "bench", "config"),
     help="Talk to a GGUF model that remembers, and search what it remembers. Nothing leaves this"
     " computer.",
     no_args_is_help=True,

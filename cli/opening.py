@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .options import Base, Models
 
 __all__ = [
+    "borrowed_or_own",
     "chosen_scope",
     "database_path",
     "open_damaged",
@@ -29,15 +30,30 @@ __all__ = [
 ]
 
 
+def borrowed_or_own(base: Base, models: Models) -> Memory:
+    """Open the memory that the options name, with the running server's model or its own."""
+    from lmort_memory.memory import Memory
+    from lmort_memory.serve.borrowed import borrow_memory
+
+    from .commands.model import runnable_model
+
+    path = setting_text("db", base.db)
+    model = runnable_model(setting_text("model", models.model))
+    tuner = setting_text("tuner", models.tuner)
+    borrowed = borrow_memory(path, model=model, tuner=tuner)
+    tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
+    return borrowed or Memory.open(path, model=model, tuner=tuner)
+
+
 @contextmanager
 def open_memory(
-    base: Base, models: Models | None = None, *, find_tuner: bool = False
+    base: Base, models: Models | None = None, *, talks: bool = False, find_tuner: bool = False
 ) -> Iterator[Memory]:
     """Open the memory that the options name; without `models` no model is loaded.
 
-    With `find_tuner` the tuner is looked up for the model, whatever the settings name.
-
-    What there is to say about the model goes to stderr.
+    Vectors come from the running server where there is one; `talks` asks for a model in this
+    process, for text and tokens, and `find_tuner` has its tuner looked up whatever the settings
+    name. What there is to say about the model goes to stderr.
     """
     from lmort_memory.memory import Memory
 
@@ -45,12 +61,16 @@ def open_memory(
 
     path = setting_text("db", base.db)
     new = path is not None and not expanded(path).exists()
-    model = tuner = None
-    if models is not None:
+    if models is None:
+        opened = Memory.open(path, with_model=False)
+    elif talks:
         tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
         model = runnable_model(setting_text("model", models.model))
         tuner = None if find_tuner else setting_text("tuner", models.tuner)
-    with Memory.open(path, model=model, tuner=tuner, with_model=models is not None) as memory:
+        opened = Memory.open(path, model=model, tuner=tuner)
+    else:
+        opened = borrowed_or_own(base, models)
+    with opened as memory:
         if new:
             note(f"a new database: {path}")  # which may be a name that was mistyped
         if memory.notice:

@@ -40,7 +40,7 @@ def bench(
 
     if not own:
         raise WrongUsage("say --self; the project's other benchmarks are in benchmarks")
-    with open_memory(base, models) as memory, Meter("asking", unit="records") as meter:
+    with open_memory(base, models, talks=True) as memory, Meter("asking", unit="records") as meter:
         found = self_test(memory, size=size, scope=scope_to_write(scope), progress=meter)
     if base.json:
         print_json(found)

@@ -32,7 +32,7 @@ def status(
 ) -> None:
     """Show where the memory is, how large it is, and what is in it."""
     named = with_model or models.model is not None or models.tuner is not None
-    with open_memory(base, models if named else None) as memory:
+    with open_memory(base, models if named else None, talks=True) as memory:
         found = memory.status()
     if base.json:
         print_json(found)

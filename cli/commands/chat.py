@@ -108,9 +108,9 @@ def chat(
 
         def reopen(model: str) -> Memory:
             other = replace(models, model=model)
-            return stack.enter_context(open_memory(base, other, find_tuner=True))
+            return stack.enter_context(open_memory(base, other, talks=True, find_tuner=True))
 
-        memory = stack.enter_context(open_memory(base, models))
+        memory = stack.enter_context(open_memory(base, models, talks=True))
         screen = Terminal() if person else Pipe(json_lines=base.json)
         if person:
             screen.say("Ctrl-D leaves, /help lists the commands")

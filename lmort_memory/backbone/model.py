@@ -220,7 +220,7 @@ class Backbone(Closing):
             self._thread,
             names=self._names,
             layers=layers,
-            model=ModelIdentity(self.fingerprint, self.vocabulary.size, self._can_shift(context)),
+            model=ModelIdentity(self.fingerprint, self._can_shift(context)),
         )
 
     @property

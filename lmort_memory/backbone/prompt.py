@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
+from typing import Any
 
-from lmort_memory.backbone.template import ChatTemplate
+from lmort_memory.backbone.template import ChatTemplate, Piece
 from lmort_memory.backbone.tokens import Vocabulary
 
 
@@ -53,7 +54,13 @@ class PromptWriter:
         return self.vocabulary.tokenize_after(self._tail(before), opening[len(before) :] + text)
 
     def write(
-        self, roles: Sequence[str], contents: Sequence[Sequence[int]], *, reply: bool
+        self,
+        roles: Sequence[str],
+        contents: Sequence[Sequence[int]],
+        *,
+        reply: bool,
+        more: Sequence[Mapping[str, Any]] = (),
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> Prompt:
         """Write a conversation whose contents are already tokens.
 
@@ -61,24 +68,45 @@ class PromptWriter:
             roles: "system", "user" or "assistant" of each message.
             contents: The tokens of each message's content.
             reply: End with the opening of the assistant's turn.
+            more: Further fields of each message, such as `tool_calls`.
+            tools: Descriptions of tools in OpenAI's form.
 
         Raises:
             BackboneError: the template refuses this order of roles.
         """
         tokens: list[int] = []
-        spans: list[tuple[int, int]] = []
-        pieces = self.template.pieces(roles, reply=reply)
+        spans: dict[int, tuple[int, int]] = {}
+        pieces = self._pieces(roles, contents, reply=reply, more=more, tools=tools)
         for piece, following in zip_longest(pieces, pieces[1:]):
-            if piece.message is None:
+            if piece.plain:
+                tokens += self.vocabulary.tokenize(piece.text)
+            elif piece.message is None:
                 text = piece.text if following is None else piece.text.rstrip(" ")
                 tokens += self._template_tokens(text, bool(spans))
             else:
                 start = len(tokens)
                 tokens += contents[piece.message]
-                spans.append((start, len(tokens)))
+                spans[piece.message] = (start, len(tokens))
         shift = len(self._with_bos(tokens)) - len(tokens)
-        return Prompt(
-            tuple(self._with_bos(tokens)), tuple((a + shift, b + shift) for a, b in spans)
+        return Prompt(tuple(self._with_bos(tokens)), tuple(_spans(spans, len(roles), shift)))
+
+    def _pieces(
+        self,
+        roles: Sequence[str],
+        contents: Sequence[Sequence[int]],
+        *,
+        reply: bool,
+        more: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]],
+    ) -> list[Piece]:
+        if not tools and not any(more):
+            return self.template.pieces(roles, reply=reply)
+        fields = [
+            {**one, "empty": not content and "tool_calls" in one}
+            for one, content in zip(more or [{}] * len(roles), contents, strict=True)
+        ]
+        return self.template.pieces_with_tools(
+            roles, fields, tools=tools, risky=self.vocabulary.has_control, reply=reply
         )
 
     def _tokenize_template(self, text: str, inside: bool) -> tuple[int, ...]:
@@ -89,3 +117,11 @@ class PromptWriter:
         if self.vocabulary.adds_bos and tokens[:1] != [bos]:
             return [bos, *tokens]
         return tokens
+
+
+def _spans(found: Mapping[int, tuple[int, int]], n: int, shift: int) -> Iterator[tuple[int, int]]:
+    """Yield every message's span; one without content stands where the one before it ends."""
+    end = 0
+    for i in range(n):
+        start, end = found.get(i, (end, end))
+        yield start + shift, end + shift

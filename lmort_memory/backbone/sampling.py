@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from lmort_memory.backbone.library import llama
+from lmort_memory.backbone.library import llama, take_errors
+from lmort_memory.errors import BackboneError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,10 @@ class Sampling:
         repeat_penalty: Above 1 makes tokens of the last `repeat_window` less likely.
         repeat_window: How far back the penalty looks, in tokens.
         seed: Makes a reply reproducible; None takes a new one each time.
+        frequency_penalty: Subtracted from a token's logit for each time it stands in the window.
+        presence_penalty: Subtracted once from the logit of every token that stands in the window.
+        logit_bias: Added to the logits of these tokens.
+        grammar: GBNF that the reply must follow from its rule "root"; None for free text.
     """
 
     temperature: float = 0.2
@@ -29,6 +35,10 @@ class Sampling:
     repeat_penalty: float = 1.1
     repeat_window: int = 128
     seed: int | None = None
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    grammar: str | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for options outside their range."""
@@ -42,15 +52,21 @@ class Sampling:
 class Sampler:
     """A llama.cpp sampler chain for one reply. Belongs to the inference thread."""
 
-    def __init__(self, options: Sampling, n_vocab: int) -> None:
+    def __init__(self, options: Sampling, context: Any) -> None:  # noqa: ANN401 — llama_context_p
+        """Build the chain; BackboneError where llama.cpp does not accept the grammar."""
         cpp = llama()
+        vocab = cpp.llama_model_get_vocab(cpp.llama_get_model(context))
+        n_vocab = cpp.llama_vocab_n_tokens(vocab)
         self._chain = cpp.llama_sampler_chain_init(cpp.llama_sampler_chain_default_params())
-        if options.repeat_penalty != 1:
-            self._add(
-                cpp.llama_sampler_init_penalties(
-                    n_vocab, options.repeat_window, options.repeat_penalty, 0.0, 0.0
-                )
-            )
+        if options.logit_bias:
+            pairs = [(token, bias) for token, bias in options.logit_bias.items() if token < n_vocab]
+            biases = (cpp.llama_logit_bias * len(pairs))(*pairs)
+            self._add(cpp.llama_sampler_init_logit_bias(n_vocab, len(pairs), biases))
+        if options.grammar is not None:
+            self._add_grammar(options.grammar, vocab)
+        penalties = (options.repeat_penalty, options.frequency_penalty, options.presence_penalty)
+        if penalties != (1, 0, 0):
+            self._add(cpp.llama_sampler_init_penalties(n_vocab, options.repeat_window, *penalties))
         if options.temperature == 0:
             self._add(cpp.llama_sampler_init_greedy())
             return
@@ -61,6 +77,17 @@ class Sampler:
         self._add(cpp.llama_sampler_init_temp(options.temperature))
         seed = cpp.LLAMA_DEFAULT_SEED if options.seed is None else options.seed
         self._add(cpp.llama_sampler_init_dist(seed))
+
+    def _add_grammar(self, grammar: str, vocab: Any) -> None:  # noqa: ANN401 — llama_vocab_p
+        take_errors()
+        sampler = llama().llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
+        if not sampler:
+            self.close()
+            raise BackboneError(
+                f"llama.cpp does not accept the grammar: {take_errors() or 'no reason given'} — "
+                "correct the GBNF, or simplify the JSON schema it was made from"
+            )
+        self._add(sampler)
 
     def _add(self, sampler: Any) -> None:  # noqa: ANN401
         llama().llama_sampler_chain_add(self._chain, sampler)

@@ -6,6 +6,7 @@ doubling a string until the machine has no memory left. So loops and concatenati
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -29,6 +30,7 @@ def sandbox() -> Environment:
     environment = _Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.filters["_counted"] = _counted
     environment.filters["_joined"] = _joined
+    environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = _today
     return environment
@@ -71,6 +73,11 @@ class _Counting(NodeTransformer):
     def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:
         node = self.generic_visit(node)  # type: ignore[assignment]
         return _filtered(nodes.List(node.nodes, lineno=node.lineno), "_joined")
+
+
+def _to_json(value: object, indent: int | None = None) -> str:
+    """Write JSON as models were trained on it; Jinja's own filter escapes it for HTML."""
+    return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
 def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:

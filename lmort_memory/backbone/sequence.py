@@ -51,6 +51,7 @@ class TokenSequence:
         layers: The layers that `extend` captures.
         can_shift: Whether positions can move: RoPE, no recurrent state, no learned positions.
         tokens_evaluated: Every token that was run through the model here.
+        capturing: Whether `extend` captures; without, it returns no layers and is quicker.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class TokenSequence:
         self.can_shift = model.can_shift
         self._names = names.of(self.layers)
         self._last_name = names.names[-1]
+        self.capturing = True
         self.tokens_evaluated = 0
 
     @property
@@ -121,7 +123,7 @@ class TokenSequence:
 
     def sampler(self, options: Sampling) -> Sampler:
         """Return a sampler for one reply; the caller closes it."""
-        return self._run(lambda: Sampler(options, self._model.n_vocab))
+        return self._run(lambda: Sampler(options, self._context.handle))
 
     def sample(self, sampler: Sampler) -> int:
         """Choose the next token from the logits of the last one evaluated."""
@@ -199,8 +201,8 @@ class TokenSequence:
         parts: list[NDArray[np.float32]] = []
         for part, with_logits in self._steps(tokens, logits):
             self._decode(part, logits=with_logits)
-            if self._names:
-                parts.append(captured(self._context, self._names, len(part)))
+            if self._wanted:
+                parts.append(captured(self._context, self._wanted, len(part)))
         if not parts:
             return np.empty((0, n, 0), np.float32)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
@@ -221,13 +223,17 @@ class TokenSequence:
         return [*steps, (tokens[-1:], True)] if logits else steps
 
     @property
+    def _wanted(self) -> tuple[str, ...]:
+        return tuple(self._names) if self.capturing else ()
+
+    @property
     def _wants_last(self) -> bool:
-        return self._last_name in self._names
+        return self._last_name in self._wanted
 
     def _decode(self, tokens: Sequence[int], *, logits: bool) -> None:
         # Ending the graph after the final norm is safe in a conversation: every cell is written.
         ends_early = self._wants_last and not logits
-        self._context.capture.want(self._names, exit_after=self._last_name if ends_early else None)
+        self._context.capture.want(self._wanted, exit_after=self._last_name if ends_early else None)
         outputs = slice(None) if self._wants_last else slice(-1, None) if logits else None
         start = len(self._tokens)
         self._context.decode(tokens, range(start, start + len(tokens)), outputs=outputs)
@@ -249,7 +255,6 @@ class ModelIdentity:
     """What a sequence has to know of its model."""
 
     fingerprint: str
-    n_vocab: int
     can_shift: bool
 
 

@@ -7,10 +7,12 @@ tokenised with special parsing, and whatever a user, a note or a file says stays
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from lmort_memory.backbone.thinking import Thinking, thinking_of
 from lmort_memory.errors import BackboneError
@@ -55,10 +57,13 @@ class Piece:
     Attributes:
         text: The template's own text; empty for content.
         message: Index of the message whose content stands here, or None for the template's text.
+        plain: The text comes from outside (a tool's description, a call's arguments): it is
+            tokenised as text, without control tokens.
     """
 
     text: str
     message: int | None = None
+    plain: bool = False
 
 
 class ChatTemplate:
@@ -130,15 +135,22 @@ class ChatTemplate:
                 pieces.append(Piece(part))
         return pieces
 
-    def _render(self, messages: Sequence[Mapping[str, str]], reply: bool) -> str:
+    def _render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        reply: bool,
+        *,
+        tools: Sequence[Any] | None = None,
+    ) -> str:
         from jinja2 import TemplateError
 
         from lmort_memory.backbone.sandbox import bounded
 
         bounded()
+        variables: dict[str, Any] = {} if tools is None else {"tools": tools}
         try:
             return self._template.render(
-                messages=messages, add_generation_prompt=reply, **self._variables
+                messages=messages, add_generation_prompt=reply, **self._variables, **variables
             )
         except (TemplateError, *_FAULTS) as error:
             roles = ", ".join(message["role"] for message in messages)
@@ -153,6 +165,11 @@ class ChatTemplate:
         return thinking_of(self._source, opening)
 
     @cached_property
+    def takes_tools(self) -> bool:
+        """Whether the template has a place for the descriptions of tools."""
+        return re.search(r"\btools\b", self._source) is not None
+
+    @cached_property
     def takes_system(self) -> bool:
         """Whether the template accepts a system message at the start."""
         try:
@@ -160,6 +177,65 @@ class ChatTemplate:
         except BackboneError:
             return False
         return True
+
+    def pieces_with_tools(
+        self,
+        roles: Sequence[str],
+        more: Sequence[Mapping[str, Any]],
+        *,
+        tools: Sequence[Mapping[str, Any]],
+        risky: Callable[[str], bool],
+        reply: bool,
+    ) -> list[Piece]:
+        """Render a conversation in which tools are described, called and answered.
+
+        Args:
+            roles: As in `pieces`, and "tool".
+            more: Further fields of each message, such as `tool_calls` and `name`. A message whose
+                `empty` is true has no content, which many templates then leave out.
+            tools: Descriptions in OpenAI's form.
+            risky: Whether a text from outside would be read as a control token; such a text becomes
+                a piece of its own that is `plain`.
+            reply: End with the opening of the assistant's turn.
+
+        Raises:
+            BackboneError: the template refuses this, or drops a content.
+        """
+        outside: list[str] = []
+
+        def guarded(value: Any) -> Any:  # noqa: ANN401 - any JSON
+            if isinstance(value, str) and risky(value):
+                outside.append(json.dumps(value, ensure_ascii=False)[1:-1])
+                return _PLACEHOLDER.format(len(roles) + len(outside) - 1)
+            if isinstance(value, Mapping):
+                return {key: guarded(item) for key, item in value.items()}
+            return [guarded(item) for item in value] if isinstance(value, list) else value
+
+        messages = [
+            {
+                **{name: guarded(value) for name, value in fields.items() if name != "empty"},
+                "role": role,
+                "content": "" if fields.get("empty") else _PLACEHOLDER.format(i),
+            }
+            for i, (role, fields) in enumerate(zip(roles, more, strict=True))
+        ]
+        rendered = self._render(messages, reply, tools=guarded(list(tools)) or None)
+        pieces: list[Piece] = []
+        for i, part in enumerate(_SPLIT.split(rendered)):
+            if i % 2 == 0:
+                pieces += [Piece(part)] if part else []
+            elif int(part) < len(roles):
+                pieces.append(Piece("", int(part)))
+            else:
+                pieces.append(Piece(outside[int(part) - len(roles)], plain=True))
+        shown = [piece.message for piece in pieces if piece.message is not None]
+        wanted = [i for i, fields in enumerate(more) if not fields.get("empty")]
+        if shown != wanted:
+            raise BackboneError(
+                f"the chat template shows the messages {shown} of {wanted} "
+                f"({', '.join(roles)}) — {_ANOTHER}"
+            )
+        return pieces
 
     @cached_property
     def user_opening(self) -> str:

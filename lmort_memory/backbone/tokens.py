@@ -91,6 +91,10 @@ class Vocabulary:
         """Tell whether this is a control token."""
         return bool(llama().llama_vocab_is_control(self._vocab, token))
 
+    def has_control(self, text: str) -> bool:
+        """Tell whether a text would hold control tokens if it were read as template."""
+        return any(self.is_control(token) for token in self.tokenize_template(text))
+
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """Return the bytes of one token; those of a control token only when `special`."""
         cpp = llama()

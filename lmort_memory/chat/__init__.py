@@ -15,7 +15,7 @@ from lmort_memory.chat.notes import Injected
 from lmort_memory.chat.options import SYSTEM, ChatOptions
 from lmort_memory.chat.repetition import Link
 from lmort_memory.chat.reply import Reply, ReplyPiece
-from lmort_memory.chat.window import OldNotes, RoomMade
+from lmort_memory.chat.window import Message, OldNotes, RoomMade
 
 __all__ = [
     "SYSTEM",
@@ -24,6 +24,7 @@ __all__ = [
     "Injected",
     "Ledger",
     "Link",
+    "Message",
     "OldNotes",
     "Repeat",
     "Reply",

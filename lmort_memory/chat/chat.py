@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lmort_memory.backbone import Backbone
 from lmort_memory.blas import one_thread
@@ -25,7 +25,7 @@ from lmort_memory.chat.repetition import repeated
 from lmort_memory.chat.reply import Kept, Reply, TurnSoFar, in_thread
 from lmort_memory.chat.resume import exchanges, said_in
 from lmort_memory.chat.stream import ReplyStream
-from lmort_memory.chat.window import Window, WindowOptions
+from lmort_memory.chat.window import Message, Window, WindowOptions
 from lmort_memory.closing import Closing
 from lmort_memory.encoder import mean_vector
 from lmort_memory.errors import RecordNotFoundError
@@ -108,7 +108,45 @@ class Chat(Closing):
         """Tokens that this conversation ran through the model since it was opened."""
         return self._window.tokens_evaluated
 
-    def say(self, text: str, *, reply: str | None = None) -> Reply:
+    def take_over(
+        self,
+        messages: Sequence[Message],
+        *,
+        session: str,
+        scope: str,
+        options: ChatOptions,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Go on with a conversation that somebody else keeps, in place of the present one.
+
+        The next `say` evaluates only what the context does not hold of it. Nothing is stored.
+
+        Args:
+            messages: What was said, the system prompt first; a client's own, or none.
+            session: Name of the run of turns.
+            scope: Where turns are stored and recalled from now on.
+            options: How to behave from now on; `n_ctx`, `template` and `speakers` stay as they are.
+            tools: Descriptions of tools, in OpenAI's form.
+        """
+        if self._open is not None:
+            self._open.close()
+        self.session, self.scope, self.options = session, scope, options
+        self._window.replace(messages, tools)
+        self._window.capture(options.remember is not False or options.memories > 0)
+        shown = self._memory.store.get(self._window.record_ids)
+        self._shown = {id_: record.text for id_, record in shown.items()}
+        self._last = None
+
+    def say(
+        self,
+        text: str,
+        *,
+        reply: str | None = None,
+        role: str = "user",
+        records: Sequence[str] = (),
+        lead: str = "",
+        more: Mapping[str, Any] | None = None,
+    ) -> Reply:
         """Take the user's turn: prefill it, store it, recall for it.
 
         The reply is generated as the result is iterated.
@@ -117,13 +155,19 @@ class Chat(Closing):
             text: What the user says.
             reply: What is answered, where that is known already: it is evaluated, in one pass, and
                 stored as if it had been generated. Empty for a turn that nobody answers.
+            role: "user", or "tool" for what a tool returned, which is not stored and recalls
+                nothing.
+            records: Records that hold this turn already: it is neither stored again nor recalled.
+            lead: What stands before the text in its message and is not part of the turn: a system
+                prompt where the template has no other place for it.
+            more: Further fields of the message for the chat template.
 
         Raises:
-            ValueError: the text is empty.
+            ValueError: the text of a user is empty.
             BackboneError: the text does not fit into the context, or llama.cpp refused.
         """
         text = valid(text)
-        if not text.strip():
+        if role == "user" and not text.strip():
             raise ValueError("a turn needs text; found only white space")
         if self._open is not None:
             self._open.close()
@@ -133,14 +177,17 @@ class Chat(Closing):
         tokens = self._prompts.tokenize(text)
         given = None if reply is None else tuple(self._prompts.tokenize(valid(reply)))
         longest = self.options.max_tokens if given is None else len(given)
-        left = self._window.make_room(len(tokens), self.options.memory_tokens + longest)
+        before_it = self._prompts.tokenize(lead)
+        left = self._window.make_room(
+            len(before_it) + len(tokens), self.options.memory_tokens + longest
+        )
         try:
-            states = self._window.enter(tokens)
+            states = self._window.enter(tokens, role=role, lead=before_it, more=more)
             prefilled = time.perf_counter()
             encoded = self._encode(text, tokens, states)
-            likelihood, notes = self._recall(text, encoded)
+            likelihood, notes = self._recall(text, encoded, role=role, exclude=records)
             recalled = time.perf_counter()
-            kept = self._keep("user", text, encoded)
+            kept = self._kept(records) or self._keep(role, text, encoded)
         except BaseException:
             self._window.leave()
             raise
@@ -265,12 +312,14 @@ class Chat(Closing):
     def _encode(
         self, text: str, tokens: Sequence[int], states: NDArray[np.float32]
     ) -> Encoded | None:
-        if self._encoder is None or not tokens:
+        if self._encoder is None or not tokens or not states.size:
             return None
         return self._encoder.encode_states(text, tokens, states)
 
-    def _recall(self, text: str, encoded: Encoded | None) -> tuple[float | None, Notes]:
-        if not self.options.memories:
+    def _recall(
+        self, text: str, encoded: Encoded | None, *, role: str, exclude: Iterable[str]
+    ) -> tuple[float | None, Notes]:
+        if not self.options.memories or role != "user":
             return None, Notes("", (), ())
         with one_thread():
             hits = self._memory.recall(
@@ -278,7 +327,7 @@ class Chat(Closing):
                 vector=None if encoded is None else mean_vector(encoded),
                 top_k=max(DEPTH, self.options.memories),
                 scope=self.scope,
-                exclude=self._window.record_ids,
+                exclude=self._window.record_ids.union(exclude),
                 explain=True,
             )
         likelihood = self._memory.likelihood(text, hits)
@@ -299,6 +348,8 @@ class Chat(Closing):
         metadata: Mapping[str, JsonValue] | None = None,
     ) -> Kept:
         """Store a turn, or, where it only repeats what was shown lately, links to that."""
+        if not self._is_remembered(role, text):
+            return Kept(_unstored(new_id(), role, text, self.scope, self.session), stored=False)
         parts = repeated(text, self._shown, verbatim=role == "user")
         turn = Turn(
             text, role=role, scope=self.scope, session=self.session, metadata=metadata or {}
@@ -308,10 +359,21 @@ class Chat(Closing):
         if repeat is not None and len(self._memory.store.get(repeat.records)) == len(
             repeat.records
         ):
-            return Kept(_unstored(repeat.id, turn), repeat)
+            return Kept(_unstored(repeat.id, role, text, self.scope, self.session), repeat)
         record = self._memory.add(turn, encoded=encoded)
         self._show({record.id: text})
         return Kept(record)
+
+    def _kept(self, records: Sequence[str]) -> Kept | None:
+        """Return the turn that a record holds already, if it is still there."""
+        found = self._memory.store.get(records[:1])
+        return Kept(found[records[0]]) if found else None
+
+    def _is_remembered(self, role: str, text: str) -> bool:
+        if role not in ("user", "assistant"):
+            return False
+        chosen = self.options.remember
+        return chosen if isinstance(chosen, bool) else chosen(role, text)
 
     def _show(self, texts: Mapping[str, str]) -> None:
         """Take note of texts that are now in view, the latest last."""
@@ -325,23 +387,24 @@ class Chat(Closing):
         encoded = self._encode(text, spoken.tokens, spoken.states)
         return self._keep("assistant", text, encoded, metadata={} if complete else _BROKEN_OFF)
 
-    def _end(self, ledger: Ledger) -> None:
+    def _end(self, ledger: Ledger, stored: bool) -> None:
         self._open = None
         self._last = ledger.reply_id or ledger.turn_id
-        self._memory.store.add_ledger(to_entry(ledger, scope=self.scope, session=self.session))
+        if stored:
+            self._memory.store.add_ledger(to_entry(ledger, scope=self.scope, session=self.session))
 
 
-def _unstored(id_: str, turn: Turn) -> Record:
+def _unstored(id_: str, role: str, text: str, scope: str, session: str) -> Record:
     now = datetime.now(UTC)
     return Record(
         id=id_,
-        text=turn.text,
-        role=turn.role,
-        scope=turn.scope,
-        session=turn.session,
+        text=text,
+        role=role,
+        scope=scope,
+        session=session,
         created_at=now,
         updated_at=now,
-        metadata=turn.metadata,
+        metadata={},
         source=None,
         expires_at=None,
     )

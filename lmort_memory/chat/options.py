@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lmort_memory.backbone import Sampling
@@ -33,6 +34,7 @@ class ChatOptions:
             until their turn leaves the window.
         sampling: How tokens are chosen.
         stop: Texts that end a reply, beside the model's own end.
+        remember: Whether turns are stored, or which of them, told role and text.
         template: Jinja source of a chat template in place of the model's own; "plain" for lines
             that the speakers' names open, as models without a template get them anyway.
         speakers: Names before the plain lines of user and model; a line that begins with either
@@ -48,5 +50,6 @@ class ChatOptions:
     old_notes: OldNotes = "shift"
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
+    remember: bool | Callable[[str, str], bool] = True
     template: str | None = None
     speakers: tuple[str, str] = SPEAKERS

@@ -32,15 +32,19 @@ class Kept:
     Attributes:
         record: The turn; where it only repeats what was in view, no store has this record.
         repeat: The links that are kept in its place then.
+        stored: False where the chat was told not to remember the turn.
     """
 
     record: Record
     repeat: Repeat | None = None
+    stored: bool = True
 
     @property
     def shown(self) -> tuple[str, ...]:
         """The stored records that hold the turn's text."""
-        return (self.record.id,) if self.repeat is None else self.repeat.records
+        if self.repeat is not None:
+            return self.repeat.records
+        return (self.record.id,) if self.stored else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Reply:
         *,
         options: ChatOptions,
         keep: Callable[[ReplyStream, bool], Kept | None],
-        on_end: Callable[[Ledger], None],
+        on_end: Callable[[Ledger, bool], None],
     ) -> None:
         """Made by `Chat.say`."""
         self._turn = turn
@@ -98,6 +102,7 @@ class Reply:
         )
         self._pieces = self._generate()
         self._ledger: Ledger | None = None
+        self._prompt_tokens = 0
         self._one_at_a_time = threading.Lock()
         self._cancelled = False
 
@@ -110,6 +115,26 @@ class Reply:
     def turn(self) -> Record:
         """The user's turn; where it only repeats what was in view, no store has this record."""
         return self._turn.kept.record
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the whole prompt, notes and what the cache held included; 0 before it."""
+        return self._prompt_tokens
+
+    @property
+    def tokens(self) -> list[int]:
+        """The tokens of the text so far."""
+        return self._spoken.tokens
+
+    @property
+    def thought_tokens(self) -> int:
+        """How many tokens of reasoning came before the text."""
+        return self._spoken.n_thought_tokens
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended by one of the texts in `ChatOptions.stop`."""
+        return self._spoken.stopped
 
     @property
     def text(self) -> str:
@@ -176,6 +201,7 @@ class Reply:
         try:
             notes_tokens = self._window.open_reply(self._turn.notes.text)
             clock.opened = time.perf_counter()
+            self._prompt_tokens = self._window.n_tokens
             for token, piece, states in self._tokens():
                 clock.first = clock.first or time.perf_counter()
                 known = len(self._spoken.thought)
@@ -214,7 +240,7 @@ class Reply:
         opened = clock.opened or end
         self._ledger = Ledger(
             turn_id=turn.kept.record.id,
-            reply_id=None if kept is None else kept.record.id,
+            reply_id=kept.record.id if kept is not None and kept.stored else None,
             memories=turn.notes.memories,
             dropped=turn.notes.dropped,
             likelihood=turn.likelihood,
@@ -235,7 +261,7 @@ class Reply:
                 generate_s=end - opened,
             ),
         )
-        self._on_end(self._ledger)
+        self._on_end(self._ledger, turn.kept.stored or (kept is not None and kept.stored))
 
 
 async def in_thread(job: Callable[[], T], cancel: Callable[[], None]) -> T:

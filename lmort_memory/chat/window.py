@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmort_memory.backbone import Backbone, Sampling
-    from lmort_memory.backbone.prompt import PromptWriter
+    from lmort_memory.backbone.prompt import Prompt, PromptWriter
 
 # After an overflow this share of the context stays filled: whole old turns leave at once, so that
 # what is kept is moved or evaluated again once in a long while and not at every turn.
@@ -32,16 +32,18 @@ class Message:
     """A message in the window.
 
     Attributes:
-        role: "system", "user" or "assistant".
+        role: "system", "user", "assistant" or "tool".
         tokens: What was said.
         notes: Notes from memory that follow it.
         records: The records that hold its text.
+        more: Further fields for the template, such as `tool_calls` in OpenAI's form.
     """
 
     role: str
     tokens: tuple[int, ...]
     notes: tuple[int, ...] = ()
     records: tuple[str, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Window:
         if options.system and self._prompts.template.takes_system:
             self._messages.append(Message("system", tuple(self._prompts.tokenize(options.system))))
         self._n_fixed = len(self._messages)
+        self._tools: tuple[Mapping[str, Any], ...] = ()
         self._dropped_for_room = False
         self._reply_start = 0
         self.room: RoomMade | None = None
@@ -96,6 +99,11 @@ class Window:
     def thinking(self) -> Thinking:
         """How this model marks its reasoning."""
         return self._prompts.template.thinking
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens whose cells are there: those of the prompt and of the reply so far."""
+        return len(self._sequence.tokens)
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -134,21 +142,51 @@ class Window:
             )
         return gone
 
-    def enter(self, tokens: Sequence[int]) -> NDArray[np.float32]:
-        """Evaluate a user's words; return their states, float32 (layers, len(tokens), n_embd)."""
-        self._messages.append(Message("user", tuple(tokens)))
-        prompt = self._prompts.write(*self._contents(self._messages), reply=True)
+    def capture(self, wanted: bool) -> None:
+        """Say whether anybody wants states; without, passes are quicker."""
+        self._sequence.capturing = wanted
+
+    def replace(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Show other messages; what the cache shares with them is kept by the next `enter`.
+
+        Args:
+            messages: System messages first, which never leave the window.
+            tools: Descriptions of tools in OpenAI's form.
+        """
+        self._messages = list(messages)
+        self._tools = tuple(tools)
+        fixed = (i for i, message in enumerate(self._messages) if message.role != "system")
+        self._n_fixed = next(fixed, len(self._messages))
+
+    def enter(
+        self,
+        tokens: Sequence[int],
+        *,
+        role: str = "user",
+        lead: Sequence[int] = (),
+        more: Mapping[str, Any] | None = None,
+    ) -> NDArray[np.float32]:
+        """Evaluate a user's words, or what a tool returned, as the last message.
+
+        `lead` stands before them in the same message: a system prompt that the template has no
+        other place for.
+
+        Returns:
+            Their states, float32 (layers, len(tokens), n_embd).
+        """
+        self._messages.append(Message(role, (*lead, *tokens), more=more or {}))
+        prompt = self._write(self._messages, reply=True)
         start, end = prompt.spans[-1]
         synced = self._sequence.sync(prompt.tokens[: start + 1])
         self.room = None
         if self._dropped_for_room:
             self.room = "shifted" if synced.moved else "evaluated again"
         states = self._sequence.extend(prompt.tokens[synced.kept : end], logits=False)
-        return states[:, start - synced.kept :]
+        return states[:, start + len(lead) - synced.kept :]
 
     def leave(self) -> None:
         """Take back a user's message that `enter` could not evaluate."""
-        if self._messages[self._n_fixed :] and self._messages[-1].role == "user":
+        if self._messages[self._n_fixed :] and self._messages[-1].role in ("user", "tool"):
             self._messages.pop()
 
     def name_last(self, records: Sequence[str]) -> None:
@@ -163,7 +201,7 @@ class Window:
         """
         tokens = tuple(self._vocabulary.tokenize(notes))
         self._messages[-1] = replace(self._messages[-1], notes=tokens)
-        prompt = self._prompts.write(*self._contents(self._messages), reply=True)
+        prompt = self._write(self._messages, reply=True)
         kept = self._sequence.sync(prompt.tokens).kept
         self._sequence.extend(prompt.tokens[kept:])
         self._reply_start = len(self._sequence.tokens)
@@ -240,7 +278,7 @@ class Window:
             else:
                 found = bool(self._drop_exchange(at))
         if found:
-            prompt = self._prompts.write(*self._contents(self._messages), reply=False)
+            prompt = self._write(self._messages, reply=False)
             have = self._sequence.tokens
             self._sequence.cut(common_prefix(have, prompt.tokens), len(have), move=False)
 
@@ -277,7 +315,7 @@ class Window:
         notes = self._messages[at].notes
         if not notes or self._old_notes == "keep":
             return
-        prompt = self._prompts.write(*self._contents(self._messages), reply=False)
+        prompt = self._write(self._messages, reply=False)
         end = prompt.spans[at][1]
         self._messages[at] = replace(self._messages[at], notes=())
         # A pass that was stopped may have left fewer tokens: the next `sync` sees to those.
@@ -299,11 +337,16 @@ class Window:
     def _size(self, messages: Sequence[Message], n_tokens: int) -> int:
         """Return the tokens of a prompt of these messages, a user's of `n_tokens`, and a reply."""
         with_next = [*messages, Message("user", (0,) * n_tokens), Message("assistant", ())]
-        return len(self._prompts.write(*self._contents(with_next), reply=False).tokens)
+        return len(self._write(with_next, reply=False).tokens)
 
-    @staticmethod
-    def _contents(messages: Sequence[Message]) -> tuple[list[str], list[tuple[int, ...]]]:
-        return [m.role for m in messages], [m.tokens + m.notes for m in messages]
+    def _write(self, messages: Sequence[Message], *, reply: bool) -> Prompt:
+        return self._prompts.write(
+            [m.role for m in messages],
+            [m.tokens + m.notes for m in messages],
+            reply=reply,
+            more=[m.more for m in messages],
+            tools=self._tools,
+        )
 
 
 def _message(fields: Mapping[str, Any]) -> Message:
@@ -312,4 +355,5 @@ def _message(fields: Mapping[str, Any]) -> Message:
         tokens=tuple(fields["tokens"]),
         notes=tuple(fields["notes"]),
         records=tuple(fields["records"]),
+        more=fields.get("more", {}),
     )

@@ -54,6 +54,7 @@ def compile_filter(chosen: Filter) -> Condition:
 
 def _columns(chosen: Filter) -> list[Condition]:
     named: tuple[tuple[str, object], ...] = (
+        ("r.id < ?", chosen.before),
         ("r.scope = ?", chosen.scope),
         ("r.session = ?", chosen.session),
         ("r.role = ?", chosen.role),

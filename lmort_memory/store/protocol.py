@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from lmort_memory.store.values import (
     DenseMatch,
     Dumped,
+    Facets,
     Filter,
     LedgerEntry,
     LexicalMatch,
@@ -77,6 +78,9 @@ class Order(Protocol):
 
     def sessions(self, chosen: Filter, *, limit: int) -> list[SessionInfo]:
         """Return the sessions that were spoken in last, the newest at the end."""
+
+    def facets(self, chosen: Filter) -> Facets:
+        """Count the chosen records by scope and by role."""
 
     def around(self, record_id: str, n: int) -> list[Record]:
         """Return the `n` turns before and the `n` after a record in its session, in order."""

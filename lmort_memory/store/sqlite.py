@@ -23,6 +23,7 @@ from lmort_memory.store.records import browse, edits, ledgers, rows, sources
 from lmort_memory.store.values import (
     DenseMatch,
     Dumped,
+    Facets,
     Filter,
     LedgerEntry,
     LexicalMatch,
@@ -192,6 +193,11 @@ class SQLiteStore(Closing):
         """Return the sessions that were spoken in last, the newest at the end."""
         with self._database.read() as connection:
             return browse.list_sessions(connection, compile_filter(chosen), limit=limit)
+
+    def facets(self, chosen: Filter) -> Facets:
+        """Count the chosen records by scope and by role."""
+        with self._database.read() as connection:
+            return browse.count(connection, compile_filter(chosen))
 
     def readable_records(self) -> Iterator[Record]:
         """Iterate over what can be read of a damaged file."""

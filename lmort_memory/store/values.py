@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DenseMatch",
     "Dumped",
+    "Facets",
     "Filter",
     "LedgerEntry",
     "LexicalMatch",
@@ -36,12 +37,14 @@ __all__ = [
 class Filter:
     """Which records are meant; every field that is not None narrows, and `scope=None` is all.
 
-    `since` is inclusive, `until` exclusive, both on `created_at`. `where` holds conditions on the
+    `since` is inclusive, `until` exclusive, both on `created_at`; `before` is an id, exclusive, for
+    pages that go backwards. `where` holds conditions on the
     metadata (see `lmort_memory.store.filters`). Expired records are left out unless `expired`.
     """
 
     ids: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
+    before: str | None = None
     scope: str | None = None
     session: str | None = None
     role: str | None = None
@@ -127,6 +130,15 @@ class SessionInfo:
     first: Record
     turns: int
     last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """How many records there are, in all, by scope and by role."""
+
+    total: int
+    scopes: Mapping[str, int]
+    roles: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,18 @@ MAY_IMPORT = {
     "memory": {"compressed", "encoder", "store", "backbone", "paths"},
     "importing": {"memory", "importers", "store"},
     "chat": {"blas", "memory", "encoder", "backbone", "store"},
+    "messages": set(),
+    "serve": {
+        "chat",
+        "messages",
+        "memory",
+        "importing",
+        "importers",
+        "encoder",
+        "backbone",
+        "store",
+        "paths",
+    },
     "testing": {"memory", "store"},
     "tuners": {"backbone", "encoder", "kit", "memory", "modelfile", "paths", "store", "testing"},
     "cli": None,  # the outermost part may import everything
@@ -37,6 +49,10 @@ ONLY_IN = {
     "torch": {"tuners", "modelfile.convert"},
     "typer": {"cli"},
     "rich": {"cli"},
+    "starlette": {"serve"},
+    "uvicorn": {"serve"},
+    "msgspec": {"serve"},
+    "mcp": {"serve"},
 }
 
 

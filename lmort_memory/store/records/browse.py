@@ -1,16 +1,17 @@
-"""What people look through: the newest records, and the sessions there are."""
+"""What people look through: the newest records, the sessions there are, and how many."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 
 from lmort_memory.store.clock import from_us
 from lmort_memory.store.filters import Condition
 from lmort_memory.store.records import rows
-from lmort_memory.store.values import SessionInfo
+from lmort_memory.store.values import Facets, SessionInfo
 from lmort_memory.types import Record
 
-__all__ = ["latest", "list_sessions"]
+__all__ = ["count", "latest", "list_sessions"]
 
 
 def latest(connection: sqlite3.Connection, condition: Condition, *, limit: int) -> list[Record]:
@@ -21,6 +22,20 @@ def latest(connection: sqlite3.Connection, condition: Condition, *, limit: int) 
         [*values, limit],
     )
     return [rows.to_record(row) for row in reversed(found.fetchall())]
+
+
+def count(connection: sqlite3.Connection, condition: Condition) -> Facets:
+    """Count records by scope and by role."""
+    sql, values = condition
+    scopes: Counter[str] = Counter()
+    roles: Counter[str] = Counter()
+    for scope, role, n in connection.execute(
+        f"SELECT r.scope, r.role, count(*) FROM records r WHERE {sql} GROUP BY r.scope, r.role",
+        values,
+    ):
+        scopes[scope] += n
+        roles[role] += n
+    return Facets(sum(scopes.values()), dict(scopes), dict(roles))
 
 
 def list_sessions(

@@ -1,0 +1,100 @@
+"""A client's settings file with our entry in it, or without: what it would be, and writing it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lmort_memory.errors import LmortError
+
+from . import jsonc
+from .table import NAME, Client, Entry
+
+__all__ = ["edited", "read", "write"]
+
+
+def read(path: Path) -> str:
+    """Return a settings file's text; a missing one is empty.
+
+    Raises:
+        LmortError: it cannot be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise LmortError(f"{path} cannot be read: {error}") from error
+
+
+def edited(client: Client, path: Path, text: str, entry: Entry | None) -> str:
+    """Return the settings with our entry, or for None without it; all else as it was.
+
+    Raises:
+        LmortError: the settings are not of their format, or would not say the same afterwards.
+    """
+    parse = tomllib.loads if client.toml else _parse
+    try:
+        before = parse(text)
+        after = _toml(text, client.key, entry) if client.toml else _json(text, client.key, entry)
+        if _others(parse(after), client.key) != _others(before, client.key):
+            raise ValueError("other settings would change")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise LmortError(
+            f"{path} cannot be edited: {error} — correct it, or add the entry by hand"
+        ) from error
+    return after
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a settings file, with the mode that it had; a new one is for its owner alone.
+
+    Raises:
+        LmortError: it cannot be written.
+    """
+    target = path.resolve()  # a link stays a link
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode())
+        temporary = Path(name)
+        temporary.chmod(mode)
+        temporary.replace(target)
+    except OSError as error:
+        raise LmortError(f"{path} cannot be written: {error}") from error
+
+
+def _parse(text: str) -> Any:  # noqa: ANN401 — any JSON
+    return jsonc.parse(text) if text.strip() else {}
+
+
+def _json(text: str, key: str, entry: Entry | None) -> str:
+    if entry is None:
+        return jsonc.remove_member(text, [key, NAME]) if text.strip() else text
+    return jsonc.set_member(text, [key, NAME], entry)
+
+
+def _toml(text: str, key: str, entry: Entry | None) -> str:
+    """Set or remove a table by its header; what follows up to the next header is its content."""
+    table = re.compile(rf"(?ms)^\[{key}\.{NAME}\]\n(?:(?!^\[).)*")
+    without = table.sub("", text).rstrip("\n")
+    without = f"{without}\n" if without else ""
+    if entry is None:
+        return without if table.search(text) else text
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in entry.items()]
+    return f"{without}\n[{key}.{NAME}]\n{''.join(lines)}".lstrip("\n")
+
+
+def _others(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return the settings without our entry, for comparison."""
+    rest = dict(settings)
+    servers = {name: value for name, value in (rest.pop(key, None) or {}).items() if name != NAME}
+    return rest | ({key: servers} if servers else {})

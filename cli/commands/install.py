@@ -1,0 +1,95 @@
+"""The command `install`: our MCP server in a client's settings, shown first."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..app import command
+from ..clients.edit import edited, read, write
+from ..clients.table import CLIENTS
+from ..opening import setting_text
+from ..options import Base, Models, WrongUsage
+from ..terminal.output import note, print_json, say
+
+__all__ = ["install"]
+
+
+@command(
+    "lmort-mem install claude-desktop",
+    "lmort-mem install cursor --yes",
+    "lmort-mem install vscode --remove --yes",
+)
+def install(
+    client: Annotated[str, typer.Argument(metavar="CLIENT", help=f"One of {', '.join(CLIENTS)}.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Write it; else it is only shown.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it out again.")] = False,
+    scope: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Scope that this client gets.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Another settings file, such as a project's."),
+    ] = None,
+    base: Base,
+    models: Models,
+) -> None:
+    """Give an MCP client this memory.
+
+    Shows the change to the client's settings, and writes it with --yes. Its other settings, and the
+    comments in them, stay as they are.
+    """
+    if client not in CLIENTS:
+        raise WrongUsage(f"no client is named {client!r}; there are {', '.join(CLIENTS)}")
+    known = CLIENTS[client]
+    path = (file or known.path()).expanduser()
+    entry = None if remove else known.entry(_program(), _arguments(base, models, scope))
+    before = read(path)
+    after = edited(known, path, before, entry)
+    if yes and after != before:
+        write(path, after)
+    if base.json:
+        print_json({"file": path, "changed": after != before, "written": yes and after != before})
+        return
+    if after == before:
+        note(f"{path} is as it should be")
+        return
+    named = str(path)
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), named, named
+    )
+    say("".join(line if line.endswith("\n") else f"{line}\n" for line in lines).rstrip("\n"))
+    if yes:
+        note(f"written; start {known.title} again")
+    else:
+        note("nothing was written; --yes writes it")
+
+
+def _program() -> str:
+    """Return this program by its whole path: clients start it without a shell's PATH."""
+    own = Path(sys.argv[0])
+    if own.name.startswith("lmort-mem") and own.exists():
+        return str(own.absolute())
+    return shutil.which("lmort-mem") or "lmort-mem"
+
+
+def _arguments(base: Base, models: Models, scope: str | None) -> list[str]:
+    """Return the arguments; paths become absolute, since a client has another working folder."""
+    from .model import runnable_model
+
+    arguments = ["mcp"]
+    if base.db is not None:
+        arguments += ["--db", str(base.db.expanduser().absolute())]
+    if models.model is not None:
+        arguments += ["--model", str(runnable_model(models.model))]
+    if tuner := models.tuner and setting_text("tuner", models.tuner):
+        arguments += ["--tuner", str(Path(tuner).expanduser().absolute())]
+    if scope is not None:
+        arguments += ["--scope", scope]
+    return arguments

@@ -1,0 +1,146 @@
+"""The command `serve`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..app import command
+from ..opening import scope_to_write, setting_text
+from ..options import Base, Models, WrongUsage
+from ..settings import setting, tell_library
+from ..terminal.output import note, print_json, say
+
+if TYPE_CHECKING:
+    from lmort_memory.chat import ChatOptions
+    from lmort_memory.serve.discovery import Server
+
+__all__ = ["serve"]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Who may come in."""
+
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Listen there; this machine only by default.")
+    ] = "127.0.0.1"
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes any.")] = 7373
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Ask for no token; on this machine only.")
+    ] = False
+    show_token: Annotated[
+        bool, typer.Option("--show-token", help="Print the token and its file, and end.")
+    ] = False
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Another name of this server; may be repeated."),
+    ] = None
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Origin of web pages that may use it; may be repeated."),
+    ] = None
+
+
+@command(
+    "lmort-mem serve",
+    "lmort-mem serve --model ~/models/qwen3-4b.gguf --memory",
+    "lmort-mem serve --show-token",
+)
+def serve(
+    *,
+    memory: Annotated[
+        bool,
+        typer.Option(
+            "--memory", help="Remember under the model's plain name too; NAME+memory always does."
+        ),
+    ] = False,
+    ctx: Annotated[
+        int, typer.Option(metavar="N", min=256, help="Tokens of a conversation's context.")
+    ] = 4096,
+    contexts: Annotated[
+        int, typer.Option(metavar="N", min=1, max=64, help="Conversations held in memory.")
+    ] = 4,
+    scope: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Scope of requests that name none.")
+    ] = None,
+    door: Door,
+    base: Base,
+    models: Models,
+) -> None:
+    """Serve model and memory to other programs.
+
+    They use OpenAI's API, the memory's own, MCP or a page, and find one model. Nothing but this
+    machine can reach it unless --host says so.
+    """
+    from lmort_memory.paths import data_dir, expanded
+    from lmort_memory.serve import require_server
+
+    require_server()
+    from lmort_memory.serve import running
+    from lmort_memory.serve.app import ServeOptions
+    from lmort_memory.serve.engine import EngineOptions
+    from lmort_memory.serve.guard import is_loopback, read_token
+
+    token_file = data_dir() / "serve-token"
+    if door.no_token and not is_loopback(door.host):
+        raise WrongUsage("--no-token is for this machine alone; leave --host out, or the flag")
+    token = None if door.no_token else read_token(token_file)
+    if door.show_token:
+        if base.json:
+            print_json({"token": token, "file": token_file})
+        else:
+            say(token or "no token is asked for")
+            note(f"from {token_file}")
+        return
+    from .model import runnable_model
+
+    tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
+    path = setting_text("db", base.db)
+    engine = EngineOptions(
+        db=None if path is None else expanded(path),
+        model=runnable_model(setting_text("model", models.model)),
+        tuner=setting_text("tuner", models.tuner),
+        n_ctx=ctx,
+        contexts=contexts,
+        memory=memory,
+        scope=scope_to_write(scope),
+        chat=_defaults(),
+    )
+    options = ServeOptions(
+        token=token, hosts=door.allow_host or (), origins=door.allow_origin or ()
+    )
+    listener = running.listen(door.host, door.port)
+
+    def ready(server: Server, is_found: bool) -> None:
+        if base.json:
+            print_json({"url": server.url, "pid": server.pid, "token_file": token and token_file})
+            return
+        page = server.url if token is None else f"{server.url}/#token={token}"
+        say(f"OpenAI API  {server.url}/v1")
+        say(f"memory API  {server.url}/api    ({server.url}/openapi.json)")
+        say(f"MCP         {server.url}/mcp")
+        say(f"page        {page}")
+        if token is not None:
+            note(f"token       {token_file}")
+        if not is_found:
+            note("another server runs already; lmort-mem commands go on using that one")
+        note("Ctrl-C ends it")
+
+    running.serve(listener, engine, options, on_ready=ready)
+
+
+def _defaults() -> ChatOptions:
+    """Return what the settings file says about replies."""
+    from lmort_memory.chat import ChatOptions
+
+    options = ChatOptions()
+    system = setting("system", None).value
+    heat = setting("temperature", None).value
+    if system is not None:
+        options = replace(options, system=str(system))
+    if heat is not None:
+        options = replace(options, sampling=replace(options.sampling, temperature=float(heat)))
+    return options

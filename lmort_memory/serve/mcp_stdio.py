@@ -1,0 +1,57 @@
+"""MCP over stdio: the memory opens beside the handshake, and stdout carries JSON-RPC alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from lmort_memory.serve.mcp_server import make_server
+
+if TYPE_CHECKING:
+    from lmort_memory.memory import Memory
+
+__all__ = ["run_stdio"]
+
+T = TypeVar("T")
+
+_THREADS = 4
+
+
+def run_stdio(open_memory: Callable[[], Memory], *, scope: str) -> None:
+    """Serve a client over stdin and stdout until it hangs up.
+
+    The client is answered at once; calls of tools wait until the memory is open. The SDK gives the
+    protocol a descriptor of its own and points stdout at stderr, so that whatever a library prints
+    cannot get in between.
+
+    Args:
+        open_memory: Opens the memory; runs in a thread.
+        scope: Where is searched and stored unless a call names another.
+    """
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="lmort-mcp") as threads:
+        opening: Future[Memory] = Future()
+
+        def begin() -> None:
+            """Open the memory, now that stdout is out of every library's reach."""
+            threads.submit(_fulfil, opening, open_memory)
+
+        async def on_memory(job: Callable[[Memory], T]) -> T:
+            memory = await asyncio.shield(asyncio.wrap_future(opening))
+            return await asyncio.get_running_loop().run_in_executor(threads, lambda: job(memory))
+
+        try:
+            make_server(on_memory, scope=scope, on_start=begin).run("stdio")
+        finally:
+            begun = opening.running() or opening.done()
+            if begun and opening.exception() is None:
+                opening.result().close()
+
+
+def _fulfil(future: Future[T], job: Callable[[], T]) -> None:
+    future.set_running_or_notify_cancel()
+    try:
+        future.set_result(job())
+    except BaseException as error:  # noqa: BLE001 — raised by whoever waits for it
+        future.set_exception(error)

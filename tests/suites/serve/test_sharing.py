@@ -1,0 +1,108 @@
+"""One resident model: commands and MCP processes borrow it, and do without where it is gone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import httpx
+
+from lmort_memory.serve.borrowed import BorrowedEncoder, borrow_memory
+from lmort_memory.serve.discovery import find_server
+from lmort_memory.types import Encoder
+from tests.suites.serve.servers import environment
+
+
+def run(home, *arguments, **variables):
+    """Run a command of ours and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lmort_memory.cli", *arguments],
+        env=environment(home) | variables, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_borrowed_vectors_are_the_models_own(fresh_server, tmp_path, monkeypatch):
+    """The same texts get the same vectors, and the same space, over HTTP and in this process."""
+    from lmort_memory.encoder import open_encoder
+
+    server = fresh_server()
+    monkeypatch.setenv("LMORT_HOME", str(server.home))
+    borrowed = BorrowedEncoder(find_server())
+    assert isinstance(borrowed, Encoder)
+    texts = ["Ada keeps bees.", "A long text. " * 100]
+    with_server = borrowed.encode(texts)
+    opened = open_encoder()
+    try:
+        assert borrowed.space == opened.encoder.space
+        for one, other in zip(with_server, opened.encoder.encode(texts), strict=True):
+            assert one.spans == other.spans
+            assert (abs(one.vectors - other.vectors) < 1e-4).all()
+    finally:
+        opened.close()
+
+
+def test_commands_use_the_running_server(fresh_server):
+    """`add` and `recall` work on the server's model, and their records are the server's too."""
+    server = fresh_server()
+    id_ = run(server.home, "add", "The ferry leaves at nine.").strip()
+    found = json.loads(run(server.home, "recall", "When does the ferry leave?", "--json"))
+    assert found["hits"][0]["record"]["id"] == id_
+    detail = httpx.get(f"{server.url}/api/records/{id_}", headers=server.headers).json()
+    assert detail["vectors"]
+
+
+def test_a_server_that_ends_is_replaced_by_a_model_of_ones_own(fresh_server, monkeypatch):
+    """A memory that borrowed goes on when the server is killed, with a model that it loads."""
+    server = fresh_server()
+    monkeypatch.setenv("LMORT_HOME", str(server.home))
+    with borrow_memory(None, model=None, tuner=None) as memory:
+        memory.add("The ferry leaves at nine.")
+        assert memory.encoder.is_borrowed
+        os.kill(server.process.pid, signal.SIGKILL)
+        server.process.wait()
+        assert memory.recall("ferry")[0].record.text == "The ferry leaves at nine."
+        assert not memory.encoder.is_borrowed
+        memory.encoder.close()
+    assert find_server() is None  # its file is left over and leads nowhere
+    assert "nine" in run(server.home, "recall", "When does the ferry leave?")
+
+
+def test_a_clean_end_leaves_nothing_behind(fresh_server):
+    """SIGTERM during a reply ends the server in seconds, without its file, with the turn kept."""
+    server = fresh_server()
+    body = {
+        "model": f"{server.model}+memory",
+        "messages": [{"role": "user", "content": "Tell a very long story."}],
+        "stream": True,
+        "max_tokens": 2000,
+    }
+    url = f"{server.url}/v1/chat/completions"
+    with httpx.stream("POST", url, json=body, headers=server.headers, timeout=60) as answer:
+        next(answer.iter_lines())
+        server.process.terminate()
+        assert server.process.wait(30) in (0, -signal.SIGTERM)
+    assert not (server.home / "data" / "server.json").exists()
+    listed = json.loads(run(server.home, "list", "--json"))
+    assert any("very long story" in json.dumps(one) for one in listed) or "story" in str(listed)
+
+
+def test_chats_go_before_imports(fresh_server):
+    """While a large file is imported, a search and a chat are answered."""
+    server = fresh_server()
+    lines = "\n\n".join(f"Paragraph {i} about bees, queens and winters. " * 8 for i in range(400))
+    with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as api:
+        begun = api.post("/api/imports", params={"name": "big.md"}, content=lines.encode()).json()
+        body = {
+            "model": server.model,
+            "messages": [{"role": "user", "content": "Say hello."}],
+            "max_tokens": 4,
+        }
+        assert api.post("/v1/chat/completions", json=body).status_code == 200
+        assert api.post("/api/search", json={"query": "queens"}).json()["hits"]
+        state = api.get(f"/api/imports/{begun['id']}").json()["state"]
+        assert state in ("reading", "encoding")
+        assert api.get("/api/status").json()["queue"]["imports"] == 1
+        assert api.post(f"/api/imports/{begun['id']}/cancel").status_code == 200

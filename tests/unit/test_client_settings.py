@@ -1,0 +1,94 @@
+"""The settings of MCP clients: our entry goes in and out, and all else stays."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmort_memory.cli.clients.edit import edited, write
+from lmort_memory.cli.clients.jsonc import parse, remove_member, set_member
+from lmort_memory.cli.clients.table import CLIENTS
+
+SETTINGS = """\
+// Settings of mine
+{
+  "theme": "dark", // by night
+  /* servers */ "context_servers": {
+    "other": {"command": "x", "args": ["a//b", "{"]}, // keep this
+  },
+  "font": 14
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        '{"a": 1}',
+        SETTINGS,
+        '{"mcpServers": {}}',
+        '{\n  "a": [1, 2], // x\n}\n',
+        '{"context_servers": {"other": {}}}',
+    ],
+)
+@pytest.mark.parametrize("name", [name for name, client in CLIENTS.items() if not client.toml])
+def test_an_entry_goes_in_and_out(name, text, tmp_path):
+    """Written twice it stands there once; removed, the settings say what they said before."""
+    client = CLIENTS[name]
+    entry = client.entry("/bin/lmort-mem", ["mcp"])
+    path = tmp_path / "settings.json"
+    once = edited(client, path, text, entry)
+    assert edited(client, path, once, entry) == once
+    assert parse(once)[client.key]["lmort-memory"] == entry
+    without = parse(edited(client, path, once, None))
+    expected = parse(text) if text else {}
+    assert {k: v for k, v in without.items() if v != {}} == {
+        k: v for k, v in expected.items() if v != {}
+    }
+
+
+def test_comments_and_layout_stay():
+    """Every line that is not ours is there afterwards, comments included."""
+    after = set_member(SETTINGS, ["context_servers", "lmort-memory"], {"command": "y"})
+    assert all(line in after.splitlines() for line in SETTINGS.splitlines())
+    without = remove_member(after, ["context_servers", "lmort-memory"])
+    assert parse(without) == parse(SETTINGS)
+    assert all(comment in without for comment in ("// Settings of mine", "// by night", "// keep"))
+
+
+def test_toml_goes_in_and_out(tmp_path):
+    """Codex's TOML keeps its other tables and comments."""
+    text = '# mine\nmodel = "x"\n\n[mcp_servers.other]\ncommand = "y"\n'
+    client, path = CLIENTS["codex"], tmp_path / "config.toml"
+    once = edited(client, path, text, client.entry("/bin/lmort-mem", ["mcp"]))
+    assert once.startswith(text)
+    assert edited(client, path, once, None) == text
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4), st.sampled_from([None, 2]))
+def test_any_object_keeps_its_other_members(settings, indent):
+    """Whatever the settings hold, setting and removing a member changes nothing else."""
+    settings.pop("k", None)
+    text = json.dumps(settings, indent=indent)
+    after = set_member(text, ["k", "n"], {"v": 1})
+    assert parse(after) == {**settings, "k": {"n": {"v": 1}}}
+    assert parse(remove_member(after, ["k", "n"])) == settings
+
+
+def test_a_file_keeps_its_mode(tmp_path):
+    """A rewritten file is as private or as open as it was."""
+    path = tmp_path / "s.json"
+    path.write_text("{}")
+    path.chmod(0o640)
+    write(path, '{"a": 1}')
+    assert path.stat().st_mode & 0o777 == 0o640
