@@ -276,6 +276,7 @@ class Memory(Closing):
         scope: str | None = DEFAULT_SCOPE,
         session: str | None = None,
         role: str | None = None,
+        source: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         where: Mapping[str, JsonValue] | None = None,
@@ -298,6 +299,7 @@ class Memory(Closing):
             scope: Only this scope; None is all of them.
             session: Only this session.
             role: Only this role.
+            source: Only what was imported from this URI.
             since: Only records created then or later.
             until: Only records created before.
             where: Conditions on the metadata, see `lmort_memory.store.filters`.
@@ -332,6 +334,7 @@ class Memory(Closing):
                 scope=scope,
                 session=session,
                 role=role,
+                source=source,
                 since=since,
                 until=until,
                 where=where,

@@ -73,6 +73,7 @@ class Search(Request, frozen=True):
     scope: Name | None = DEFAULT_SCOPE
     session: Name | None = None
     role: Name | None = None
+    source: Annotated[str, Meta(min_length=1)] | None = None
     since: When | None = None
     until: When | None = None
     where: Where | None = None

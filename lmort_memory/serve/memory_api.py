@@ -83,6 +83,7 @@ class MemoryAPI:
                 scope=None if asked.scope == "*" else asked.scope,
                 session=asked.session,
                 role=asked.role,
+                source=asked.source,
                 since=inputs.at(asked.since),
                 until=inputs.at(asked.until),
                 where=asked.where,
@@ -205,9 +206,12 @@ class MemoryAPI:
         def forget(memory: Memory) -> schemas.Forgotten:
             if asked.preview:
                 examples = memory.store.latest(chosen, limit=_EXAMPLES)[::-1]
-                total = memory.store.facets(chosen).total
+                found = memory.store.get(memory.store.quoting(chosen))
                 return schemas.Forgotten(
-                    receipt=None, records=total, examples=shown.records(examples)
+                    receipt=None,
+                    records=memory.store.facets(chosen).total,
+                    examples=shown.records(examples),
+                    quoted_by=shown.records(found.values()),
                 )
             receipt = memory.forget(
                 asked.ids,
@@ -217,7 +221,10 @@ class MemoryAPI:
                 where=asked.where,
             )
             return schemas.Forgotten(
-                receipt=shown.receipt(receipt), records=receipt.records, examples=[]
+                receipt=shown.receipt(receipt),
+                records=receipt.records,
+                examples=[],
+                quoted_by=shown.records(memory.store.get(receipt.quoted_by).values()),
             )
 
         return json_reply(await self._engine.on_memory(forget))

@@ -195,7 +195,10 @@ class Added(Reply, frozen=True):
 
 
 class Receipt(Reply, frozen=True):
-    """What a forget removed; `verified` says that no byte of the texts was found afterwards."""
+    """What a forget removed; `verified` says that no byte of the texts was found afterwards.
+
+    `quoted_by` are ids of records that repeat some of the texts and stay; at most 100.
+    """
 
     records: int
     vectors: int
@@ -203,14 +206,19 @@ class Receipt(Reply, frozen=True):
     ledger: int
     states: int
     verified: bool
+    quoted_by: list[str]
 
 
 class Forgotten(Reply, frozen=True):
-    """The receipt; or, of a preview, how many records are meant and some of them."""
+    """The receipt; or, of a preview, how many records are meant and some of them.
+
+    `quoted_by` are other records that repeat some of what these say; a preview shows at most 100.
+    """
 
     receipt: Receipt | None
     records: int
     examples: list[Record]
+    quoted_by: list[Record]
 
 
 class Point(Reply, frozen=True):
