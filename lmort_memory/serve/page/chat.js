@@ -1,6 +1,6 @@
 // A conversation with the model, with what was recalled for each reply and why.
 
-import { button, excerpt, facts, fill, h, head, link, number, percent, plural, say, to, trouble } from "./dom.js";
+import { button, excerpt, facts, fill, h, head, link, percent, plural, say, to, trouble } from "./dom.js";
 import { api, send } from "./http.js";
 
 // The conversation outlives a look at another view.
@@ -114,44 +114,42 @@ async function* events(body) {
 }
 
 function notes(found) {
-  const list = h("div", {});
-  const summary = found.recalled.length
-    ? `${plural(found.recalled.length, "note")} recalled${found.likelihood == null ? "" : ` · answer stored: ${percent(found.likelihood)} likely`}`
-    : "Nothing recalled";
+  const place = h("div", { className: "reasons" }, given(found.recalled.map((one) => [one])));
+  const likely = found.likelihood == null ? "" : ` · ${percent(found.likelihood)} likely to hold the answer`;
+  const summary = found.recalled.length ? `${plural(found.recalled.length, "note")} recalled${likely}` : "Nothing recalled";
   let asked = false;
   return h("details", { className: "why", ontoggle: async () => {
     if (asked) return;
     asked = true;
     try {
-      fill(list, why(await api(`/api/ledger/${encodeURIComponent(found.turn_id)}`)));
+      fill(place, why(await api(`/api/ledger/${encodeURIComponent(found.turn_id)}`)));
     } catch (error) {
       asked = false;
-      list.replaceChildren(trouble(error));
+      place.append(trouble(error));
     }
-  } }, h("summary", {}, summary, h("span", { className: "more" }, "Why?")),
-  h("ul", { className: "quotes" }, found.recalled.map((one) =>
-    h("li", {}, link(to("record", one.id), excerpt(one.text, 200))))), list);
+  } }, h("summary", {}, summary, h("span", { className: "more" }, "Why?")), place);
 }
 
-function why(ledger) {
+const given = (lines) => h("ul", { className: "quotes" }, lines.map(([record, reason]) =>
+  h("li", {}, link(to("record", record.id), excerpt(record.text, 200)), reason && h("small", {}, reason))));
+
+function why({ memories, dropped, timings, ...ledger }) {
   const round = (value, digits = 2) => (value == null ? "–" : value.toFixed(digits));
   const seconds = (value) => (value == null ? null : `${value.toFixed(2)} s`);
-  const { timings } = ledger;
   return [
-    ledger.memories.length > 0 && h("table", { className: "scores" },
-      h("thead", {}, h("tr", {}, ["Note", "Score", "Meaning", "Words", "Tokens"].map((one) => h("th", { scope: "col" }, one)))),
-      h("tbody", {}, ledger.memories.map(({ record, score, scores, tokens }) => h("tr", {},
-        h("td", {}, excerpt(record.text, 50)), h("td", {}, round(score)),
-        h("td", {}, round(scores.dense)), h("td", {}, round(scores.bm25, 1)), h("td", {}, tokens))))),
-    ledger.dropped.length > 0 && h("p", { className: "quiet" }, `${plural(ledger.dropped.length, "note")} did not fit.`),
+    given(memories.map(({ record, score, scores, tokens }) => [record,
+      `score ${round(score)} · meaning ${round(scores.dense)} · words ${round(scores.bm25, 1)} · ${plural(tokens, "token")}`])),
+    dropped.length > 0 && h("p", { className: "quiet" }, `${plural(dropped.length, "note")} did not fit.`),
     facts([
-      ["Prompt", `${number(ledger.user_tokens)} tokens said, ${number(ledger.notes_tokens)} of notes`],
-      ["Reply", `${number(ledger.reply_tokens)} tokens`],
-      ["Evaluated", `${number(ledger.evaluated_tokens)} tokens`],
+      ["Said", plural(ledger.user_tokens, "token")],
+      ["Notes", plural(ledger.notes_tokens, "token")],
+      ["Reply", plural(ledger.reply_tokens, "token")],
+      ["Evaluated", plural(ledger.evaluated_tokens, "token")],
       ["Left the window", ledger.left_window ? plural(ledger.left_window, "message") : null],
-      ["First word", seconds(timings.first_token_s)],
-      ["Recall", seconds(timings.recall_s)],
-      ["Record", link(to("record", ledger.turn_id), "what you said")],
+      ["Recall took", seconds(timings.recall_s)],
+      ["First word after", seconds(timings.first_token_s)],
+      ["Stored as", [link(to("record", ledger.turn_id), "your turn"),
+        ledger.reply_id && [" and ", link(to("record", ledger.reply_id), "the reply")]]],
     ]),
   ];
 }

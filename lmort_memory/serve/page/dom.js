@@ -70,7 +70,7 @@ export const field = (label, control, hint) =>
 
 export const facts = (pairs) =>
   h("dl", { className: "facts" }, pairs.filter(([, value]) => value != null && value !== "")
-    .map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+    .map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, [value]))));
 
 // Fill the page's dialog and show it. Escape closes it, and focus goes back by itself.
 export function openDialog(title, ...children) {
@@ -81,6 +81,14 @@ export function openDialog(title, ...children) {
 }
 
 export const closeDialog = () => document.getElementById("dialog").close();
+
+// Do a job again and again until the view is left; a failure waits for the next time.
+export async function repeat(signal, everyMs, job) {
+  while (!signal.aborted) {
+    await new Promise((wake) => setTimeout(wake, everyMs));
+    if (!signal.aborted) await job().catch(() => {});
+  }
+}
 
 // Run what a button starts: it is disabled meanwhile, and an error is shown in `place`.
 export async function busy(control, place, job) {

@@ -1,6 +1,6 @@
 // Import by dropping files: each is sent, then read and encoded by the server, with its progress.
 
-import { bytes, button, empty, field, fill, h, head, number, plural, say } from "./dom.js";
+import { bytes, button, empty, field, fill, h, head, number, plural, repeat, say } from "./dom.js";
 import { api, authorization, failure, withQuery } from "./http.js";
 
 const EVERY_MS = 700;
@@ -54,18 +54,13 @@ export async function show(view, { signal }) {
     const now = JSON.stringify(imports);
     if (now !== before) jobs.replaceChildren(...imports.map((one) => job(one, refresh)));
     before = now;
-    return imports.some((one) => !ENDED.includes(one.state));
   }
 
   await refresh();
   fill(view, head("Import"), zone,
     h("div", { className: "narrow" }, field("Scope", scope, "Where the memories go; left empty, the server’s own.")),
     sending, none, jobs);
-  let active = true;
-  while (!signal.aborted) {
-    await new Promise((wake) => setTimeout(wake, active ? EVERY_MS : 2 * EVERY_MS));
-    if (!signal.aborted) active = await refresh().catch(() => false);
-  }
+  repeat(signal, EVERY_MS, refresh);
 }
 
 function job(one, after) {

@@ -101,7 +101,7 @@ class Chart {
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
     const colours = [...document.querySelectorAll(".swatch")].map((one) => getComputedStyle(one).color);
-    const radius = Math.min(6, (this.points.length > 1000 ? 2.2 : 3.6) * Math.sqrt(this.view.scale));
+    const radius = Math.min(7, (this.points.length > 1000 ? 2.2 : this.points.length > 200 ? 3.5 : 5) * Math.sqrt(this.view.scale));
     pen.globalAlpha = 0.8;
     this.points.forEach((point, i) => {
       const [x, y] = this.at(point);

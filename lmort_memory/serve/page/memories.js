@@ -7,12 +7,14 @@ import { askToForget } from "./forget.js";
 import { api, withQuery } from "./http.js";
 
 const PAGE = 50;
+const COLUMNS = [["pick", "Select"], ["text", "Memory"], ["role", "Role"], ["scope", "Scope"],
+  ["session", "Session"], ["when", "When"]];
 const FORGETTABLE = ["scope", "session", "source", "where"];
 
 export async function show(view, { query, signal }) {
   const { counts, fields } = await filterFields(query, signal);
   if (!counts.total) {
-    fill(view, head("Memories", button("Remember something", addOne, "primary")),
+    fill(view, head("Memories", button("Add", addOne, "primary")),
       empty("Nothing is remembered yet", link("#/chat", "Chat"), " a little, ",
         link("#/import", "import"), " notes or exported chats, or write something down."));
     return;
@@ -34,7 +36,6 @@ export async function show(view, { query, signal }) {
       if (String(value).trim()) query.set(name, value);
       else query.delete(name);
     }
-    query.delete("id");
     label();
     history.replaceState(null, "", withQuery("#/memories", Object.fromEntries(query)));
     clearTimeout(waiting);
@@ -44,7 +45,7 @@ export async function show(view, { query, signal }) {
     onsubmit: (event) => event.preventDefault() }, search, details);
   label();
   fill(view, 
-    head("Memories", list.forget, button("Remember something", addOne, "primary")),
+    head("Memories", list.forget, button("Add", addOne, "primary")),
     form, list.place);
   await list.first();
 }
@@ -123,8 +124,9 @@ class List {
 
   table(records) {
     return h("table", { className: "records" },
-      h("thead", {}, h("tr", {}, ["", "Memory", "Role", "Scope", "Session", "When"].map((name) =>
-        h("th", { scope: "col" }, name || h("span", { className: "unseen" }, "Select"))))),
+      h("thead", {}, h("tr", {}, COLUMNS.map(([name, title]) =>
+        h("th", { scope: "col", className: name }, name === "pick"
+          ? h("span", { className: "unseen" }, title) : title)))),
       h("tbody", {}, records.map((record) => this.row(record))));
   }
 
@@ -141,7 +143,7 @@ class List {
     } },
     h("td", { className: "pick" }, box),
     h("td", { className: "text" }, link(to("record", record.id), excerpt(record.text))),
-    h("td", {}, record.role), h("td", {}, record.scope),
+    h("td", { className: "role" }, record.role), h("td", { className: "scope" }, record.scope),
     h("td", { className: "session" }, record.session ?? ""),
     h("td", { className: "when" }, when(record.created_at)));
   }

@@ -6,6 +6,8 @@ import { api } from "./http.js";
 import { turns } from "./record.js";
 
 const PAGE = 50;
+const COLUMNS = [["text", "Begins with"], ["session", "Session"], ["scope", "Scope"],
+  ["turns-of", "Turns"], ["when", "Last"]];
 
 export async function show(view, { query, signal }) {
   const offset = Number(query.get("offset")) || 0;
@@ -17,14 +19,14 @@ export async function show(view, { query, signal }) {
   older.disabled = found.next == null;
   fill(view, head("Sessions"), found.sessions.length
     ? h("table", { className: "records" },
-      h("thead", {}, h("tr", {}, ["Begins with", "Session", "Scope", "Turns", "Last"].map((name) =>
-        h("th", { scope: "col" }, name)))),
+      h("thead", {}, h("tr", {}, COLUMNS.map(([name, title]) =>
+        h("th", { scope: "col", className: name }, title)))),
       h("tbody", {}, found.sessions.map((one) => h("tr", { onclick: (event) => {
         if (!event.target.closest("a")) location.hash = to("session", one.session, one.scope);
       } },
       h("td", { className: "text" }, link(to("session", one.session, one.scope), excerpt(one.first.text, 140))),
-      h("td", { className: "session" }, one.session), h("td", {}, one.scope),
-      h("td", {}, plural(one.turns, "turn")),
+      h("td", { className: "session" }, one.session), h("td", { className: "scope" }, one.scope),
+      h("td", { className: "turns-of" }, plural(one.turns, "turn")),
       h("td", { className: "when" }, when(one.last_at))))))
     : empty("No sessions yet", "A ", link("#/chat", "chat"), " or an ", link("#/import", "imported"),
       " conversation appears here."),

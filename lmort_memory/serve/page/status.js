@@ -1,6 +1,6 @@
 // How server, model and memory are; kept up to date while it is looked at.
 
-import { button, busy, bytes, facts, fill, h, head, number, plural } from "./dom.js";
+import { button, busy, bytes, facts, fill, h, head, number, plural, repeat } from "./dom.js";
 import { api, send } from "./http.js";
 
 const EVERY_MS = 2000;
@@ -12,10 +12,7 @@ export async function show(view, { signal }) {
   await refresh();
   const save = button("Export all", () => busy(save, error, download));
   fill(view, head("Status", save), error, place);
-  while (!signal.aborted) {
-    await new Promise((wake) => setTimeout(wake, EVERY_MS));
-    if (!signal.aborted) await refresh().catch(() => {});
-  }
+  repeat(signal, EVERY_MS, refresh);
 }
 
 function shown(now) {
