@@ -6,7 +6,7 @@ import { api, send } from "./http.js";
 // The conversation outlives a look at another view.
 let talk = begin();
 
-function begin(session = `page-${new Date().toISOString().slice(0, 19)}`, scope = "") {
+function begin(session = `page-${new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-")}`, scope = "") {
   return { session, scope, messages: [], log: h("ol", { className: "talk", ariaLive: "polite" }), asking: null };
 }
 

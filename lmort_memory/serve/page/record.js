@@ -72,7 +72,7 @@ function neighbours({ record, neighbours: around }) {
 export const turns = (records, present) =>
   h("ol", { className: "turns" }, records.map((one) =>
     h("li", { className: one.id === present ? "present" : "", ariaCurrent: one.id === present ? "true" : null },
-      h("span", { className: "role" }, one.role),
+      h("span", { className: "speaker" }, one.role),
       one.id === present ? h("span", {}, excerpt(one.text, 400))
         : link(to("record", one.id), excerpt(one.text, 400)))));
 

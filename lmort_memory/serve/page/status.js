@@ -6,7 +6,7 @@ import { api, send } from "./http.js";
 const EVERY_MS = 2000;
 
 export async function show(view, { signal }) {
-  const place = h("div");
+  const place = h("div", { className: "stack" });
   const error = h("div");
   const refresh = async () => fill(place, shown(await api("/api/status", { signal })));
   await refresh();
