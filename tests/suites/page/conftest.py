@@ -101,7 +101,7 @@ class Visit:
     def go(self, place):
         """Show a view, and wait for its heading."""
         self.page.goto(f"{self.url}/#/{place}")
-        self.page.wait_for_function("document.activeElement.matches('h1, textarea')")
+        self.page.wait_for_selector("h1:focus, textarea:focus")
 
     @property
     def strangers(self):

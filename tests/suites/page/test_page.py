@@ -213,7 +213,7 @@ def test_keyboard_alone(seen):
     for _ in range(3):
         page.keyboard.press("Tab")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.closest('tr') !== null")
+    expect(page.locator("tbody tr :focus")).to_have_count(1)
     page.locator("tbody a").first.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Memory", exact=True)).to_be_focused()
