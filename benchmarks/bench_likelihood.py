@@ -24,7 +24,7 @@ from benchmarks.environment import environment
 from lmort_memory import Encoded, Memory, Turn
 from lmort_memory.encoder.artifact import read_artifact
 from lmort_memory.encoder.lmort import Tuner
-from lmort_memory.memory.likelihood import DEPTH
+from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.tuners.evaluate.beir import EvalSet, load_set
 from lmort_memory.tuners.evaluate.set_states import in_context, set_vectors
 

@@ -17,12 +17,14 @@ from lmort_memory.errors import LmortError
 
 from .app import app
 from .commands import (  # noqa: F401  each module adds its commands to `app`
+    audit,
     bench,
     care,
     chat,
     config,
     doctor,
     files,
+    hook,
     install,
     keeping,
     mcp,
@@ -32,6 +34,7 @@ from .commands import (  # noqa: F401  each module adds its commands to `app`
     tuner,
     tuner_info,
     tuner_make,
+    watch,
 )
 from .terminal.output import note
 

@@ -66,6 +66,7 @@ class Conversation:
             "/recall": ("TEXT: find what is remembered", self._recall),
             "/add": ("TEXT: remember something without talking about it", self._add),
             "/forget": ("N: forget memory [N] of the last list", self._forget),
+            "/correct": ("N TEXT: what holds in place of memory [N]", self._correct),
             "/session": ("[NAME]: show this session, or go to another", self._session),
             "/sessions": (f"list the last {_SESSIONS} sessions", self._sessions),
             "/clear": ("leave this conversation, and begin a new one", self._clear),
@@ -225,6 +226,23 @@ class Conversation:
             return
         receipt = self.chat.forget(self._shown[int(number) - 1].id)
         self._screen.say(f"forgotten: {receipt.records} record, {receipt.vectors} vectors")
+
+    def _correct(self, rest: str) -> None:
+        number, _, text = rest.partition(" ")
+        if not self._shown:
+            self._fail("there is no list yet to correct something of; /recall TEXT makes one")
+            return
+        if not number.isdigit() or not 1 <= int(number) <= len(self._shown) or not text.strip():
+            self._fail(
+                f"/correct needs a number from 1 to {len(self._shown)} of the last list, and then"
+                " what holds instead"
+            )
+            return
+        old = self._shown[int(number) - 1]
+        new = self.chat.correct(old.id, text.strip())
+        self._shown[int(number) - 1] = new
+        self._screen.say(f"[{number}] {_line(new)}")
+        self._screen.say(f"    before: {_line(old)}")
 
     def _add(self, text: str) -> None:
         if not text:

@@ -42,20 +42,35 @@ def borrowed_or_own(base: Base, models: Models) -> Memory:
     tuner = setting_text("tuner", models.tuner)
     borrowed = borrow_memory(path, model=model, tuner=tuner)
     tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
-    return borrowed or Memory.open(path, model=model, tuner=tuner)
+    return borrowed or Memory.open(path, model=model, tuner=tuner, token_codes=wants_codes())
+
+
+def wants_codes() -> bool:
+    return setting_text("token_codes", None) != "off"
 
 
 @contextmanager
 def open_memory(
-    base: Base, models: Models | None = None, *, talks: bool = False, find_tuner: bool = False
+    base: Base,
+    models: Models | None = None,
+    *,
+    talks: bool = False,
+    find_tuner: bool = False,
+    redact: bool | None = None,
 ) -> Iterator[Memory]:
     """Open the memory that the options name; without `models` no model is loaded.
 
-    Vectors come from the running server where there is one; `talks` asks for a model in this
-    process, for text and tokens, and `find_tuner` has its tuner looked up whatever the settings
-    name. What there is to say about the model goes to stderr.
+    What there is to say about the model goes to stderr, and what was redacted meanwhile.
+
+    Args:
+        base: Where the memory is.
+        models: Which weights make the vectors: the running server's, if it has them loaded.
+        talks: Load the model in this process, for text and tokens.
+        find_tuner: Look the tuner up for the model, whatever the settings name.
+        redact: Whether secrets are replaced before they are stored; None takes the setting.
     """
     from lmort_memory.memory import Memory
+    from lmort_memory.redaction import Redactor
 
     from .commands.model import runnable_model
 
@@ -67,15 +82,22 @@ def open_memory(
         tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
         model = runnable_model(setting_text("model", models.model))
         tuner = None if find_tuner else setting_text("tuner", models.tuner)
-        opened = Memory.open(path, model=model, tuner=tuner)
+        opened = Memory.open(path, model=model, tuner=tuner, token_codes=wants_codes())
     else:
         opened = borrowed_or_own(base, models)
+    if setting("redact").value is True if redact is None else redact:
+        opened.redactor = Redactor()
     with opened as memory:
         if new:
             note(f"a new database: {path}")  # which may be a name that was mistyped
         if memory.notice:
             note(memory.notice)
-        yield memory
+        try:
+            yield memory
+        finally:
+            if memory.redactor is not None and (counts := memory.redactor.counts):
+                kinds = ", ".join(f"{count} x {kind}" for kind, count in sorted(counts.items()))
+                note(f"redacted before storing: {kinds}")
 
 
 def database_path(base: Base) -> Path:

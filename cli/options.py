@@ -63,7 +63,7 @@ _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def parse_time(text: str | datetime) -> datetime:
-    """Read a time: ISO 8601, local where it has no zone, or an age such as 12h, 7d, 3w."""
+    """Read a time: ISO 8601, local where it has no zone, an age such as 12h, or "last week"."""
     if isinstance(text, datetime):
         return text
     try:
@@ -71,8 +71,14 @@ def parse_time(text: str | datetime) -> datetime:
             return datetime.now(UTC) - timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError) as error:
+        from lmort_memory.memory.times import spoken
+
+        span = spoken(text, datetime.now(UTC).astimezone())
+        if span is not None:
+            return span.start
         raise typer.BadParameter(
-            f"{text!r} is no time; give 2024-05-01, 2024-05-01T10:00 or an age such as 7d"
+            f"{text!r} is not a time; give 2024-05-01, 2024-05-01T10:00, an age such as 7d, or"
+            ' "last week"'
         ) from error
 
 
@@ -182,7 +188,7 @@ class Choice:
             "--since",
             parser=parse_time,
             metavar="TIME",
-            help="From then on: 2024-05-01 or 7d.",
+            help='From then on: 2024-05-01, 7d or "last week".',
             show_default=False,
         ),
     ] = None

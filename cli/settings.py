@@ -33,6 +33,7 @@ KINDS: dict[str, type] = {
     "llama_lib": str,
     "max_tokens": int,
     "model": str,
+    "redact": bool,
     "scope": str,
     "speakers": str,
     "stop": str,
@@ -40,8 +41,10 @@ KINDS: dict[str, type] = {
     "temperature": float,
     "template": str,
     "threads": int,
+    "token_codes": str,
     "tuner": str,
 }
+_CHOICES = {"token_codes": ("on", "off")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +99,12 @@ def parse_value(name: str, text: str, *, where: str) -> str | int | float:
     """
     kind = _kind(name, where)
     try:
+        if kind is bool:
+            return _SWITCH[text.strip().lower()]
         value: str | int | float = kind(text)
         if not _is_possible(name, value):
             raise ValueError(text)
-    except ValueError as error:
+    except (KeyError, ValueError) as error:
         raise LmortError(f"{where}: {name} must be {_wanted(name)}, not {text!r}") from error
     return value
 
@@ -109,16 +114,20 @@ _LEAST = {"ctx": 256, "max_tokens": 1, "temperature": 0.0, "threads": 1}
 
 def _is_possible(name: str, value: object) -> bool:
     if not isinstance(value, int | float):
-        return True
+        return value in _CHOICES.get(name, (value,))
     return math.isfinite(value) and value >= _LEAST.get(name, -math.inf)
 
 
 def _wanted(name: str) -> str:
+    if name in _CHOICES:
+        return " or ".join(_CHOICES[name])
     least = f" of at least {_LEAST[name]:g}" if name in _LEAST else ""
     return f"{_A[KINDS[name]]}{least}"
 
 
-_A = {str: "a text", int: "a whole number", float: "a number"}
+_A = {bool: "true or false", str: "a text", int: "a whole number", float: "a number"}
+_SWITCH = {"true": True, "1": True, "yes": True, "on": True}
+_SWITCH |= {"false": False, "0": False, "no": False, "off": False}
 
 
 def _kind(name: str, where: str) -> type:
@@ -172,6 +181,8 @@ def write_config(entries: dict[str, str | int | float]) -> Path:
 
 
 def _toml(value: str | float) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     if not isinstance(value, str):
         return repr(value)
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')

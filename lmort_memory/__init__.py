@@ -52,10 +52,15 @@ if TYPE_CHECKING:
         TunerMismatchError,
     )
     from lmort_memory.memory import (
+        Added,
+        Conditions,
         Item,
         Memory,
         MemoryStatus,
         Mode,
+    )
+    from lmort_memory.messages import (
+        Said,
     )
     from lmort_memory.store import (
         Receipt,
@@ -64,6 +69,7 @@ if TYPE_CHECKING:
         StoreStatus,
     )
     from lmort_memory.types import (
+        AskedTokens,
         Encoded,
         Encoder,
         HiddenStates,
@@ -71,17 +77,23 @@ if TYPE_CHECKING:
         JsonValue,
         Progress,
         Record,
+        ScopeTree,
         Scores,
         Source,
         StateEncoder,
+        TokenCodes,
+        TokenEncoder,
         Turn,
     )
 
 _HOME = {
+    "Added": "memory",
+    "AskedTokens": "types",
     "Backbone": "backbone",
     "BackboneError": "errors",
     "Chat": "chat",
     "ChatOptions": "chat",
+    "Conditions": "memory",
     "Encoded": "types",
     "Encoder": "types",
     "HiddenStates": "types",
@@ -106,7 +118,9 @@ _HOME = {
     "Reply": "chat",
     "ReplyPiece": "chat",
     "RoomMade": "chat",
+    "Said": "messages",
     "Sampling": "backbone",
+    "ScopeTree": "types",
     "Scores": "types",
     "Source": "types",
     "SpaceInfo": "store",
@@ -116,6 +130,8 @@ _HOME = {
     "StoreError": "errors",
     "StoreStatus": "store",
     "Timings": "chat",
+    "TokenCodes": "types",
+    "TokenEncoder": "types",
     "TunedEncoder": "encoder",
     "TunerError": "errors",
     "TunerMismatchError": "errors",
@@ -123,10 +139,13 @@ _HOME = {
 }
 
 __all__ = [
+    "Added",
+    "AskedTokens",
     "Backbone",
     "BackboneError",
     "Chat",
     "ChatOptions",
+    "Conditions",
     "Encoded",
     "Encoder",
     "HiddenStates",
@@ -151,7 +170,9 @@ __all__ = [
     "Reply",
     "ReplyPiece",
     "RoomMade",
+    "Said",
     "Sampling",
+    "ScopeTree",
     "Scores",
     "Source",
     "SpaceInfo",
@@ -161,6 +182,8 @@ __all__ = [
     "StoreError",
     "StoreStatus",
     "Timings",
+    "TokenCodes",
+    "TokenEncoder",
     "TunedEncoder",
     "TunerError",
     "TunerMismatchError",

@@ -9,13 +9,17 @@ templates expect.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["ChatMessage", "Role", "ToolCall", "read_messages", "to_openai"]
+__all__ = ["ChatMessage", "Role", "Said", "ToolCall", "read_messages", "said_text", "to_openai"]
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+
+Said: TypeAlias = "str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]"
+"""A text, a message, or the content parts of one."""
 
 _ROLES: Mapping[str, Role] = {
     "system": "system",
@@ -61,7 +65,10 @@ class ChatMessage:
 
 
 def read_messages(
-    offered: str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]], *, strict: bool = True
+    offered: str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]],
+    *,
+    strict: bool = True,
+    left_out: Counter[str] | None = None,
 ) -> list[ChatMessage]:
     """Read messages of any dialect; a text alone is a user's message.
 
@@ -72,6 +79,8 @@ def read_messages(
         offered: A text, a message, or a sequence of them.
         strict: Refuse parts that hold no text (images, audio, files). Otherwise such a part becomes
             its kind in brackets, such as "[image_url]".
+        left_out: Counts parts that hold no text, reasoning included, by kind; with it they leave no
+            trace in the text, and none is refused.
 
     Raises:
         ValueError: an unknown role, a missing field, or a part that holds no text.
@@ -82,10 +91,22 @@ def read_messages(
         if isinstance(one, str):
             messages.append(ChatMessage("user", one))
         elif isinstance(one, Mapping):
-            messages += _Reader(strict).read(one)
+            messages += _Reader(strict, left_out).read(one)
         else:
             raise ValueError(f"a message is a text or a mapping; found {type(one).__name__}")
     return _joined(messages)
+
+
+def said_text(said: Said) -> str:
+    """Return the words of a text, of a message or of content parts; other parts are left out.
+
+    Raises:
+        ValueError: a message of no known dialect.
+    """
+    if isinstance(said, str):
+        return said
+    message = said if isinstance(said, Mapping) else {"role": "user", "content": list(said)}
+    return "\n".join(one.text for one in read_messages(message, left_out=Counter()) if one.text)
 
 
 def to_openai(message: ChatMessage) -> dict[str, Any]:
@@ -124,6 +145,7 @@ def _joined(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 @dataclass(frozen=True, slots=True)
 class _Reader:
     strict: bool
+    left_out: Counter[str] | None
 
     def read(self, message: Mapping[str, Any]) -> list[ChatMessage]:
         kind = message.get("type")
@@ -138,6 +160,7 @@ class _Reader:
             output = self._flat(message.get("output"))
             return [ChatMessage("tool", output, tool_call_id=_text_of(message, "call_id"))]
         if kind in _SILENT_PARTS:
+            self._leave_out(str(kind))
             return []
         return self._said(message)
 
@@ -183,13 +206,23 @@ class _Reader:
             kind = block.get("type")
             if kind in _TEXT_PARTS or (kind is None and "text" in block):
                 yield _text_of(block, "refusal" if kind == "refusal" else "text")
-            elif kind not in _SILENT_PARTS and not _is_tool_block(block):
+            elif kind in _SILENT_PARTS:
+                self._leave_out(str(kind))
+            elif not _is_tool_block(block):
                 kind = kind or next(iter(block), "empty")
+                if self._leave_out(str(kind)):
+                    continue
                 if self.strict:
                     raise ValueError(
                         f"content of type {kind!r} holds no text; send text parts only"
                     )
                 yield f"[{kind}]"
+
+    def _leave_out(self, kind: str) -> bool:
+        """Count a part that holds no text; False where nobody counts."""
+        if self.left_out is not None:
+            self.left_out[kind] += 1
+        return self.left_out is not None
 
     def _result(self, block: object) -> ChatMessage | None:
         if not isinstance(block, Mapping):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_SCOPE",
+    "AskedTokens",
     "Encoded",
     "Encoder",
     "HiddenStates",
@@ -27,9 +28,12 @@ __all__ = [
     "JsonValue",
     "Progress",
     "Record",
+    "ScopeTree",
     "Scores",
     "Source",
     "StateEncoder",
+    "TokenCodes",
+    "TokenEncoder",
     "Turn",
 ]
 
@@ -39,6 +43,13 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 """Called as work goes on with (done, total); total is None where it is not known beforehand."""
 
 DEFAULT_SCOPE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeTree:
+    """A scope and every scope below it, to search or list: "team/ada" includes "team/ada/work"."""
+
+    root: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +115,9 @@ class Turn:
 class Record:
     """What the store keeps of a turn; `id` sorts by time of creation of the record (ULID).
 
-    All times are aware UTC.
+    All times are aware UTC. What a record says holds from `valid_from` (None: since it was said)
+    until `valid_to` (None: still). `superseded_by` is the id of the record that took its place, see
+    `Memory.supersede`.
     """
 
     id: str
@@ -117,6 +130,9 @@ class Record:
     metadata: Mapping[str, JsonValue]
     source: Source | None
     expires_at: datetime | None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    superseded_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +147,12 @@ class Scores:
         dense_rank: Rank in the dense ranking, from 1.
         bm25_rank: Rank in the lexical ranking, from 1.
         recency: Factor in (0, 1] that the half-life gave.
+        tokens: Mean over the question's tokens, by how much each tells, of the cosine to the
+            nearest token of the record; in [-1, 1].
+        dense_weight: What the cosine, scaled, counts in a score of several parts. The weights are
+            those of the question, the same for all its hits, and sum to 1.
+        tokens_weight: The same of `tokens`.
+        bm25_weight: The same of BM25.
     """
 
     dense: float | None = None
@@ -138,11 +160,19 @@ class Scores:
     dense_rank: int | None = None
     bm25_rank: int | None = None
     recency: float | None = None
+    tokens: float | None = None
+    dense_weight: float | None = None
+    tokens_weight: float | None = None
+    bm25_weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A recalled record: `score` is higher for better, `rank` counts from 1.
+
+    A score made of several parts is from 0 to 1: the best cosine that anything had with the
+    question, times the weighted sum of the parts, each scaled so that its best is 1. Where one
+    ranking alone decides it is that cosine or BM25.
 
     `span` is the best chunk's part of the text, `neighbours` the turns around it in its session,
     in order, where they were asked for; of a note those in its file, and notes that link to it.
@@ -182,16 +212,44 @@ class HiddenStates:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenCodes:
+    """A small code for each token of a text: opaque bytes to all but the encoder that made them.
+
+    Attributes:
+        kind: Identity of the map that made the codes. Codes of different kinds are never compared.
+        chunks: uint8 (n_tokens, n_bytes) for each row of `Encoded.vectors`.
+    """
+
+    kind: str
+    chunks: tuple[NDArray[np.uint8], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTokens:
+    """The tokens of a question, for late interaction.
+
+    Attributes:
+        vectors: float32 (n_tokens, width), unit norm.
+        weights: float32 (n_tokens,): how much each token tells; they sum to 1.
+    """
+
+    vectors: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """The vectors of one text in one space: one row for each chunk.
 
     Attributes:
         vectors: float32 (n_chunks, dim), each row of unit norm.
         spans: The characters [start, end) of the text that each row stands for.
+        tokens: Codes of the text's tokens, for late interaction; None where the encoder makes none.
     """
 
     vectors: NDArray[np.float32]
     spans: tuple[tuple[int, int], ...]
+    tokens: TokenCodes | None = None
 
 
 @runtime_checkable
@@ -211,6 +269,26 @@ class Encoder(Protocol):
 
     def encode_query(self, text: str) -> NDArray[np.float32]:
         """Encode a question to one unit vector, float32 (dim,)."""
+
+
+@runtime_checkable
+class TokenEncoder(Encoder, Protocol):
+    """An encoder that also compares texts token by token (late interaction)."""
+
+    @property
+    def token_kind(self) -> str | None:
+        """Identity of its token codes; None if it makes none."""
+
+    def encode_question(self, text: str) -> tuple[NDArray[np.float32], AskedTokens]:
+        """Encode a question in one pass: what `encode_query` returns, and its tokens."""
+
+    def asked_tokens(
+        self, tokens: Sequence[int], states: NDArray[np.float32]
+    ) -> AskedTokens | None:
+        """Take a question's tokens from the states that a chat's own pass has made."""
+
+    def token_scores(self, asked: AskedTokens, codes: Sequence[TokenCodes]) -> NDArray[np.float32]:
+        """Compare a question with texts, float32 (len(codes),); at most 1, higher is nearer."""
 
 
 @runtime_checkable

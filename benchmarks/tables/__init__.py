@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.tables.answers import answers, given, given_by_kind, wordings
 from benchmarks.tables.chat import chat, pieces, turn_length, types
 from benchmarks.tables.durability import durability
 from benchmarks.tables.footprint import footprint
@@ -23,7 +24,10 @@ from benchmarks.tables.store import adds, sizes, store, writers
 
 PAGES = (
     Path("README.md"),
-    *(Path("docs", f"{name}.md") for name in ("benchmarks", "chat", "importing", "quality")),
+    *(
+        Path("docs", f"{name}.md")
+        for name in ("answers", "benchmarks", "chat", "importing", "quality")
+    ),
 )
 RESULTS = Path("benchmarks/results")
 TABLES: dict[str, Callable[..., str]] = {
@@ -44,6 +48,10 @@ TABLES: dict[str, Callable[..., str]] = {
     "writers": writers,
     "footprint": footprint,
     "durability": durability,
+    "given": given,
+    "given-by-kind": given_by_kind,
+    "answers": answers,
+    "wordings": wordings,
 }
 """Name in a page -> function of the results' folder and the words behind the name."""
 

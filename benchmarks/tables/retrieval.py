@@ -78,12 +78,16 @@ _OVERVIEW = {
     "dense, linear in context": "linear baseline, in context",
     "dense, LMORT": "**shipped tuner, alone**",
     "dense, LMORT in context": "**shipped tuner, in context**",
+    "dense, LMORT without tokens": "its vectors without tokens, alone",
+    "dense, LMORT in context without tokens": "its vectors without tokens, in context",
     "hybrid, MiniLM": "MiniLM + BM25",
     "hybrid, MiniLM with the two turns before": "MiniLM with the two before + BM25",
     "hybrid, linear": "linear baseline + BM25, alone",
     "hybrid, linear in context": "linear baseline + BM25, in context",
     "hybrid, LMORT": "**shipped tuner + BM25, alone**",
     "hybrid, LMORT in context": "**shipped tuner + BM25, in context**",
+    "hybrid, LMORT without tokens": "its vectors without tokens + BM25, alone",
+    "hybrid, LMORT in context without tokens": "its vectors without tokens + BM25, in context",
 }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,11 +13,12 @@ from ..app import command
 from ..opening import open_damaged, open_memory
 from ..options import Base, Models
 from ..settings import config_path
-from ..terminal.output import note, print_json, say, size
-from ..terminal.progress import Meter
+from ..terminal.output import as_json, note, print_json, say, size
+from ..terminal.progress import Meter, duration
 from .tuner_info import card_of_space, tier_text
 
 if TYPE_CHECKING:
+    from lmort_memory.importing import Pulse
     from lmort_memory.memory import MemoryStatus
     from lmort_memory.store.values import SpaceInfo, Verification
 
@@ -32,12 +34,17 @@ def status(
 ) -> None:
     """Show where the memory is, how large it is, and what is in it."""
     named = with_model or models.model is not None or models.tuner is not None
+    from lmort_memory.importing import pulses
+
     with open_memory(base, models if named else None, talks=True) as memory:
         found = memory.status()
+    watchers = pulses(found.store.path)
     if base.json:
-        print_json(found)
+        print_json({**cast("dict[str, object]", as_json(found)), "watchers": watchers})
     else:
         _say_status(found)
+        for watcher in watchers:
+            _say_watcher(watcher)
 
 
 def _say_status(found: MemoryStatus) -> None:
@@ -48,6 +55,8 @@ def _say_status(found: MemoryStatus) -> None:
         say(f"vectors   {space.vectors:,} of {space.dim} numbers, {_waiting(space.pending)}")
         _say_space(space.name, _tier_of(space.name))
         say(f"index     {_index(space, store.index_bytes)}")
+    if store.token_bytes:
+        say(f"tokens    {size(store.token_bytes)} of the database; config token_codes off saves it")
     if not store.spaces:
         say("vectors   none; recall works by words")
     if found.model is not None and found.tier is not None:
@@ -55,6 +64,22 @@ def _say_status(found: MemoryStatus) -> None:
         _say_space(found.space, tier_text(found.tier))
     config = config_path()
     say(f"settings  {config}{'' if config.exists() else ', none yet'}")
+
+
+def _say_watcher(pulse: Pulse) -> None:
+    say(f"watching  {', '.join(pulse.folders)}, process {pulse.pid}")
+    if pulse.alive:
+        say(f"  alive   {_ago(pulse.beat_at)}; last change {_ago(pulse.changed_at)}")
+    else:
+        say(f"  dead    no sign of life since {_ago(pulse.beat_at)}; start it again")
+    if pulse.error:
+        say(f"  error   {pulse.error}")
+
+
+def _ago(when: datetime | None) -> str:
+    if when is None:
+        return "none yet"
+    return f"{duration((datetime.now(UTC) - when).total_seconds())} ago"
 
 
 def _say_space(name: str | None, tier: str) -> None:

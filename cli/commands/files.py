@@ -22,7 +22,7 @@ from ..terminal.output import note, print_json, say, size
 from ..terminal.progress import Meter, duration
 
 if TYPE_CHECKING:
-    from lmort_memory.importers import PassedOver, ScanReport
+    from lmort_memory.importers import Format, PassedOver, ScanReport
     from lmort_memory.importing import ImportReport
     from lmort_memory.memory import Memory
 
@@ -31,9 +31,37 @@ _STOPPED = 130
 _PARTLY = 3
 
 
+def _say_formats(wanted: bool) -> None:
+    if wanted:
+        from lmort_memory.importers import known_formats
+
+        for form in known_formats():
+            say(f"{form.name:<12} {form.about}")
+        raise typer.Exit
+
+
+def chosen_formats(columns: list[str] | None) -> tuple[Format, ...]:
+    """Return the formats that are known, with the columns of tables that the user has named.
+
+    Raises:
+        WrongUsage: a column is not NAME=COLUMN, or none is the text.
+    """
+    from lmort_memory.importers import known_formats
+    from lmort_memory.importers.csv_table import Columns, csv_format
+
+    if not columns:
+        return known_formats()
+    try:
+        tables = csv_format(Columns.parse(columns))
+    except ValueError as error:
+        raise WrongUsage(f"--column: {error}") from error
+    return tuple(tables if form.name == tables.name else form for form in known_formats())
+
+
 @command(
     "lmort-mem import ~/notes",
     "lmort-mem import chatgpt-export.zip ~/.claude/projects --dry-run",
+    "lmort-mem import letters.csv --column text=Body --column created_at=Date",
     name="import",
 )
 def import_(
@@ -53,6 +81,31 @@ def import_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Store nothing; say what it would take.")
     ] = False,
+    redact: Annotated[
+        bool | None,
+        typer.Option(
+            "--redact/--no-redact",
+            help="Replace keys, tokens, passwords and card numbers. [env: LMORT_REDACT]",
+            show_default=False,
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN",
+            help="A CSV column: text=Body, created_at=Date, …",
+            show_default=False,
+        ),
+    ] = None,
+    list_formats: Annotated[
+        bool,
+        typer.Option(
+            "--list-formats",
+            callback=_say_formats,
+            is_eager=True,
+            help="List the formats.",
+        ),
+    ] = False,
     vectors: Annotated[
         bool, typer.Option(help="Make vectors now; later, `lmort-mem reencode` makes them.")
     ] = True,
@@ -62,17 +115,16 @@ def import_(
     base: Base,
     models: Models,
 ) -> None:
-    """Remember notes and exported chats.
+    """Remember notes, documents, mail and exported chats.
 
-    A second run reads only what has changed. Markdown and Obsidian folders, plain text,
-    ChatGPT and Claude exports, Claude Code logs, and JSONL of turns.
+    A second run reads only what has changed. --list-formats has the formats.
     """
     from lmort_memory.importers import scan
 
     with Meter("looking for files", unit="files") as meter:
-        report = scan(paths, progress=meter)
+        report = scan(paths, formats=chosen_formats(column), progress=meter)
     shown = _Shown(json=base.json, verbose=verbose)
-    with open_memory(base, models if vectors else None) as memory:
+    with open_memory(base, models if vectors else None, redact=redact) as memory:
         try:
             if dry_run:
                 _estimate(memory, report, scope=scope_to_write(scope), shown=shown)

@@ -56,6 +56,8 @@ def list_(
 
 def _say_record(record: Record) -> None:
     head = f"{record.id}  {day(record.created_at)}  {record.role}  "
+    if record.valid_to is not None:
+        head += f"(held until {day(record.valid_to)})  "
     width = max(20, terminal_width() - len(head)) if sys.stdout.isatty() else sys.maxsize
     say(f"{head}{one_line(record.text, width)}")
 
@@ -70,12 +72,15 @@ def show(
     with open_memory(base) as memory:
         record = memory.get(record_id)
         versions = memory.history(record_id)[:-1]
+        earlier = memory.predecessors([record_id]).get(record_id, [])
     if base.json:
-        print_json({"record": record, "history": versions})
+        print_json({"record": record, "history": versions, "took_the_place_of": earlier})
         return
     say(record.text)
     for name, value in _facts(record):
         say(f"{name:<10} {value}", faint=True)
+    for before in earlier:
+        say(f"took the place of {before.id}: {before.text}", faint=True)
     for version in versions:
         say(f"until {day(version.updated_at)}: {version.text}", faint=True)
 

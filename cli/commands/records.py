@@ -84,7 +84,10 @@ def recall(
         bool, typer.Option("--full", help="Show whole texts, not the part that matches.")
     ] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show ranks too, and both parts of every score.")
+        bool, typer.Option("--explain", help="Show ranks too, and what each part counts.")
+    ] = False,
+    superseded: Annotated[
+        bool, typer.Option("--superseded", help="Find what no longer holds, too.")
     ] = False,
     choice: Choice,
     base: Base,
@@ -101,7 +104,14 @@ def recall(
         raise WrongUsage("there is no text to look for")
     needs_model = mode != "lexical" or explain
     with open_memory(base, models if needs_model else None) as memory:
-        hits = memory.recall(query, top_k=top_k, mode=mode, explain=explain, **choice.filters())
+        hits = memory.recall(
+            query,
+            top_k=top_k,
+            mode=mode,
+            explain=explain,
+            include_superseded=superseded,
+            **choice.filters(),
+        )
     if base.json:
         print_json({"query": query, "hits": hits})
     elif not hits:

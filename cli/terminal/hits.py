@@ -35,6 +35,8 @@ def say_hit(hit: Hit, query: str, *, full: bool, explain: bool) -> None:
     facts = [day(record.created_at), record.role, record.id, _score(hit)]
     if explain:
         facts += _ranks(hit.scores)
+    if record.valid_to is not None:
+        facts.append(f"held until {day(record.valid_to)}")
     if record.source is not None:
         facts.append(record.source.uri)
     say(f"{_INDENT}{'  '.join(facts)}", faint=True)
@@ -97,10 +99,11 @@ def _wrapped(line: str) -> list[str]:
 
 
 def parts_of(scores: Scores) -> list[str]:
-    """Say what a score is made of: the cosine of meaning, and BM25 of words."""
-    dense, words = scores.dense, scores.bm25
+    """Say what a score is made of: the cosines of meaning and of tokens, and BM25 of words."""
+    dense, tokens, words = scores.dense, scores.tokens, scores.bm25
     return [
         *([] if dense is None else [f"meaning {dense:.2f}"]),
+        *([] if tokens is None else [f"tokens {tokens:.2f}"]),
         *([] if words is None else [f"words {words:.1f}"]),
     ]
 
@@ -114,4 +117,15 @@ def _ranks(scores: Scores) -> list[str]:
     ranks = {"meaning": scores.dense_rank, "words": scores.bm25_rank}
     said = [f"{'unranked' if rank is None else rank} by {name}" for name, rank in ranks.items()]
     halved = [] if scores.recency is None else [f"recency {scores.recency:.2f}"]
-    return [f"rank {', '.join(said)}", *halved]
+    return [f"rank {', '.join(said)}", *halved, *_weights(scores)]
+
+
+def _weights(scores: Scores) -> list[str]:
+    """Say how much each part counted for this question."""
+    parts = {
+        "meaning": scores.dense_weight,
+        "tokens": scores.tokens_weight,
+        "words": scores.bm25_weight,
+    }
+    said = [f"{name} {weight:.0%}" for name, weight in parts.items() if weight]
+    return [f"weights {', '.join(said)}"] if said else []

@@ -24,7 +24,8 @@ from lmort_memory.errors import BackboneError
 
 PROBE_TOKENS = 3  # rarely another dimension of a graph
 _FINAL = "result_norm"
-_UNNAMED = re.compile(r"node_\d+$|leaf_\d+$")
+# What ggml names itself: node_7, leaf_2, "node_7 (view)", " (view)".
+_UNNAMED = re.compile(r"((node|leaf)_\d+)?( \(.*)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +56,28 @@ class Node:
     rows: int
 
 
-def find_layer_names(model: Any, *, architecture: str, token: int) -> LayerNames:  # noqa: ANN401
+def find_layer_names(
+    model: Any,  # noqa: ANN401
+    *,
+    architecture: str,
+    token: int,
+    in_parts: bool = False,
+) -> LayerNames:
     """Look at the model's graph and return the tensor name of every layer.
 
     Args:
         model: The loaded llama_model.
         architecture: For messages.
         token: Any valid token.
+        in_parts: Whether several devices compute the graph: it is cut into parts then, and those
+            after the first are seen only when that is computed.
 
     Raises:
         BackboneError: the graph does not name its block outputs, so nothing can be captured.
     """
     cpp = llama()
     return name_layers(
-        _graph_nodes(model, token),
+        _graph_nodes(model, token, in_parts=in_parts),
         n_layer=cpp.llama_model_n_layer(model),
         n_embd=cpp.llama_model_n_embd(model),
         architecture=architecture,
@@ -111,8 +120,8 @@ def _entering_block_0(nodes: Sequence[Node], states: set[str]) -> str:
     return found
 
 
-def _graph_nodes(model: Any, token: int) -> list[Node]:  # noqa: ANN401
-    probe = _Probe()
+def _graph_nodes(model: Any, token: int, *, in_parts: bool) -> list[Node]:  # noqa: ANN401
+    probe = _Probe(aborts=not in_parts)
     size = ContextSize(n_ctx=64, n_batch=PROBE_TOKENS, n_outputs=PROBE_TOKENS)
     context = Context(model, size, n_threads=1, capture=probe)
     try:
@@ -128,14 +137,14 @@ def _graph_nodes(model: Any, token: int) -> list[Node]:  # noqa: ANN401
 class _Probe:
     """A capture that copies nothing, writes down every node and aborts before the first."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, aborts: bool) -> None:
         cpp = llama()
         self.nodes: list[Node] = []
         self.aborted = True
         self.user_data = ctypes.c_void_p(None)
         self._ggml = ggml()
         self.eval_callback = cpp.ggml_backend_sched_eval_callback(self._look)
-        self.abort_callback = cpp.ggml_abort_callback(lambda _data: True)
+        self.abort_callback = cpp.ggml_abort_callback(lambda _data: aborts)
 
     def _look(self, tensor: int, ask: bool, _user_data: object) -> bool:
         if ask:

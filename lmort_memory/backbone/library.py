@@ -12,6 +12,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -56,7 +57,10 @@ def choice_for(types: Sequence[WeightType], *, gpu: bool = False) -> Choice:
         os.environ.setdefault("GGML_NO_BACKTRACE", "1")
         choice = runtime.load(types, gpu=gpu)
         _initialised()
-        runtime.load_modules(choice)
+        # In a thread: in the calling one Ctrl-C would be raised inside the callback that takes the
+        # log, and be lost there.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(runtime.load_modules, choice).result()
         return choice
 
 

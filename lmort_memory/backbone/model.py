@@ -57,7 +57,8 @@ class Backbone(Closing):
         self.facts: ModelFacts = facts_of(self._header)
         check_model(self._header)
         self._n_threads = n_threads or default_threads()
-        self._model = _load(self._header, gpu_layers_wanted(gpu_layers))
+        gpu_layers = gpu_layers_wanted(gpu_layers)
+        self._model = _load(self._header, gpu_layers)
         self._contexts: list[Context] = []
         self._standalone: StandAlone | None = None
         cpp = llama()
@@ -69,6 +70,7 @@ class Backbone(Closing):
                 self._model,
                 architecture=self.facts.architecture,
                 token=max(0, self.vocabulary.bos),
+                in_parts=gpu_layers != 0,
             )
             self.prompts = self.prompts_with()
         except BaseException:

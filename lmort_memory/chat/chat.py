@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lmort_memory.backbone import Backbone
 from lmort_memory.blas import one_thread
 from lmort_memory.chat.ledger import Ledger, Repeat, from_entry, to_entry
-from lmort_memory.chat.notes import Notes, pack_notes, worth_a_note
+from lmort_memory.chat.notes import Found, Notes, pack_notes, worth_a_note
 from lmort_memory.chat.options import ChatOptions
 from lmort_memory.chat.repetition import repeated
 from lmort_memory.chat.reply import Kept, Reply, TurnSoFar, in_thread
@@ -29,10 +30,20 @@ from lmort_memory.chat.window import Message, Window, WindowOptions
 from lmort_memory.closing import Closing
 from lmort_memory.encoder import mean_vector
 from lmort_memory.errors import RecordNotFoundError
-from lmort_memory.memory.likelihood import DEPTH
+from lmort_memory.memory.evidence import DEPTH
+from lmort_memory.messages import Said, said_text
 from lmort_memory.store.ulid import new_id
 from lmort_memory.text import valid
-from lmort_memory.types import DEFAULT_SCOPE, Encoded, JsonValue, Record, StateEncoder, Turn
+from lmort_memory.types import (
+    DEFAULT_SCOPE,
+    AskedTokens,
+    Encoded,
+    JsonValue,
+    Record,
+    StateEncoder,
+    TokenEncoder,
+    Turn,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,7 +150,7 @@ class Chat(Closing):
 
     def say(
         self,
-        text: str,
+        text: Said,
         *,
         reply: str | None = None,
         role: str = "user",
@@ -152,7 +163,8 @@ class Chat(Closing):
         The reply is generated as the result is iterated.
 
         Args:
-            text: What the user says.
+            text: What the user says: a text, content parts, or a whole message of OpenAI's,
+                Anthropic's or Gemini's dialect, of which the words are taken.
             reply: What is answered, where that is known already: it is evaluated, in one pass, and
                 stored as if it had been generated. Empty for a turn that nobody answers.
             role: "user", or "tool" for what a tool returned, which is not stored and recalls
@@ -166,7 +178,7 @@ class Chat(Closing):
             ValueError: the text of a user is empty.
             BackboneError: the text does not fit into the context, or llama.cpp refused.
         """
-        text = valid(text)
+        text = valid(said_text(text))
         if role == "user" and not text.strip():
             raise ValueError("a turn needs text; found only white space")
         if self._open is not None:
@@ -185,7 +197,8 @@ class Chat(Closing):
             states = self._window.enter(tokens, role=role, lead=before_it, more=more)
             prefilled = time.perf_counter()
             encoded = self._encode(text, tokens, states)
-            likelihood, notes = self._recall(text, encoded, role=role, exclude=records)
+            asked = self._asked(tokens, states) if role == "user" else None
+            likelihood, notes = self._recall(text, encoded, asked, role=role, exclude=records)
             recalled = time.perf_counter()
             kept = self._kept(records) or self._keep(role, text, encoded)
         except BaseException:
@@ -212,7 +225,7 @@ class Chat(Closing):
         )
         return self._open
 
-    async def say_async(self, text: str, *, reply: str | None = None) -> Reply:
+    async def say_async(self, text: Said, *, reply: str | None = None) -> Reply:
         """Like `say`, without blocking the event loop; iterate the result with `async for`.
 
         A cancelled task waits for the pass that is under way. What was said until then is kept.
@@ -245,6 +258,22 @@ class Chat(Closing):
         for id_ in chosen:
             self._shown.pop(id_, None)
         return receipt
+
+    def correct(self, record_id: str, text: str) -> Record:
+        """Store what holds in place of a record, in this session, and return it.
+
+        The record stays as what was so before, see `Memory.supersede`.
+
+        Raises:
+            RecordNotFoundError: there is no such record.
+            ValueError: the text is empty, or word for word what the record says.
+        """
+        old = self._memory.get(record_id)
+        if self._open is not None:
+            self._open.close()
+        new = self._memory.add(Turn(text, scope=old.scope, session=self.session))
+        self._memory.supersede(old, new)
+        return self._memory.get(new.id)
 
     def save(self) -> bool:
         """Save the state of this conversation, so that the session goes on at no pass.
@@ -316,8 +345,19 @@ class Chat(Closing):
             return None
         return self._encoder.encode_states(text, tokens, states)
 
+    def _asked(self, tokens: Sequence[int], states: NDArray[np.float32]) -> AskedTokens | None:
+        if not isinstance(self._encoder, TokenEncoder) or not tokens:
+            return None
+        return self._encoder.asked_tokens(tokens, states)
+
     def _recall(
-        self, text: str, encoded: Encoded | None, *, role: str, exclude: Iterable[str]
+        self,
+        text: str,
+        encoded: Encoded | None,
+        asked: AskedTokens | None,
+        *,
+        role: str,
+        exclude: Iterable[str],
     ) -> tuple[float | None, Notes]:
         if not self.options.memories or role != "user":
             return None, Notes("", (), ())
@@ -325,20 +365,30 @@ class Chat(Closing):
             hits = self._memory.recall(
                 text,
                 vector=None if encoded is None else mean_vector(encoded),
+                tokens=asked,
                 top_k=max(DEPTH, self.options.memories),
                 scope=self.scope,
                 exclude=self._window.record_ids.union(exclude),
                 explain=True,
             )
-        likelihood = self._memory.likelihood(text, hits)
-        if likelihood < self.options.min_likelihood:
-            hits = []
+            chances, likelihood = self._memory.likelihoods(text, hits)
+        found: list[Found] = []
+        if likelihood >= self.options.min_likelihood:
+            found = worth_a_note(hits, chances, at_most=self.options.memories)
         notes = pack_notes(
-            worth_a_note(hits, at_most=self.options.memories),
+            self._with_earlier(found),
             budget=self.options.memory_tokens,
             count_tokens=lambda line: len(self._backbone.vocabulary.tokenize(line)),
+            now=datetime.now(UTC).astimezone(),
         )
         return likelihood, notes
+
+    def _with_earlier(self, found: Sequence[Found]) -> list[Found]:
+        """Add to each what it took the place of."""
+        if not found:
+            return []
+        earlier = self._memory.predecessors(one.record.id for one in found)
+        return [replace(one, earlier=tuple(earlier.get(one.record.id, ()))) for one in found]
 
     def _keep(
         self,

@@ -27,7 +27,7 @@ class ChatOptions:
         max_tokens: Most tokens of a reply.
         memories: Most records recalled for a turn; 0 turns recall off.
         memory_tokens: Most tokens of a notes block.
-        min_likelihood: Below this estimate that the answer is stored nothing is injected.
+        min_likelihood: Below this estimate that the answer is stored nothing is given to the model.
         old_notes: What becomes of notes once their reply is there. "evaluate" drops them and
             evaluates the reply again with the next turn; "shift" drops them and moves the reply up,
             which costs no pass (where positions can move, else as "evaluate"); "keep" leaves them
@@ -44,9 +44,9 @@ class ChatOptions:
     system: str = SYSTEM
     n_ctx: int = 2048
     max_tokens: int = 256
-    memories: int = 4
+    memories: int = 5
     memory_tokens: int = 256
-    min_likelihood: float = 0.07
+    min_likelihood: float = 0.44
     old_notes: OldNotes = "shift"
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()

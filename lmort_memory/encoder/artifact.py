@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -23,7 +23,7 @@ from lmort_memory.modelfile.header import GgufHeader, read_header
 from lmort_memory.modelfile.tensors import read_array, read_tensor, tensor_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from gguf import GGUFWriter
     from numpy.typing import NDArray
@@ -43,8 +43,9 @@ __all__ = [
 _Value = TypeVar("_Value", int, str)
 
 ARCHITECTURE: Final = "lmort"
-FORMAT_VERSION: Final = 2  # 1 had no `own_layers`
-_READABLE: Final = (1, FORMAT_VERSION)
+FORMAT_VERSION: Final = 3  # 1 had no `own_layers`, 2 no `token_bits`
+_WITHOUT_TOKENS: Final = 2  # written where there are none, for versions before this one
+_READABLE: Final = (1, _WITHOUT_TOKENS, FORMAT_VERSION)
 CONTRACT_VERSION: Final = 1
 """Version of DESIGN's encoding contract (prefix, standardisation, pooling): part of a space."""
 
@@ -61,7 +62,9 @@ class TunerCard:
         backbone: The model it belongs to.
         contract_version: The encoding contract it was trained under.
         provenance: Recipe, data, teacher, licences, steps, date: free text by key.
-        fingerprint: Hash of shape and stored weights.
+        fingerprint: Hash of shape and stored weights, without the map of tokens: adding one to a
+            tuner leaves its space as it is.
+        tokens: Hash of the map of tokens, the kind of their codes; empty where there is none.
     """
 
     config: TunerConfig
@@ -69,6 +72,7 @@ class TunerCard:
     contract_version: int = CONTRACT_VERSION
     provenance: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
+    tokens: str = ""
 
     @property
     def tier(self) -> str:
@@ -109,17 +113,16 @@ def read_artifact(path: Path) -> Artifact:
     _check_tensors(header, card.config)
     try:
         weights = {name: read_tensor(header, name) for name in header.tensors}
-        found = _fingerprint(
-            card.config,
-            {
-                name: (info.type_name, tensor_rows(header, name))
-                for name, info in header.tensors.items()
-            },
-        )
+        stored = {
+            name: (info.type_name, tensor_rows(header, name))
+            for name, info in header.tensors.items()
+        }
+        found = _fingerprint(card.config, stored), _token_fingerprint(card.config, stored)
     except BackboneError as error:
         raise TunerError(f"the tuner {path} cannot be loaded: {error}") from error
-    if found != card.fingerprint:
-        raise _damaged(path, f"its weights hash to {found}, its header says {card.fingerprint}")
+    expected = card.fingerprint, card.tokens
+    if found != expected:
+        raise _damaged(path, f"its weights hash to {found}, its header says {expected}")
     _check_values(path, weights)
     return Artifact(card, weights)
 
@@ -129,7 +132,7 @@ def write_artifact(path: Path, artifact: Artifact, *, matrix_type: str = "F16") 
 
     Args:
         path: Where to; an existing file is replaced once the new one is complete.
-        artifact: The fingerprint of its card is ignored and computed anew.
+        artifact: The fingerprints of its card are ignored and computed anew.
         matrix_type: "F16" or "Q8_0" for the matrices.
 
     Raises:
@@ -144,11 +147,12 @@ def write_artifact(path: Path, artifact: Artifact, *, matrix_type: str = "F16") 
         wrong = dict(found.items() ^ config.tensor_shapes().items())
         raise ValueError(f"weights do not fit the shape of the tuner: {wrong}")
     stored = {name: _stored(artifact.weights[name], matrix_type) for name in config.tensor_shapes()}
-    fingerprint = _fingerprint(config, stored)
+    fingerprint, tokens = _fingerprint(config, stored), _token_fingerprint(config, stored)
+    card = replace(artifact.card, fingerprint=fingerprint, tokens=tokens)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     os.close(handle)
     try:
-        _write_gguf(Path(name), artifact.card, stored, fingerprint)
+        _write_gguf(Path(name), card, stored)
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)
@@ -193,6 +197,7 @@ def _card(header: GgufHeader) -> TunerCard:
             if key.startswith(prefix) and isinstance(value, str)
         },
         fingerprint=_typed(header, "lmort.fingerprint", str),
+        tokens=str(header.metadata.get("lmort.tokens.fingerprint", "")),
     )
 
 
@@ -204,6 +209,8 @@ def _config(header: GgufHeader) -> TunerConfig:
             values[item.name] = _numbers(header, key)
         elif item.name == "mode":
             values[item.name] = _typed(header, key, str)
+        elif item.name == "token_bits" and key not in header.metadata:
+            values[item.name] = 0  # a file of an earlier format
         else:
             values[item.name] = _typed(header, key, int)
     try:
@@ -272,12 +279,24 @@ def _stored(weight: Array, matrix_type: str) -> tuple[str, NDArray[Any]]:
 
 
 def _fingerprint(config: TunerConfig, stored: Mapping[str, tuple[str, NDArray[Any]]]) -> str:
-    """Hash shape and stored bytes; 32 hex digits."""
+    """Hash shape and stored bytes of what makes vectors; 32 hex digits."""
     shape = asdict(config)
+    del shape["token_bits"]
     if not config.own_layers:
         del shape["own_layers"]  # so that files of format 1 keep their hash
-    digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
-    for name in config.tensor_shapes():
+    return _hash(json.dumps(shape, sort_keys=True), config.vector_shapes(), stored)
+
+
+def _token_fingerprint(config: TunerConfig, stored: Mapping[str, tuple[str, NDArray[Any]]]) -> str:
+    """Hash what makes the codes of tokens; empty where nothing does."""
+    if not config.token_bits:
+        return ""
+    return _hash(f"tokens {config.token_bits} {config.layers}", config.token_shapes(), stored)
+
+
+def _hash(shape: str, names: Iterable[str], stored: Mapping[str, tuple[str, NDArray[Any]]]) -> str:
+    digest = hashlib.sha256(shape.encode())
+    for name in names:
         type_name, data = stored[name]
         digest.update(f"\0{name}\0{type_name}\0".encode())
         digest.update(np.ascontiguousarray(data).view(np.uint8).data)
@@ -288,15 +307,20 @@ def _write_gguf(
     path: Path,
     card: TunerCard,
     stored: Mapping[str, tuple[str, NDArray[Any]]],
-    fingerprint: str,
 ) -> None:
     import gguf
 
     writer = gguf.GGUFWriter(path, ARCHITECTURE)
-    writer.add_uint32("lmort.format_version", FORMAT_VERSION)
+    shape = asdict(card.config)
+    if not card.tokens:
+        del shape["token_bits"]
+    version = FORMAT_VERSION if card.tokens else _WITHOUT_TOKENS
+    writer.add_uint32("lmort.format_version", version)
     writer.add_uint32("lmort.contract_version", card.contract_version)
-    writer.add_string("lmort.fingerprint", fingerprint)
-    _add_values(writer, "lmort", asdict(card.config))
+    writer.add_string("lmort.fingerprint", card.fingerprint)
+    if card.tokens:
+        writer.add_string("lmort.tokens.fingerprint", card.tokens)
+    _add_values(writer, "lmort", shape)
     _add_values(writer, "lmort.backbone", asdict(card.backbone))
     _add_values(writer, "lmort.training", dict(card.provenance))
     for name, (type_name, data) in stored.items():

@@ -60,6 +60,8 @@ class TunerConfig:
         dim: Width of the vector.
         own_layers: Layers whose mean-pooled states are mapped linearly and put beside the unit
             vector of all that (`lmort_memory.tuners.train.blend`); empty means no such part.
+        token_bits: Bits of a token's code (`lmort_memory.encoder.token_map`), a multiple of 8; 0
+            means that tokens get no codes.
     """
 
     n_embd: int
@@ -74,6 +76,7 @@ class TunerConfig:
     pooled_layers: tuple[int, ...] = ()
     dim: int = 384
     own_layers: tuple[int, ...] = ()
+    token_bits: int = 0
 
     def __post_init__(self) -> None:
         """Refuse shapes that no network has.
@@ -86,8 +89,10 @@ class TunerConfig:
         for name in ("n_embd", "n_head", "width", "n_ff", "dim"):
             self._check_range(name, 1, _MAX_WIDTH)
         self._check_range("n_reduce", 0, _MAX_WIDTH)
-        for name in ("n_layer", "align_layer", "uniform_layer"):
+        for name in ("n_layer", "align_layer", "uniform_layer", "token_bits"):
             self._check_range(name, 0, _MAX_LAYERS)
+        if self.token_bits % 8:
+            raise ValueError(f"token_bits must be a multiple of 8; found {self.token_bits}")
         if self.width % self.n_head:
             raise ValueError(f"n_head must divide width; found {self.n_head} and {self.width}")
         if not self.n_layer and not self.pooled_layers:
@@ -138,6 +143,19 @@ class TunerConfig:
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name every tensor of the tuner with its shape (matrices: rows are outputs)."""
+        return self.vector_shapes() | self.token_shapes()
+
+    def token_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name the tensors of the map from a token's states to its code."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.token_bits:
+            inputs = self.n_embd * len(self.layers)
+            _add_linear(shapes, "tokens", self.token_bits, inputs)
+            _add_linear(shapes, "salience", 1, inputs)
+        return shapes
+
+    def vector_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name the tensors that make a text's vector."""
         shapes: dict[str, tuple[int, ...]] = {}
         for layer in self.layers:
             shapes[f"stats.{layer}.mean"] = shapes[f"stats.{layer}.std"] = (self.n_embd,)

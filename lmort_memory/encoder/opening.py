@@ -37,7 +37,9 @@ class OpenedEncoder:
         self.backbone.close()
 
 
-def open_encoder(model: str | Path | None = None, tuner: str | Path | None = None) -> OpenedEncoder:
+def open_encoder(
+    model: str | Path | None = None, tuner: str | Path | None = None, *, tokens: bool = True
+) -> OpenedEncoder:
     """Load a model and its tuner.
 
     Args:
@@ -47,6 +49,7 @@ def open_encoder(model: str | Path | None = None, tuner: str | Path | None = Non
         tuner: A tuner file; None looks for one made for these weights, among those that ship and
             those made on this machine. Where there is none, the first opening of a model takes
             some seconds: it makes the at-once tuner (`lmort_memory.encoder.untrained`).
+        tokens: Whether texts get token codes, where the tuner has a map for them.
 
     Raises:
         BackboneError: no usable model.
@@ -60,27 +63,28 @@ def open_encoder(model: str | Path | None = None, tuner: str | Path | None = Non
     backbone = Backbone.open(path)
     try:
         if chosen is not None:
-            return OpenedEncoder(backbone, TunedEncoder(backbone, chosen), None)
-        return _look_up(backbone)
+            return OpenedEncoder(backbone, TunedEncoder(backbone, chosen, tokens=tokens), None)
+        return _look_up(backbone, tokens=tokens)
     except BaseException:
         backbone.close()
         raise
 
 
-def _look_up(backbone: Backbone) -> OpenedEncoder:
+def _look_up(backbone: Backbone, *, tokens: bool) -> OpenedEncoder:
     """Find a tuner by the weights' fingerprint; where none fits, make the at-once one."""
     folder = data_dir() / "untrained"
     reason = f"no tuner for {backbone.facts.name} yet"
     for path in find_tuners(backbone.fingerprint, data_dir() / "tuners"):
         try:
-            encoder = TunedEncoder(backbone, Tuner.load(path))
+            encoder = TunedEncoder(backbone, Tuner.load(path), tokens=tokens)
         except TunerMismatchError as error:
             reason = str(error)
             continue
         before = untrained_path(backbone, folder)
         earlier = None if before is None else TunedEncoder(backbone, Tuner.load(before))
         return OpenedEncoder(backbone, encoder, None, earlier)
-    encoder = TunedEncoder(backbone, Tuner.load(untrained_tuner(backbone, folder)))
+    made = Tuner.load(untrained_tuner(backbone, folder))
+    encoder = TunedEncoder(backbone, made, tokens=tokens)
     layers = ", ".join(map(str, encoder.layers))
     return OpenedEncoder(
         backbone,

@@ -15,7 +15,7 @@ from lmort_memory.encoder.chunking import chunk_tokens
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError, TunerMismatchError
 from lmort_memory.modelfile.sketch import Sketch
-from lmort_memory.types import Encoded, HiddenStates, Progress
+from lmort_memory.types import AskedTokens, Encoded, HiddenStates, Progress, TokenCodes
 
 _TUNER_BATCH = 32  # texts whose states are held at a time: 32 × 128 tokens × 3 layers, 28 MB
 
@@ -32,8 +32,13 @@ class _Chunk:
 class TunedEncoder:
     """Encodes with a loaded model. Any thread may call it; the backbone's own thread computes."""
 
-    def __init__(self, backbone: Backbone, tuner: Tuner) -> None:
+    def __init__(self, backbone: Backbone, tuner: Tuner, *, tokens: bool = True) -> None:
         """Pair a backbone with its tuner.
+
+        Args:
+            backbone: The model.
+            tuner: Made for it.
+            tokens: Whether texts get token codes, where the tuner has a map for them.
 
         Raises:
             TunerMismatchError: the tuner was made for another backbone.
@@ -41,6 +46,7 @@ class TunedEncoder:
         check_match(tuner.card, backbone)
         self._backbone = backbone
         self._tuner = tuner
+        self._token_map = tuner.token_map if tokens else None
 
     @property
     def space(self) -> str:
@@ -56,6 +62,11 @@ class TunedEncoder:
     def dim(self) -> int:
         """Width of a vector."""
         return self._tuner.dim
+
+    @property
+    def token_kind(self) -> str | None:
+        """Identity of the token codes; None where none are made."""
+        return None if self._token_map is None else self._token_map.kind
 
     @property
     def notes(self) -> Mapping[str, str]:
@@ -88,6 +99,43 @@ class TunedEncoder:
         (encoded,) = self._encode([text], Priority.RECALL, None)
         return mean_vector(encoded)
 
+    def encode_question(self, text: str) -> tuple[NDArray[np.float32], AskedTokens]:
+        """Encode a question in one pass: its vector, and its tokens.
+
+        Raises:
+            ValueError: an empty text, or the encoder has no token codes.
+            BackboneError: llama.cpp refused.
+        """
+        if self._token_map is None:
+            raise ValueError("this encoder has no token codes; encode_query gives the vector")
+        chunks = self._chunks_of(0, text, self._backbone.prompts.tokenize(text))
+        states = list(self._captured([text], chunks, Priority.RECALL))
+        encoded = Encoded(self._tuner.encode_batch(states), tuple(one.span for one in chunks))
+        return mean_vector(encoded), self._token_map.asked(states)
+
+    def asked_tokens(
+        self, tokens: Sequence[int], states: NDArray[np.float32]
+    ) -> AskedTokens | None:
+        """Take a question's tokens from states that a chat's own pass has made.
+
+        Args:
+            tokens: The question's own tokens; at least one.
+            states: As for `encode_states`.
+        """
+        if self._token_map is None:
+            return None
+        return self._token_map.asked([HiddenStates(tuple(tokens), self.layers, states)])
+
+    def token_scores(self, asked: AskedTokens, codes: Sequence[TokenCodes]) -> NDArray[np.float32]:
+        """Compare a question with texts, float32 (len(codes),); see `TokenMap.scores`.
+
+        Raises:
+            ValueError: codes of another kind, or the encoder has none.
+        """
+        if self._token_map is None:
+            raise ValueError("this encoder has no token codes; found some to compare")
+        return self._token_map.scores(asked, codes)
+
     def encode_states(
         self, text: str, tokens: Sequence[int], states: NDArray[np.float32]
     ) -> Encoded:
@@ -108,7 +156,8 @@ class TunedEncoder:
             )
             for chunk in chunks
         ]
-        return Encoded(self._tuner.encode_batch(parts), tuple(chunk.span for chunk in chunks))
+        vectors, codes = self._tuner.encode_batch(parts), self._codes(parts)
+        return _encoded(vectors, chunks, codes, range(len(chunks)), self.token_kind)
 
     def _encode(
         self, texts: Sequence[str], priority: Priority, progress: Progress | None
@@ -118,20 +167,32 @@ class TunedEncoder:
             for i, text in enumerate(texts)
             for chunk in self._chunks_of(i, text, self._backbone.prompts.tokenize(text))
         ]
-        captured = self._backbone.hidden_states(
+        vectors = np.empty((len(chunks), self.dim), np.float32)
+        codes: list[NDArray[np.uint8]] = []
+        done = 0
+        for batch in _batches(self._captured(texts, chunks, priority), _TUNER_BATCH):
+            vectors[done : done + len(batch)] = self._tuner.encode_batch(batch)
+            codes += self._codes(batch)
+            done += len(batch)
+            if progress is not None:
+                progress(chunks[done - 1].text + (done == len(chunks)), len(texts))
+        rows: list[list[int]] = [[] for _ in texts]
+        for row, chunk in enumerate(chunks):
+            rows[chunk.text].append(row)
+        return [_encoded(vectors, chunks, codes, own, self.token_kind) for own in rows]
+
+    def _captured(
+        self, texts: Sequence[str], chunks: Sequence[_Chunk], priority: Priority
+    ) -> Iterator[HiddenStates]:
+        return self._backbone.hidden_states(
             [texts[chunk.text][slice(*chunk.span)] for chunk in chunks],
             self.layers,
             max_tokens=self._backbone.longest_text,
             priority=priority,
         )
-        vectors = np.empty((len(chunks), self.dim), np.float32)
-        done = 0
-        for batch in _batches(captured, _TUNER_BATCH):
-            vectors[done : done + len(batch)] = self._tuner.encode_batch(batch)
-            done += len(batch)
-            if progress is not None:
-                progress(chunks[done - 1].text + (done == len(chunks)), len(texts))
-        return _by_text(chunks, vectors, len(texts))
+
+    def _codes(self, batch: Sequence[HiddenStates]) -> list[NDArray[np.uint8]]:
+        return [] if self._token_map is None else [self._token_map.codes(one) for one in batch]
 
     def _chunks_of(self, index: int, text: str, tokens: Sequence[int]) -> list[_Chunk]:
         ends = self._backbone.vocabulary.character_ends(text, tokens)
@@ -195,8 +256,13 @@ def _batches(states: Iterator[HiddenStates], size: int) -> Iterator[list[HiddenS
         yield batch
 
 
-def _by_text(chunks: Sequence[_Chunk], vectors: NDArray[np.float32], n_texts: int) -> list[Encoded]:
-    rows: list[list[int]] = [[] for _ in range(n_texts)]
-    for row, chunk in enumerate(chunks):
-        rows[chunk.text].append(row)
-    return [Encoded(vectors[own], tuple(chunks[row].span for row in own)) for own in rows]
+def _encoded(
+    vectors: NDArray[np.float32],
+    chunks: Sequence[_Chunk],
+    codes: Sequence[NDArray[np.uint8]],
+    rows: Sequence[int],
+    kind: str | None,
+) -> Encoded:
+    """Collect what belongs to one text."""
+    tokens = None if kind is None else TokenCodes(kind, tuple(codes[row] for row in rows))
+    return Encoded(vectors[rows], tuple(chunks[row].span for row in rows), tokens)

@@ -23,6 +23,7 @@ from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact, wr
 from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
 from lmort_memory.encoder.pooling import pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers
+from lmort_memory.encoder.token_fit import TokenSample, with_tokens
 from lmort_memory.encoder.tuned_encoder import check_match
 from lmort_memory.errors import TunerError
 from lmort_memory.kit import load_kit
@@ -115,17 +116,14 @@ def make_untrained(backbone: Backbone, *, seconds: float = _SECONDS) -> Artifact
     """
     kit = load_kit()
     texts = kit.texts(kit.n_held_out, kit.n_held_out + MOST_TEXTS)
-    pooled = pool_states(
-        _until(
-            backbone.hidden_states(
-                texts, tuple(range(ceiling(backbone.n_layer) + 1)), max_tokens=_MAX_TOKENS
-            ),
-            seconds,
-        )
+    captured = backbone.hidden_states(
+        texts, tuple(range(ceiling(backbone.n_layer) + 1)), max_tokens=_MAX_TOKENS
     )
+    sample = TokenSample()
+    pooled = pool_states(sample.watch(_until(captured, seconds)))
     n_texts = pooled.pooled.shape[1]
     choice = choose_layers(pooled, kit.vectors[kit.n_held_out : kit.n_held_out + n_texts])
-    return project(backbone, pooled, choice.layers)
+    return with_tokens(project(backbone, pooled, choice.layers), sample)
 
 
 def project(backbone: Backbone, pooled: PooledStates, layers: Sequence[int]) -> Artifact:

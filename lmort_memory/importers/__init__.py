@@ -7,8 +7,8 @@
 
 Nothing here knows the store; `lmort_memory.importing` brings both together.
 
-To add a format, write one file beside the others that ends in a `Format`, and name it in
-`FORMATS` below. Three rules: `matches` looks at content and says False in doubt, since an unknown
+To add a format, write one file beside the others that ends in a `Format`, and name it in the table
+of `_registry.py`. Three rules: `matches` looks at content and says False in doubt, since an unknown
 file must be an error and never silently text; `read` gives the turns of one source one after the
 other, each with `Source.uri` set to a name that is the same at the next export; what is passed over
 is counted by reason in `left_out`, and an item that cannot be read is told to `left_out.fail` (or
@@ -23,9 +23,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lmort_memory.importers import chatgpt, claude, claude_code, markdown, text, turns
 from lmort_memory.importers._format import Format, LeftOut, file_uri, fingerprint
+from lmort_memory.importers._registry import FORMATS, known_formats
 from lmort_memory.importers._scan import FoundFile, PassedOver, ScanReport, read_file, scan_paths
+from lmort_memory.importers._scan import scan_changed as _scan_changed
 from lmort_memory.types import Progress, Turn
 
 __all__ = [
@@ -37,19 +38,11 @@ __all__ = [
     "ScanReport",
     "file_uri",
     "fingerprint",
+    "known_formats",
     "read",
     "scan",
+    "scan_changed",
 ]
-
-FORMATS: tuple[Format, ...] = (
-    markdown.FORMAT,
-    text.FORMAT,
-    chatgpt.FORMAT,
-    claude.FORMAT,
-    claude_code.FORMAT,
-    turns.FORMAT,
-    turns.EXPORT,
-)
 
 
 def scan(
@@ -62,13 +55,31 @@ def scan(
 
     Folders are searched through; hidden files, links to folders and links that lead out of the
     folder are left out. Only beginnings of files are read. `formats` are tried in place of
-    `FORMATS`; `progress` is told how many files were looked at.
+    all that are known; `progress` is told how many files were looked at.
 
     Raises:
         ImportFileError: a file that was named, and not merely found in a folder, does not exist,
             cannot be read, or is of no known format.
     """
-    return scan_paths(paths, FORMATS if formats is None else formats, progress=progress)
+    tried = known_formats() if formats is None else formats
+    return scan_paths(paths, tried, progress=progress)
+
+
+def scan_changed(
+    paths: Iterable[str | Path],
+    roots: Iterable[str | Path],
+    *,
+    formats: tuple[Format, ...] | None = None,
+) -> ScanReport:
+    """Look at files and folders that have changed, as a `scan` of the roots would see them.
+
+    Args:
+        paths: Absolute. What is hidden, reached through a link, or gone is passed over.
+        roots: The folders that are searched, absolute.
+        formats: Tried in place of all that are known.
+    """
+    tried = known_formats() if formats is None else formats
+    return _scan_changed(map(Path, paths), map(Path, roots), tried)
 
 
 def read(file: FoundFile, left_out: Counter[str] | None = None) -> Iterator[Turn]:

@@ -22,6 +22,7 @@ __all__ = [
     "UNFORESEEN",
     "Format",
     "LeftOut",
+    "RefusedError",
     "file_uri",
     "fingerprint",
     "read_text",
@@ -49,6 +50,10 @@ class LeftOut(Counter[str]):
     def fail(self, problem: str) -> None:
         """Take note of an item that cannot be read, and go on."""
         self.problems.append(problem)
+
+
+class RefusedError(Exception):
+    """A file that a format knows and does not read; the text says what would help."""
 
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024  # a note is read whole; nothing a person wrote is larger
@@ -85,7 +90,8 @@ class Format:
         name: As shown to the user and kept in each turn's metadata.
         suffixes: Lower-case endings of the names that such files have; no other file is tried.
         matches: Whether the content is of this format. It looks at the beginning only, and says
-            False in doubt. It may raise `OSError`.
+            False in doubt. It may raise `OSError`, and `RefusedError` to say why a file that it
+            knows is not read.
         read: The turns of a file, in order. Turns of one source (see `Turn.source`) follow each
             other without a gap. It raises `ImportFileError` where the file is damaged; an item
             that cannot be read is told to `LeftOut.fail`, and does not end the file.
@@ -93,6 +99,11 @@ class Format:
             next import reads it again.
         restores: It is an export of ours, for `Memory.restore`; `read` is for looking at it.
         companions: Names of files that lie beside such a file and hold no text to remember.
+        about: What it is, for a table: one line.
+        fallback: It reads what no stricter format with the same suffix has recognised.
+        appends: Its turns are messages that carry their own time. A file that lacks some, being
+            older or cut off, takes none of them away.
+        only_named: It is read where a person names it, and not where a folder holds it.
     """
 
     name: str
@@ -102,6 +113,10 @@ class Format:
     version: int = 1
     restores: bool = False
     companions: frozenset[str] = frozenset()
+    about: str = ""
+    fallback: bool = False
+    appends: bool = False
+    only_named: bool = False
 
 
 def file_uri(path: Path) -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import codecs
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from lmort_memory.errors import ImportFileError
-from lmort_memory.importers._format import UNFORESEEN, Format, LeftOut
+from lmort_memory.importers._format import UNFORESEEN, Format, LeftOut, RefusedError
 from lmort_memory.paths import expanded
 from lmort_memory.types import Progress, Turn
 
-__all__ = ["FoundFile", "PassedOver", "ScanReport", "read_file", "scan_paths"]
+__all__ = ["FoundFile", "PassedOver", "ScanReport", "read_file", "scan_changed", "scan_paths"]
 
 _HEAD_BYTES = 8192
 _SHOWN_PROBLEMS = 3
@@ -81,6 +81,39 @@ def scan_paths(
     return ScanReport(files, tuple(scan.passed_over), tuple(scan.roots), tuple(scan.unseen))
 
 
+def scan_changed(
+    paths: Iterable[Path], roots: Iterable[Path], formats: tuple[Format, ...]
+) -> ScanReport:
+    """Look at some files and folders below roots; see `lmort_memory.importers.scan_changed`."""
+    scan = _Scan(formats)
+    named = list(roots)
+    wanted: dict[Path, set[str]] = {}
+    for path in paths:
+        if not any(_is_seen(path, root) for root in named):
+            continue
+        if path.is_dir():
+            if not path.is_symlink():
+                scan.add_folder(path)
+        elif path.exists():
+            wanted.setdefault(path.parent, set()).add(path.name)
+    for folder, names in wanted.items():
+        root = next(root for root in named if root == folder or root in folder.parents)
+        every = sorted(path.name for path in folder.iterdir())
+        scan.add_files(folder, every, root=root, only=names)
+    files = tuple(scan.files[path] for path in sorted(scan.files))
+    return ScanReport(files, tuple(scan.passed_over), (), tuple(scan.unseen))
+
+
+def _is_seen(path: Path, root: Path) -> bool:
+    """Whether a search through `root` comes to a path: nothing on the way is hidden or a link."""
+    if root not in path.parents:
+        return False
+    parts = path.relative_to(root).parts
+    folders = [root.joinpath(*parts[: at + 1]) for at in range(len(parts) - 1)]
+    hidden = any(part.startswith(".") for part in parts)
+    return not hidden and not any(folder.is_symlink() for folder in folders)
+
+
 def read_file(file: FoundFile, left_out: Counter[str]) -> Iterator[Turn]:
     """Read the turns of a file; see `lmort_memory.importers.read`."""
     if isinstance(left_out, LeftOut):
@@ -128,7 +161,7 @@ class _Scan:
         """Take in what the user has named: a file among it must be one that we know."""
         if path.is_dir() and _named(path) == str(path):
             self.roots.append(str(path))
-            self._add_folder(path)
+            self.add_folder(path)
             return
         found = self._examine(path) if path.exists() else _problem(path, "there is no such file")
         if isinstance(found, PassedOver):
@@ -137,17 +170,35 @@ class _Scan:
             )
         self.files[str(path)] = found
 
-    def _add_folder(self, root: Path) -> None:
+    def add_folder(self, root: Path) -> None:
+        """Take in what is below a folder."""
         for folder, subfolders, names in os.walk(root, onerror=self._note_unseen):
             here = Path(folder)
             subfolders[:] = sorted(name for name in subfolders if self._is_entered(here / name))
-            found = [self._find(here / name, root) for name in sorted(names)]
-            files = [item for item in found if isinstance(item, FoundFile)]
-            self.files.update((str(file.path), file) for file in files)
-            companions = frozenset().union(*(file.format.companions for file in files))
-            for item in found:
-                if isinstance(item, PassedOver):
-                    self.passed_over.append(_excuse(item, companions))
+            self.add_files(here, sorted(names), root=root)
+
+    def add_files(
+        self, folder: Path, names: Iterable[str], *, root: Path, only: Container[str] = ()
+    ) -> None:
+        """Take in the files of a folder, which tell together what each of them is.
+
+        Args:
+            folder: Where they are.
+            names: All of them.
+            root: The folder that is searched; a link may not lead out of it.
+            only: Those to take in; empty means all.
+        """
+        found = [self._find(folder / name, root) for name in names if not (folder / name).is_dir()]
+        files = [item for item in found if isinstance(item, FoundFile)]
+        companions = frozenset().union(*(file.format.companions for file in files))
+        for item in found:
+            name = Path(item.path).name
+            if only and name not in only:
+                continue
+            if isinstance(item, FoundFile) and name not in companions:
+                self.files[str(item.path)] = item
+            else:
+                self.passed_over.append(_excuse(item, companions))
 
     def _is_entered(self, folder: Path) -> bool:
         if folder.name.startswith("."):
@@ -171,7 +222,11 @@ class _Scan:
             return PassedOver(_named(path), "hidden file", "aside")
         if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
             return PassedOver(_named(path), "link to a file outside the folder", "aside")
-        return self._examine(path)
+        found = self._examine(path)
+        if isinstance(found, FoundFile) and found.format.only_named:
+            reason = f"it is {found.format.about} — name it to import it"
+            return PassedOver(str(path), reason, "unknown")
+        return found
 
     def _examine(self, path: Path) -> FoundFile | PassedOver:
         if _named(path) != str(path):
@@ -179,18 +234,27 @@ class _Scan:
         try:
             if not path.is_file():
                 return _problem(path, "it is no regular file")
-            name = path.name.lower()
-            likely = [form for form in self.formats if name.endswith(form.suffixes)]
-            claims = [form for form in likely if form.matches(path)]
+            likely = [form for form in self.formats if _may_be(path, form)]
+            claims = [form for form in likely if not form.fallback and form.matches(path)]
+            if not claims:
+                claims = [form for form in likely if form.fallback and form.matches(path)]
             if len(claims) == 1:
                 return FoundFile(path, claims[0], path.stat().st_size)
             return _unknown(path, likely)
         except OSError as error:
             return _problem(path, f"it cannot be read: {error.strerror or error}")
+        except RefusedError as error:
+            return PassedOver(str(path), str(error), "unknown")
         except ImportFileError as error:
             return _problem(path, str(error).removeprefix(f"{path} "))
         except UNFORESEEN as error:
             return _problem(path, f"it cannot be read: {error or type(error).__name__}")
+
+
+def _may_be(path: Path, form: Format) -> bool:
+    """Whether a file has an ending that a format may have; "" stands for a name without one."""
+    name = path.name.lower()
+    return any(name.endswith(end) if end else not path.suffix for end in form.suffixes)
 
 
 def _problem(path: Path, reason: str) -> PassedOver:
@@ -203,7 +267,7 @@ def _named(path: Path) -> str:
 
 
 def _unknown(path: Path, likely: list[Format]) -> PassedOver:
-    if likely:
+    if likely and path.suffix:
         names = ", ".join(form.name for form in likely)
         return PassedOver(str(path), f"its content is of none of the formats {names}", "unknown")
     suffix = path.suffix.lower() or "files without a suffix"
@@ -221,7 +285,7 @@ def _is_text(head: bytes) -> bool:
     return b"\0" not in head
 
 
-def _excuse(item: PassedOver, companions: frozenset[str]) -> PassedOver:
-    if Path(item.path).name not in companions:
+def _excuse(item: FoundFile | PassedOver, companions: frozenset[str]) -> PassedOver:
+    if isinstance(item, PassedOver) and Path(item.path).name not in companions:
         return item
-    return replace(item, reason="part of an export, without text to remember", kind="aside")
+    return PassedOver(str(item.path), "part of an export, without text to remember", "aside")

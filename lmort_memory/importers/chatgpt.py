@@ -181,6 +181,7 @@ FORMAT = Format(
     matches=_matches,
     read=_read,
     version=2,
+    about="ChatGPT exports: the zip, the folder, or conversations*.json",
     companions=frozenset(
         {
             "chat.html",

@@ -200,5 +200,6 @@ FORMAT = Format(
     matches=_matches,
     read=_read,
     version=2,
+    about="Claude exports: the zip, the folder, or its .json files",
     companions=frozenset({"users.json"}),
 )

@@ -191,4 +191,11 @@ def _text(content: JsonValue, left_out: LeftOut) -> str:
     return "\n\n".join(said)
 
 
-FORMAT = Format(name="claude-code", suffixes=(".jsonl",), matches=_matches, read=_read, version=2)
+FORMAT = Format(
+    name="claude-code",
+    suffixes=(".jsonl",),
+    matches=_matches,
+    read=_read,
+    version=2,
+    about="Claude Code logs: .jsonl below ~/.claude/projects",
+)

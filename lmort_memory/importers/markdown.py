@@ -236,4 +236,5 @@ FORMAT = Format(
     matches=lambda path: True,
     read=_read,
     version=3,
+    about="Markdown notes and Obsidian vaults",
 )

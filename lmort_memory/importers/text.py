@@ -37,4 +37,11 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     )
 
 
-FORMAT = Format(name="text", suffixes=(".txt", ".text"), matches=lambda path: True, read=_read)
+FORMAT = Format(
+    name="text",
+    suffixes=(".txt", ".text"),
+    matches=lambda path: True,
+    read=_read,
+    about="plain text",
+    fallback=True,
+)

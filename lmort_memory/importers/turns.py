@@ -86,11 +86,18 @@ def _time(entry: Object, name: str) -> datetime | None:
 
 _SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 
-FORMAT = Format(name="turns", suffixes=_SUFFIXES, matches=_is_turns, read=_read_turns)
+FORMAT = Format(
+    name="turns",
+    suffixes=_SUFFIXES,
+    matches=_is_turns,
+    read=_read_turns,
+    about="JSONL of turns",
+)
 EXPORT = Format(
     name="export",
     suffixes=_SUFFIXES,
     matches=_is_export,
     read=_read_export,
     restores=True,
+    about="what `lmort-mem export` wrote, .gz too",
 )

@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
-from lmort_memory.errors import ImportFileError
+from lmort_memory.errors import ImportFileError, MissingDependencyError
 from lmort_memory.importers import (
     FoundFile,
     LeftOut,
@@ -27,8 +28,9 @@ from lmort_memory.importers import (
     fingerprint,
     read,
 )
+from lmort_memory.memory.databases import dumped_records, is_database
 from lmort_memory.memory.reservoir import Reservoir
-from lmort_memory.memory.transfer import restore_records
+from lmort_memory.memory.transfer import restore_records, restoring
 from lmort_memory.store.clock import to_us
 from lmort_memory.store.values import SourceState
 from lmort_memory.text import counted
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImportEstimate", "ImportReport", "estimate", "import_files"]
 
+_BATCH = 500  # messages in one transaction
 _SAMPLE = 48  # turns that are encoded to learn the speed: some seconds on a slow machine
 _DISK_PER_BYTE = 4  # database bytes for a byte of text; 672 KB for 143 KB of notes, words indexed
 _MAX_INTEGER = 2**63 - 1  # of a column; the year 2262 in nanoseconds
@@ -60,6 +63,7 @@ class ImportReport:
         removed: Turns that their changed source no longer holds.
         left_out: Parts of files that are no turns, by reason.
         passed_over: Files that were not imported, and why.
+        redacted: Secrets that were replaced, by kind, if the memory redacts.
     """
 
     files: int
@@ -69,6 +73,7 @@ class ImportReport:
     removed: int
     left_out: Mapping[str, int]
     passed_over: tuple[PassedOver, ...]
+    redacted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -114,10 +119,10 @@ def estimate(
     count = _Count(progress)
     for file in run.every_file(scan):
         with run.reported(file):
-            if run.is_stored(file_uri(file.path), fingerprint(file.path, file.format)):
+            if run.is_stored(file_uri(file.path), run.fingerprint(file)):
                 run.unchanged += 1
             else:
-                count.take(read(file, run.left_out))
+                count.take(_turns(file, run.left_out))
                 run.files += 1
     tokens, seconds, vector_bytes = _measure(memory, count)
     return ImportEstimate(
@@ -190,6 +195,7 @@ def import_files(
             files were read.
     """
     run = _Run(memory, scope, progress)
+    before = run.redacted
     for file in run.every_file(scan):
         with run.reported(file):
             run.store_file(file)
@@ -201,6 +207,7 @@ def import_files(
         removed=run.removed,
         left_out=+run.left_out,
         passed_over=(*scan.passed_over, *run.passed_over),
+        redacted=run.redacted - before,
     )
 
 
@@ -247,7 +254,7 @@ class _Run:
         """Report a file that cannot be read whole, and go on with the next."""
         try:
             yield
-        except ImportFileError as error:
+        except (ImportFileError, MissingDependencyError) as error:
             self.passed_over.append(PassedOver(str(file.path), str(error), "problem"))
         except OSError as error:
             reason = f"it cannot be read: {error.strerror or error}"
@@ -261,19 +268,34 @@ class _Run:
 
         The file's own state is written last: an interrupted file is read again.
         """
-        digest = fingerprint(file.path, file.format)
+        digest = self.fingerprint(file)
         state = _file_state(file, digest)
         if self.is_stored(state.uri, digest):
             self.unchanged += 1
             return
         if file.format.restores:
             self._restore(file, state)
+        elif file.format.appends:
+            self._append(file, state)
         else:
             self._store(file, state)
         self.files += 1
 
+    @property
+    def redacted(self) -> Counter[str]:
+        """The secrets that the memory has replaced so far, by kind."""
+        return Counter() if self.memory.redactor is None else self.memory.redactor.counts
+
+    def fingerprint(self, file: FoundFile) -> str:
+        """Hash a file; what was stored with its secrets is read again to redact them."""
+        digest = fingerprint(file.path, file.format)
+        return digest if self.memory.redactor is None else f"{digest} redacted"
+
+    def _read(self, file: FoundFile) -> Iterator[Turn]:
+        return (self.memory.cleaned(turn) for turn in read(file, self.left_out))
+
     def _store(self, file: FoundFile, state: SourceState) -> None:
-        turns = _UntilDamage(read(file, self.left_out))
+        turns = _UntilDamage(self._read(file))
         written = False
         for uri, found in groupby(turns, key=_source_uri):
             if uri == state.uri:
@@ -285,6 +307,19 @@ class _Run:
             raise turns.error
         if not written:
             self._replace(state, ())
+
+    def _append(self, file: FoundFile, state: SourceState) -> None:
+        """Store the messages that are not there yet, and take none away."""
+        turns = _UntilDamage(self._read(file))
+        scoped = (replace(turn, scope=self.scope) for turn in turns)
+        while batch := list(islice(scoped, _BATCH)):
+            new = sum(one.new for one in self.memory.store.add(batch))
+            self.added += new
+            self.kept += len(batch) - new
+            self.tell(self.added + self.kept)
+        if turns.error is not None:
+            raise turns.error
+        self._replace(state, ())  # marks the file as done
 
     def _store_part(self, uri: str, found: list[Turn], turns: _UntilDamage) -> None:
         """Store one of the sources that a file holds: a conversation of an export.
@@ -304,9 +339,9 @@ class _Run:
             self._replace(state, turns.with_damage(found))
 
     def is_stored(self, uri: str, digest: str) -> bool:
-        """Whether a source is stored as it is now."""
+        """Whether a source is stored as it is now; one that was redacted stays so."""
         state = self.memory.store.source_state(uri, scope=self.scope)
-        return state is not None and state.digest == digest
+        return state is not None and state.digest in (digest, f"{digest} redacted")
 
     def _replace(self, state: SourceState, turns: Iterable[Turn]) -> None:
         change = self.memory.store.replace_source(
@@ -329,7 +364,11 @@ class _Run:
 
     def _restore(self, file: FoundFile, state: SourceState) -> None:
         """Bring back the records of an export of ours, with the scopes and sources they had."""
-        done = restore_records(self.memory.store, file.path, progress=self._further())
+        done = restore_records(
+            restoring(self.memory.store, self.memory.redactor),
+            file.path,
+            progress=self._further(),
+        )
         self.added += done.new
         self.kept += done.records - done.new
         if done.damage:
@@ -359,6 +398,15 @@ class _UntilDamage:
         yield from turns
         if self.error is not None:
             raise self.error
+
+
+def _turns(file: FoundFile, left_out: LeftOut) -> Iterator[Turn]:
+    """Yield what a file holds, for an estimate: records of a database as turns too."""
+    if not is_database(file.path):
+        yield from read(file, left_out)
+        return
+    with dumped_records(file.path) as records:
+        yield from (Turn(one.record.text) for one in records)
 
 
 def _file_state(file: FoundFile, digest: str) -> SourceState:

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lmort_memory.errors import LmortError, SpaceMismatchError
-from lmort_memory.store.protocol import Store
-from lmort_memory.types import Encoder, Progress, Record
+from lmort_memory.memory.recall import Question, Tokens
+from lmort_memory.store.protocol import Store, TokenCodesKeeper
+from lmort_memory.types import Encoder, Progress, Record, TokenEncoder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lmort_memory.types import Encoded
+    from lmort_memory.types import AskedTokens, Encoded
 
 __all__ = ["Encoding"]
 
@@ -63,17 +64,58 @@ class Encoding:
             encoded = self._encoder.encode([record.text for record in records])
             self._store.put_vectors(self._encoder.space, records, encoded)
 
-    def queries(
-        self, query: str, vector: NDArray[np.float32] | None
-    ) -> dict[str, NDArray[np.float32]]:
-        """Return the query's vector in every space that is asked, the present one first."""
+    def ask(
+        self,
+        query: str,
+        vector: NDArray[np.float32] | None,
+        tokens: AskedTokens | None = None,
+    ) -> Question:
+        """Encode a query for every space that is asked, the present one first.
+
+        Where its vector is given, the tokens are those that are given with it, or none.
+        """
         if self._encoder is None:
-            return {}
-        present = self._encoder.encode_query(query) if vector is None else vector
+            return Question({})
+        codes = self._token_encoder()
+        if vector is None and codes is not None:
+            vector, tokens = codes.encode_question(query)
+        elif vector is None:
+            vector = self._encoder.encode_query(query)
         older = self._previous if query.strip() else ()
-        return {self._encoder.space: present} | {
-            encoder.space: encoder.encode_query(query) for encoder in older
-        }
+        spaces = {encoder.space: encoder.encode_query(query) for encoder in older}
+        compared = None if codes is None or tokens is None else Tokens(codes, tokens)
+        return Question({self._encoder.space: vector} | spaces, compared)
+
+    def _token_encoder(self) -> TokenEncoder | None:
+        encoder = self._encoder
+        if isinstance(encoder, TokenEncoder) and encoder.token_kind is not None:
+            return encoder
+        return None
+
+    def add_tokens(self, *, progress: Progress | None, batch_size: int) -> int:
+        """Give codes of tokens to records whose vectors came without; returns how many got some.
+
+        Where they are switched off, those that the space has are deleted. An encoder that knows
+        nothing of tokens leaves all as it is.
+        """
+        known = isinstance(self._encoder, TokenEncoder)
+        if self._encoder is None or not known or not isinstance(self._store, TokenCodesKeeper):
+            return 0
+        codes, space = self._token_encoder(), self._encoder.space
+        if codes is None or codes.token_kind is None:
+            self._store.drop_tokens(space)
+            return 0
+        done, last = 0, None
+        while batch := self._store.lacking_tokens(
+            space, codes.token_kind, limit=batch_size, after=last
+        ):
+            if self._closing.is_set():
+                return done
+            self.encode(batch)
+            done, last = done + len(batch), batch[-1].id
+            if progress is not None:
+                progress(done, None)
+        return done
 
     def pending(self) -> int:
         """Return how many records have no vectors in the present space."""

@@ -2,63 +2,122 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from lmort_memory.backbone.thinking import without_thoughts
-from lmort_memory.types import JsonValue, Turn
+from lmort_memory.messages import ChatMessage, read_messages
+from lmort_memory.types import JsonValue, Record, Turn
 
-__all__ = ["Item", "to_turn"]
+__all__ = ["Added", "Item", "nothing_in", "to_turns"]
 
 Item: TypeAlias = "str | Mapping[str, Any] | Turn"
-"""A text, a message (`role` and `content`, and any other field of Turn), or a Turn."""
+"""A text, a Turn, or a message: `role` and `content` and any other field of Turn, in the dialects
+of OpenAI, Anthropic and Gemini too (`lmort_memory.messages`)."""
 
 FIELDS = frozenset(field.name for field in fields(Turn))
+CONTENT = frozenset({"content", "parts", "tool_calls", "function_call", "type"})
+OURS = FIELDS - {"text", "role"}  # what a message of another dialect may say beside its own fields
 
 
-def to_turn(
+class Added(list[Record]):
+    """The records of a list of items.
+
+    Attributes:
+        left_out: What of the messages holds no text to remember, by kind: "tool_call", "image_url".
+    """
+
+    def __init__(self, records: Iterable[Record], left_out: Mapping[str, int]) -> None:
+        super().__init__(records)
+        self.left_out = left_out
+
+
+def to_turns(
     offered: Item,
+    left_out: Counter[str],
     *,
     scope: str | None = None,
     session: str | None = None,
     metadata: Mapping[str, JsonValue] | None = None,
-) -> Turn:
-    """Return a turn; what is named here takes the place of what the offered thing says.
+) -> list[Turn]:
+    """Return the turns of an item; what is named here takes the place of what the item says.
+
+    Usually it is one. A message that only calls tools has none; one that holds the results of
+    several tools has several.
+
+    Args:
+        offered: A text, a message or a turn.
+        left_out: Counts what a message holds beside text.
+        scope: Their scope.
+        session: Their session.
+        metadata: Their metadata.
 
     Raises:
         TypeError: it is none of the three.
-        ValueError: a message has unknown fields or no content.
+        ValueError: a message of no known dialect, or one without text.
     """
     if isinstance(offered, Turn):
-        turn = offered
+        turns = [offered]
     elif isinstance(offered, str):
-        turn = Turn(offered)
+        turns = [Turn(offered)]
     elif isinstance(offered, Mapping):
-        turn = _from_message(offered)
+        turns = _from_message(offered, left_out)
     else:
-        raise TypeError(f"add takes a str, a message or a Turn; found {type(offered).__name__}")
+        raise TypeError(f"add takes a str, a message or a Turn; got {type(offered).__name__}")
     given = {"scope": scope, "session": session, "metadata": metadata}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return replace(turn, **changes) if changes else turn
+    return [replace(turn, **changes) for turn in turns] if changes else turns
 
 
-def _from_message(message: Mapping[str, Any]) -> Turn:
+def _from_message(message: Mapping[str, Any], left_out: Counter[str]) -> list[Turn]:
     values = {"text" if key == "content" else key: value for key, value in message.items()}
-    unknown = values.keys() - FIELDS
-    if unknown or not isinstance(values.get("text"), str):
+    if isinstance(values.get("text"), str) and values.keys() <= FIELDS:
+        if values.get("role") == "assistant":
+            values["text"] = without_thoughts(values["text"])
+        return [Turn(**_with_times(values))]
+    if not {"role", "type"} & message.keys() or not CONTENT & message.keys():
         raise ValueError(
-            f"a message has role and content (a string), and maybe {_listed(FIELDS)}; "
-            f"found {_listed(message)}"
+            f"a message has role and content, and maybe {_listed(FIELDS)}; got {_listed(message)}"
         )
-    for name in ("created_at", "expires_at"):
-        if isinstance(values.get(name), str):
-            values[name] = datetime.fromisoformat(values[name])
-    if values.get("role") == "assistant":
-        values["text"] = without_thoughts(values["text"])
-    return Turn(**values)
+    own = _with_times({key: value for key, value in message.items() if key in OURS})
+    found: list[Turn] = []
+    for said in read_messages(message, left_out=left_out):
+        left_out["tool_call"] += len(said.tool_calls)
+        if said.role == "assistant":
+            said = replace(said, text=without_thoughts(said.text))
+        if said.text.strip():
+            found.append(_turn(said, own))
+        elif not said.tool_calls:
+            left_out["empty message"] += 1
+    return found
+
+
+def _turn(said: ChatMessage, own: Mapping[str, Any]) -> Turn:
+    about: dict[str, JsonValue] = {**own.get("metadata", {})}
+    if said.name is not None:
+        about["name"] = said.name
+    if said.tool_call_id is not None:
+        about["tool_call_id"] = said.tool_call_id
+    return Turn(said.text, role=said.role, **{**own, "metadata": about})
+
+
+def _with_times(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: datetime.fromisoformat(value)
+        if name in ("created_at", "expires_at") and isinstance(value, str)
+        else value
+        for name, value in values.items()
+    }
 
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(map(str, names)))
+
+
+def nothing_in(left_out: Mapping[str, int]) -> ValueError:
+    """Return the error for a single item that holds nothing to remember."""
+    held = ", ".join(f"{n} {kind}" for kind, n in left_out.items() if n)
+    return ValueError(f"nothing to remember: the message holds no text, only {held or 'nothing'}")

@@ -1,107 +1,142 @@
-"""How likely it is that what was asked for is stored: a logistic function of what recall found.
+"""How likely it is that a hit is the answer: a logistic function of its evidence.
 
-    p = 1 / (1 + exp(-(bias + w_cosine · cosine + w_overlap · overlap)))
+    p = 1 / (1 + exp(-(bias + sum of weight · sign)))
 
-The numbers belong to a space of vectors: `python -m benchmarks.kit.fit_likelihood` fits them and
-writes them into the tuner's file. Those below are for recall by words alone, which no tuner knows.
-How far the best hit stands above the next ones is no evidence: that says more about how many
-similar records there are than about the question (experiment 11 of docs/experiments.md).
+One function serves every space of vectors, since cosines count against the space's own background,
+which a tuner's file holds; another serves recall by words alone. Both were fitted on the fitting
+half of the first-hand set (`python -m benchmarks.kit.fit_evidence`), where the answer is stored for
+half of the questions.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from lmort_memory.types import Hit
-
-__all__ = ["DEPTH", "WORDS_ONLY", "Calibration", "Described", "Evidence", "evidence", "overlap"]
-
-DEPTH = 10  # hits that the evidence is drawn from
-_SHORTEST = 3  # letters; shorter words say little about what is asked for
-_STEM = (
-    5  # letters that a word and its inflections share, in most languages that inflect at the end
+from lmort_memory.memory.evidence import (
+    FALLBACK,
+    Background,
+    Evidence,
+    evidence,
+    is_chatter,
+    names_only_a_time,
 )
-_WORD = re.compile(r"\w+")
+from lmort_memory.memory.evidence_weights import (
+    VECTORS,
+    VECTORS_QUESTION,
+    WORDS,
+    WORDS_QUESTION,
+)
 
+if TYPE_CHECKING:
+    from lmort_memory.types import Hit
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a recall's hits say about whether the answer is among what is stored.
+__all__ = [
+    "BY_VECTORS",
+    "BY_WORDS",
+    "Calibration",
+    "Described",
+    "background_of",
+    "background_to_text",
+    "likelihoods",
+]
 
-    Attributes:
-        cosine: Of the question and the nearest record; 0 without vectors.
-        overlap: Share of the question's letters that stand in words of one hit, the best of them.
-    """
-
-    cosine: float
-    overlap: float
+_NOTE: Final = "background"  # key in the notes of a tuner's file
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A logistic function of `Evidence`."""
+    """A logistic function of `Evidence`; signs that are not named have no weight.
+
+    Attributes:
+        bias: Of a hit without any sign.
+        weights: By name of the sign.
+        question: Bias and slope that turn the log-odds of the likeliest hit into those of the
+            question: another hit may answer it too.
+    """
 
     bias: float
-    cosine: float
-    overlap: float
+    weights: Mapping[str, float]
+    question: tuple[float, float] = (0.0, 1.0)
 
     def likelihood(self, found: Evidence) -> float:
         """Return the estimate, from 0 to 1."""
-        z = self.bias + self.cosine * found.cosine + self.overlap * found.overlap
-        return 1 / (1 + math.exp(-max(-60.0, min(60.0, z))))
+        return _logistic(
+            self.bias
+            + sum(
+                self.weights.get(name, 0.0) * value
+                for name, value in zip(Evidence.names(), found.values(), strict=True)
+            )
+        )
 
-    def to_text(self) -> str:
-        """Return the numbers as they stand in a tuner's file."""
-        return json.dumps({name: round(value, 4) for name, value in asdict(self).items()})
+    def stored(self, chances: Sequence[float]) -> float:
+        """Return how likely it is that some record answers, from the estimates of all hits."""
+        best = max(chances, default=0.0)
+        if best <= 0:
+            return 0.0
+        bias, slope = self.question
+        return _logistic(bias + slope * math.log(best / max(1 - best, 1e-9)))
 
-    @classmethod
-    def from_text(cls, text: str) -> Calibration:
-        """Read them back.
 
-        Raises:
-            ValueError: these are not the numbers of this version.
-        """
-        values = json.loads(text)
-        names = [field.name for field in fields(cls)]
-        if not isinstance(values, dict) or sorted(values) != sorted(names):
-            raise ValueError(f"a calibration has {', '.join(names)}; found {text[:80]!r}")
-        return cls(**{name: float(values[name]) for name in names})
+def _logistic(z: float) -> float:
+    return 1 / (1 + math.exp(-max(-60.0, min(60.0, z))))
+
+
+BY_VECTORS: Final = Calibration(VECTORS["bias"], VECTORS, VECTORS_QUESTION)
+BY_WORDS: Final = Calibration(WORDS["bias"], WORDS, WORDS_QUESTION)
+_OF_A_TIME: Final = 0.5  # of what was said at the time that a query asks about, and nothing else
+
+
+def likelihoods(
+    query: str, hits: Sequence[Hit], encoder: object, *, now: datetime
+) -> tuple[list[float], float]:
+    """Return how likely each hit answers a query, and how likely some record does.
+
+    "What did I tell you last week?" names a time and nothing else: whatever was said then answers.
+    """
+    by_vectors = any(hit.scores.dense is not None for hit in hits)
+    calibration = BY_VECTORS if by_vectors else BY_WORDS
+    signs = evidence(query, hits, background_of(encoder), now=now)
+    if names_only_a_time(query, now):
+        chances = [
+            _OF_A_TIME
+            if one.timely > 0 and not (one.reply or one.question or is_chatter(hit.record.text))
+            else 0.0
+            for one, hit in zip(signs, hits, strict=True)
+        ]
+        return chances, max(chances, default=0.0)
+    chances = [calibration.likelihood(one) for one in signs]
+    return chances, calibration.stored(chances)
 
 
 @runtime_checkable
 class Described(Protocol):
-    """An encoder whose tuner has notes about itself, a calibration among them."""
+    """An encoder whose tuner has notes about itself, the background of its cosines among them."""
 
     @property
     def notes(self) -> Mapping[str, str]:
         """The notes in the tuner's file, by key."""
 
 
-# 840 questions of the three sources of benchmarks/kit/fit_likelihood.py, half of them with their
-# passage stored, recalled by words alone: right at 0.5 for 0.804, Brier score 0.136.
-WORDS_ONLY = Calibration(bias=-3.8981, cosine=0.0, overlap=6.7742)
+def background_to_text(background: Background) -> str:
+    """Return a background as it stands in a tuner's file, under the key "background"."""
+    return json.dumps([round(background.mean, 5), round(background.spread, 5)])
 
 
-def evidence(query: str, hits: Sequence[Hit]) -> Evidence:
-    """Draw the evidence from hits that were recalled with `explain`."""
-    return Evidence(
-        cosine=max((hit.scores.dense for hit in hits if hit.scores.dense is not None), default=0.0),
-        overlap=max((overlap(query, hit.record.text) for hit in hits), default=0.0),
-    )
+def background_of(encoder: object) -> Background:
+    """Return the background of an encoder's space.
 
-
-def overlap(query: str, text: str) -> float:
-    """Return the share of a question's letters that stand in words of a text, from 0 to 1."""
-    asked = _stems(query)
-    found = asked & _stems(text)
-    return sum(map(len, found)) / sum(map(len, asked)) if asked else 0.0
-
-
-def _stems(text: str) -> set[str]:
-    words = (word.casefold() for word in _WORD.findall(text))
-    return {word[:_STEM] for word in words if len(word) >= _SHORTEST}
+    Raises:
+        ValueError: the tuner's file has one that is not two numbers.
+    """
+    text = encoder.notes.get(_NOTE) if isinstance(encoder, Described) else None
+    if text is None:
+        return FALLBACK
+    values = json.loads(text)
+    if not isinstance(values, list) or len(values) != 2 or not float(values[1]) > 0:
+        raise ValueError(f"a tuner's background is a mean and a spread; found {text[:80]!r}")
+    return Background(float(values[0]), float(values[1]))

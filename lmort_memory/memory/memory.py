@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Self, Unpack, overload
 
 from lmort_memory.closing import Closing
 from lmort_memory.errors import ImportFileError, RecordNotFoundError
+from lmort_memory.memory.checks import Mode, check_recall
+from lmort_memory.memory.conditions import Conditions, to_filter
 from lmort_memory.memory.encoding import Encoding
-from lmort_memory.memory.items import Item, to_turn
-from lmort_memory.memory.likelihood import WORDS_ONLY, Calibration, Described, evidence
-from lmort_memory.memory.recall import Recall
-from lmort_memory.memory.transfer import export_records, restore_records, salvage_records
+from lmort_memory.memory.items import Added, Item, nothing_in, to_turns
+from lmort_memory.memory.likelihood import likelihoods
+from lmort_memory.memory.recall import Question, Recall
+from lmort_memory.memory.transfer import (
+    export_records,
+    restore_records,
+    restoring,
+    salvage_records,
+)
 from lmort_memory.paths import expanded
+from lmort_memory.redaction import Redactor
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Filter, Receipt, StoreStatus
 from lmort_memory.text import valid
@@ -28,11 +37,9 @@ if TYPE_CHECKING:
 
     from lmort_memory.backbone import Backbone
     from lmort_memory.encoder import OpenedEncoder
-    from lmort_memory.types import Encoded, Encoder, JsonValue, Progress, Record
+    from lmort_memory.types import AskedTokens, Encoded, Encoder, JsonValue, Progress, Record
 
 __all__ = ["Memory", "MemoryStatus", "Mode"]
-
-Mode: TypeAlias = Literal["hybrid", "dense", "lexical"]
 
 BATCH = 64
 
@@ -69,13 +76,21 @@ class Memory(Closing):
         encoder: Makes vectors, or None.
         store: Keeps everything; closed with the memory.
         previous: Encoders of older vectors, asked too until no record waits for new ones.
+        redactor: Replaces secrets in all that is stored, and counts them; None stores texts as
+            they are.
     """
 
     def __init__(
-        self, encoder: Encoder | None, store: Store, *, previous: Sequence[Encoder] = ()
+        self,
+        encoder: Encoder | None,
+        store: Store,
+        *,
+        previous: Sequence[Encoder] = (),
+        redactor: Redactor | None = None,
     ) -> None:
         self.encoder = encoder
         self.store = store
+        self.redactor = redactor
         self._encoding = Encoding(encoder, store, previous=previous)
         self._opened: tuple[OpenedEncoder, ...] = ()
 
@@ -88,6 +103,8 @@ class Memory(Closing):
         tuner: str | Path | None = None,
         previous: tuple[str | Path | None, str | Path | None] | None = None,
         with_model: bool = True,
+        token_codes: bool = True,
+        redact: bool = False,
     ) -> Self:
         """Open a database, created where it is missing, and the model that makes its vectors.
 
@@ -100,6 +117,9 @@ class Memory(Closing):
             previous: Model and tuner, as above, that made the vectors so far: they answer too until
                 `reencode` is done. Without them those records are found by words.
             with_model: False loads no model, for work that needs no vectors.
+            token_codes: False stores and compares no codes of tokens: the file is smaller, some 16
+                bytes for each token, and less is found. `reencode` brings what is stored into line.
+            redact: Replace keys, tokens, passwords and card numbers before anything is stored.
 
         Raises:
             StoreError: not a database of ours, or of a newer schema.
@@ -113,16 +133,17 @@ class Memory(Closing):
         place = default_db() if path is None else expanded(path)
         refuse_foreign(place)  # before minutes of loading, and before anything is created
         if not with_model:
-            return cls(None, SQLiteStore(place))
+            return cls(None, SQLiteStore(place), redactor=Redactor() if redact else None)
         from lmort_memory.encoder import open_encoder
 
-        opened = [open_encoder(model, tuner)]
+        opened = [open_encoder(model, tuner, tokens=token_codes)]
         try:
             if previous is not None:
                 opened.append(open_encoder(*previous))
             store = SQLiteStore(place)
             older = [*_still_asked(opened[0], store), *(one.encoder for one in opened[1:])]
-            memory = cls(opened[0].encoder, store, previous=older)
+            redactor = Redactor() if redact else None
+            memory = cls(opened[0].encoder, store, previous=older, redactor=redactor)
         except BaseException:
             for one in opened:
                 one.close()
@@ -173,7 +194,7 @@ class Memory(Closing):
         metadata: Mapping[str, JsonValue] | None = None,
         encoded: None = None,
         defer: bool = False,
-    ) -> list[Record]: ...
+    ) -> Added: ...
 
     def add(
         self,
@@ -184,14 +205,17 @@ class Memory(Closing):
         metadata: Mapping[str, JsonValue] | None = None,
         encoded: Encoded | None = None,
         defer: bool = False,
-    ) -> Record | list[Record]:
+    ) -> Record | Added:
         """Store a text, a message, a turn, or a list of them, and return what is kept.
 
         The text is safe on disk before its vector is computed. The same content of the same origin
         is stored once: the record that was there is returned (`store.rows.origin_of` has the rule).
 
         Args:
-            item: `"…"`, `{"role": …, "content": …}`, a `Turn`, or a list of these.
+            item: `"…"`, `{"role": …, "content": …}`, a `Turn`, or a list of these. Messages may be
+                of OpenAI's, Anthropic's or Gemini's dialect, with content parts and tools: text is
+                kept, results of tools too; what holds no text is left out, and a list's result
+                counts it (`left_out`).
             scope: Takes the place of the item's own scope; `session` and `metadata` likewise.
             session: An ordered run of turns inside the scope.
             metadata: Any JSON mapping.
@@ -204,16 +228,24 @@ class Memory(Closing):
         """
         single = isinstance(item, str | Mapping) or not isinstance(item, Sequence)
         items: Sequence[Item] = [item] if single else item  # type: ignore[list-item, assignment]
-        turns = [to_turn(one, scope=scope, session=session, metadata=metadata) for one in items]
-        if encoded is not None:
+        left_out: Counter[str] = Counter()
+        turns = [
+            turn
+            for one in items
+            for turn in to_turns(one, left_out, scope=scope, session=session, metadata=metadata)
+        ]
+        if single and not turns:
+            raise nothing_in(left_out)
+        cleaned = [self.cleaned(turn) for turn in turns]
+        if encoded is not None and cleaned == turns:
             self._encoding.check(encoded)
             stored = self.store.add(turns, space=self._encoding.space, encoded=[encoded])
         else:
-            stored = self.store.add(turns)
+            stored = self.store.add(cleaned)
             if not defer:
                 self._encoding.encode([one.record for one in stored if one.new])
         records = [one.record for one in stored]
-        return records[0] if single else records
+        return records[-1] if single else Added(records, +left_out)
 
     def add_many(
         self,
@@ -227,12 +259,17 @@ class Memory(Closing):
         """Store any number of items in batches, never all in memory; returns how many were new.
 
         Each batch is on disk, and found by words, before the next is read; vectors follow when all
-        are stored (not with `defer`). After a kill, call it again with the same items.
+        are stored (not with `defer`). Messages without text are passed over. After a kill, call it
+        again with the same items.
         """
         new = done = 0
         rest = iter(items)
         while batch := list(islice(rest, BATCH)):
-            turns = [to_turn(one, scope=scope, session=session) for one in batch]
+            turns = [
+                self.cleaned(turn)
+                for one in batch
+                for turn in to_turns(one, Counter(), scope=scope, session=session)
+            ]
             new += sum(one.new for one in self.store.add(turns))
             done += len(batch)
             if progress is not None:
@@ -256,14 +293,16 @@ class Memory(Closing):
     def reencode(self, *, progress: Progress | None = None, drop_old: bool = False) -> int:
         """Give every record vectors of the present model; returns how many got some.
 
-        It can be stopped and called again. Until it is done, records are found by words and, where
-        the memory was given their encoder, by their old vectors.
+        Codes of tokens too, where they are wanted and were not made; where they are not wanted,
+        those there are deleted. It can be stopped and called again. Until it is done, records are
+        found by words and, where the memory was given their encoder, by their old vectors.
 
         Args:
             progress: Told of records done and in all.
             drop_old: Delete the vectors of other spaces once all is done.
         """
         done = self.encode_pending(progress=progress)
+        done += self._encoding.add_tokens(progress=progress, batch_size=BATCH)
         if drop_old:
             self._encoding.drop_others()
         return done
@@ -273,97 +312,97 @@ class Memory(Closing):
         query: str,
         *,
         top_k: int = 10,
-        scope: str | None = DEFAULT_SCOPE,
-        session: str | None = None,
-        role: str | None = None,
-        source: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        where: Mapping[str, JsonValue] | None = None,
-        exclude: Iterable[str] = (),
         mode: Mode = "hybrid",
         min_score: float | None = None,
         vector: NDArray[np.float32] | None = None,
+        tokens: AskedTokens | None = None,
         half_life: timedelta | None = None,
         diversity: float = 0.0,
         neighbours: int = 0,
         explain: bool = False,
+        **conditions: Unpack[Conditions],
     ) -> list[Hit]:
         """Find records by meaning and by words, best first.
 
-        Filters are applied before ranking. Without an encoder the words alone decide.
+        Conditions are applied before ranking. Without an encoder the words alone decide. A question
+        that was stored as a turn comes after what answers it, unless `role` is given or the query
+        asks for it ("what did I ask you about the ferry?"). A time that a query names ("last
+        week", "in March") lifts records of that time.
 
         Args:
             query: Any text; white space finds nothing.
             top_k: The most hits to return.
-            scope: Only this scope; None is all of them.
-            session: Only this session.
-            role: Only this role.
-            source: Only what was imported from this URI.
-            since: Only records created then or later.
-            until: Only records created before.
-            where: Conditions on the metadata, see `lmort_memory.store.filters`.
-            exclude: Ids of records to leave out, such as those a conversation still shows.
-            mode: "hybrid" fuses both rankings, "dense" and "lexical" use one.
-            min_score: Leave out hits below it: a share of the best possible fused rank (hybrid), a
-                cosine (dense), or BM25 (lexical).
+            mode: "hybrid" fuses vectors and words, "dense" uses vectors and the tokens compared one
+                by one, "lexical" words.
+            min_score: Leave out hits below it; see `Hit` for what a score is.
             vector: The query's vector, where it is known already; float32 (dim,).
+            tokens: The query's tokens, where its vector is given; without them records are not
+                compared with it token by token.
             half_life: Halve a score for each such time that a record is old.
             diversity: From 0 to 1: how far what resembles a better hit is put off.
             neighbours: Turns before and after each hit in its session to return with it.
             explain: Give every hit both its cosine and its BM25, however low it ranked.
+            **conditions: Which records may be found, see `Conditions`: `scope` is "default" where
+                it is not named, and records that no longer hold are left out.
 
         Raises:
-            ValueError: a filter that is not of the grammar, a naive time, or a number out of range.
+            TypeError: an argument that does not exist, or of the wrong type.
+            ValueError: a filter that is not of the grammar, a naive time, or a value out of range.
             SpaceMismatchError: `vector` has another width than this memory's space.
         """
-        if top_k < 1 or neighbours < 0 or not 0 <= diversity <= 1:
-            raise ValueError(
-                f"found top_k={top_k}, neighbours={neighbours}, diversity={diversity}; expected"
-                " at least 1, at least 0, and from 0 to 1"
-            )
+        check_recall(
+            top_k=top_k,
+            mode=mode,
+            vector=vector,
+            half_life=half_life,
+            diversity=diversity,
+            neighbours=neighbours,
+        )
+        chosen = to_filter(conditions, call="recall", scope=DEFAULT_SCOPE, include_superseded=False)
         query = valid(query)
         if not query.strip() and vector is None:
             return []
         asked = Recall(
             store=self.store,
+            asked=query,
             query=None if mode == "dense" and self.encoder is not None else query,
-            vectors={} if mode == "lexical" else self._encoding.queries(query, vector),
-            chosen=Filter(
-                exclude=tuple(exclude),
-                scope=scope,
-                session=session,
-                role=role,
-                source=source,
-                since=since,
-                until=until,
-                where=where,
-            ),
+            question=Question({})
+            if mode == "lexical"
+            else self._encoding.ask(query, vector, tokens),
+            chosen=chosen,
             top_k=top_k,
         )
         ranked = asked.ranked(half_life=half_life, diversity=diversity)
         ranked = [one for one in ranked if min_score is None or one.score >= min_score][:top_k]
         if explain:
-            vectors = asked.vectors or self._encoding.queries(query, vector)
-            ranked = replace(asked, query=query, vectors=vectors).explained(ranked)
+            question = (
+                asked.question
+                if asked.question.vectors
+                else self._encoding.ask(query, vector, tokens)
+            )
+            ranked = replace(asked, query=query, question=question).explained(ranked)
         return asked.hits(ranked, neighbours=neighbours)
 
     def likelihood(self, query: str, hits: Sequence[Hit]) -> float:
-        """Estimate how likely it is that what was asked for is stored, from 0 to 1.
-
-        The estimate is calibrated on questions of which half had their answer stored (experiment 9
-        of docs/experiments.md).
+        """Estimate how likely it is that the answer to a query is stored, from 0 to 1.
 
         Args:
             query: What was asked.
-            hits: What `recall` found with `explain=True` and its usual `top_k`.
+            hits: What `recall` found with `explain=True`; 15 hits say more than fewer.
         """
-        found = evidence(query, hits)
-        fitted = None
-        if isinstance(self.encoder, Described) and any(hit.scores.dense for hit in hits):
-            fitted = self.encoder.notes.get("likelihood")
-        calibration = WORDS_ONLY if fitted is None else Calibration.from_text(fitted)
-        return calibration.likelihood(found) if hits else 0.0
+        return self.likelihoods(query, hits)[1]
+
+    def likelihoods(self, query: str, hits: Sequence[Hit]) -> tuple[list[float], float]:
+        """Estimate how likely each hit answers a query, and how likely some record does.
+
+        The estimates are calibrated on questions of which half had their answer stored (experiment
+        20 of docs/experiments.md).
+
+        Args:
+            query: What was asked.
+            hits: What `recall` found with `explain=True`; 15 hits say more than fewer.
+        """
+        return likelihoods(query, hits, self.encoder, now=datetime.now(UTC).astimezone())
 
     def get(self, record_id: str) -> Record:
         """Return a record.
@@ -378,19 +417,15 @@ class Memory(Closing):
         return found[record_id]
 
     def records(
-        self,
-        *,
-        scope: str | None = None,
-        session: str | None = None,
-        role: str | None = None,
-        where: Mapping[str, JsonValue] | None = None,
-        after: str | None = None,
+        self, *, after: str | None = None, **conditions: Unpack[Conditions]
     ) -> Iterator[Record]:
         """Iterate over records in order of id, each once, even while others write.
 
-        `after` continues behind an id, which makes stable pages with `itertools.islice`.
+        `after` continues behind an id, which makes stable pages with `itertools.islice`. The
+        conditions are those of `recall`; where none is named every record of every scope is meant,
+        those that no longer hold included.
         """
-        chosen = Filter(scope=scope, session=session, role=role, where=where)
+        chosen = to_filter(conditions, call="records", include_superseded=True)
         return self.store.records(chosen, after=after)
 
     def update(
@@ -421,10 +456,40 @@ class Memory(Closing):
             source=old.source,
             expires_at=old.expires_at if expires_at is None else expires_at,
         )
-        new = self.store.update(record_id, turn)
+        new = self.store.update(record_id, self.cleaned(turn))
         if new.text != old.text:
             self._encoding.encode([new])
         return new
+
+    def supersede(
+        self, old: str | Record, new: str | Record, *, at: datetime | None = None
+    ) -> Record:
+        """Let one record take the place of another; nothing is deleted.
+
+        The old one holds until `at`, the new one from then on. `recall` leaves the old one out
+        unless it is asked with `include_superseded=True`, and a chat gives it to its model as what
+        was so before.
+
+        Args:
+            old: The record that no longer holds, or its id.
+            new: The record that holds in its place, or its id.
+            at: Since when; None is when the new one was said.
+
+        Returns:
+            The old record as it is now.
+
+        Raises:
+            RecordNotFoundError: one of them does not exist.
+            ValueError: a record would take its own place, or the time is naive.
+        """
+        if at is not None and at.tzinfo is None:
+            raise ValueError(f"at must carry a time zone; found the naive {at}")
+        old_id, new_id = (one if isinstance(one, str) else one.id for one in (old, new))
+        return self.store.supersede(old_id, new_id, at=at)[0]
+
+    def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
+        """Return the records whose place each of these has taken, the latest first."""
+        return self.store.predecessors(ids)
 
     def history(self, record_id: str) -> list[Record]:
         """Return the versions of a record, oldest first, the present one last.
@@ -438,22 +503,20 @@ class Memory(Closing):
         self,
         ids: str | Iterable[str] | None = None,
         *,
-        scope: str | None = None,
-        session: str | None = None,
         source: str | None = None,
-        where: Mapping[str, JsonValue] | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Receipt:
         """Delete records and every trace of them; returns what was removed.
 
-        Conditions narrow each other down; all scopes are meant unless one is named.
+        Conditions narrow each other down and are those of `recall`; all scopes are meant unless one
+        is named, and records that no longer hold are meant too.
 
         Raises:
             ValueError: no condition at all, which would be everything.
         """
         chosen_ids = (ids,) if isinstance(ids, str) else ids if ids is None else tuple(ids)
-        chosen = Filter(
-            ids=chosen_ids, scope=scope, session=session, source=source, where=where, expired=True
-        )
+        named = to_filter(conditions, call="forget", include_superseded=True)
+        chosen = replace(named, ids=chosen_ids, source=source, expired=True)
         if chosen == Filter(expired=True):
             raise ValueError("forget needs ids or a condition; found none, which means everything")
         return self.store.forget(chosen)
@@ -482,9 +545,10 @@ class Memory(Closing):
         return salvage_records(self.store, expanded(path), scope=scope)
 
     def restore(self, path: str | Path, *, progress: Progress | None = None) -> int:
-        """Bring back what `export` wrote, ids and times included; returns how many were new.
+        """Bring back what `export` or `backup` wrote, ids and times included.
 
-        Records that are there are kept as they are. Each batch is on disk before the next is read.
+        Returns how many records were new; those that are there are kept as they are. Each batch is
+        on disk before the next is read.
         The file may be gzipped.
 
         Raises:
@@ -492,10 +556,14 @@ class Memory(Closing):
                 were restored.
         """
         place = expanded(path)
-        done = restore_records(self.store, place, progress=progress)
+        done = restore_records(restoring(self.store, self.redactor), place, progress=progress)
         if done.damage:
             raise ImportFileError(done.describe(place), path=str(place))
         return done.new
+
+    def cleaned(self, turn: Turn) -> Turn:
+        """Return a turn as it will be stored: without secrets, if this memory redacts."""
+        return turn if self.redactor is None else self.redactor.clean(turn)
 
     def backup(self, path: str | Path) -> None:
         """Copy the database to a new file while it is in use.

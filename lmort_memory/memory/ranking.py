@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from lmort_memory.memory.weights import USUAL_COVERAGE, Weights, weights_of
 from lmort_memory.store.values import DenseMatch, LexicalMatch
 from lmort_memory.types import Scores
 
@@ -16,16 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["NOBODY", "Ranked", "by_score", "fuse", "spread", "with_recency"]
 
-# Equal weights of two scores scaled to [0, 1], a convex combination as in Bruch, Gai, Ingber: An
-# Analysis of Fusion Functions for Hybrid Retrieval (TOIS 2023). Experiment 6 of docs/experiments.md
-# compares it with reciprocal ranks, which throw away by how much something is better.
-DENSE_WEIGHT = 0.5
-LEXICAL_WEIGHT = 0.5
 LEAST_SPREAD = 0.2  # of cosines: among a few records a small difference is no large one
+LEAST_TOKEN_SPREAD = 0.1
 # What a turn lends to the turn after it, of its nearness and of its words (experiments 6 and 15).
 NEARNESS_LENT = 0.3
 WORDS_LENT = 0.5
+LEAST_STRENGTH = 0.05  # so that scores keep their order where nothing is near
 NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
+NO_TOKENS: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +41,28 @@ def fuse(
     dense: Sequence[Sequence[DenseMatch]],
     lexical: Sequence[LexicalMatch] | None,
     followers: Mapping[str, str] = NOBODY,
+    tokens: Mapping[str, float] = NO_TOKENS,
+    *,
+    coverage: float = USUAL_COVERAGE,
 ) -> list[Ranked]:
     """Merge rankings into one, best first.
 
     A single ranking keeps its own scores, cosine or BM25. Otherwise a record scores
 
-        w_d · (cos - low_d) / max(top_d - low_d, LEAST_SPREAD) + w_l · bm25 / top_l,
+        strength · (w_d · near + w_t · alike + w_l · worded),
 
-    from the best (top) and the worst (low) of its ranking, and 0 for a ranking that it is not in.
-    Of each of the two parts, every turn lends some to the turn after it in its session: in a
-    conversation the words of a question stand in the turn that asked it, and the answer follows
-    without them. A part that this lifts above 1 is scaled back, for all.
+        near = 1 - (top cosine - cosine) / max(top - lowest cosine, LEAST_SPREAD),
+        alike: the same of the comparison token by token, with LEAST_TOKEN_SPREAD,
+        worded = bm25 / top bm25,
+
+    and 0 in a part for a ranking that it is not in; a record without codes of tokens is as alike as
+    it is near. The weights are those of the question (`weights.py`). They and the parts give the
+    order; `strength`, the best cosine or comparison that was found, is the same for all hits, so
+    that a score also says how good the best one is.
+
+    Of each part, every turn lends some to the turn after it in its session: in a conversation the
+    words of a question stand in the turn that asked it, and the answer follows without them. A part
+    that this lifts above 1 is scaled back, for all.
 
     Spaces are never compared by cosine but by rank: the r-th of each is worth what the r-th of the
     largest is, and a record in several counts by the best, so that neither one waiting for its new
@@ -62,20 +72,32 @@ def fuse(
         dense: A ranking for each space of vectors that was asked.
         lexical: The BM25 ranking, or None if words were not asked.
         followers: Id of a turn -> id of the turn after it, if that may be found.
+        tokens: Id -> comparison token by token; empty where the question has no tokens.
+        coverage: Share of the question's letters that stand in the best record by words.
     """
-    parts = _parts(dense, lexical or ())
-    if len(dense) + (lexical is not None) < 2:
+    parts = _parts(dense, lexical or (), tokens)
+    if len(dense) + (lexical is not None) + bool(tokens) < 2:
         return by_score([_alone(one) for one in parts.values()])
-    weights = (DENSE_WEIGHT if dense else 0.0, LEXICAL_WEIGHT if lexical is not None else 0.0)
-    near = _with_lent(_nearness(dense), followers, NEARNESS_LENT)
-    worded = _with_lent(_wordedness(lexical or ()), followers, WORDS_LENT)
+    near, worded = _nearness(dense), _wordedness(lexical or ())
+    alike = near | _scaled(tokens, LEAST_TOKEN_SPREAD) if tokens else {}
+    weights = weights_of(
+        dense=bool(dense), tokens=bool(tokens), words=lexical is not None, coverage=coverage
+    )
+    near = _with_lent(near, followers, NEARNESS_LENT)
+    alike = _with_lent(alike, followers, NEARNESS_LENT)
+    worded = _with_lent(worded, followers, WORDS_LENT)
+    strength = _strength(dense, tokens)
 
-    def score(id_: str) -> float:
-        both = weights[0] * near.get(id_, 0.0) + weights[1] * worded.get(id_, 0.0)
-        return both / sum(weights)
+    def scored(one: Ranked) -> Ranked:
+        score = (
+            weights.dense * near.get(one.id, 0.0)
+            + weights.tokens * alike.get(one.id, 0.0)
+            + weights.words * worded.get(one.id, 0.0)
+        )
+        return replace(one, score=strength * score, scores=_with_weights(one.scores, weights))
 
-    found = [parts.get(id_) or Ranked(id_, 0.0, Scores()) for id_ in {**parts, **near, **worded}]
-    return by_score([replace(one, score=score(one.id)) for one in found])
+    found = dict.fromkeys([*parts, *near, *alike, *worded])
+    return by_score([scored(parts.get(id_) or Ranked(id_, 0.0, Scores())) for id_ in found])
 
 
 def with_recency(
@@ -132,7 +154,9 @@ def by_score(ranked: Sequence[Ranked]) -> list[Ranked]:
 
 
 def _parts(
-    dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]
+    dense: Sequence[Sequence[DenseMatch]],
+    lexical: Sequence[LexicalMatch],
+    tokens: Mapping[str, float],
 ) -> dict[str, Ranked]:
     """Collect what each ranking says about each record; of several spaces, the better rank."""
     parts: dict[str, Ranked] = {}
@@ -146,20 +170,43 @@ def _parts(
         one = parts.get(found.id, Ranked(found.id, 0.0, Scores()))
         scores = replace(one.scores, bm25=found.score, bm25_rank=rank)
         parts[found.id] = replace(one, scores=scores)
+    for id_, value in tokens.items():
+        one = parts.get(id_, Ranked(id_, 0.0, Scores()))
+        parts[id_] = replace(one, scores=replace(one.scores, tokens=value))
     return parts
 
 
 def _nearness(rankings: Sequence[Sequence[DenseMatch]]) -> dict[str, float]:
     """Scale the cosines of the longest ranking to [0, 1]; the others share its scale by rank."""
-    cosines = [match.score for match in max(rankings, key=len, default=())]
-    low = min(cosines, default=0.0)
-    width = max(max(cosines, default=0.0) - low, LEAST_SPREAD)
-    scaled = [(cosine - low) / width for cosine in cosines]
+    longest = max(rankings, key=len, default=())
+    scaled = list(_scaled({match.id: match.score for match in longest}, LEAST_SPREAD).values())
     nearness: dict[str, float] = {}
     for ranking in rankings:
         for match, value in zip(ranking, scaled, strict=False):
             nearness[match.id] = max(nearness.get(match.id, 0.0), value)
     return nearness
+
+
+def _scaled(values: Mapping[str, float], least: float) -> dict[str, float]:
+    """Scale so that the best is 1 and the worst 0, or more where all are within `least`."""
+    top, low = max(values.values(), default=0.0), min(values.values(), default=0.0)
+    width = max(top - low, least)
+    return {id_: 1 - (top - value) / width for id_, value in values.items()}
+
+
+def _strength(dense: Sequence[Sequence[DenseMatch]], tokens: Mapping[str, float]) -> float:
+    """The best cosine of all kinds, from `LEAST_STRENGTH` to 1; 1 where there are no vectors."""
+    cosines = [match.score for found in dense for match in found] + list(tokens.values())
+    return min(1.0, max(LEAST_STRENGTH, *cosines)) if cosines else 1.0
+
+
+def _with_weights(scores: Scores, weights: Weights) -> Scores:
+    return replace(
+        scores,
+        dense_weight=weights.dense,
+        tokens_weight=weights.tokens,
+        bm25_weight=weights.words,
+    )
 
 
 def _with_lent(

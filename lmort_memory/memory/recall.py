@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from lmort_memory.memory.ranking import NOBODY, Ranked, fuse, spread, with_recency
+from lmort_memory.memory.echoes import LOOKED_AT, are_asked_for, echoes, put_behind
+from lmort_memory.memory.overlap import overlap
+from lmort_memory.memory.ranking import NOBODY, Ranked, by_score, fuse, spread, with_recency
+from lmort_memory.memory.times import Span, spoken
+from lmort_memory.memory.weights import USUAL_COVERAGE
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
 from lmort_memory.types import Hit
@@ -16,11 +20,56 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lmort_memory.types import Encoded
+    from lmort_memory.types import AskedTokens, Encoded, TokenEncoder
 
-__all__ = ["Recall"]
+__all__ = ["Question", "Recall", "Tokens"]
+
+
+class _Match(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def score(self) -> float: ...
+
+
+M = TypeVar("M", bound=_Match)
 
 DEPTH = 100  # records that each ranking gives to the fusion
+OF_A_TIME = 30  # records that each gives of the time that a query names
+TIMELY = 0.3  # of the best score, for a record of that time: a soft bound
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of a question, and the encoder that compares them with those of records."""
+
+    encoder: TokenEncoder
+    asked: AskedTokens
+
+    def scores(self, encoded: Mapping[str, Encoded]) -> dict[str, float]:
+        """Compare with records that have codes of the encoder's kind; the others are missing."""
+        kind = self.encoder.token_kind
+        codes = {
+            id_: one.tokens
+            for id_, one in encoded.items()
+            if one.tokens is not None and one.tokens.kind == kind
+        }
+        scores = self.encoder.token_scores(self.asked, list(codes.values()))
+        return dict(zip(codes, scores.tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of vectors.
+
+    Attributes:
+        vectors: The question's vector in each space that is asked, the present space first.
+        tokens: Its tokens, for records of the present space; None where they are not compared.
+    """
+
+    vectors: Mapping[str, NDArray[np.float32]]
+    tokens: Tokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +77,17 @@ class Recall:
     """One question to a store.
 
     Attributes:
-        query: Its words; None where only vectors count.
-        vectors: Its vector in each space that is asked, the present space first.
+        asked: Its words.
+        query: The same; None where only vectors count.
+        question: It, as vectors; without any, words alone count.
         chosen: Which records may be found.
         top_k: The most hits.
     """
 
     store: Store
+    asked: str
     query: str | None
-    vectors: Mapping[str, NDArray[np.float32]]
+    question: Question
     chosen: Filter
     top_k: int
 
@@ -44,7 +95,12 @@ class Recall:
         """Return records best first, more than `top_k` of them."""
         depth = max(DEPTH, 2 * self.top_k)
         dense, lexical = self._dense(self.chosen, depth), self._lexical(self.chosen, depth)
-        ranked = fuse(dense, lexical, self._followers(dense, lexical))
+        span = spoken(self.asked, datetime.now(UTC).astimezone())
+        if span is not None:
+            dense, lexical = self._with_those_of(span, dense, lexical)
+        ranked = self._fused(dense, lexical, self._echoes(dense, lexical))
+        if span is not None:
+            ranked = self._timely(ranked, span)
         if half_life is not None:
             ranked = self._aged(ranked, half_life)
         if diversity > 0:
@@ -54,10 +110,78 @@ class Recall:
 
     def explained(self, ranked: Sequence[Ranked]) -> list[Ranked]:
         """Fill in the scores that a ranking did not give, since the record came too late in it."""
-        only = replace(self.chosen, ids=tuple(one.id for one in ranked))
-        dense = {m.id: m for found in self._dense(only, len(ranked)) for m in reversed(found)}
-        lexical = {match.id: match for match in self._lexical(only, len(ranked)) or ()}
-        return [_filled(one, dense.get(one.id), lexical.get(one.id)) for one in ranked]
+        far = tuple(one.id for one in ranked if one.scores.dense is None)
+        unworded = tuple(one.id for one in ranked if one.scores.bm25 is None)
+        unlike = [one.id for one in ranked if one.scores.tokens is None]
+        dense = {m.id: m for found in self._dense_of(far) for m in reversed(found)}
+        lexical = {match.id: match for match in self._lexical_of(unworded)}
+        tokens = self._tokens(unlike) if unlike else {}
+        return [
+            _filled(one, dense.get(one.id), lexical.get(one.id), tokens.get(one.id))
+            for one in ranked
+        ]
+
+    def _dense_of(self, ids: tuple[str, ...]) -> list[list[DenseMatch]]:
+        return self._dense(replace(self.chosen, ids=ids), len(ids)) if ids else []
+
+    def _lexical_of(self, ids: tuple[str, ...]) -> list[LexicalMatch]:
+        return (self._lexical(replace(self.chosen, ids=ids), len(ids)) or []) if ids else []
+
+    def _fused(
+        self,
+        dense: Sequence[Sequence[DenseMatch]],
+        lexical: Sequence[LexicalMatch] | None,
+        behind: frozenset[str],
+    ) -> list[Ranked]:
+        followers = self._followers(dense, lexical)
+        replies = [after for before, after in followers.items() if before in behind]
+        said = {id_ for id_, one in self.store.get(replies).items() if one.role == "assistant"}
+        followers = {
+            before: after
+            for before, after in followers.items()
+            if before not in behind or after not in said
+        }
+        ids = dict.fromkeys([*candidates(dense, lexical or ()), *followers.values()])
+        coverage = USUAL_COVERAGE
+        if lexical is not None:
+            coverage = self._coverage([match for match in lexical if match.id not in behind])
+        ranked = fuse(dense, lexical, followers, self._tokens(ids), coverage=coverage)
+        return put_behind(behind, ranked) if behind else ranked
+
+    def _echoes(
+        self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch] | None
+    ) -> frozenset[str]:
+        """Find stored questions among the best, unless they are what is asked for."""
+        if are_asked_for(self.asked, self.chosen.role):
+            return frozenset()
+        best = [match.id for found in dense for match in found[:LOOKED_AT]]
+        best += [match.id for match in (lexical or ())[:LOOKED_AT]]
+        return echoes(self.store.get(dict.fromkeys(best)).values())
+
+    def _with_those_of(
+        self, span: Span, dense: list[list[DenseMatch]], lexical: list[LexicalMatch] | None
+    ) -> tuple[list[list[DenseMatch]], list[LexicalMatch] | None]:
+        """Add to each ranking the best records of a time; all keep the scores that they have."""
+        start, end = self.chosen.since or span.start, self.chosen.until or span.end
+        chosen = replace(self.chosen, since=max(span.start, start), until=min(span.end, end))
+        near = self._dense(chosen, OF_A_TIME)
+        worded = self._lexical(chosen, OF_A_TIME)
+        return (
+            [_merged(*both) for both in zip(dense, near, strict=True)],
+            None if lexical is None else _merged(lexical, worded or []),
+        )
+
+    def _timely(self, ranked: Sequence[Ranked], span: Span) -> list[Ranked]:
+        """Lift the records of a time."""
+        found = self.store.get(one.id for one in ranked)
+        best = max((one.score for one in ranked), default=0.0)
+        lifted = {id_ for id_, record in found.items() if span.holds(record.created_at)}
+        return by_score(
+            [
+                replace(one, score=one.score + TIMELY * best) if one.id in lifted else one
+                for one in ranked
+            ]
+        )
 
     def hits(self, ranked: Sequence[Ranked], *, neighbours: int) -> list[Hit]:
         """Return the records as hits; those forgotten meanwhile are missing."""
@@ -77,11 +201,26 @@ class Recall:
     def _dense(self, chosen: Filter, depth: int) -> list[list[DenseMatch]]:
         return [
             self.store.dense(space, vector, chosen, limit=depth)
-            for space, vector in self.vectors.items()
+            for space, vector in self.question.vectors.items()
         ]
+
+    def _tokens(self, ids: Iterable[str]) -> Mapping[str, float]:
+        """Compare the question with these records token by token; those without codes are missing.
+
+        Only codes of the present space are of the question's kind.
+        """
+        if self.question.tokens is None:
+            return {}
+        present = next(iter(self.question.vectors))
+        return self.question.tokens.scores(self.store.vectors(present, ids))
 
     def _lexical(self, chosen: Filter, depth: int) -> list[LexicalMatch] | None:
         return None if self.query is None else self.store.lexical(self.query, chosen, limit=depth)
+
+    def _coverage(self, lexical: Sequence[LexicalMatch]) -> float:
+        """Return the share of the question's letters that stand in the best record by words."""
+        best = self.store.get(match.id for match in lexical[:1]).values()
+        return max((overlap(self.query or "", record.text) for record in best), default=0.0)
 
     def _followers(
         self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch] | None
@@ -89,8 +228,7 @@ class Recall:
         """Find the turns after those that both rankings have; one alone keeps its own scores."""
         if not dense or lexical is None:
             return NOBODY
-        ids = {m.id: None for found in dense for m in found} | {m.id: None for m in lexical}
-        return self.store.followers(list(ids), self.chosen)
+        return self.store.followers(candidates(dense, lexical), self.chosen)
 
     def _aged(self, ranked: Sequence[Ranked], half_life: timedelta) -> list[Ranked]:
         found = self.store.get(one.id for one in ranked)
@@ -100,14 +238,31 @@ class Recall:
 
     def _vectors(self, ranked: Sequence[Ranked]) -> Mapping[str, Encoded]:
         vectors: dict[str, Encoded] = {}
-        for space in self.vectors:
+        for space in self.question.vectors:
             missing = [one.id for one in ranked if one.id not in vectors]
             vectors |= self.store.vectors(space, missing)
         return vectors
 
 
-def _filled(one: Ranked, dense: DenseMatch | None, lexical: LexicalMatch | None) -> Ranked:
+def candidates(dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]) -> list[str]:
+    """Return the ids of all that some ranking has, each once."""
+    return list(
+        dict.fromkeys([*(m.id for found in dense for m in found), *(m.id for m in lexical)])
+    )
+
+
+def _merged(ranking: Sequence[M], more: Sequence[M]) -> list[M]:
+    there = {match.id for match in ranking}
+    found = [*ranking, *(match for match in more if match.id not in there)]
+    return sorted(found, key=lambda match: -match.score)
+
+
+def _filled(
+    one: Ranked, dense: DenseMatch | None, lexical: LexicalMatch | None, tokens: float | None
+) -> Ranked:
     scores = one.scores
+    if scores.tokens is None and tokens is not None:
+        scores = replace(scores, tokens=tokens)
     if scores.dense is None and dense is not None:
         scores = replace(scores, dense=dense.score)
     if scores.bm25 is None and lexical is not None:

@@ -2,7 +2,9 @@
 
 {"id": …, "text": …, "role": …, "scope": …, "session": …, "created_at": …, "updated_at": …,
  "metadata": {…}, "source": {"uri": …, "start": …, "end": …}, "expires_at": …, "origin": hex,
- "vectors": {space: {"dim": …, "spans": [[0, 40], …], "data": base64 of float32-LE}}}
+ "valid_from": …, "valid_to": …, "superseded_by": id (the three only where one of them is set),
+ "vectors": {space: {"dim": …, "spans": [[0, 40], …], "data": base64 of float32-LE,
+                     "tokens": {"kind": …, "width": bytes a token, "data": [base64, …]}}}}
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,16 +23,19 @@ import numpy as np
 
 from lmort_memory.compressed import DAMAGE, Lines, open_bytes
 from lmort_memory.errors import ImportFileError, StoreError
+from lmort_memory.memory.databases import batched, dumped_records, is_database
+from lmort_memory.redaction import Redactor
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Dumped, Filter
 from lmort_memory.text import valid_json
-from lmort_memory.types import Encoded, Progress, Record, Source
+from lmort_memory.types import Encoded, Progress, Record, Source, TokenCodes
 
 __all__ = [
     "Restored",
     "export_records",
     "from_line",
     "restore_records",
+    "restoring",
     "salvage_records",
     "to_line",
 ]
@@ -56,6 +62,12 @@ def to_line(dumped: Dumped) -> str:
         "expires_at": expires and expires.isoformat(),
         "origin": dumped.origin and dumped.origin.hex(),
     }
+    if record.valid_from or record.valid_to or record.superseded_by:
+        value |= {
+            "valid_from": record.valid_from and record.valid_from.isoformat(),
+            "valid_to": record.valid_to and record.valid_to.isoformat(),
+            "superseded_by": record.superseded_by,
+        }
     if dumped.vectors:
         value["vectors"] = {name: _vectors(one) for name, one in dumped.vectors.items()}
     return json.dumps(value, ensure_ascii=False)
@@ -81,6 +93,9 @@ def from_line(line: str) -> Dumped:
             metadata=dict(value["metadata"]),
             source=source and _source(source),
             expires_at=expires and datetime.fromisoformat(expires),
+            valid_from=_time(value, "valid_from"),
+            valid_to=_time(value, "valid_to"),
+            superseded_by=value.get("superseded_by"),
         )
         vectors = dict(_encoded(value.get("vectors", {})))
         return Dumped(record, origin and bytes.fromhex(origin), vectors)
@@ -96,18 +111,40 @@ def _source(value: Mapping[str, Any]) -> Source:
 
 
 def _vectors(encoded: Encoded) -> dict[str, Any]:
-    return {
+    value = {
         "dim": encoded.vectors.shape[1],
         "spans": encoded.spans,
         "data": base64.b64encode(encoded.vectors.astype("<f4").tobytes()).decode("ascii"),
     }
+    if encoded.tokens is not None:
+        value["tokens"] = {
+            "kind": encoded.tokens.kind,
+            "width": encoded.tokens.chunks[0].shape[1],
+            "data": [base64.b64encode(one.tobytes()).decode() for one in encoded.tokens.chunks],
+        }
+    return value
 
 
 def _encoded(spaces: Mapping[str, Any]) -> Iterator[tuple[str, Encoded]]:
     for name, value in spaces.items():
         spans = tuple((int(start), int(stop)) for start, stop in value["spans"])
         flat = np.frombuffer(base64.b64decode(value["data"], validate=True), "<f4")
-        yield name, Encoded(flat.reshape(len(spans), int(value["dim"])).astype(np.float32), spans)
+        vectors = flat.reshape(len(spans), int(value["dim"])).astype(np.float32)
+        yield name, Encoded(vectors, spans, _tokens(value.get("tokens")))
+
+
+def _tokens(value: Mapping[str, Any] | None) -> TokenCodes | None:
+    if value is None:
+        return None
+    blobs = [base64.b64decode(one, validate=True) for one in value["data"]]
+    width = int(value["width"])
+    chunks = tuple(np.frombuffer(blob, np.uint8).reshape(-1, width) for blob in blobs)
+    return TokenCodes(_text(value, "kind"), chunks)
+
+
+def _time(value: Mapping[str, Any], name: str) -> datetime | None:
+    """Return a time that files of earlier versions lack."""
+    return datetime.fromisoformat(value[name]) if value.get(name) else None
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:
@@ -180,10 +217,33 @@ class Restored:
         )
 
 
-def restore_records(store: Store, path: Path, *, progress: Progress | None) -> Restored:
-    """Store the records of a file, gzipped or not, that are not there.
+def restoring(store: Store, redactor: Redactor | None) -> Callable[[Sequence[Dumped]], int]:
+    """Return what stores a batch of records, without their secrets if there is a redactor.
+
+    A record whose text had some loses its vectors: they were made of the old text.
+    """
+    if redactor is None:
+        return store.restore
+
+    def cleaned(dumped: Dumped) -> Dumped:
+        record = redactor.clean(dumped.record)
+        vectors = dumped.vectors if record.text == dumped.record.text else {}
+        return replace(dumped, record=record, vectors=vectors)
+
+    return lambda batch: store.restore([cleaned(one) for one in batch])
+
+
+def restore_records(
+    restore: Callable[[Sequence[Dumped]], int], path: Path, *, progress: Progress | None
+) -> Restored:
+    """Store the records of an export, gzipped or not, or of a database, that are not there.
 
     A line that is not a record is passed over and named in the result.
+
+    Args:
+        restore: Stores a batch, and says how many records of it are new.
+        path: What `export` or `backup` wrote.
+        progress: Told of records done.
 
     Raises:
         ImportFileError: the file cannot be opened.
@@ -191,9 +251,9 @@ def restore_records(store: Store, path: Path, *, progress: Progress | None) -> R
     new = done = 0
     damage: list[str] = []
     try:
-        with open_bytes(path) as lines:
-            for batch in _batches(lines, damage):
-                new += store.restore(batch)
+        with _opened(path, damage) as batches:
+            for batch in batches:
+                new += restore(batch)
                 done += len(batch)
                 if progress is not None:
                     progress(done, None)
@@ -203,6 +263,17 @@ def restore_records(store: Store, path: Path, *, progress: Progress | None) -> R
             path=str(path),
         ) from error
     return Restored(done, new, tuple(damage[:_SHOWN]), len(damage))
+
+
+@contextmanager
+def _opened(path: Path, damage: list[str]) -> Iterator[Iterator[list[Dumped]]]:
+    """Give the records of an export or a database in batches; `damage` grows as they are read."""
+    if is_database(path):
+        with dumped_records(path) as records:
+            yield batched(records)
+    else:
+        with open_bytes(path) as lines:
+            yield _batches(lines, damage)
 
 
 def _batches(lines: Lines, damage: list[str]) -> Iterator[list[Dumped]]:

@@ -80,6 +80,7 @@ class Search(Request, frozen=True):
     exclude: Annotated[list[str], Meta(max_length=1000)] = field(default_factory=list)
     neighbours: Annotated[float, Meta(ge=0, le=20, multiple_of=1)] = 0
     diversity: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    include_superseded: bool = False
     explain: bool = False
 
 

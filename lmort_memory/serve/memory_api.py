@@ -90,6 +90,7 @@ class MemoryAPI:
                 exclude=asked.exclude,
                 neighbours=int(asked.neighbours),
                 diversity=asked.diversity,
+                include_superseded=asked.include_superseded,
                 explain=asked.explain,
             )
             likely = memory.likelihood(asked.query, hits) if asked.explain else None
@@ -172,8 +173,7 @@ class MemoryAPI:
             old = memory.get(id_)
             turn = Turn(asked.text or old.text, role=old.role, scope=old.scope, session=old.session)
             new = memory.add(turn) if asked.by is None else memory.get(asked.by)
-            superseding: Any = memory  # the route is there where the method is
-            superseding.supersede(old.id, new.id)
+            memory.supersede(old.id, new.id)
             return shown.record(new)
 
         return json_reply(await self._engine.on_memory(supersede), 201)

@@ -33,7 +33,7 @@ class Source(Reply, frozen=True):
 
 
 class Record(Reply, frozen=True):
-    """What is remembered."""
+    """What is remembered; it holds until `valid_to`, when `superseded_by` took its place."""
 
     id: str
     text: str
@@ -45,6 +45,9 @@ class Record(Reply, frozen=True):
     metadata: dict[str, Any]
     source: Source | None
     expires_at: datetime | None
+    valid_from: datetime | None
+    valid_to: datetime | None
+    superseded_by: str | None
 
 
 class Scores(Reply, frozen=True):

@@ -23,7 +23,7 @@ from typing import TypeAlias
 from lmort_memory.store.clock import now_us, to_us
 from lmort_memory.store.values import Filter
 from lmort_memory.text import valid
-from lmort_memory.types import JsonValue
+from lmort_memory.types import JsonValue, ScopeTree
 
 __all__ = ["Condition", "compile_filter"]
 
@@ -42,6 +42,10 @@ def compile_filter(chosen: Filter) -> Condition:
         ValueError: a condition on the metadata is not of the grammar, or a time is naive.
     """
     parts = [*_columns(chosen)]
+    if isinstance(chosen.scope, ScopeTree):
+        parts.append(_tree(chosen.scope.root))
+    if chosen.current:
+        parts.append(("(r.valid_to IS NULL OR r.valid_to > ?)", [now_us()]))
     if chosen.ids is not None:
         parts.append(("r.id IN (SELECT value FROM json_each(?))", [json.dumps(chosen.ids)]))
     if chosen.exclude:
@@ -55,7 +59,7 @@ def compile_filter(chosen: Filter) -> Condition:
 def _columns(chosen: Filter) -> list[Condition]:
     named: tuple[tuple[str, object], ...] = (
         ("r.id < ?", chosen.before),
-        ("r.scope = ?", chosen.scope),
+        ("r.scope = ?", None if isinstance(chosen.scope, ScopeTree) else chosen.scope),
         ("r.session = ?", chosen.session),
         ("r.role = ?", chosen.role),
         ("r.source_uri = ?", chosen.source),
@@ -64,6 +68,11 @@ def _columns(chosen: Filter) -> list[Condition]:
         ("(r.expires_at IS NULL OR r.expires_at > ?)", None if chosen.expired else now_us()),
     )
     return [(sql, [value]) for sql, value in named if value is not None]
+
+
+def _tree(root: str) -> Condition:
+    """Match a scope and those below it; "0" follows "/", so a range of the index answers."""
+    return "(r.scope = ? OR (r.scope >= ? AND r.scope < ?))", [root, f"{root}/", f"{root}0"]
 
 
 def _mapping(where: Mapping[str, JsonValue], *, depth: int) -> Condition:
@@ -75,6 +84,8 @@ def _mapping(where: Mapping[str, JsonValue], *, depth: int) -> Condition:
 
 
 def _entry(key: str, value: JsonValue, depth: int) -> Condition:
+    if not isinstance(key, str):
+        raise ValueError(f"a metadata filter names keys by strings; found the key {key!r}")
     if key == "$not":
         sql, parameters = _mapping(value, depth=depth + 1)  # type: ignore[arg-type] # it checks
         return f"NOT {sql}", parameters

@@ -9,8 +9,9 @@ A store of another kind (PostgreSQL, say) speaks in the values of `values.py` an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lmort_memory.store.values import (
     DenseMatch,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from lmort_memory.types import Encoded
 
-__all__ = ["Store"]
+__all__ = ["Store", "TokenCodesKeeper"]
 
 
 class Records(Protocol):
@@ -57,8 +58,19 @@ class Records(Protocol):
     def update(self, record_id: str, turn: Turn) -> Record:
         """Replace text, role, metadata and expiry of a record; the old version is history."""
 
+    def set_expiry(self, ids: Sequence[str], expires_at: datetime | None) -> int:
+        """Change when records expire, without a new version; returns how many there were."""
+
     def history(self, record_id: str) -> list[Record]:
         """Return the versions of a record, oldest first, the present one last."""
+
+    def supersede(
+        self, old_id: str, new_id: str, *, at: datetime | None = None
+    ) -> tuple[Record, Record]:
+        """Let one record take the place of another; returns both as they are then."""
+
+    def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
+        """Return the records whose place each of these has taken, the latest first."""
 
     def records(self, chosen: Filter, *, after: str | None = None) -> Iterator[Record]:
         """Iterate in order of id over a stable view, from behind the id `after`."""
@@ -121,6 +133,23 @@ class Vectors(Protocol):
 
     def build_index(self, *, progress: Progress | None = None) -> None:
         """Bring the caches of every space up to date now instead of in the background."""
+
+
+@runtime_checkable
+class TokenCodesKeeper(Protocol):
+    """What a store may have besides, for late interaction.
+
+    A store that keeps `Encoded.tokens` returns them in `vectors`; without these methods, codes are
+    made for new records only.
+    """
+
+    def lacking_tokens(
+        self, space: str, kind: str, *, limit: int, after: str | None = None
+    ) -> list[Record]:
+        """Return records with vectors in the space but no token codes of a kind, by id."""
+
+    def drop_tokens(self, space: str) -> int:
+        """Delete the token codes of a space; returns of how many chunks."""
 
 
 class Sources(Protocol):

@@ -15,7 +15,7 @@ from lmort_memory.errors import StoreError
 __all__ = ["APPLICATION_ID", "VERSION", "checked_version", "migrate", "refuse_other"]
 
 APPLICATION_ID = 0x4C4D4F52  # "LMOR", at offset 68 of the file
-VERSION = 1
+VERSION = 3
 
 M001 = (
     # Times are microseconds since 1970 in UTC. `n` is never used twice, so that it can be a
@@ -127,6 +127,31 @@ M001 = (
     )""",
 )
 
+# Codes of the tokens of a chunk, in a table of their own so that reading all vectors stays quick.
+# They go with their vector, whoever deletes it; a chunk has codes of one kind only.
+M002_TOKEN_CODES = (
+    """
+    CREATE TABLE token_kinds (
+        k INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        width INTEGER NOT NULL
+    )""",
+    """
+    CREATE TABLE token_codes (
+        v INTEGER PRIMARY KEY REFERENCES vectors ON DELETE CASCADE,
+        k INTEGER NOT NULL REFERENCES token_kinds,
+        codes BLOB NOT NULL
+    )""",
+)
+
+# Since when and until when a record holds, and the id of the record that took its place.
+M003_SUPERSESSION = (
+    "ALTER TABLE records ADD COLUMN valid_from INTEGER",
+    "ALTER TABLE records ADD COLUMN valid_to INTEGER",
+    "ALTER TABLE records ADD COLUMN superseded_by TEXT",
+    "CREATE INDEX records_superseded ON records (superseded_by) WHERE superseded_by NOT NULL",
+)
+
 
 def checked_version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the schema version, 0 for a new file.
@@ -173,6 +198,16 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     @migrations(name="m001_first")
     def m001_first(db: Any) -> None:  # noqa: ANN401 - sqlite-utils publishes no types
         for statement in M001:
+            db.execute(statement)
+
+    @migrations(name="m002_token_codes")
+    def m002_token_codes(db: Any) -> None:  # noqa: ANN401 - sqlite-utils publishes no types
+        for statement in M002_TOKEN_CODES:
+            db.execute(statement)
+
+    @migrations(name="m003_supersession")
+    def m003_supersession(db: Any) -> None:  # noqa: ANN401 - sqlite-utils publishes no types
+        for statement in M003_SUPERSESSION:
             db.execute(statement)
 
     migrations.apply(Database(connection, recursive_triggers=False, execute_plugins=False))

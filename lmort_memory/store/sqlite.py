@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.deleting.forget import Purger, state_path
 from lmort_memory.store.filters import compile_filter
-from lmort_memory.store.records import browse, edits, ledgers, rows, sources
+from lmort_memory.store.records import browse, edits, ledgers, rows, sources, supersession
 from lmort_memory.store.values import (
     DenseMatch,
     Dumped,
@@ -36,7 +37,7 @@ from lmort_memory.store.values import (
     StoreStatus,
     Verification,
 )
-from lmort_memory.store.vectors import spaces
+from lmort_memory.store.vectors import spaces, tokens
 from lmort_memory.store.vectors.search import DenseSearch
 from lmort_memory.store.words import search as words
 from lmort_memory.store.words.tokenizer import query_terms
@@ -156,6 +157,11 @@ class SQLiteStore(Closing):
         with self._database.write("update") as connection:
             return edits.update(connection, record_id, turn)
 
+    def set_expiry(self, ids: Sequence[str], expires_at: datetime | None) -> int:
+        """Change when records expire, without a new version; returns how many there were."""
+        with self._database.write("change") as connection:
+            return edits.set_expiry(connection, ids, expires_at)
+
     def history(self, record_id: str) -> list[Record]:
         """Return the versions of a record, oldest first, the present one last.
 
@@ -164,6 +170,18 @@ class SQLiteStore(Closing):
         """
         with self._database.snapshot() as connection:
             return edits.history(connection, record_id)
+
+    def supersede(
+        self, old_id: str, new_id: str, *, at: datetime | None = None
+    ) -> tuple[Record, Record]:
+        """Let one record take the place of another from `at` on; see `records.supersession`."""
+        with self._database.write("update") as connection:
+            return supersession.supersede(connection, old_id, new_id, at)
+
+    def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
+        """Return the records whose place each of these has taken, the latest first."""
+        with self._database.read() as connection:
+            return supersession.predecessors(connection, ids)
 
     def around(self, record_id: str, n: int) -> list[Record]:
         """Return the `n` turns before and after a record in its session (else its source).
@@ -243,6 +261,25 @@ class SQLiteStore(Closing):
         with self._database.read() as connection:
             found = connection.execute(sql, (after or "", space, limit)).fetchall()
         return [rows.to_record(row) for row in found]
+
+    def lacking_tokens(
+        self, space: str, kind: str, *, limit: int, after: str | None = None
+    ) -> list[Record]:
+        """Return records with vectors in the space but no token codes of a kind, by id."""
+        sql = (
+            f"SELECT {rows.COLUMNS} FROM records r WHERE r.id > ? AND {tokens.LACKING}"
+            " ORDER BY r.id LIMIT ?"
+        )
+        with self._database.read() as connection:
+            found = connection.execute(sql, (after or "", space, kind, limit)).fetchall()
+        return [rows.to_record(row) for row in found]
+
+    def drop_tokens(self, space: str) -> int:
+        """Delete the token codes of a space and give back their room; returns of how many."""
+        with self._database.write("drop token codes of") as connection:
+            count = tokens.drop_tokens(connection, space)
+        self._purger.reclaim()
+        return count
 
     def spaces(self) -> list[SpaceInfo]:
         """Return every space that has been used, the oldest first."""
@@ -331,6 +368,7 @@ class SQLiteStore(Closing):
             found = spaces.list_spaces(connection)
             records = connection.execute("SELECT count(*) FROM records").fetchone()[0]
             n_sources = connection.execute("SELECT count(*) FROM sources").fetchone()[0]
+            token_bytes = tokens.token_sizes(connection)[1]
         log = self.path.with_name(self.path.name + "-wal")
         return StoreStatus(
             path=self.path,
@@ -339,6 +377,7 @@ class SQLiteStore(Closing):
             sources=n_sources,
             size_bytes=sum(file.stat().st_size for file in (self.path, log) if file.exists()),
             index_bytes=self._dense.files.size_bytes(),
+            token_bytes=token_bytes,
             spaces=tuple(found),
         )
 

@@ -23,6 +23,11 @@ CHECKS = (
         "vectors have another length than their space",
     ),
     (
+        "SELECT count(*) FROM token_codes JOIN token_kinds USING (k)"
+        " WHERE length(codes) = 0 OR length(codes) % width",
+        "token codes are no whole number of tokens",
+    ),
+    (
         "SELECT count(*) FROM records WHERE n NOT IN (SELECT rowid FROM words)",
         "records are missing from the index of words",
     ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.text import valid
-from lmort_memory.types import JsonValue, Record
+from lmort_memory.types import JsonValue, Record, ScopeTree
 
 if TYPE_CHECKING:
     from lmort_memory.types import Encoded
@@ -38,14 +38,15 @@ class Filter:
     """Which records are meant; every field that is not None narrows, and `scope=None` is all.
 
     `since` is inclusive, `until` exclusive, both on `created_at`; `before` is an id, exclusive, for
-    pages that go backwards. `where` holds conditions on the
-    metadata (see `lmort_memory.store.filters`). Expired records are left out unless `expired`.
+    pages that go backwards. `where` holds conditions on the metadata (see
+    `lmort_memory.store.filters`). Expired records are left out unless `expired`, and with `current`
+    those that hold no longer (see `Memory.supersede`).
     """
 
     ids: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     before: str | None = None
-    scope: str | None = None
+    scope: str | ScopeTree | None = None
     session: str | None = None
     role: str | None = None
     source: str | None = None
@@ -53,6 +54,7 @@ class Filter:
     until: datetime | None = None
     where: Mapping[str, JsonValue] | None = None
     expired: bool = False
+    current: bool = False
 
     def __post_init__(self) -> None:
         """Make every string valid Unicode, as those that are stored."""
@@ -194,7 +196,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """Sizes and counts, for people."""
+    """Sizes and counts, for people; `token_bytes` of `size_bytes` are codes of tokens."""
 
     path: Path
     schema: int
@@ -203,6 +205,7 @@ class StoreStatus:
     size_bytes: int
     index_bytes: int
     spaces: tuple[SpaceInfo, ...]
+    token_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from lmort_memory.store.values import LedgerEntry, SourceState
 from lmort_memory.testing import HashEncoder
 from lmort_memory.types import Source, Turn
 
-ENCODER = HashEncoder(16, name="golden")
+ENCODER = HashEncoder(16, name="golden", tokens=True)
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
@@ -27,11 +27,13 @@ def main() -> None:
     ]
     with SQLiteStore(path) as store:
         encoded = ENCODER.encode([turn.text for turn in turns])
-        first = store.add(turns, space=ENCODER.space, encoded=encoded)[0].record
+        stored = store.add(turns, space=ENCODER.space, encoded=encoded)
+        first, second = (one.record for one in stored)
         store.update(first.id, Turn("Ada keeps bees in Bergen", metadata={"n": 2}))
         note = Turn("A paragraph.", source=Source("file:///note.md", 0, 12))
         store.replace_source(SourceState("file:///note.md", "d", 12, 7), [note], scope="default")
         store.add_ledger(LedgerEntry("reply", "talk", (first.id,), {"why": "asked"}))
+        store.supersede(first.id, second.id)
         store.compact()
 
 

@@ -34,6 +34,8 @@ def test_an_old_database_keeps_everything(version, tmp_path):
             {"n": 2},
             "talk",
         )
+        if version >= 3:
+            assert (ada.superseded_by, ada.valid_to, tokyo.valid_from) == (tokyo.id, WHEN, WHEN)
         assert (ada.created_at, tokyo.scope, tokyo.role) == (WHEN, "home", "note")
         assert note.source == Source("file:///note.md", 0, 12)
         texts = [one.text for one in store.history(ada.id)]
@@ -42,6 +44,8 @@ def test_an_old_database_keeps_everything(version, tmp_path):
         query = ENCODER.encode_query(tokyo.text)
         [match] = store.dense(ENCODER.space, query, Filter(), limit=1)
         assert (match.id, round(match.score, 3)) == (tokyo.id, 1.0)
+        kept = store.vectors(ENCODER.space, [tokyo.id])[tokyo.id].tokens
+        assert (kept is not None) == (version >= 2), "codes of tokens came with schema 2"
         assert store.source_state("file:///note.md", scope="default") == SourceState(
             "file:///note.md", "d", 12, 7
         )

@@ -94,6 +94,6 @@ def test_a_tuner_that_comes_later_loses_nothing(pair, home, tmp_path):
         assert found[0].scores.dense > 0.99
         assert memory.reencode() == len(TEXTS)
     with Memory.open(path, model=pair[0]) as memory:
-        assert list(memory._encoding.queries("bees", None)) == [memory.encoder.space]
+        assert list(memory._encoding.ask("bees", None).vectors) == [memory.encoder.space]
         found = memory.recall(TEXTS[1], mode="dense", top_k=1)
         assert [hit.record.text for hit in found] == [TEXTS[1]]

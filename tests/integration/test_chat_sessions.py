@@ -176,7 +176,7 @@ def test_what_was_only_repeated_is_there_when_the_session_goes_on(memory):
 
 def test_a_conversation_with_itself_does_not_fill_the_store(memory):
     """Each reply is the next turn, and says what the notes say: that is kept as links."""
-    options = replace(OPTIONS, system="", n_ctx=512, memory_tokens=120, memories=2)
+    options = replace(OPTIONS, system="", n_ctx=512, memory_tokens=200, memories=2)
     notes = [f"Bee {i} flew over the fjord." for i in range(3)]
     for note in notes:
         memory.add(note, defer=True)

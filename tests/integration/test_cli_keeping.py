@@ -155,7 +155,8 @@ def test_doctor_says_how_to_save_a_damaged_database(cli, home, tmp_path):
     add_notes(cli, tmp_path, 100)
     (database,) = home.rglob("memory.db")
     data = bytearray(database.read_bytes())
-    data[len(data) // 2 : len(data) // 2 + 4096] = bytes(4096)
+    page = data.index(b"Text 50. ") // 4096 * 4096  # one that holds records
+    data[page : page + 4096] = bytes(4096)
     database.write_bytes(data)
     checks = {check["name"]: check for check in cli("doctor", "--json").json}
     assert checks["database"]["state"] == "bad"

@@ -8,7 +8,7 @@ from lmort_memory.backbone import Backbone
 from lmort_memory.encoder import TunedEncoder, mean_vector, open_encoder
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
-from lmort_memory.types import StateEncoder
+from lmort_memory.types import StateEncoder, TokenEncoder
 from tests.support.tiny_chat import write_pair
 
 LONG = "The bees of Trondheim fly over the fjord. " * 12
@@ -63,6 +63,43 @@ def test_states_of_a_chat_encode_as_text_does(pair, encoder):
     assert in_chat.spans == alone.spans
     assert np.abs(in_chat.vectors[0] - alone.vectors[0]).max() < 0.02
     assert isinstance(encoder, StateEncoder)
+
+
+def test_tokens_of_a_chat_are_those_of_the_text(tmp_path):
+    """Codes and questions taken from a chat's states agree with stand-alone ones; they can be off.
+
+    The at-once tuner has a map of tokens, so any model compares them from its first text on.
+    """
+    write_tiny_gguf(tmp_path / "model.gguf")
+    opened = open_encoder(tmp_path / "model.gguf")
+    encoder, backbone = opened.encoder, opened.backbone
+    try:
+        assert isinstance(encoder, TokenEncoder) and encoder.token_kind
+        sequence = backbone.open_sequence(n_ctx=1024, layers=encoder.layers)
+        sequence.extend(backbone.prompts.prefix)
+        tokens = backbone.prompts.tokenize(LONG)
+        states = sequence.extend(tokens)
+        in_chat = encoder.encode_states(LONG, tokens, states).tokens
+        (alone,) = encoder.encode([LONG])
+        assert [len(one) for one in in_chat.chunks] == [len(one) for one in alone.tokens.chunks]
+        same = np.unpackbits(in_chat.chunks[0]) == np.unpackbits(alone.tokens.chunks[0])
+        assert same.mean() > 0.97
+        vector, asked = encoder.encode_question("The bees of Trondheim")
+        assert np.abs(vector - encoder.encode_query("The bees of Trondheim")).max() < 1e-3
+        assert asked.weights.sum() == pytest.approx(1, abs=1e-5)
+        near, far = encoder.encode([LONG, "xyz 123"])
+        scores = encoder.token_scores(asked, [near.tokens, far.tokens])
+        assert 1 >= scores[0] > scores[1]
+        taken = encoder.asked_tokens(tokens[:5], states[:, :5])
+        assert taken.vectors.shape[0] == 5
+    finally:
+        opened.close()
+    off = open_encoder(tmp_path / "model.gguf", tokens=False)
+    try:
+        assert off.encoder.token_kind is None
+        assert off.encoder.encode(["a"])[0].tokens is None
+    finally:
+        off.close()
 
 
 def test_progress_ends_at_the_number_of_texts(encoder):

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import is_typeddict
 
 import lmort_memory
 from lmort_memory import importers, importing
@@ -68,7 +69,7 @@ def _described(name: str, value: object) -> list[str]:
 def _signature(value: object) -> str:
     if isinstance(value, property) or not callable(value) or _is_alias(value):
         return ""
-    if inspect.isclass(value) and issubclass(value, Exception):
+    if inspect.isclass(value) and (issubclass(value, Exception) or is_typeddict(value)):
         return ""
     signature = inspect.signature(value)
     shown = [p for p in signature.parameters.values() if p.name not in ("self", "cls")]

@@ -19,9 +19,11 @@ Results go to stdout, everything else to stderr; without a terminal there is no 
 progress. Exit status: 0 done, 1 failed, 2 wrong usage, 3 partly done, 130 stopped by Ctrl-C.
 
 An option wins over the environment (`LMORT_DB`, `LMORT_MODEL`, `LMORT_TUNER`, `LMORT_SCOPE`,
-`LMORT_SYSTEM`, `LMORT_MAX_TOKENS`, `LMORT_TEMPERATURE`), the environment over the settings file,
-that over the default. `LMORT_HOME` puts database, settings and caches into one folder;
-`LMORT_CONFIG` names another settings file. No file of the working folder is ever read as settings.
+`LMORT_SYSTEM`, `LMORT_MAX_TOKENS`, `LMORT_TEMPERATURE`, `LMORT_GPU_LAYERS`), the environment over
+the settings file, that over the default. `LMORT_LLAMA_LIB`, or the setting `llama_lib`, names a
+library of llama.cpp ([llama-cpp.md](llama-cpp.md)). `LMORT_HOME` puts database, settings and caches
+into one folder; `LMORT_CONFIG` names another settings file. No file of the working folder is ever
+read as settings.
 `NO_COLOR` is respected. `lmort-mem --install-completion` sets up completion for your shell.
 
 This page is the program's own help, held in step by a test.

@@ -24,7 +24,8 @@ from lmort_memory import (
 def remember(memory: Memory) -> list[str]:
     """Store one and many; an item alone gives a record, a list gives a list."""
     assert_type(memory.add("The hive by the fence has a new queen."), Record)
-    assert_type(memory.add([{"role": "user", "content": "Ferry at nine."}]), list[Record])
+    added: list[Record] = memory.add([{"role": "user", "content": "Ferry at nine."}])
+    assert len(added) == 1
     turn = Turn("A dated note.", created_at=datetime(2026, 11, 1, tzinfo=UTC), metadata={"n": 1})
     memory.add(turn, session="bees")
     hits = memory.recall("queen", top_k=3, since=datetime(2026, 1, 1, tzinfo=UTC), where={"n": 1})

@@ -14,10 +14,13 @@ ROOT = Path(__file__).parents[2]
 
 # Everything that may be imported from lmort_memory. A new name is a decision: it is kept for years.
 SURFACE = [
+    "Added",
+    "AskedTokens",
     "Backbone",
     "BackboneError",
     "Chat",
     "ChatOptions",
+    "Conditions",
     "Encoded",
     "Encoder",
     "HiddenStates",
@@ -42,7 +45,9 @@ SURFACE = [
     "Reply",
     "ReplyPiece",
     "RoomMade",
+    "Said",
     "Sampling",
+    "ScopeTree",
     "Scores",
     "Source",
     "SpaceInfo",
@@ -52,6 +57,8 @@ SURFACE = [
     "StoreError",
     "StoreStatus",
     "Timings",
+    "TokenCodes",
+    "TokenEncoder",
     "TunedEncoder",
     "TunerError",
     "TunerMismatchError",

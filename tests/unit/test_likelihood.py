@@ -1,59 +1,114 @@
-"""How likely it is that an answer is stored: evidence, function, and what a tuner's file says."""
+"""How likely it is that a hit answers: evidence, function, and the background of a space."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from lmort_memory import Hit, Memory, Record, Scores
-from lmort_memory.memory.likelihood import Calibration, Evidence, evidence, overlap
+from lmort_memory.memory.evidence import FALLBACK, Background, Evidence, evidence
+from lmort_memory.memory.likelihood import (
+    BY_VECTORS,
+    BY_WORDS,
+    Calibration,
+    background_of,
+    background_to_text,
+)
+from lmort_memory.memory.overlap import RAREST, stems, weight
 from lmort_memory.store import SQLiteStore
 from lmort_memory.testing import HashEncoder
 
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
-def hit(text, dense):
+
+def hit(text, dense=None, *, role="user", created=NOW, rank=1):
     """A hit of this cosine."""
-    now = datetime.now(UTC)
-    record = Record("id", text, "user", "default", None, now, now, {}, None, None)
-    return Hit(record, 1.0, 1, Scores(dense=dense))
+    record = Record("id", text, role, "default", None, created, created, {}, None, None)
+    return Hit(record, 1.0, rank, Scores(dense=dense, dense_rank=rank, bm25_rank=rank))
 
 
-def test_evidence_is_drawn_from_all_hits():
-    """The cosine of the nearest record, and the most words of the question in one hit."""
-    found = evidence("Where does Ada live?", [hit("bees", 0.6), hit("Ada lives there", 0.3)])
-    assert found.cosine == 0.6
-    assert found.overlap == overlap("Where does Ada live?", "Ada lives there") > 0
-    assert evidence("Who?", []) == Evidence(0.0, 0.0)
-    assert evidence("Who?", [hit("alone", None)]).cosine == 0.0
+def signs(query, *hits, background=FALLBACK):
+    """The evidence of each hit."""
+    return evidence(query, hits, background, now=NOW)
 
 
-@pytest.mark.parametrize(
-    ("text", "share"),
-    [("", 0.0), ("The bees that Ada may KEEP", 1.0), ("KEEP it", 4 / 11), ("nothing of it", 0.0)],
-)
-def test_overlap_counts_the_letters_of_shared_words(text, share):
-    """Case and endings do not matter; long words weigh more."""
-    assert overlap("ada keep bees", text) == pytest.approx(share)
+def test_a_cosine_counts_against_its_space():
+    """The same cosine says less in a space where all texts are near each other."""
+    [narrow], [wide] = (
+        signs("Where are the bees?", hit("Bees", 0.4), background=Background(mean, 0.1))
+        for mean in (0.3, 0.0)
+    )
+    assert narrow.near == pytest.approx(1.0)
+    assert wide.near == pytest.approx(4.0)
 
 
-def test_a_calibration_survives_its_text_and_stays_a_probability():
-    """What a tuner's file holds is read back; no evidence leaves the range from 0 to 1."""
-    calibration = Calibration(-4.0, 6.0, 2.0)
-    assert Calibration.from_text(calibration.to_text()) == calibration
-    low, high = (calibration.likelihood(Evidence(x, x)) for x in (-1e6, 1e6))
-    assert 0 <= low < 0.01 < 0.99 < high <= 1
-    for text in ("[]", '{"bias": 1}', "nonsense"):
-        with pytest.raises(ValueError):
-            Calibration.from_text(text)
+def test_a_shared_word_counts_by_how_rare_it_is():
+    """A name says more than a word that stands in every second text; stop words say nothing."""
+    assert weight(stems("Trondheim")) == RAREST > weight(stems("people")) > 0
+    assert not stems("what is the of and my")
+    name, common = signs("Which people are in Trondheim?", hit("Trondheim"), hit("people"))
+    assert name.overlap > common.overlap > 0
+    assert common.lacking == pytest.approx(common.overlap - name.overlap)
 
 
-def test_a_memory_knows_more_of_what_it_holds(tmp_path):
+def test_who_says_it_and_when_is_evidence():
+    """A reply, another person's words, a stored question, and the time that the query names."""
+    october = datetime(2026, 10, 5, tzinfo=UTC)
+    found = signs(
+        "What did I plant in October?",
+        hit("I planted garlic.", created=october),
+        hit("You planted garlic.", role="assistant"),
+        hit("I planted leeks.", role="Mick"),
+        hit("What did I plant in October?", created=october + timedelta(days=90)),
+    )
+    assert [one.timely for one in found] == [1, -1, -1, -1]
+    assert [one.reply for one in found] == [0, 1, 0, 0]
+    assert [one.foreign for one in found] == [0, 0, 1, 0]
+    assert [one.question for one in found] == [0, 0, 0, 1]
+    assert found[3].redundant == 1
+    assert found[0].asks
+    assert found[0].personal
+
+
+def test_an_estimate_stays_a_probability_and_every_weight_has_a_sign():
+    """No evidence leaves the range from 0 to 1; a weight of no sign would be a misspelling."""
+    names = Evidence.names()
+    for calibration in (BY_VECTORS, BY_WORDS):
+        assert set(calibration.weights) <= {"bias", *names}
+        for extreme in (-1e6, 1e6):
+            found = Evidence(*(extreme for _ in names))
+            assert 0 <= calibration.likelihood(found) <= 1
+    zero = Evidence(*(0.0 for _ in names))
+    assert Calibration(0.0, {"near": 1.0}).likelihood(zero) == 0.5
+    assert Calibration(0.0, {"near": 1.0}).likelihood(replace(zero, near=2.0)) > 0.8
+
+
+def test_a_background_survives_its_text():
+    """What a tuner's file holds is read back; without one the fallback serves."""
+
+    class Noted(HashEncoder):
+        def __init__(self, text):
+            super().__init__()
+            self.notes = {"background": text}
+
+    kept = Background(0.25, 0.125)
+    assert background_of(Noted(background_to_text(kept))) == kept
+    assert background_of(HashEncoder()) == FALLBACK
+    assert background_of(None) == FALLBACK
+    with pytest.raises(ValueError, match="mean and a spread"):
+        background_of(Noted("[1]"))
+
+
+@pytest.mark.parametrize("encoder", [HashEncoder(), None], ids=["vectors", "words"])
+def test_a_memory_knows_more_of_what_it_holds(encoder, tmp_path):
     """The estimate is higher for a question whose answer is stored than for another."""
-    with Memory(HashEncoder(), SQLiteStore(tmp_path / "m.db")) as memory:
+    with Memory(encoder, SQLiteStore(tmp_path / "m.db")) as memory:
         memory.add("Ada keeps bees in Trondheim.")
         memory.add("The ferry leaves at nine.")
         known, unknown = (
             memory.likelihood(query, memory.recall(query, explain=True))
             for query in ("Where does Ada keep her bees?", "What colour is the kettle?")
         )
-        assert 0 < unknown < known < 1
+        assert unknown < known < 1
         assert memory.likelihood("Anything?", []) == 0
+        assert memory.likelihoods("Anything?", []) == ([], 0)

@@ -1,18 +1,18 @@
 """Fusion, lending, recency, diversity."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from lmort_memory.memory.ranking import (
-    DENSE_WEIGHT,
-    LEXICAL_WEIGHT,
     Ranked,
     fuse,
     spread,
     with_recency,
 )
+from lmort_memory.memory.weights import USUAL_COVERAGE, weights_of
 from lmort_memory.store.values import DenseMatch, LexicalMatch
 from lmort_memory.types import Encoded, Scores
 
@@ -29,9 +29,13 @@ def test_both_rankings_count():
     """First in both scores 1 and leads; the worst of one ranking counts nothing there."""
     ranked = fuse([_dense("a", "b", "d")], _lexical("a", "c", "b"))
     assert [one.id for one in ranked] == ["a", "b", "c", "d"]
-    assert ranked[0].scores == Scores(dense=0.9, bm25=9.0, dense_rank=1, bm25_rank=1)
-    expected = [1.0, 0.5 * 0.5 + 0.5 * 7 / 9, 0.5 * 8 / 9, 0.0]
-    assert [one.score for one in ranked] == pytest.approx(expected)
+    assert replace(
+        ranked[0].scores, dense_weight=None, tokens_weight=None, bm25_weight=None
+    ) == Scores(dense=0.9, bm25=9.0, dense_rank=1, bm25_rank=1)
+    w = weights_of(dense=True, tokens=False, words=True, coverage=USUAL_COVERAGE)
+    expected = [1.0, w.dense * 0.5 + w.words * 7 / 9, w.words * 8 / 9, 0.0]
+    assert [one.score for one in ranked] == pytest.approx([0.9 * score for score in expected])
+    assert ranked[0].scores.dense_weight == w.dense and ranked[0].scores.bm25_weight == w.words
     assert ranked[3].scores.bm25 is None
 
 
@@ -54,13 +58,15 @@ def test_a_turn_lends_to_the_one_after_it():
     ranked = fuse([_dense("q", "x", "far")], _lexical("q", "x"), followers)
     near = {"q": 1 + 0.3 * 0.5, "x": 0.5, "answer": 0.3, "far": 0.0}
     worded = {"q": 1 + 0.5 * 8 / 9, "x": 8 / 9, "answer": 0.5, "far": 0.0}
-    weights = (DENSE_WEIGHT, LEXICAL_WEIGHT)
+    w = weights_of(dense=True, tokens=False, words=True, coverage=USUAL_COVERAGE)
     expected = {
-        i: weights[0] * near[i] / near["q"] + weights[1] * worded[i] / worded["q"] for i in near
+        i: 0.9 * (w.dense * near[i] / near["q"] + w.words * worded[i] / worded["q"]) for i in near
     }
     assert {one.id: one.score for one in ranked} == pytest.approx(expected)
     assert [one.id for one in ranked] == ["q", "x", "answer", "far"]
-    assert ranked[2].scores == Scores(), "the parts are what the rankings themselves said"
+    assert ranked[2].scores.dense is ranked[2].scores.bm25 is None, (
+        "the parts are what the rankings themselves said"
+    )
 
 
 def test_one_ranking_alone_lends_nothing():
@@ -87,8 +93,35 @@ def test_the_first_record_of_a_new_space_leads_it():
     """Spaces are fused by rank: alone in its space, a record is worth what the best of all is."""
     old = _dense("a", "b", "c")
     ranked = fuse([[DenseMatch("new", 0.3, (0, 1))], old], _lexical("c"))
-    assert {one.id: one.score for one in ranked}["new"] == pytest.approx(0.5)
+    assert {one.id: one.score for one in ranked}["new"] == pytest.approx(
+        0.9 * weights_of(dense=True, tokens=False, words=True, coverage=USUAL_COVERAGE).dense
+    )
     assert [one.id for one in ranked][-1] == "b"
+
+
+def test_tokens_count_by_what_the_question_shares_with_the_best_record():
+    """Tokens put the better answer first where words agree, and count less where none do."""
+    tokens = {"a": 0.3, "b": 0.6}
+    same_words = fuse([_dense("a", "b")], _lexical("b", "a"), tokens=tokens, coverage=1.0)
+    no_words = fuse([_dense("a", "b")], [], tokens=tokens, coverage=0.0)
+    assert same_words[0].id == "b" and no_words[0].id == "a"
+    assert same_words[0].scores.tokens == 0.6
+    assert same_words[0].scores.tokens_weight > 3 * no_words[0].scores.tokens_weight
+
+
+def test_a_record_without_codes_loses_nothing_by_it():
+    """Where tokens were not stored, a record counts in that part as near as it is."""
+    ranked = fuse([_dense("old", "new", "far")], None, tokens={"new": 0.5, "far": 0.2})
+    assert [one.id for one in ranked][-1] == "far"
+    assert {one.id: one.score for one in ranked}["old"] == pytest.approx(0.9)
+
+
+def test_the_only_hit_has_a_score():
+    """What alone was found scores by how near it is, never zero."""
+    (alone,) = fuse([[DenseMatch("a", 0.4, (0, 1))]], [LexicalMatch("a", 2.0)])
+    assert alone.score == pytest.approx(0.4)
+    (far,) = fuse([[DenseMatch("a", -0.2, (0, 1))]], [])
+    assert 0 < far.score < 0.1
 
 
 def test_age_halves_scores():

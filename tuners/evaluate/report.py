@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.ranking import (
-    DENSE_WEIGHT,
     LEAST_SPREAD,
-    LEXICAL_WEIGHT,
+    LEAST_TOKEN_SPREAD,
     NEARNESS_LENT,
     WORDS_LENT,
 )
+from lmort_memory.memory.weights import USUAL_COVERAGE, weights_of
 
 from .analyze import alignment_loss, uniformity_loss
 from .bm25 import bm25_scores
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lmort_memory.types import Encoder, Progress
+    from lmort_memory.encoder.token_map import TokenMap
+    from lmort_memory.types import AskedTokens, Encoder, Progress, TokenCodes
 
     from .beir import EvalSet
 
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Report",
+    "SetTokens",
     "SetVectors",
+    "coverages",
     "dense_scores",
     "encode_set",
     "evaluate",
@@ -43,10 +47,20 @@ __all__ = [
     "lenders",
     "lexical_scores",
     "output_losses",
+    "token_scores",
     "write_per_query",
 ]
 
 _DEPTH: Final = 100  # documents that each ranking gives to the fusion, as in the product
+
+
+@dataclass(frozen=True, slots=True)
+class SetTokens:
+    """Tokens of a set: the codes of each document, and each query's."""
+
+    token_map: TokenMap
+    documents: tuple[TokenCodes, ...]
+    queries: tuple[AskedTokens, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +71,13 @@ class SetVectors:
         documents: float32 (n_chunks, dim), unit norm.
         owners: int64 (n_chunks,): the document that each row belongs to, ascending.
         queries: float32 (n_queries, dim), unit norm.
+        tokens: For late interaction, or None.
     """
 
     documents: NDArray[np.float32]
     owners: NDArray[np.int64]
     queries: NDArray[np.float32]
+    tokens: SetTokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +106,28 @@ def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
     Args:
         dataset: What to rank.
         vectors: Row name -> vectors; "dense" gets a row "hybrid" beside it, "dense_in_context"
-            a "hybrid_in_context", and so on: the name's "dense" becomes "hybrid".
+            a "hybrid_in_context", and so on: the name's "dense" becomes "hybrid". Where there are
+            tokens they are compared in both, and "… without tokens" are the rows that they add to.
     """
     lexical = lexical_scores(dataset)
     rows = {"bm25": score_run(dataset, lexical)}
-    turns = lenders(dataset)
+    turns, covered = lenders(dataset), coverages(dataset, lexical)
     for name, found in vectors.items():
         dense = dense_scores(dataset, found)
-        rows[name] = score_run(dataset, dense)
-        rows[name.replace("dense", "hybrid")] = score_run(dataset, fuse(dense, lexical, turns))
+        ways: dict[str, tuple[Scores, Scores]] = {
+            "": (dense, fuse(dense, lexical, turns, coverage=covered))
+        }
+        if found.tokens is not None:
+            alike = token_scores(found.tokens, _candidates(dense, None, turns))
+            both = token_scores(found.tokens, _candidates(dense, lexical, turns))
+            ways[" without tokens"] = ways[""]
+            ways[""] = (
+                fuse(dense, None, turns[:0], tokens=alike),
+                fuse(dense, lexical, turns, tokens=both, coverage=covered),
+            )
+        for way, (alone, hybrid) in ways.items():
+            rows[name + way] = score_run(dataset, alone)
+            rows[name.replace("dense", "hybrid") + way] = score_run(dataset, hybrid)
     return Report(dataset.name, tuple(query.id for query in dataset.queries), rows)
 
 
@@ -159,30 +188,88 @@ def lenders(dataset: EvalSet) -> NDArray[np.int64]:
     return np.array([i for i, (one, next_) in pairs if one == next_ and one[1]], dtype=np.int64)
 
 
-def fuse(dense: Scores, lexical: Scores, turns: NDArray[np.int64]) -> Scores:
-    """Add the scores of the first hundred of both rankings, each scaled to [0, 1].
+def coverages(dataset: EvalSet, lexical: Scores) -> NDArray[np.float64]:
+    """Share of each query's letters that stand in its best document by words, (n_queries,)."""
+    best = lexical.argmax(axis=1)
+    return np.array(
+        [
+            overlap(query.text, dataset.documents[i].text) if row[i] > -np.inf else 0.0
+            for query, i, row in zip(dataset.queries, best, lexical, strict=True)
+        ]
+    )
 
-    The arithmetic of `lmort_memory.recall`, for many queries at once.
+
+def token_scores(tokens: SetTokens, wanted: NDArray[np.bool_]) -> Scores:
+    """Compare queries with the wanted documents token by token; -inf for the others."""
+    scores = np.full(wanted.shape, -np.inf, dtype=np.float32)
+    for row, asked in enumerate(tokens.queries):
+        columns = np.flatnonzero(wanted[row])
+        codes = [tokens.documents[i] for i in columns]
+        scores[row, columns] = tokens.token_map.scores(asked, codes)
+    return scores
+
+
+def fuse(
+    dense: Scores,
+    lexical: Scores | None,
+    turns: NDArray[np.int64],
+    *,
+    tokens: Scores | None = None,
+    coverage: NDArray[np.float64] | None = None,
+) -> Scores:
+    """Rank by all parts: the arithmetic of `lmort_memory.memory.ranking.fuse` for many queries.
+
+    What is left out is the strength, which changes no order.
 
     Args:
         dense: Cosines, (n_queries, n_documents); -inf where a document may not be found.
-        lexical: BM25, likewise.
+        lexical: BM25, likewise; None where words are not asked.
         turns: Documents that lend to the next one; see `lenders`.
+        tokens: Comparison token by token of the candidates, -inf for others.
+        coverage: See `coverages`.
     """
-    in_dense, in_lexical = _is_first(dense), _is_first(lexical)
-    low = np.where(in_dense, dense, np.inf).min(axis=1, keepdims=True, initial=np.inf)
-    top = np.where(in_dense, dense, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
-    worded = np.where(in_lexical, lexical, 0)
-    best = worded.max(axis=1, keepdims=True, initial=0)
-    with np.errstate(invalid="ignore"):  # a query without candidates has no best
-        near = np.where(in_dense, (dense - low) / np.maximum(top - low, LEAST_SPREAD), 0)
-    worded = worded / np.maximum(best, 1e-9)
+    near = _scaled(np.where(_is_first(dense), dense, -np.inf), LEAST_SPREAD)
+    alike = np.zeros_like(near)
+    if tokens is not None:
+        alike = _with_lent(_scaled(tokens, LEAST_TOKEN_SPREAD), turns, NEARNESS_LENT)
+    worded = np.zeros_like(near)
+    if lexical is not None:
+        words = np.where(_is_first(lexical), lexical, 0)
+        worded = words / np.maximum(words.max(axis=1, keepdims=True, initial=0), 1e-9)
     near, worded = _with_lent(near, turns, NEARNESS_LENT), _with_lent(worded, turns, WORDS_LENT)
-    fused: Scores = DENSE_WEIGHT * near + LEXICAL_WEIGHT * worded
-    ranked = in_dense | in_lexical
-    ranked[:, turns + 1] |= ranked[:, turns]
-    fused[~ranked | (np.isneginf(dense) & np.isneginf(lexical))] = -np.inf
-    return fused.astype(np.float32)
+    covered = np.full(len(dense), USUAL_COVERAGE) if coverage is None else coverage
+    fused = np.empty_like(dense)
+    for row, share in enumerate(covered):
+        weights = weights_of(
+            dense=True, tokens=tokens is not None, words=lexical is not None, coverage=share
+        )
+        fused[row] = (
+            weights.dense * near[row] + weights.tokens * alike[row] + weights.words * worded[row]
+        )
+    fused[~_candidates(dense, lexical, turns)] = -np.inf
+    return fused
+
+
+def _candidates(
+    dense: Scores, lexical: Scores | None, turns: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Mark what the rankings have, and the turns that those lend to."""
+    found = _is_first(dense)
+    if lexical is not None:
+        found |= _is_first(lexical)
+        found[:, turns + 1] |= found[:, turns]
+        found &= ~(np.isneginf(dense) & np.isneginf(lexical))
+    return found
+
+
+def _scaled(scores: Scores, least: float) -> Scores:
+    """Scale each row so that its best is 1 and its worst 0; -inf is 0."""
+    there = ~np.isneginf(scores)
+    low = np.where(there, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    top = scores.max(axis=1, keepdims=True, initial=-np.inf)
+    with np.errstate(invalid="ignore"):  # a query without candidates has no best
+        scaled: Scores = np.where(there, 1 - (top - scores) / np.maximum(top - low, least), 0)
+    return scaled
 
 
 def _with_lent(scores: Scores, turns: NDArray[np.int64], share: float) -> Scores:

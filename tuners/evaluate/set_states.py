@@ -14,11 +14,11 @@ import numpy as np
 
 from lmort_memory.encoder.chunking import CHUNK_TOKENS, chunk_tokens
 from lmort_memory.errors import TunerError
-from lmort_memory.types import HiddenStates
+from lmort_memory.types import HiddenStates, TokenCodes
 
 from ..states.cache import Manifest, fill, fill_with, texts_digest
 from ..states.sessions import replay, session_roles
-from .report import SetVectors
+from .report import SetTokens, SetVectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -141,7 +141,24 @@ def set_vectors(tuner: Tuner, states: SetStates) -> SetVectors:
         chunks[start : start + len(parts)] = tuner.encode_batch(batch)
     queries = [states.queries.get(i) for i in range(len(states.queries.lengths))]
     asking = _mean_by(states.asked, tuner.encode_batch(queries))
-    return SetVectors(chunks, states.parts[:, 0], asking)
+    return SetVectors(chunks, states.parts[:, 0], asking, _tokens(tuner, states))
+
+
+def _tokens(tuner: Tuner, states: SetStates) -> SetTokens | None:
+    """Codes of every document, and the tokens of every query; None without a map for them."""
+    token_map = tuner.token_map
+    if token_map is None:
+        return None
+    chunks: dict[int, list[NDArray[np.uint8]]] = {}
+    for owner, entry, a, b in states.parts:
+        part = _slice(states.documents.get(entry), a, b)
+        chunks.setdefault(int(owner), []).append(token_map.codes(part))
+    documents = [TokenCodes(token_map.kind, tuple(chunks[i])) for i in sorted(chunks)]
+    asked: dict[int, list[HiddenStates]] = {}
+    for entry, query in enumerate(states.asked):
+        asked.setdefault(int(query), []).append(states.queries.get(entry))
+    queries = [token_map.asked(asked[i]) for i in sorted(asked)]
+    return SetTokens(token_map, tuple(documents), tuple(queries))
 
 
 def layer_vectors(states: SetStates, layer: int) -> SetVectors:

@@ -23,6 +23,7 @@ from lmort_memory.encoder.artifact import Artifact, TunerCard
 from lmort_memory.encoder.config import TunerConfig
 from lmort_memory.encoder.pooling import pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers
+from lmort_memory.encoder.token_fit import with_tokens
 from lmort_memory.encoder.untrained import AT_ONCE, directions, identity_of, project
 from lmort_memory.errors import TunerError
 
@@ -32,6 +33,7 @@ from ..train.blend import blend
 from ..train.closed_form import pooled_states, ridge_behind, statistics
 from ..train.data import TrainingData
 from ..train.recipe import DataRecipe, LossRecipe, Recipe, TrainRecipe
+from .tokens import token_sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -187,7 +189,10 @@ class Maker:
         best = best_tier(figures)
         wanted = self.kit.vectors[: plan.n_held_out]
         figures["teacher"] = judge(wanted, wanted, wanted)
-        return Made(tiers[best].artifact, best, figures, plan, time.monotonic() - start)
+        first = self.kit.n_held_out
+        fit = self._states("fit", first, first + plan.n_fit, plan, stages)
+        artifact = with_tokens(tiers[best].artifact, token_sample(fit))
+        return Made(artifact, best, figures, plan, time.monotonic() - start)
 
     def with_layers(self, plan: Plan, stages: Stages) -> Plan:
         """Choose the layers, if that is not done yet, by the kit's first texts."""

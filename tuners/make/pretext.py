@@ -283,7 +283,9 @@ def _grown(start: Artifact) -> Lmort:
     config = start.card.config
     width = min(256, config.n_embd)
     heads = max(n for n in (8, 4, 2, 1) if width % n == 0)
-    grown: TunerConfig = replace(config, n_layer=1, width=width, n_head=heads, n_ff=2 * width)
+    grown: TunerConfig = replace(
+        config, n_layer=1, width=width, n_head=heads, n_ff=2 * width, token_bits=0
+    )
     model = Lmort(grown)
     weights = {name: torch.from_numpy(array) for name, array in start.weights.items()}
     model.load_state_dict(weights, strict=False)

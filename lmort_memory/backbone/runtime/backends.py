@@ -105,7 +105,7 @@ def _load_cpu(bound: Bound, modules: list[Path]) -> None:
 def _score(module: Path) -> int:
     """Return how well a module suits this processor: 0 not at all; 1 where it does not say."""
     try:
-        score = ctypes.CDLL(str(module), mode=os.RTLD_LOCAL | os.RTLD_LAZY).ggml_backend_score
+        score = ctypes.CDLL(str(module)).ggml_backend_score
     except AttributeError:
         return 1
     except OSError:

@@ -28,12 +28,14 @@ _MODULE: Final = "llama_cpp.llama_cpp"
 FUNCTIONS: Final = tuple(
     f"llama_{name}"
     for name in (  # noqa: SIM905 — one to a line they would fill a page
-        "backend_init batch_get_one context_default_params decode free get_memory init_from_model"
+        "backend_init batch_get_one context_default_params decode free get_memory get_model"
+        " init_from_model"
         " log_set memory_can_shift memory_seq_add memory_seq_cp memory_seq_rm model_default_params"
         " model_free model_get_vocab model_is_hybrid model_is_recurrent model_load_from_file"
         " model_n_embd model_n_layer model_quantize model_quantize_default_params model_rope_type"
         " n_ctx print_system_info sampler_chain_add sampler_chain_default_params sampler_chain_init"
-        " sampler_free sampler_init_dist sampler_init_greedy sampler_init_min_p"
+        " sampler_free sampler_init_dist sampler_init_grammar sampler_init_greedy"
+        " sampler_init_logit_bias sampler_init_min_p"
         " sampler_init_penalties sampler_init_temp sampler_init_top_k sampler_init_top_p"
         " sampler_sample state_seq_get_data state_seq_get_size state_seq_set_data token_to_piece"
         " tokenize vocab_bos vocab_eos vocab_get_add_bos vocab_is_control vocab_is_eog"
@@ -137,7 +139,7 @@ def _import_over(loaded: dict[str, ctypes.CDLL]) -> Any:  # noqa: ANN401
     """Import llama_cpp.llama_cpp alone; leave a package that completes itself when it is used."""
     spec = find_spec("llama_cpp")
     if spec is None or spec.loader is None:
-        raise MissingDependencyError(BINDING, extra="smollm2")
+        raise MissingDependencyError(BINDING, extra="prebuilt")
     package = module_from_spec(spec)
     sys.modules["llama_cpp"] = package
     try:

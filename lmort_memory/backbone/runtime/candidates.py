@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from lmort_memory.errors import BackboneError
+from lmort_memory.paths import expanded
 
 __all__ = ["VARIABLE", "Library", "find_libraries", "library_at", "package_folder"]
 
@@ -69,9 +70,7 @@ def find_libraries() -> Iterator[Library]:
         BackboneError: `$LMORT_LLAMA_LIB` names no library.
     """
     if named := os.environ.get(VARIABLE):
-        yield Library(
-            library_at(Path(named).expanduser()), f"the library of ${VARIABLE}", named=True
-        )
+        yield Library(library_at(expanded(named)), f"the library of ${VARIABLE}", named=True)
     for distribution, folder in (
         (BINDING, package_folder("llama_cpp", "lib")),
         *((name, package_folder(package, inside)) for name, package, inside in _WHEELS),

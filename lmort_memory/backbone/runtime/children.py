@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["CRASHES", "Ended", "leave_no_core", "run_apart"]
+__all__ = ["CRASHES", "Ended", "can_run_apart", "leave_no_core", "run_apart"]
 
 CRASHES: Final = ("SIGILL", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS")
 
@@ -47,7 +47,8 @@ def run_apart(function: str, question: object, *, patience_s: float) -> Ended:
     }
     try:
         child = subprocess.run(
-            [sys.executable, "-c", f"from {module} import {name}; {name}()"],
+            # -P: the working folder is not looked into for modules
+            [sys.executable, "-P", "-c", f"from {module} import {name}; {name}()"],
             input=json.dumps(question),
             capture_output=True,
             encoding="utf-8",
@@ -67,6 +68,11 @@ def run_apart(function: str, question: object, *, patience_s: float) -> Ended:
             return Ended(answer)
     last = (child.stderr.splitlines() or ["nothing on stderr"])[-1]
     return Ended(None, reason=f"it ended with status {child.returncode}: {last}")
+
+
+def can_run_apart() -> bool:
+    """Return whether there is a Python to start: in a frozen application that is itself."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
 def leave_no_core() -> None:

@@ -113,6 +113,8 @@ def load(types: Sequence[WeightType], *, gpu: bool = False) -> Choice:
         if _bound is None:
             with _refusing(choice):
                 _bound = bind(choice.attempt.library)
+        elif choice.attempt.library != _bound.library:  # chosen before another was loaded
+            choice = _choices[tuple(types), gpu] = _try_all(types, gpu=gpu)
         return choice
 
 
@@ -164,7 +166,7 @@ def _try_all(types: Sequence[WeightType], *, gpu: bool) -> Choice:
         if attempt.library.named and verdict.refused and not attempt.gpu:
             raise BackboneError(f"llama.cpp: {attempt.library} cannot be used: {verdict.ended}")
     if not rejected:
-        raise MissingDependencyError("a library of llama.cpp", extra="wheel")
+        raise MissingDependencyError("a library of llama.cpp", extra="prebuilt")
     raise BackboneError(
         f"no llama.cpp runs on this processor — {'; '.join(map(str, rejected))} — {_CURE}"
     )

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from lmort_memory.backbone.runtime.backends import Device
-from lmort_memory.backbone.runtime.children import CRASHES, leave_no_core, run_apart
+from lmort_memory.backbone.runtime.children import CRASHES, can_run_apart, leave_no_core, run_apart
 from lmort_memory.backbone.runtime.verdicts import GOOD, Attempt, Verdict
 from lmort_memory.backbone.runtime.weights import WIDTH, WeightType
 
@@ -38,7 +38,12 @@ _HEAD: Final = 64
 
 
 def run_trial(attempt: Attempt, types: Sequence[WeightType]) -> Verdict:
-    """Let a child process decode with a library, and say how it ended."""
+    """Let a child process decode with a library, and say how it ended.
+
+    In an application that was frozen into one file nothing is tried: it brings its own library.
+    """
+    if not can_run_apart():
+        return Verdict(GOOD, lasts=False)
     began = time.monotonic()
     ended = run_apart(
         f"{__name__}:main",

@@ -18,6 +18,7 @@ from lmort_memory.modelfile.convert.gptj_gguf import plan_gptj_gguf
 from lmort_memory.modelfile.convert.output import ModelPlan, write_gguf
 from lmort_memory.modelfile.convert.plans import plan_checkpoint
 from lmort_memory.modelfile.convert.weights import FILE_TYPES
+from lmort_memory.modelfile.elsewhere import located
 from lmort_memory.modelfile.facts import ModelFacts, read_facts
 from lmort_memory.types import Progress
 
@@ -97,7 +98,8 @@ def ensure_runnable(
     A checkpoint's folder and a `gptj` file are converted once and found again later.
 
     Args:
-        path: A GGUF file, or the folder of a GPT-2 or GPT-J checkpoint.
+        path: A GGUF file, the folder of a GPT-2 or GPT-J checkpoint, or a model of another program
+            by its name (`lmort_memory.modelfile.elsewhere`).
         cache_dir: Created with mode 0700 if it is missing.
         announce: Called with one sentence before a conversion starts.
         progress: Called with (bytes written, bytes in all) while converting.
@@ -106,7 +108,7 @@ def ensure_runnable(
         BackboneError: no usable model, or it cannot be converted.
         MissingDependencyError: as for `convert`.
     """
-    path = Path(path)
+    path = located(path, announce)
     if not path.is_dir() and not needs_conversion(read_facts(path)):
         return path
     out = converted_path(path, cache_dir)

@@ -86,7 +86,7 @@ class List {
   }
 
   async found(signal) {
-    const asked = { query: this.query.get("q"), top_k: PAGE, scope: "*", ...conditions(this.query) };
+    const asked = { query: this.query.get("q"), top_k: PAGE, scope: "*", include_superseded: true, ...conditions(this.query) };
     const { hits } = await api("/api/search", { body: asked, signal });
     const said = hits.length ? `The ${plural(hits.length, "best match", "best matches")}` : "No match";
     say(said);
@@ -136,13 +136,14 @@ class List {
         this.chosen[box.checked ? "add" : "delete"](record.id);
         this.label();
       } });
-    return h("tr", { onclick: (event) => {
+    return h("tr", { className: record.superseded_by ? "past" : "", onclick: (event) => {
       if (!event.target.closest("a, input, td.pick") && !String(getSelection())) {
         location.hash = to("record", record.id);
       }
     } },
     h("td", { className: "pick" }, box),
-    h("td", { className: "text" }, link(to("record", record.id), excerpt(record.text))),
+    h("td", { className: "text" }, link(to("record", record.id), excerpt(record.text)),
+      record.superseded_by && h("small", {}, "no longer holds")),
     h("td", { className: "role" }, record.role), h("td", { className: "scope" }, record.scope),
     h("td", { className: "session" }, record.session ?? ""),
     h("td", { className: "when" }, when(record.created_at)));

@@ -9,16 +9,16 @@ const USED_SHOWN = 10;
 
 export async function show(view, { rest: [id], signal }) {
   const path = `/api/records/${encodeURIComponent(id)}`;
-  const [found, described] = await Promise.all([
-    api(path, { signal }), api("/openapi.json", { signal })]);
+  const found = await api(path, { signal });
   const { record } = found;
   const again = () => show(view, { rest: [id], signal });
-  const corrects = "/api/records/{id}/supersede" in described.paths;
   fill(view, 
     head("Memory",
       button("Edit", () => edit(record, again)),
-      corrects && button("Correct", () => correct(record)),
+      !record.superseded_by && button("Correct", () => correct(record)),
       button("Forget…", () => askToForget({ ids: [id] }, () => (location.hash = "#/memories")), "danger")),
+    record.superseded_by && h("p", { className: "note" }, "This no longer holds and is not recalled: ",
+      link(to("record", record.superseded_by), "what took its place"), "."),
     h("article", { className: "card memory" }, h("p", { className: "whole" }, record.text)),
     h("div", { className: "columns" },
       h("section", {}, h("h2", {}, "About"), about(found)),
@@ -37,6 +37,8 @@ function about({ record }) {
     ["Session", record.session && link(to("session", record.session, record.scope), record.session)],
     ["Remembered", when(record.created_at, { long: true })],
     ["Changed", record.updated_at === record.created_at ? null : when(record.updated_at, { long: true })],
+    ["Holds from", record.valid_from && when(record.valid_from, { long: true })],
+    ["Held until", record.valid_to && when(record.valid_to, { long: true })],
     ["Expires", record.expires_at && when(record.expires_at, { long: true })],
     ["Source", source && listing("source", source.uri)],
     ["Part of it", source && source.start != null && `characters ${source.start} to ${source.end}`],

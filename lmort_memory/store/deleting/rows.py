@@ -21,6 +21,10 @@ TEXTS = """
 SELECT text FROM records WHERE n IN (SELECT n FROM doomed)
 UNION SELECT text FROM history WHERE n IN (SELECT n FROM doomed) LIMIT ?
 """
+# What a forgotten record took the place of holds no longer all the same: `valid_to` stays.
+FREED = """
+UPDATE records SET superseded_by = NULL WHERE superseded_by IN (SELECT id FROM doomed)
+"""
 ORPHANS = """
 DELETE FROM sources WHERE (uri, scope) IN (SELECT source_uri, scope FROM doomed)
 AND NOT EXISTS (
@@ -66,6 +70,7 @@ def erase(connection: sqlite3.Connection, condition: Condition, *, texts: int = 
             ("records", "n IN (SELECT n FROM doomed)"),
         )
     ]
+    connection.execute(FREED)
     connection.execute(ORPHANS)
     connection.execute("DROP TABLE temp.doomed")
     return Erased(

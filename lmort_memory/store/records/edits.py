@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.store.clock import now_us, to_us
@@ -14,7 +15,7 @@ from lmort_memory.store.records.links import linking
 from lmort_memory.store.vectors.spaces import drop_vectors
 from lmort_memory.types import Record, Turn
 
-__all__ = ["around", "followers", "history", "update"]
+__all__ = ["around", "followers", "history", "set_expiry", "update"]
 
 KEEP = """
 INSERT INTO history (n, text, role, updated_at, expires_at, metadata)
@@ -27,7 +28,8 @@ WHERE n = ?
 # A version as a record: what never changes comes from the record itself.
 VERSIONS = """
 SELECT r.n, r.id, h.text, h.role, r.scope, r.session, r.created_at, h.updated_at, h.metadata,
-       r.source_uri, r.source_start, r.source_end, h.expires_at
+       r.source_uri, r.source_start, r.source_end, h.expires_at,
+       r.valid_from, r.valid_to, r.superseded_by
 FROM history h JOIN records r USING (n) WHERE r.id = ? ORDER BY h.h
 """
 SAME_SESSION = "r.session = :session AND r.scope = :scope"
@@ -56,6 +58,16 @@ def update(connection: sqlite3.Connection, record_id: str, turn: Turn) -> Record
     if turn.text != old.text:
         drop_vectors(connection, n)
     return _find(connection, record_id)[1]
+
+
+def set_expiry(
+    connection: sqlite3.Connection, ids: Sequence[str], expires_at: datetime | None
+) -> int:
+    """Change when records expire, without a new version; returns how many there were."""
+    return connection.execute(
+        "UPDATE records SET expires_at = ? WHERE id IN (SELECT value FROM json_each(?))",
+        (None if expires_at is None else to_us(expires_at), json.dumps(list(ids))),
+    ).rowcount
 
 
 def history(connection: sqlite3.Connection, record_id: str) -> list[Record]:

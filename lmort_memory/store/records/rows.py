@@ -26,12 +26,14 @@ __all__ = [
 
 COLUMNS = (
     "r.n, r.id, r.text, r.role, r.scope, r.session, r.created_at, r.updated_at, r.metadata,"
-    " r.source_uri, r.source_start, r.source_end, r.expires_at"
+    " r.source_uri, r.source_start, r.source_end, r.expires_at,"
+    " r.valid_from, r.valid_to, r.superseded_by"
 )
 INSERT = """
 INSERT INTO records (id, text, role, scope, session, created_at, updated_at, metadata,
-                     source_uri, source_start, source_end, expires_at, origin)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                     source_uri, source_start, source_end, expires_at,
+                     valid_from, valid_to, superseded_by, origin)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -98,6 +100,9 @@ def insert_record(connection: sqlite3.Connection, record: Record, origin: bytes 
         source.start,
         source.end,
         record.expires_at and to_us(record.expires_at),
+        record.valid_from and to_us(record.valid_from),
+        record.valid_to and to_us(record.valid_to),
+        record.superseded_by,
         origin,
     )
     n = connection.execute(INSERT, values).lastrowid
@@ -128,7 +133,8 @@ def _words(value: JsonValue) -> Iterator[str]:
 
 def to_record(row: tuple[Any, ...]) -> Record:
     """Return the record of a row of `COLUMNS`."""
-    (_, id_, text, role, scope, session, created, updated, metadata, uri, start, end, expires) = row
+    (_, id_, text, role, scope, session, created, updated, metadata, *rest) = row
+    (uri, start, end, expires, valid_from, valid_to, superseded_by) = rest
     return Record(
         id=id_,
         text=text,
@@ -140,6 +146,9 @@ def to_record(row: tuple[Any, ...]) -> Record:
         metadata=load_metadata(metadata),
         source=None if uri is None else Source(uri, start, end),
         expires_at=None if expires is None else from_us(expires),
+        valid_from=None if valid_from is None else from_us(valid_from),
+        valid_to=None if valid_to is None else from_us(valid_to),
+        superseded_by=superseded_by,
     )
 
 

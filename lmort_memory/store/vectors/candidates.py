@@ -46,7 +46,9 @@ class CandidateFilter:
     def likely(self, s: int, chosen: Filter) -> bool:
         """Return whether the filter names few records, before anything is looked up."""
         named = (chosen.ids, chosen.session, chosen.source)
-        return any(one is not None for one in named) or (s, chosen.scope) in self._scopes
+        if any(one is not None for one in named):
+            return True
+        return isinstance(chosen.scope, str) and (s, chosen.scope) in self._scopes
 
     def vectors(
         self, connection: sqlite3.Connection, s: int, chosen: Filter, *, of: int
@@ -63,7 +65,7 @@ class CandidateFilter:
         if all(one is None for one in named):
             if chosen.scope is None:
                 return None
-            if chosen.since is None and chosen.until is None:
+            if isinstance(chosen.scope, str) and chosen.since is None and chosen.until is None:
                 return self._of_scope(connection, s, chosen.scope, most)
         return self._select(connection, s, indexed, most)
 

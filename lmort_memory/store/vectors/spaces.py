@@ -13,6 +13,7 @@ from lmort_memory.errors import SpaceMismatchError
 from lmort_memory.store.clock import to_us
 from lmort_memory.store.values import SpaceInfo
 from lmort_memory.store.vectors.matrix import to_halves
+from lmort_memory.store.vectors.tokens import put_tokens, to_tokens
 from lmort_memory.types import Encoded, Record
 
 __all__ = ["drop_space", "drop_vectors", "list_spaces", "put_vectors", "read_vectors"]
@@ -23,12 +24,13 @@ SELECT name, dim, count(v.v), (SELECT count(*) FROM records) - count(DISTINCT v.
 FROM spaces LEFT JOIN vectors v USING (s) GROUP BY spaces.s ORDER BY spaces.s
 """
 # A record that was changed since it was encoded has another `updated_at`.
-UNCHANGED = """
-SELECT n FROM records r WHERE id = ? AND updated_at = ?
-AND NOT EXISTS (SELECT 1 FROM vectors v WHERE v.n = r.n AND v.s = ?)
-"""
+UNCHANGED = "SELECT n FROM records WHERE id = ? AND updated_at = ?"
+THERE = "SELECT v FROM vectors WHERE n = ? AND s = ? ORDER BY v"
+INSERT = "INSERT INTO vectors (s, n, start, stop, vector) VALUES (?, ?, ?, ?, ?)"
 READ = """
-SELECT r.id, v.start, v.stop, v.vector FROM vectors v JOIN records r USING (n)
+SELECT r.id, v.start, v.stop, v.vector, kinds.name, kinds.width, t.codes
+FROM vectors v JOIN records r USING (n)
+LEFT JOIN token_codes t USING (v) LEFT JOIN token_kinds kinds USING (k)
 WHERE v.s = (SELECT s FROM spaces WHERE name = ?) AND r.id IN (SELECT value FROM json_each(?))
 ORDER BY r.id, v.v
 """
@@ -40,7 +42,10 @@ def put_vectors(
     records: Sequence[Record],
     encoded: Sequence[Encoded],
 ) -> int:
-    """Give records their vectors; those changed, gone or served already are passed over.
+    """Give records their vectors, with token codes where there are some.
+
+    Records that were changed or are gone are passed over. One that has its vectors keeps them, and
+    gets the codes that it lacks.
 
     Raises:
         ValueError: not one Encoded for each record, or a vector that is not finite.
@@ -53,31 +58,38 @@ def put_vectors(
     s = _space(connection, space, encoded)
     put = 0
     for record, one in zip(records, encoded, strict=True):
-        key = (record.id, to_us(record.updated_at), s)
+        key = (record.id, to_us(record.updated_at))
         row = connection.execute(UNCHANGED, key).fetchone()
         if row is not None:
-            connection.executemany(
-                "INSERT INTO vectors (s, n, start, stop, vector) VALUES (?, ?, ?, ?, ?)",
-                [
-                    (s, row[0], start, stop, to_halves(vector))
-                    for (start, stop), vector in zip(one.spans, one.vectors, strict=True)
-                ],
-            )
-            put += 1
+            put += _put(connection, s, row[0], one)
     return put
+
+
+def _put(connection: sqlite3.Connection, s: int, n: int, encoded: Encoded) -> bool:
+    """Store what one record lacks; returns whether it had no vectors."""
+    numbers = [v for (v,) in connection.execute(THERE, (n, s))]
+    new = not numbers
+    if new:
+        for (start, stop), vector in zip(encoded.spans, encoded.vectors, strict=True):
+            row = (s, n, start, stop, to_halves(vector))
+            numbers.append(connection.execute(INSERT, row).lastrowid or 0)
+    if encoded.tokens is not None and len(numbers) == len(encoded.spans):
+        put_tokens(connection, numbers, encoded.tokens)
+    return new
 
 
 def read_vectors(
     connection: sqlite3.Connection, space: str, ids: Iterable[str]
 ) -> dict[str, Encoded]:
-    """Return the vectors of records by id, float32 of float16 accuracy."""
+    """Return the vectors of records by id, float32 of float16 accuracy, with their token codes."""
     rows = connection.execute(READ, (space, dumps(list(ids))))
     found = {}
     for id_, group in groupby(rows, key=lambda row: row[0]):
         chunks = list(group)
         vectors = np.stack([np.frombuffer(chunk[3], "<f2") for chunk in chunks])
         spans = tuple((chunk[1], chunk[2]) for chunk in chunks)
-        found[id_] = Encoded(vectors.astype(np.float32), spans)
+        tokens = to_tokens([chunk[4:] for chunk in chunks])
+        found[id_] = Encoded(vectors.astype(np.float32), spans, tokens)
     return found
 
 

@@ -28,6 +28,9 @@ WORD = re.compile(r"[^\W_]+(?:[^\W_]|[\u0300-\u036f\u0900-\u0dff\u0610-\u06ff])*
 # SQLite strips accents of Latin letters only. All but the breve: Cyrillic й is no и.
 ACCENT = re.compile("[\u0300-\u0305\u0307-\u036f]")
 
+# What somebody joined stands for one thing: a date, a path, a version, a name in code.
+JOINED = re.compile(r"\w+(?:[-./:_]+\w+)+")
+
 MAX_TERMS = 64  # a query is a question, not a document; more only costs time
 
 # Words that stand in most English texts and tell none apart. Only where other words remain.
@@ -55,12 +58,15 @@ def query_terms(query: str) -> list[str]:
     """Return the words of any text as terms of FTS5, each once; none where it has no words.
 
     Every word is quoted, so FTS5's own syntax in a query is just text. A lone character of an
-    unspaced script finds every pair that it begins.
+    unspaced script finds every pair that it begins. Words joined by `. - / : _` come together as
+    well, before the single ones: quoted together they are a phrase, so a text in which they stand
+    together scores higher, whatever joins them there.
     """
     spaced = RUN.sub(lambda run: f" {_pairs(run.group())} ", _normal(query))
     words = list(dict.fromkeys(WORD.findall(spaced)))
     telling = [word for word in words if word not in STOP] or words
-    return [_quoted(word) for word in telling[:MAX_TERMS]]
+    joined = (one for one in JOINED.findall(spaced) if len(WORD.findall(one)) > 1)
+    return [_quoted(one) for one in [*dict.fromkeys(joined), *telling][:MAX_TERMS]]
 
 
 def _normal(text: str) -> str:

@@ -45,3 +45,10 @@ def test_a_graph_that_names_no_block_outputs_is_refused_by_name(names, missing):
     """The error names the architecture and the layer; a name that occurs twice is no name."""
     with pytest.raises(BackboneError, match=rf"'odd' cannot be captured.*layer {missing}"):
         layers_of(graph(*names))
+
+
+@pytest.mark.parametrize("unnamed", [" (view)", "node_3", "node_3 (view)", "leaf_2 (copy)"])
+def test_what_ggml_names_itself_is_no_layer(unnamed):
+    """Between the embeddings and block 0 a release may have views of what has no name."""
+    nodes = [Node(name, 32, PROBE_TOKENS) for name in ("embd", unnamed, "norm-0", "result_norm")]
+    assert name_layers(nodes, n_layer=1, n_embd=32, architecture="llama").names[0] == "embd"

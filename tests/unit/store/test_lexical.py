@@ -176,3 +176,32 @@ def test_common_words_alone_find_the_newest(crowded):
     """Where every word is too common to rank, the newest records are ranked."""
     found = _texts(crowded, "weather report", limit=100)
     assert {int(text.split()[2]) for text in found} == set(range(60, 100))
+
+
+@pytest.mark.parametrize(
+    ("query", "right", "others"),
+    [
+        (
+            "What did I do on 2024-05-01?",
+            "2024-05-01\n\nCut the hay.",
+            [
+                "2024-01-05\n\nOiled the saw.",
+                "2024-05-05\n\nPlanted leeks.",
+                "2024-01-01\n\nBaked.",
+            ],
+        ),
+        (
+            "what does store/words/search.py do",
+            "store/words/search.py ranks rows",
+            ["search the store for words: py", "words of the store, search py search py"],
+        ),
+        ("upgrade to 1.10.2", "we run 1.10.2 now", ["2.1.10 came out", "10.1.2 and 2.10.1"]),
+        ("who calls put_vectors", "put_vectors is called by add", ["vectors put in, vectors put"]),
+    ],
+)
+def test_what_stands_together_ranks_higher_together(tmp_path, query, right, others):
+    """A date, a path, a version or a name in code finds the text that has it, not its parts."""
+    with SQLiteStore(tmp_path / "memory.db") as store:
+        store.add([Turn(text) for text in [*others, right]])
+        best = store.lexical(query, Filter(), limit=9)[0]
+        assert store.get([best.id])[best.id].text == right

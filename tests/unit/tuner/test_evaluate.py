@@ -115,7 +115,10 @@ def test_fusion_is_that_of_the_product(folder):
     findable = ~(np.isneginf(dense) & np.isneginf(lexical))
     turns = np.arange(0, 240, 3)
     followers = {str(turn): str(turn + 1) for turn in turns}
-    for row, fused in enumerate(fuse(dense, lexical, turns)):
+    candidates = np.isfinite(fuse(dense, lexical, turns))
+    alike = np.where(candidates, rng.normal(0.5, 0.1, (3, 250)), -np.inf).astype(np.float32)
+    coverage = np.array([0.1, 0.5, 1.0])
+    for row, fused in enumerate(fuse(dense, lexical, turns, tokens=alike, coverage=coverage)):
         near = np.argsort(-dense[row], kind="stable")[:100]
         worded = np.argsort(-lexical[row], kind="stable")[:100]
         expected = ranking.fuse(
@@ -128,8 +131,12 @@ def test_fusion_is_that_of_the_product(folder):
             ],
             [LexicalMatch(str(i), float(lexical[row, i])) for i in worded if lexical[row, i] > 0],
             {turn: after for turn, after in followers.items() if findable[row, int(after)]},
+            {str(i): float(alike[row, i]) for i in np.flatnonzero(candidates[row])},
+            coverage=coverage[row],
         )
-        found = {str(i): score for i, score in enumerate(fused) if score > -np.inf}
+        # The product's scores also have the strength of the question's best match.
+        strength = min(1.0, float(max(dense[row].max(), alike[row].max())))
+        found = {str(i): strength * score for i, score in enumerate(fused) if score > -np.inf}
         assert found == pytest.approx({one.id: one.score for one in expected}, abs=1e-5)
 
 

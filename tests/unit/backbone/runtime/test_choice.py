@@ -26,7 +26,14 @@ def test_every_function_that_is_called_is_asked_for():
     called = set()
     for path in (ROOT / "lmort_memory").rglob("*.py"):
         called |= set(re.findall(r"(?:cpp|llama\(\))\.(llama_\w+)", path.read_text()))
-    structs = {"llama_cpp", "llama_batch", "llama_log_callback", "llama_progress_callback"}
+    structs = {
+        "llama_cpp",
+        "llama_batch",
+        "llama_grammar",
+        "llama_logit_bias",
+        "llama_log_callback",
+        "llama_progress_callback",
+    }
     known = {name for name in called - structs if not name.endswith("_params")}
     known |= {name for name in called if name.endswith("_default_params")}
     assert known == set(FUNCTIONS)

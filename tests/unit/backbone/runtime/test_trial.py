@@ -159,12 +159,13 @@ def test_where_no_library_works_one_line_names_the_cure(own_verdicts, crashing, 
     """With two libraries that crash, commands fail with one line; `doctor` lives to tell."""
     site = site_with_only(crashing, tmp_path / "site")
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
-    done = lmort("add", "Ada keeps bees.", "--db", tmp_path / "notes.db", PYTHONPATH=path)
+    only = {"PYTHONPATH": path, "LMORT_LLAMA_LIB": ""}
+    done = lmort("add", "Ada keeps bees.", "--db", tmp_path / "notes.db", **only)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert "no llama.cpp runs on this processor" in line
     assert "--no-cache-dir llama-cpp-python" in line
-    doctor = lmort("doctor", PYTHONPATH=path)
+    doctor = lmort("doctor", **only)
     assert doctor.returncode == 1
     assert "FAIL llama.cpp" in doctor.stdout
 

@@ -1,0 +1,1 @@
+"""What memory is worth in answers: questions, ways to help a model, replies and their marks."""

@@ -1,0 +1,260 @@
+"""Weigh the signs of `Evidence`: what makes a hit an answer; and say how far to trust the estimate.
+
+    python -m benchmarks.kit.fit_evidence --data DATA --work WORK --write
+
+The questions of the fitting half of the first-hand set are put to stores of 5 to 5,000 records, as
+a chat does. A question counts three times: with its answer stored; with its answer taken out of
+what was found; and put to the stores of the other people. General questions (of DATA/pairs), small
+talk and statements are put to all of them. Answered and unanswered questions weigh the same in each
+size of store. The weights are those of a logistic regression; the calibration that is printed is of
+the judging half, whose people had no part in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.first_hand import ABSENT, HalfName, Person, Question, load
+from benchmarks.first_hand.stores import SIZES, SMALL, Talk, fill, prepared
+from lmort_memory import Hit, Memory
+from lmort_memory.memory.evidence import DEPTH, Evidence, evidence
+from lmort_memory.memory.likelihood import Calibration, background_of
+from lmort_memory.store import SQLiteStore
+
+GENERAL = ("squad_sentences", "medquad", "fairytaleqa", "tldr_pages", "til_simonw", "qmsum")
+PER_STORE = {"others": 40, "general": 24, "small": 8, "statement": 8}
+# Of the weight of unanswered questions: what was never stored is asked for most.
+SHARES = {"never": 0.5, "general": 0.25, "small": 0.12, "statement": 0.08, "missed": 0.05}
+KINDS = {"small_talk": "small", "general_knowledge": "general", "others": "never"}
+NEEDS_VECTORS = ("near", "noise", "behind", "nearest")
+DECAY = 3.0  # L2, of standardised signs
+TARGET = Path(__file__).parents[2] / "lmort_memory" / "memory" / "evidence_weights.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question in one store: the signs of each hit, and which of them answer."""
+
+    size: int
+    kind: str
+    signs: np.ndarray
+    answers: np.ndarray
+
+    @property
+    def group(self) -> tuple[int, str]:
+        """What shares a weight with it."""
+        if self.answers.any():
+            return self.size, "answered"
+        return self.size, KINDS.get(self.kind, self.kind if self.kind in SHARES else "missed")
+
+
+class Asking:
+    """Puts questions to the stores of one half.
+
+    Args:
+        talk: What the stores are made of.
+        memory: Opened with its model.
+        words: Recall by words alone.
+    """
+
+    def __init__(self, talk: Talk, memory: Memory, *, words: bool) -> None:
+        self._talk, self._encoder = talk, None if words else memory.encoder
+
+    def questions(self, size: int) -> Iterator[Asked]:
+        """Put its own questions to each person's store."""
+        for person in self._talk.half:
+            batches = [[one] for one in person.questions] if size <= SMALL else [person.questions]
+            for batch in batches:
+                about = batch[0] if size <= SMALL else None
+                with tempfile.TemporaryDirectory() as folder, self._memory(folder) as memory:
+                    ids = fill(memory, self._talk, person, size, about)
+                    for question in batch:
+                        yield from self._asked(memory, person, question, size, ids)
+
+    def strangers(self, size: int, others: Mapping[str, Sequence[str]]) -> Iterator[Asked]:
+        """Put what a person's store cannot answer to it."""
+        rng = random.Random(size)
+        for person in self._talk.half:
+            rest = [one for one in self._talk.half if one.key != person.key]
+            pools = {
+                **others,
+                "others": [q.ask for one in rest for q in one.questions if q.kind not in ABSENT],
+                "small": [said.text for one in rest for said in one.said if not said.id],
+                "statement": [said.text for one in rest for said in one.said if said.id],
+            }
+            with tempfile.TemporaryDirectory() as folder, self._memory(folder) as memory:
+                about = rng.choice(person.questions) if size <= SMALL else None
+                fill(memory, self._talk, person, size, about)
+                for kind, count in PER_STORE.items():
+                    for text in rng.sample(pools[kind], min(count, len(pools[kind]))):
+                        hits = self._hits(memory, text)
+                        signs = self._signs(text, hits, person)
+                        yield Asked(size, kind, signs, np.zeros(len(hits)))
+
+    def _memory(self, folder: str) -> Memory:
+        return Memory(self._encoder, SQLiteStore(Path(folder) / "m.db"))
+
+    def _asked(
+        self, memory: Memory, person: Person, question: Question, size: int, ids: dict[str, str]
+    ) -> Iterator[Asked]:
+        right = {ids[f"{person.key}/{id_}"] for id_ in question.records}
+        old = {ids[f"{person.key}/{id_}"] for id_ in question.outdated}
+        hits = self._hits(memory, question.ask)
+        answers = np.array([hit.record.id in right for hit in hits], float)
+        yield Asked(size, question.kind, self._signs(question.ask, hits, person), answers)
+        if question.kind not in ABSENT:
+            without = [hit for hit in hits if hit.record.id not in right | old]
+            signs = self._signs(question.ask, without, person)
+            yield Asked(size, "never", signs, np.zeros(len(without)))
+
+    def _hits(self, memory: Memory, text: str) -> list[Hit]:
+        return memory.recall(text, top_k=DEPTH, explain=True)
+
+    def _signs(self, text: str, hits: Sequence[Hit], person: Person) -> np.ndarray:
+        found = evidence(text, hits, background_of(self._encoder), now=person.asked)
+        return np.array([one.values() for one in found]).reshape(len(hits), len(Evidence.names()))
+
+
+def weights_of(asked: Sequence[Asked]) -> np.ndarray:
+    """Return the weight of each hit: groups count by their share, questions of one group alike."""
+    sizes = Counter(one.group for one in asked)
+    shares = {"answered": 1.0, **SHARES}
+    return np.concatenate(
+        [np.full(len(one.answers), 1000 * shares[one.group[1]] / sizes[one.group]) for one in asked]
+    )
+
+
+def fit(asked: Sequence[Asked], *, without: Sequence[str] = ()) -> Calibration:
+    """Fit the logistic function by Newton's method on standardised signs.
+
+    Args:
+        asked: Questions with the signs of their hits.
+        without: Names of signs that are not used.
+    """
+    names = [name for name in Evidence.names() if name not in without]
+    columns = [Evidence.names().index(name) for name in names]
+    signs = np.concatenate([one.signs for one in asked])[:, columns]
+    answers = np.concatenate([one.answers for one in asked])
+    share = weights_of(asked)
+    mean, spread = signs.mean(axis=0), signs.std(axis=0) + 1e-9
+    inputs = np.column_stack([np.ones(len(signs)), (signs - mean) / spread])
+    decay = DECAY * np.eye(inputs.shape[1])
+    decay[0, 0] = 0.0
+    found = np.zeros(inputs.shape[1])
+    for _ in range(60):
+        p = 1 / (1 + np.exp(-inputs @ found))
+        slope = inputs.T @ (share * (p - answers)) + decay @ found
+        curve = (inputs * (share * p * (1 - p))[:, None]).T @ inputs + decay
+        step = np.linalg.solve(curve, slope)
+        found -= step
+        if np.abs(step).max() < 1e-9:
+            break
+    scaled = found[1:] / spread
+    bias = float(found[0] - scaled @ mean)
+    return Calibration(bias, dict(zip(names, map(float, scaled), strict=True)))
+
+
+def likelihoods(calibration: Calibration, one: Asked) -> np.ndarray:
+    """Return the estimate of each hit."""
+    return np.array([calibration.likelihood(Evidence(*row)) for row in one.signs])
+
+
+def report(calibration: Calibration, asked: Sequence[Asked], title: str) -> None:
+    """Print the calibration curve of questions: stored in how many, of those of an estimate."""
+    table = Table("estimate", "mean", "answer stored", "questions", title=title)
+    best = np.array([max(likelihoods(calibration, one), default=0.0) for one in asked])
+    stored = np.array([float(one.answers.any()) for one in asked])
+    # As many stored as not, as in the fit.
+    share = np.where(stored > 0, 0.5 / stored.mean(), 0.5 / (1 - stored.mean()))
+    error = 0.0
+    for low, high in pairwise(EDGES):
+        within = (best >= low) & (best < high)
+        if within.any():
+            weight = share[within]
+            mean, rate = (np.average(v[within], weights=weight) for v in (best, stored))
+            error += weight.sum() / share.sum() * abs(mean - rate)
+            row = f"{low:.2f}-{min(high, 1.0):.2f}", f"{mean:.2f}", f"{rate:.2f}"
+            table.add_row(*row, str(int(within.sum())))
+    brier = np.average((best - stored) ** 2, weights=share)
+    console = Console()
+    console.print(table)
+    console.print(f"expected calibration error {error:.3f}, Brier score {brier:.3f}")
+
+
+EDGES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.01)
+
+
+def general_questions(data: Path, count: int) -> list[str]:
+    """Read questions that no store of the set answers."""
+    found: list[str] = []
+    for name in GENERAL:
+        with gzip.open(data / "pairs" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+            queries = [json.loads(line)["query"] for line in lines]
+        found += random.Random(name).sample(queries, min(len(queries), count))
+    return found
+
+
+def write(vectors: Calibration, words: Calibration) -> None:
+    """Write the weights into the library."""
+    lines = ['"""Weights of the signs of `Evidence`; made by `benchmarks.kit.fit_evidence`."""\n\n']
+    lines.append("from typing import Final\n")
+    for name, one in (("VECTORS", vectors), ("WORDS", words)):
+        lines.append(f"\n{name}: Final[dict[str, float]] = {{\n")
+        values = {"bias": one.bias, **one.weights}
+        lines += [f'    "{sign}": {value:.4f},\n' for sign, value in values.items()]
+        lines.append("}\n")
+    TARGET.write_text("".join(lines), encoding="utf-8")
+
+
+def main() -> int:
+    """Fit on one half, report on the other, and write the weights where that is wanted."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with text/ and pairs/")
+    parser.add_argument("--work", type=Path, required=True, help="keeps what was encoded")
+    parser.add_argument("--tuner", type=Path, nargs="*", default=[], help="fit on these too")
+    parser.add_argument("--size", type=int, nargs="+", choices=SIZES, default=SIZES)
+    parser.add_argument("--write", action="store_true", help="put the weights into the library")
+    chosen = parser.parse_args()
+    by_vectors = [one for tuner in (None, *chosen.tuner) for one in collected("fit", tuner, chosen)]
+    vectors = fit(by_vectors)
+    words = fit(list(collected("fit", None, chosen, words=True)), without=NEEDS_VECTORS)
+    report(vectors, list(collected("judge", None, chosen)), "judging half")
+    report(words, list(collected("judge", None, chosen, words=True)), "judging half, words alone")
+    if chosen.write:
+        write(vectors, words)
+    return 0
+
+
+def collected(
+    half: HalfName, tuner: Path | None, chosen: argparse.Namespace, *, words: bool = False
+) -> Iterator[Asked]:
+    """Yield every question of a half in every size of store."""
+    talk = prepared(load(half), data=chosen.data, work=chosen.work, model=None, tuner=tuner)
+    general = {"general": general_questions(chosen.data, 30)}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Memory.open(Path(folder) / "m.db", tuner=tuner) as memory,
+    ):
+        asking = Asking(talk, memory, words=words)
+        for size in track(chosen.size, f"{half}, {'words' if words else 'vectors'}"):
+            yield from asking.questions(size)
+            yield from asking.strangers(size, general)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

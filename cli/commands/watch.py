@@ -1,0 +1,90 @@
+"""The command `watch`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..app import command
+from ..opening import open_memory, scope_to_write
+from ..options import Base, Models
+from ..terminal.output import as_json, note
+
+if TYPE_CHECKING:
+    from lmort_memory.importing import WatchReport
+
+_STOPPED = 130
+
+
+@command("lmort-mem watch ~/notes", "lmort-mem watch ~/notes ~/journal --redact")
+def watch(
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders to follow.")],
+    *,
+    scope: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Scope to store it in.", show_default=False),
+    ] = None,
+    redact: Annotated[
+        bool | None,
+        typer.Option(
+            "--redact/--no-redact",
+            help="Replace keys, tokens, passwords and card numbers. [env: LMORT_REDACT]",
+            show_default=False,
+        ),
+    ] = None,
+    vectors: Annotated[
+        bool, typer.Option(help="Make vectors too; later, `lmort-mem reencode` makes them.")
+    ] = True,
+    base: Base,
+    models: Models,
+) -> None:
+    """Keep the memory equal to folders, until Ctrl-C.
+
+    What is new, changed, moved or deleted there is so here within seconds. `lmort-mem status` shows
+    whether it is alive. What cannot be read is never forgotten.
+    """
+    from lmort_memory.importing import Heartbeat, Watcher
+
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    with open_memory(base, models if vectors else None, redact=redact) as memory:
+        memory.encode_in_background()
+        watcher = Watcher(
+            memory,
+            folders,
+            scope=scope_to_write(scope),
+            report=_print_json if base.json else _say,
+            heartbeat=Heartbeat(memory.status().store.path),
+        )
+        note(f"watching {', '.join(str(folder) for folder in folders)}; Ctrl-C ends it")
+        try:
+            watcher.run(stop)
+        except KeyboardInterrupt:
+            note("stopped; what was stored is safe, and the same command goes on from here")
+            raise typer.Exit(_STOPPED) from None
+
+
+def _print_json(report: WatchReport) -> None:
+    import json
+
+    print(json.dumps(as_json(report)), flush=True)
+
+
+def _say(report: WatchReport) -> None:
+    at = report.at.astimezone().strftime("%H:%M:%S")
+    if report.error:
+        again = f"; again in {report.pause_s:.0f} s" if report.pause_s else ""
+        note(f"{at}  {report.error}{again}")
+        return
+    parts = []
+    if (done := report.changed) is not None:
+        parts.append(f"{done.files} files read: {done.added} turns added, {done.removed} removed")
+        parts += [item.reason for item in done.passed_over if item.kind == "problem"]
+    if report.forgotten:
+        files = len(report.forgotten)
+        parts.append(f"{files} files gone: {report.turns_forgotten} turns forgotten")
+    note(f"{at}  {'; '.join(parts)}")

@@ -1,0 +1,79 @@
+"""Notes for somebody else's prompt: what a memory holds about a text, dated and bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lmort_memory.chat.notes import Notes, pack_notes, worth_a_note
+from lmort_memory.memory.evidence import DEPTH
+from lmort_memory.types import DEFAULT_SCOPE
+
+if TYPE_CHECKING:
+    from lmort_memory.memory import Memory
+    from lmort_memory.types import ScopeTree
+
+__all__ = ["NotesOptions", "notes_for"]
+
+_LETTERS_A_TOKEN = 3  # where no model counts; English has four, most other languages fewer
+
+
+@dataclass(frozen=True, slots=True)
+class NotesOptions:
+    """How many notes a prompt is given.
+
+    Attributes:
+        at_most: Notes for one text; 0 for none at all.
+        max_tokens: Tokens of all of them together, counted by the memory's model or, without one,
+            estimated.
+        min_likelihood: Give none when the estimated likelihood that the answer is stored is below
+            this; small talk gets no notes.
+    """
+
+    at_most: int = 4
+    max_tokens: int = 256
+    min_likelihood: float = 0.44  # as `ChatOptions` has it
+
+
+def notes_for(
+    memory: Memory,
+    text: str,
+    *,
+    scope: str | ScopeTree | None = DEFAULT_SCOPE,
+    exclude: Iterable[str] = (),
+    options: NotesOptions | None = None,
+) -> Notes:
+    """Recall what concerns a text and pack it as a prompt takes it.
+
+    Args:
+        memory: What is asked; without a model, by words alone.
+        text: What a user just said or asked.
+        scope: Where to look.
+        exclude: Ids of records that the prompt shows already.
+        options: How much to give.
+    """
+    options = options or NotesOptions()
+    nothing = Notes("", (), ())
+    if not options.at_most or not text.strip():
+        return nothing
+    hits = memory.recall(
+        text, top_k=max(DEPTH, options.at_most), scope=scope, exclude=exclude, explain=True
+    )
+    chances, likelihood = memory.likelihoods(text, hits)
+    if not hits or likelihood < options.min_likelihood:
+        return nothing
+    return pack_notes(
+        worth_a_note(hits, chances, at_most=options.at_most),
+        budget=options.max_tokens,
+        count_tokens=_counter(memory),
+        now=datetime.now(UTC).astimezone(),
+    )
+
+
+def _counter(memory: Memory) -> Callable[[str], int]:
+    if memory.backbone is None:
+        return lambda text: -(-len(text) // _LETTERS_A_TOKEN)
+    vocabulary = memory.backbone.vocabulary
+    return lambda text: len(vocabulary.tokenize(text))

@@ -1,0 +1,139 @@
+"""A sign of life beside the database, for `status`: who watches, since when, and whether it lives.
+
+One JSON file for each watcher, `memory.db.watch-PID`, mode 0600. A beat changes the file's time and
+writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lmort_memory.paths import touch_private
+
+__all__ = ["Heartbeat", "Pulse", "pulses"]
+
+_BEAT_S = 30.0
+_DEAD_AFTER_S = 120.0  # three beats missed
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a watcher tells of itself.
+
+    Attributes:
+        pid: Its process.
+        folders: What it watches.
+        scope: Where it stores.
+        since: When it began.
+        beat_at: Its last sign of life.
+        changed_at: When it last stored or forgot something, or None.
+        error: What went wrong last, if nothing has gone well since.
+        alive: Whether it gave a sign within two minutes.
+    """
+
+    pid: int
+    folders: tuple[str, ...]
+    scope: str
+    since: datetime
+    beat_at: datetime
+    changed_at: datetime | None
+    error: str | None
+    alive: bool
+
+
+class Heartbeat:
+    """Writes the file of one watcher. A disk that is full costs the sign of life and no more.
+
+    Args:
+        database: The database beside which the file stands.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._path = database.with_name(f"{database.name}.watch-{os.getpid()}")
+        self._facts: dict[str, object] = {}
+        self._beaten = 0.0
+
+    def begin(self, folders: Iterable[Path], *, scope: str) -> None:
+        """Say that this process watches, and clear away the files of watchers that died."""
+        for pulse, path in _found(self._database):
+            if not pulse.alive:
+                path.unlink(missing_ok=True)
+        self._facts = {
+            "pid": os.getpid(),
+            "folders": [str(folder) for folder in folders],
+            "scope": scope,
+            "since": datetime.now(UTC).isoformat(),
+            "changed_at": None,
+            "error": None,
+        }
+        self._write()
+
+    def beat(self) -> None:
+        """Give a sign of life, if the last one is half a minute old."""
+        if time.monotonic() - self._beaten >= _BEAT_S:
+            try:
+                os.utime(self._path)
+            except OSError:
+                self._write()
+            self._beaten = time.monotonic()
+
+    def note(self, at: datetime, *, error: str | None) -> None:
+        """Say that something was stored or forgotten, or what went wrong."""
+        self._facts["error"] = error
+        if error is None:
+            self._facts["changed_at"] = at.isoformat()
+        self._write()
+
+    def recover(self) -> None:
+        """Say that the watcher works again after an error."""
+        if self._facts.get("error"):
+            self._facts["error"] = None
+            self._write()
+
+    def end(self) -> None:
+        """Take the file away."""
+        self._path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        try:
+            touch_private(fresh)
+            fresh.write_text(json.dumps(self._facts), encoding="utf-8")
+            fresh.replace(self._path)
+        except OSError:
+            return
+        self._beaten = time.monotonic()
+
+
+def pulses(database: Path) -> list[Pulse]:
+    """Return what the watchers of a database tell of themselves, the dead included."""
+    return [pulse for pulse, _ in _found(database)]
+
+
+def _found(database: Path) -> list[tuple[Pulse, Path]]:
+    found = []
+    for path in sorted(database.parent.glob(f"{database.name}.watch-*")):
+        try:
+            beat_at = path.stat().st_mtime
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            pulse = Pulse(
+                pid=int(facts["pid"]),
+                folders=tuple(facts["folders"]),
+                scope=facts["scope"],
+                since=datetime.fromisoformat(facts["since"]),
+                beat_at=datetime.fromtimestamp(beat_at, UTC),
+                changed_at=facts["changed_at"] and datetime.fromisoformat(facts["changed_at"]),
+                error=facts["error"],
+                alive=time.time() - beat_at < _DEAD_AFTER_S,
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # being replaced, or not ours
+        found.append((pulse, path))
+    return found

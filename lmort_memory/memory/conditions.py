@@ -1,0 +1,102 @@
+"""Which records a call means: the keyword arguments that `recall`, `records` and `forget` share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, TypedDict
+
+from lmort_memory.store.values import Filter
+from lmort_memory.types import ScopeTree
+
+if TYPE_CHECKING:
+    from lmort_memory.types import JsonValue
+
+__all__ = ["Conditions", "to_filter"]
+
+
+class Conditions(TypedDict, total=False):
+    """Conditions on records; each one that is given narrows the choice.
+
+    Attributes:
+        scope: Only this scope, or those of a `ScopeTree`; None means every scope.
+        session: Only this session.
+        role: Only this role.
+        source: Only what was imported from this URI.
+        since: Only records created then or later; an aware time.
+        until: Only records created before; an aware time.
+        where: Conditions on the metadata, see `lmort_memory.store.filters`.
+        exclude: Ids of records to leave out, such as those a conversation still shows.
+        include_superseded: Also records that no longer hold, see `Memory.supersede`.
+    """
+
+    scope: str | ScopeTree | None
+    session: str | None
+    role: str | None
+    source: str | None
+    since: datetime | None
+    until: datetime | None
+    where: Mapping[str, JsonValue] | None
+    exclude: Iterable[str]
+    include_superseded: bool
+
+
+_TEXTS = ("session", "role", "source")
+_TIMES = ("since", "until")
+
+
+def to_filter(
+    given: Conditions, *, call: str, scope: str | None = None, include_superseded: bool
+) -> Filter:
+    """Return the conditions of a call as a filter of the store.
+
+    Args:
+        given: What the caller named.
+        call: Name of the method, for messages.
+        scope: The scope where the caller names none.
+        include_superseded: Likewise.
+
+    Raises:
+        TypeError: a condition has an unknown name or a value of the wrong type.
+        ValueError: a time is naive.
+    """
+    unknown = [name for name in given if name not in Conditions.__annotations__]
+    if unknown:
+        raise TypeError(
+            f"{call}() got an unexpected keyword argument {unknown[0]!r}; the conditions on records"
+            f" are {', '.join(Conditions.__annotations__)}"
+        )
+    if not isinstance(given.get("scope"), ScopeTree):
+        _check(call, "scope", given.get("scope"), str)
+    for name in _TEXTS:
+        _check(call, name, given.get(name), str)
+    for name in _TIMES:
+        _check(call, name, given.get(name), datetime)
+        _check_aware(call, name, given.get(name))
+    exclude = given.get("exclude", ())
+    return Filter(
+        exclude=(exclude,) if isinstance(exclude, str) else tuple(exclude),
+        scope=given.get("scope", scope),
+        session=given.get("session"),
+        role=given.get("role"),
+        source=given.get("source"),
+        since=given.get("since"),
+        until=given.get("until"),
+        where=given.get("where"),
+        current=not given.get("include_superseded", include_superseded),
+    )
+
+
+def _check(call: str, name: str, value: object, kind: type) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(
+            f"{call}() takes {name} as {kind.__name__} or None; found {type(value).__name__}"
+        )
+
+
+def _check_aware(call: str, name: str, value: object) -> None:
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError(
+            f"{call}() needs a time zone for {name}; found the naive {value} — add one, such as"
+            " datetime.now(UTC)"
+        )

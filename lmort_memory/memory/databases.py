@@ -1,0 +1,57 @@
+"""Records of another database of ours: a backup, or the memory of another computer."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from lmort_memory.errors import ImportFileError, StoreError
+from lmort_memory.store.values import Dumped, Filter
+
+__all__ = ["batched", "dumped_records", "is_database"]
+
+_MAGIC = b"SQLite format 3\0"
+_BATCH = 500  # records in one transaction
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file is a SQLite database, by its first bytes; False for what cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+
+
+@contextmanager
+def dumped_records(path: Path) -> Iterator[Iterator[Dumped]]:
+    """Open a database and give its records, with their vectors.
+
+    What is read is a copy in the temporary folder, so that a backup of an older version is migrated
+    without being touched, and a memory in use is read as it is at one instant.
+
+    Raises:
+        ImportFileError: it is not a database of ours, is of a newer version, or is damaged.
+    """
+    from lmort_memory.store import SQLiteStore
+    from lmort_memory.store.connection import refuse_foreign
+    from lmort_memory.store.copying import copy_database
+
+    try:
+        refuse_foreign(path)
+        with tempfile.TemporaryDirectory(prefix="lmort-") as folder:  # of mode 0700
+            copy = Path(folder) / "copy.db"
+            copy_database(path, copy)
+            with SQLiteStore(copy) as store:
+                yield store.dump(Filter(), vectors=True)
+    except StoreError as error:
+        raise ImportFileError(f"cannot restore from {path}: {error}", path=str(path)) from error
+
+
+def batched(records: Iterator[Dumped]) -> Iterator[list[Dumped]]:
+    """Group records for one transaction each."""
+    while batch := list(islice(records, _BATCH)):
+        yield batch

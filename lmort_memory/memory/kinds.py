@@ -1,0 +1,102 @@
+# ruff: noqa: RUF001, SIM905 - lists of words, in letters of many languages
+"""What kind of turn a text is: a question, one about earlier questions, one about the speaker.
+
+Cheap signs that hold for many languages: question marks, the words that open a question, pronouns
+of the first person. A text of a language that is not listed is judged by its punctuation alone.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["about_questions", "is_question", "of_oneself", "only_asks", "words"]
+
+_WORD = re.compile(r"\w+")
+_SENTENCE = re.compile(r"(?<=[.!?…。？！؟])\s+|(?<=[。？！])|\n+")
+_MARKS = ("?", "？", "؟", "՞", ";?")
+_CLOSING = "\"'”’»)]} *_"
+_OPENERS = frozenset(
+    # English
+    "what what's whats when when's where where's which who who's whose whom why how how's"
+    # German, Dutch
+    " wann wo wohin woher wer wen wem wessen warum wieso welche welcher welches wie wat"
+    " wanneer waar waarom welke hoe"
+    # French, Spanish, Italian, Portuguese
+    " que quoi qui quand où comment pourquoi quel quelle quels quelles combien est-ce qué cuándo"
+    " dónde quién cuál cómo cuánto cosa quando dove chi perché quale come quanto qual onde quem"
+    # Scandinavian, Polish, Russian
+    " hva når hvor hvem hvorfor hvilken vad när var vem hvad co kiedy gdzie kto dlaczego jak czy"
+    " что когда где кто почему как какой сколько".split()
+)
+# Without a question mark these open a question only before a subject: not in "did the dishes".
+_AUXILIARY = re.compile(
+    r"(?:is|are|was|were|do|does|did|can|could|will|would|shall|should|have|has|had|may|might|am)"
+    r"(?:n't)? (?:i|you|he|she|it|we|they|there|this|that|these|those)\b"
+)
+_REQUEST = re.compile(
+    r"^(?:please\s+|and\s+|so\s+|but\s+|ok(?:ay)?,?\s+)*"
+    r"(?:(?:can|could|will|would) you\s+)?(?:please\s+)?"
+    r"(?:remind me|tell me|do you (?:know|remember)|let me know|i(?:'d| would)? (?:need|want|like)"
+    r" to know)\s+(?:again\s+)?"
+    r"(?:what|when|where|which|who|whose|why|how|if|whether|of|about|the)\b"
+)
+_ASKED = re.compile(
+    r"\b(?:did i (?:ever |already )?ask|have i (?:ever |already )?asked|i (?:have |had )?(?:ever )?"
+    r"asked|did i want to know|(?:my|what|which) (?:\w+ )?questions?|habe ich (?:\w+ )*gefragt"
+    r"|ai-je demandé|pregunté|ho chiesto)\b"
+)
+_ONESELF = frozenset(
+    "i i'm i've i'd i'll im my mine me myself we we're we've our ours us"
+    " ich mein meine meinen meinem meiner mich mir wir unser unsere uns mijn ik wij ons onze"
+    " je j moi mon ma mes nous notre nos yo mi mis nosotros nuestro nuestra io mio mia miei noi"
+    " nostro nostra eu meu minha nós nosso jeg min mit mine vi vår jag mitt mina мой моя мои мне я"
+    " мы наш наша ja mój moja nasz".split()
+)
+_ANYBODY = re.compile(r"\bhow (?:do|can|could|would|should|to|long do) (?:i|we|you)\b")
+_SHORT = 3  # words of an exclamation that says nothing beside a question: "Right, thanks."
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in order, without case."""
+    return [word.casefold() for word in _WORD.findall(text)]
+
+
+def is_question(text: str) -> bool:
+    """Return whether some sentence of a text asks."""
+    return any(_asks(sentence) for sentence in _sentences(text))
+
+
+def only_asks(text: str) -> bool:
+    """Return whether a text asks and says nothing else."""
+    sentences = _sentences(text)
+    asking = [_asks(sentence) for sentence in sentences]
+    rest = [s for s, asks in zip(sentences, asking, strict=True) if not asks]
+    return any(asking) and all(len(_WORD.findall(sentence)) <= _SHORT for sentence in rest)
+
+
+def about_questions(text: str) -> bool:
+    """Return whether a text asks for what was asked: "What did I ask you about the ferry?"."""
+    return bool(_ASKED.search(text.casefold()))
+
+
+def of_oneself(text: str) -> bool:
+    """Return whether a text has a pronoun of the first person, other than in "how do I …"."""
+    text = _ANYBODY.sub(" ", text.casefold())
+    return not _ONESELF.isdisjoint(text.replace("’", "'").split()) or (
+        not _ONESELF.isdisjoint(words(text))
+    )
+
+
+def _sentences(text: str) -> list[str]:
+    return [part for one in _SENTENCE.split(text) if (part := one.strip())]
+
+
+def _asks(sentence: str) -> bool:
+    bare = sentence.rstrip(_CLOSING)
+    if bare.endswith(_MARKS):
+        return True
+    if bare.endswith(("!", "…")):
+        return False
+    plain = bare.casefold().replace("’", "'").lstrip("¿ -*>\"'")
+    first = plain.split(maxsplit=1)[0].rstrip(",") if plain else ""
+    return first in _OPENERS or bool(_AUXILIARY.match(plain) or _REQUEST.match(plain))

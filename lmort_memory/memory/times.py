@@ -1,0 +1,237 @@
+"""Times as people say them: "last week", "in March", "the day before yesterday".
+
+parsedatetime reads most of it; what it does not know (seasons, "the week before last", a year) is
+matched here. A question looks back, so that a month or weekday without a year is the latest one.
+English only: a phrase of another language is no time, and nothing is lost but the bound.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from lmort_memory.times import day_of
+
+__all__ = ["Span", "ago", "dated", "spoken", "without"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `start` until before `end`, both aware; `words` is what was said."""
+
+    start: datetime
+    end: datetime
+    words: str
+
+    def holds(self, when: datetime) -> bool:
+        """Return whether a time lies within."""
+        return self.start <= when < self.end
+
+
+_NUMBERS = {"a": 1, "one": 1, "two": 2, "couple of": 2, "three": 3, "few": 3, "four": 4, "five": 5}
+_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
+_SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_COUNT = rf"(?:the |a )?({'|'.join(_NUMBERS)}|\d+)"
+_UNIT = r"(day|week|month|year)s?"
+# Words that are more often no month or season.
+_DOUBTFUL = re.compile(r"^(?:may|march|mar|sun|sat|wed|second|fall)$", re.IGNORECASE)
+_PREPOSITION = re.compile(r"\b(?:in|of|since|last|this|during|before|until|by|from)\s*$")
+_OPEN = re.compile(r"\b(since|before|until|after)\s+(?:the\s+)?(?:end of\s+)?$")
+_AHEAD = re.compile(r"\b(?:coming|next|this)\s+$")
+_ALWAYS = datetime(2, 1, 1, tzinfo=UTC)
+
+
+def spoken(text: str, now: datetime) -> Span | None:
+    """Return the past time that a text names, or None.
+
+    Args:
+        text: A question such as "What did Ada say last week?".
+        now: The present, aware; its zone says when a day begins.
+    """
+    lowered = text.casefold()
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    for pattern, read in _PATTERNS:
+        found = pattern.search(lowered)
+        span = None if found is None else read(found, today)
+        if found is not None and span is not None:
+            return _opened(lowered[: found.start()], Span(*span, found[0]), now)
+    return _parsed(text, now)
+
+
+def without(text: str, span: Span) -> str:
+    """Return a text without the words that name its time."""
+    start = text.casefold().find(span.words.casefold())
+    return text if start < 0 else f"{text[:start]} {text[start + len(span.words) :]}"
+
+
+def ago(when: datetime, now: datetime) -> str:
+    """Say how long ago a time is, in the words that a person would use.
+
+    >>> from datetime import UTC
+    >>> now = datetime(2026, 11, 26, tzinfo=UTC)
+    >>> ago(datetime(2026, 11, 25, tzinfo=UTC), now), ago(datetime(2026, 8, 1, tzinfo=UTC), now)
+    ('yesterday', '4 months ago')
+    """
+    days = (now.date() - day_of(when)).days
+    if days < 0:
+        return f"in {-days} days" if days < -1 else "tomorrow"
+    if days < 2:
+        return ("today", "yesterday")[days]
+    for limit, unit, length in ((14, "day", 1.0), (60, "week", 7.0), (700, "month", 30.44)):
+        if days < limit:
+            count = round(days / length)
+            return f"{count} {unit}s ago"
+    return f"{round(days / 365.25)} years ago"
+
+
+def dated(when: datetime, now: datetime) -> str:
+    """Return day, weekday and distance of a time: "Wednesday 25 November 2026, yesterday"."""
+    day = day_of(when)
+    return f"{day:%A} {day.day} {day:%B %Y}, {ago(when, now)}"
+
+
+_Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]
+
+
+def _days(today: datetime, start: int, end: int) -> tuple[datetime, datetime]:
+    return today + timedelta(days=start), today + timedelta(days=end)
+
+
+def _week(today: datetime, weeks: int) -> tuple[datetime, datetime]:
+    start = -today.weekday() + 7 * weeks
+    return _days(today, start, start + 7)
+
+
+def _weekend(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    saturday = 5 - today.weekday() - (7 if found[1] == "last" or today.weekday() < 5 else 0)
+    return _days(today, saturday, saturday + 2)
+
+
+def _last_days(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    count = _NUMBERS.get(found[1]) or int(found[1])
+    return _days(today, -min(count, 100) * _DAYS[found[2]], 1)
+
+
+def _so_long_ago(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    """Take the day; of weeks, months and years half a unit to both sides."""
+    length = _DAYS[found[2]]
+    centre = -(_NUMBERS.get(found[1]) or min(int(found[1]), 100)) * length
+    return _days(today, centre - length // 2, centre + length // 2 + 1)
+
+
+def _season(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    month = _SEASONS[found[1]]
+    year = today.year - (month > today.month)
+    start = today.replace(year=year, month=month, day=1)
+    return start, _next_month(_next_month(_next_month(start)))
+
+
+def _year(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    year = int(found[1])
+    start = today.replace(year=year, month=1, day=1)
+    return (start, start.replace(year=year + 1)) if year <= today.year else None
+
+
+def _weekday(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    """A named day is the latest one; "a week last Monday" is seven days before that."""
+    back = (today.weekday() - _WEEKDAYS.index(found[2])) % 7 or 7
+    back += 7 if found[1] else 0
+    return _days(today, -back, 1 - back)
+
+
+_PATTERNS: tuple[tuple[re.Pattern[str], _Read], ...] = tuple(
+    (re.compile(pattern), read)
+    for pattern, read in (
+        (r"\b(?:last night|yesterday evening)\b", lambda _, today: _days(today, -1, 0)),
+        (r"\bday before yesterday\b", lambda _, today: _days(today, -2, -1)),
+        (r"\bweek before last\b", lambda _, today: _week(today, -2)),
+        (r"\bthis week\b", lambda _, today: _week(today, 0)),
+        (r"\blast week\b", lambda _, today: _week(today, -1)),
+        (r"\b(last|this|the) weekend\b", _weekend),
+        (rf"\b(?:last|past) {_COUNT} {_UNIT}\b", _last_days),
+        (rf"\b{_COUNT} {_UNIT} ago\b", _so_long_ago),
+        (rf"\b(?:last|this|in|in the|during the) ({'|'.join(_SEASONS)})\b", _season),
+        (r"\b(?:in|during|of|since|before|last) ((?:19|20)\d\d)\b(?![-/.:]\d)", _year),
+        (rf"\b(a week )?last ({'|'.join(_WEEKDAYS)})\b", _weekday),
+    )
+)
+
+
+def _opened(before: str, span: Span, now: datetime) -> Span:
+    """Widen a span to one side where the word before it says so."""
+    found = _OPEN.search(before)
+    if found is None:
+        return span
+    if found[1] in ("since", "after"):
+        return Span(span.start if found[1] == "since" else span.end, now, found[0] + span.words)
+    return Span(_ALWAYS.replace(tzinfo=now.tzinfo), span.start, found[0] + span.words)
+
+
+@cache
+def _calendar() -> Any:  # noqa: ANN401 - parsedatetime publishes no types
+    import parsedatetime
+
+    return parsedatetime.Calendar(version=parsedatetime.VERSION_CONTEXT_STYLE)
+
+
+def _parsed(text: str, now: datetime) -> Span | None:
+    """Let parsedatetime find and read a time; what lies ahead is moved back, or is none."""
+    for when, context, start, _, words in _calendar().nlp(text, sourceTime=now) or ():
+        said = words.strip()
+        before = text[: start + len(words) - len(words.lstrip())].casefold()
+        doubtful = _DOUBTFUL.match(said) and not _PREPOSITION.search(before)
+        if doubtful or not context.hasDate or _is_clock(said):
+            continue
+        span = _of(when.replace(tzinfo=now.tzinfo), context, said, now)
+        if span is not None and not _AHEAD.search(before):
+            opening, _, rest = said.rpartition(" ")
+            if _OPEN.search(f"{opening.casefold()} "):
+                before, span = f"{opening.casefold()} ", replace(span, words=rest)
+            return _opened(before, span, now)
+    return None
+
+
+def _is_clock(said: str) -> bool:
+    return not re.search(r"[a-z]", said, re.IGNORECASE) and not re.search(r"\d\d\d\d|\d/\d", said)
+
+
+def _of(when: datetime, context: Any, said: str, now: datetime) -> Span | None:  # noqa: ANN401
+    accuracy = context.accuracy
+    start = when.replace(hour=0, minute=0, second=0, microsecond=0)
+    if accuracy & context.ACU_DAY or accuracy & context.ACU_HALFDAY:
+        end = start + timedelta(days=1)
+    elif accuracy & context.ACU_WEEK:
+        start, end = _week(start, 0)
+    elif accuracy & context.ACU_MONTH:
+        start = start.replace(day=1)
+        end = _next_month(start)
+    elif accuracy & context.ACU_YEAR:
+        start = start.replace(month=1, day=1)
+        end = start.replace(year=start.year + 1)
+    else:
+        return None
+    if start > now:
+        if re.search(r"\b(next|tomorrow|coming|in \d+|from now)\b", said, re.IGNORECASE):
+            return None
+        weekday = said.casefold().split()[-1] in _WEEKDAYS
+        if weekday:
+            start, end = start - timedelta(days=7), end - timedelta(days=7)
+        elif start.year == now.year + 1 and not re.search(r"\d{4}", said):
+            start, end = (_year_before(one) for one in (start, end))
+    return Span(start, end, said) if start <= now else None
+
+
+def _year_before(when: datetime) -> datetime:
+    try:
+        return when.replace(year=when.year - 1)
+    except ValueError:  # 29 February
+        return when.replace(year=when.year - 1, day=28)
+
+
+def _next_month(start: datetime) -> datetime:
+    return (start.replace(day=1) + timedelta(days=32)).replace(day=1)

@@ -1,0 +1,300 @@
+"""Find secrets in text, and replace them before they are stored.
+
+A small rule set: keys and tokens whose makers gave them a form that nothing else has (the forms are
+those that https://github.com/gitleaks/gitleaks and the makers' own pages list), private keys, card
+numbers that pass Luhn's check, passwords in addresses, and what stands behind a word such as
+"password:". Randomness alone is no rule: commit hashes, UUIDs, checksums and identifiers look as
+random as keys do, and notes are full of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import TypeVar
+
+from lmort_memory.types import JsonValue, Record, Turn
+
+__all__ = ["Redactor", "Secret", "find_secrets", "masked", "redact"]
+
+
+_Item = TypeVar("_Item", Turn, Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret in a text: what it is, and the span of characters that it takes."""
+
+    kind: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """One form of secrets.
+
+    Attributes:
+        kind: What it is called.
+        pattern: Its group `secret` is the secret, or the whole match where it has no such group.
+        sign: A text without this, in lower case, has none: a quick test before the slow one.
+        holds: A second test that no pattern can make.
+    """
+
+    kind: str
+    pattern: re.Pattern[str]
+    sign: str = ""
+    holds: Callable[[str], bool] = lambda text: True
+
+
+def find_secrets(text: str) -> list[Secret]:
+    """Return the secrets of a text in order; where two overlap, the one that begins first."""
+    lowered = text.lower()
+    found = [secret for rule in _RULES if rule.sign in lowered for secret in _matches(rule, text)]
+    kept: list[Secret] = []
+    for secret in sorted(found, key=lambda one: (one.start, -one.end)):
+        if not kept or secret.start >= kept[-1].end:
+            kept.append(secret)
+    return kept
+
+
+def redact(text: str) -> tuple[str, Counter[str]]:
+    """Return the text with each secret replaced by its kind, and how many of each there were."""
+    secrets = find_secrets(text)
+    for secret in reversed(secrets):
+        text = f"{text[: secret.start]}[redacted: {secret.kind}]{text[secret.end :]}"
+    return text, Counter(secret.kind for secret in secrets)
+
+
+def masked(text: str, secret: Secret) -> str:
+    """Show enough of a secret to know it by: its first characters and its length."""
+    value = text[secret.start : secret.end]
+    shown = value[: min(4, len(value) // 4)]
+    return f"{shown}… ({len(value)} characters)"
+
+
+class Redactor:
+    """Cleans turns and records, and counts what it has replaced. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = Lock()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many secrets of each kind were replaced so far."""
+        with self._lock:
+            return self._counts.copy()
+
+    def clean(self, item: _Item) -> _Item:
+        """Return the turn or record without secrets in its text and metadata."""
+        text = self._text(item.text)
+        metadata = {key: self._value(value) for key, value in item.metadata.items()}
+        if text == item.text and metadata == item.metadata:
+            return item
+        return replace(item, text=text, metadata=metadata)
+
+    def _text(self, text: str) -> str:
+        text, found = redact(text)
+        if found:
+            with self._lock:
+                self._counts.update(found)
+        return text
+
+    def _value(self, value: JsonValue) -> JsonValue:
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, list):
+            return [self._value(item) for item in value]
+        if isinstance(value, Mapping):
+            return {key: self._value(item) for key, item in value.items()}
+        return value
+
+
+def _matches(rule: _Rule, text: str) -> Iterator[Secret]:
+    group = "secret" if "secret" in rule.pattern.groupindex else 0
+    for match in rule.pattern.finditer(text):
+        if rule.holds(match[group]):
+            yield Secret(rule.kind, *match.span(group))
+
+
+def _is_card(text: str) -> bool:
+    """Whether digits have a card's length, a network's first digits, and pass Luhn's check."""
+    digits = [int(sign) for sign in text if sign.isdigit()]
+    number = "".join(map(str, digits))
+    networks = {
+        14: r"3(?:0[0-5]|[68])",
+        15: r"3[47]",
+        16: r"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|6(?:011|5|4[4-9]|2)|35",
+    }
+    if len(digits) not in networks or not re.match(networks[len(digits)], number):
+        return False
+    if len(set(digits[:-1])) == 1:  # 4444 4444 4444 4448 is a placeholder
+        return False
+    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
+    return (sum(digits[::-2]) + sum(doubled)) % 10 == 0
+
+
+def _is_mixed(text: str) -> bool:
+    """Whether a key has letters as well as digits, as a word of prose has not."""
+    return any(sign.isdigit() for sign in text) and any(sign.isalpha() for sign in text)
+
+
+_PLACEHOLDER = re.compile(
+    r"[<\[{(%*…]|\$[\w{(]|x{3,}|(?:your|my)[_-]|\w[\w.]*\("
+    r"|(?:your|my|some|example|changeme|placeholder|redacted|none|null|nil|true|false|undefined"
+    r"|string|required|optional|forgotten|reset|changed|wrong|expired|invalid|missing|unknown"
+    r"|hidden|empty|same|siehe|see|ask|self|this|process|os|env|import|config|settings|request)\b",
+    re.I,
+)
+
+
+def _is_value(text: str) -> bool:
+    """Whether what stands behind "token:" is a value, and neither prose nor a placeholder."""
+    return not _PLACEHOLDER.match(text) and (
+        any(sign.isdigit() for sign in text) or not text.isalpha()
+    )
+
+
+def _is_password(text: str) -> bool:
+    """Whether what stands alone behind "password:" is one; people do choose plain words."""
+    return not _PLACEHOLDER.match(text)
+
+
+def _token(kind: str, pattern: str, sign: str, holds: Callable[[str], bool] = _is_mixed) -> _Rule:
+    """Return the rule of a token that stands apart from what is beside it."""
+    return _Rule(kind, re.compile(rf"(?<![\w-])(?:{pattern})(?![\w])"), sign, holds)
+
+
+_PASSWORD = (
+    r"(?:pass(?:word|wd|wort|phrase|ord)|kennwort|wachtwoord|contrase[nñ]a|senha|mot de passe|pwd)"
+)
+_KEY = (
+    r"(?:api[ _-]?key|secret[ _-]?(?:access[ _-]?)?key|client[ _-]?secret|access[ _-]?key|"
+    r"(?:access|auth|bearer|refresh|bot|api)[ _-]?token|private[ _-]?key|secret|token)"
+)
+_SAID = r"[\"']?\s*(?::=|=>|[:=])\s*"
+
+_RULES: tuple[_Rule, ...] = (
+    _Rule(
+        "private key",
+        re.compile(
+            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?"
+            r"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
+            re.S,
+        ),
+        "private key",
+    ),
+    _token("AWS key", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", "a", lambda text: True),
+    _token("GitHub token", r"gh[pousr]_[A-Za-z0-9]{36,255}", "gh"),
+    _token("GitHub token", r"github_pat_[A-Za-z0-9_]{60,255}", "github_pat_"),
+    _token("GitLab token", r"gl(?:pat|ptt|dt|rt|soat|cbt|ft|agent)-[\w-]{20,}", "gl"),
+    _token("Slack token", r"xox[abeoprs]-[\w-]{10,}|xapp-\d-[\w-]{20,}", "x"),
+    _token(
+        "Slack address", r"https://hooks\.slack\.com/(?:services|workflows)/[\w/+-]{20,}", "hooks"
+    ),
+    _token(
+        "Discord address", r"https://discord(?:app)?\.com/api/webhooks/\d+/[\w-]{40,}", "webhooks"
+    ),
+    _token("Discord token", r"[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6}\.[\w-]{27,40}", "."),
+    _token("Telegram token", r"\d{8,10}:AA[\w-]{33}", ":aa"),
+    _token("Anthropic key", r"sk-ant-[\w-]{24,}", "sk-ant-"),
+    _token("OpenAI key", r"sk-(?:proj-|svcacct-|admin-|or-v1-)?[A-Za-z0-9_-]{24,}", "sk-"),
+    _token("Google key", r"AIza[\w-]{35}|ya29\.[\w-]{20,}|GOCSPX-[\w-]{28}", ""),
+    _token(
+        "Stripe key", r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/=]{24,}", "_"
+    ),
+    _token("npm token", r"npm_[A-Za-z0-9]{36}", "npm_"),
+    _token("PyPI token", r"pypi-AgE[\w-]{50,}", "pypi-"),
+    _token("Hugging Face token", r"hf_[A-Za-z0-9]{30,40}", "hf_", lambda text: True),
+    _token("SendGrid key", r"SG\.[\w-]{22}\.[\w-]{43}", "sg."),
+    _token("Mailgun key", r"key-[0-9a-f]{32}", "key-"),
+    _token("Mailchimp key", r"[0-9a-f]{32}-us\d{1,2}", "-us"),
+    _token("Twilio key", r"SK[0-9a-f]{32}", "sk"),
+    _token("GitLab token", r"GR1348941[\w-]{20,}", "gr1348941"),
+    _token("DigitalOcean token", r"do[opr]_v1_[0-9a-f]{64}", "_v1_"),
+    _token("Databricks token", r"dapi[0-9a-f]{32}(?:-\d)?", "dapi"),
+    _token("Docker token", r"dckr_pat_[\w-]{27}", "dckr_pat_"),
+    _token("Shopify token", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}", "shp"),
+    _token("Atlassian token", r"ATATT3[\w=-]{100,}", "atatt3"),
+    _token("Linear key", r"lin_api_[A-Za-z0-9]{40}", "lin_api_"),
+    _token("Notion token", r"(?:ntn|secret)_[A-Za-z0-9]{40,}", "_"),
+    _token("Groq key", r"gsk_[A-Za-z0-9]{40,}", "gsk_"),
+    _token("xAI key", r"xai-[A-Za-z0-9]{60,}", "xai-"),
+    _token("Replicate token", r"r8_[A-Za-z0-9]{37}", "r8_"),
+    _token("Vault token", r"hv[sb]\.[\w-]{24,}", "hv"),
+    _token("Tailscale key", r"tskey-[a-z]+-[\w-]{20,}", "tskey-"),
+    _token("age key", r"AGE-SECRET-KEY-1[0-9A-Z]{58}", "age-secret-key-"),
+    _token("web token", r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}", "eyj"),
+    _Rule(
+        "Azure key",
+        re.compile(r"AccountKey=(?P<secret>[A-Za-z0-9+/]{40,}={0,2})"),
+        "accountkey=",
+    ),
+    _Rule(
+        "password in an address",
+        re.compile(
+            r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]*:(?P<secret>[^\s/@\"'<>]{3,})@", re.I
+        ),
+        "://",
+        _is_password,
+    ),
+    _Rule(
+        "authorization header",
+        re.compile(
+            r"\bauthorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token)\s+"
+            r"(?P<secret>[\w.~+/=-]{8,})",
+            re.I,
+        ),
+        "authorization",
+    ),
+    _Rule(
+        "password",
+        re.compile(
+            rf"{_PASSWORD}{_SAID}(?P<quote>[\"'`])(?P<secret>[^\"'`\n]{{4,}})(?P=quote)", re.I
+        ),
+        "",
+        _is_password,
+    ),
+    _Rule(
+        "password",
+        re.compile(rf"{_PASSWORD}{_SAID}(?P<secret>[^\s\"'`,;)]{{4,}})[ \t]*(?=\n|$)", re.I),
+        "",
+        _is_password,
+    ),
+    _Rule(
+        "password",
+        re.compile(
+            rf"{_PASSWORD}(?:{_SAID}|\s+(?:is|was|ist|lautet|est|es|är|er)\s+)"
+            r"(?P<secret>[^\s\"'`,;)]{5,}?)(?=[.!?]?(?:[\s,;)]|$))",
+            re.I,
+        ),
+        "",
+        lambda text: _is_password(text) and any(sign.isdigit() for sign in text),
+    ),
+    _Rule(
+        "key",
+        re.compile(rf"(?<![A-Za-z0-9]){_KEY}{_SAID}[\"'`]?(?P<secret>[\w.~+/=-]{{12,}})", re.I),
+        "",
+        lambda text: _is_value(text) and _is_mixed(text),
+    ),
+    _Rule(
+        "PIN",
+        re.compile(
+            r"\b(?:PIN|PUK|CVV|CVC|TAN)(?:[ -]?(?:code|number))?\b\s*(?:[:=]|is|ist)\s*"
+            r"(?P<secret>\d{3,8})\b"
+        ),
+        "",
+    ),
+    _Rule(
+        "card number",
+        re.compile(
+            r"(?<![\w+.,/-])(?<![A-Z]{2}\d{2} )\d(?:[ -]?\d){13,15}(?![\w/-]|[ ]?\d|[.,]\d)"
+        ),
+        "",
+        _is_card,
+    ),
+)

@@ -1,0 +1,67 @@
+"""Which record took the place of which, and since when; inside the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+
+from lmort_memory.errors import RecordNotFoundError
+from lmort_memory.store.clock import now_us, to_us
+from lmort_memory.store.records import rows
+from lmort_memory.types import Record
+
+__all__ = ["predecessors", "supersede"]
+
+READ = f"SELECT {rows.COLUMNS} FROM records r WHERE r.id = ?"
+CHAIN = """
+WITH RECURSIVE chain (id) AS (
+    SELECT ? UNION SELECT superseded_by FROM records JOIN chain USING (id)
+    WHERE superseded_by NOT NULL
+)
+SELECT 1 FROM chain WHERE id = ?
+"""
+PREDECESSORS = f"""
+SELECT {rows.COLUMNS} FROM records r
+WHERE r.superseded_by IN (SELECT value FROM json_each(?))
+AND (r.expires_at IS NULL OR r.expires_at > ?)
+ORDER BY IFNULL(r.valid_to, r.created_at) DESC, r.n DESC
+"""
+
+
+def supersede(
+    connection: sqlite3.Connection, old_id: str, new_id: str, at: datetime | None
+) -> tuple[Record, Record]:
+    """Let one record take the place of another from `at` on; returns both as they are then.
+
+    Raises:
+        RecordNotFoundError: one of them is not there.
+        ValueError: the old one would take its own place, in one step or several.
+    """
+    for record_id in (old_id, new_id):
+        if connection.execute(READ, (record_id,)).fetchone() is None:
+            raise RecordNotFoundError(record_id)
+    if connection.execute(CHAIN, (new_id, old_id)).fetchone():
+        raise ValueError(
+            f"{new_id} cannot take the place of {old_id}, which has taken its place already"
+        )
+    new = rows.to_record(connection.execute(READ, (new_id,)).fetchone())
+    when = to_us(at or new.valid_from or new.created_at)
+    connection.execute(
+        "UPDATE records SET valid_to = ?, superseded_by = ? WHERE id = ?", (when, new_id, old_id)
+    )
+    connection.execute("UPDATE records SET valid_from = ? WHERE id = ?", (when, new_id))
+    old, new = (
+        rows.to_record(connection.execute(READ, (one,)).fetchone()) for one in (old_id, new_id)
+    )
+    return old, new
+
+
+def predecessors(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, list[Record]]:
+    """Return the records whose place each of these has taken, the latest first."""
+    found: dict[str, list[Record]] = {}
+    for row in connection.execute(PREDECESSORS, (json.dumps(list(ids)), now_us())):
+        record = rows.to_record(row)
+        found.setdefault(record.superseded_by or "", []).append(record)
+    return found

@@ -1,0 +1,85 @@
+"""Token codes beside the vectors of their chunks, inside the caller's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lmort_memory.errors import SpaceMismatchError
+from lmort_memory.types import TokenCodes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["LACKING", "drop_tokens", "put_tokens", "to_tokens", "token_sizes"]
+
+PUT = "INSERT OR REPLACE INTO token_codes (v, k, codes) VALUES (?, ?, ?)"
+SIZES = "SELECT count(*), IFNULL(sum(length(codes)), 0) FROM token_codes"
+# Of the records `r`: those with vectors in a space, of which one lacks codes of this kind.
+LACKING = """
+EXISTS (SELECT 1 FROM vectors v WHERE v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = ?)
+        AND NOT EXISTS (SELECT 1 FROM token_codes t JOIN token_kinds USING (k)
+                        WHERE t.v = v.v AND token_kinds.name = ?))
+"""
+DROP = """
+DELETE FROM token_codes WHERE v IN
+    (SELECT v FROM vectors WHERE s = (SELECT s FROM spaces WHERE name = ?))
+"""
+
+
+def put_tokens(connection: sqlite3.Connection, vectors: Sequence[int], tokens: TokenCodes) -> None:
+    """Store the codes of a record's chunks, whose vectors have these numbers.
+
+    Raises:
+        ValueError: not one array of codes for each chunk.
+        SpaceMismatchError: codes of another width than the others of their kind.
+    """
+    if len(vectors) != len(tokens.chunks):
+        raise ValueError(f"found token codes of {len(tokens.chunks)} chunks for {len(vectors)}")
+    k = _kind(connection, tokens)
+    rows = [(v, k, codes.tobytes()) for v, codes in zip(vectors, tokens.chunks, strict=True)]
+    connection.executemany(PUT, rows)
+
+
+def to_tokens(rows: Sequence[tuple[str | None, int | None, bytes | None]]) -> TokenCodes | None:
+    """Return the codes of a record from the kind, width and bytes of each chunk, if all have one.
+
+    Args:
+        rows: One for each chunk, in order; None where a chunk has no codes.
+    """
+    kind, width, _ = rows[0]
+    if kind is None or width is None or any(row[0] != kind for row in rows):
+        return None
+    blobs = [row[2] or b"" for row in rows]
+    return TokenCodes(kind, tuple(np.frombuffer(one, np.uint8).reshape(-1, width) for one in blobs))
+
+
+def token_sizes(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return how many chunks have codes, and the bytes of all codes."""
+    chunks, size = connection.execute(SIZES).fetchone()
+    return int(chunks), int(size)
+
+
+def drop_tokens(connection: sqlite3.Connection, space: str) -> int:
+    """Delete the token codes of a space; returns of how many chunks."""
+    return connection.execute(DROP, (space,)).rowcount
+
+
+def _kind(connection: sqlite3.Connection, tokens: TokenCodes) -> int:
+    """Return the number of a kind of codes, made where it is new."""
+    (width,) = {codes.shape[1] for codes in tokens.chunks}
+    named = "SELECT k, width FROM token_kinds WHERE name = ?"
+    row = connection.execute(named, (tokens.kind,)).fetchone()
+    if row is None:
+        insert = "INSERT INTO token_kinds (name, width) VALUES (?, ?)"
+        return int(connection.execute(insert, (tokens.kind, width)).lastrowid or 0)
+    if row[1] != width:
+        raise SpaceMismatchError(
+            f"cannot store token codes of the kind {tokens.kind}: found {width} bytes a token, "
+            f"expected {row[1]} — a kind has one width; name another kind",
+            expected=str(row[1]),
+            found=str(width),
+        )
+    return int(row[0])

@@ -1,0 +1,77 @@
+"""Recalled records as notes: which of them, in which order, and what each line says."""
+
+from datetime import UTC, datetime
+
+from lmort_memory import Hit, Record, Scores
+from lmort_memory.chat.notes import Found, pack_notes, worth_a_note
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+MARCH = datetime(2026, 3, 3, 9, tzinfo=UTC)
+JUNE = datetime(2026, 6, 5, 9, tzinfo=UTC)
+NOVEMBER = datetime(2026, 11, 25, 9, tzinfo=UTC)
+
+
+def found(text, when, likelihood=0.8, *, role="user", earlier=()):
+    """A hit that is worth a note."""
+    record = Record(text, text, role, "default", "s", when, when, {}, None, None)
+    return Found(Hit(record, 1.0, 1, Scores()), likelihood, earlier)
+
+
+def packed(*notes, budget=1000):
+    """The block, a token a character."""
+    return pack_notes(notes, budget=budget, count_tokens=len, now=NOW)
+
+
+def test_the_likeliest_are_chosen_and_those_near_it():
+    """A hit a tenth as likely as the best is left out."""
+    hits = [found(name, MARCH).hit for name in ("a", "b", "c", "d")]
+    chosen = worth_a_note(hits, [0.3, 0.02, 0.9, 0.5], at_most=2)
+    assert [(one.record.text, one.likelihood) for one in chosen] == [("c", 0.9), ("d", 0.5)]
+    assert worth_a_note([], [], at_most=2) == []
+
+
+def test_the_newest_comes_first_and_says_when():
+    """Day, weekday, distance, and who said it."""
+    notes = packed(found("Ada moved", MARCH), found("Rent is due", NOVEMBER, role="assistant"))
+    assert notes.text == (
+        "\n\nNotes from memory, newest first:"
+        "\n- Wednesday 25 November 2026, yesterday, you said: Rent is due"
+        "\n- Tuesday 3 March 2026, 9 months ago, I said: Ada moved"
+    )
+    assert [memory.record.text for memory in notes.memories] == ["Rent is due", "Ada moved"]
+    assert [memory.score for memory in notes.memories] == [0.8, 0.8]
+
+
+def test_what_was_said_of_one_thing_stands_together():
+    """The present fact, and after it what was so before, whatever was said between them."""
+    notes = packed(
+        found("The alarm code of the bakery is 1234", MARCH),
+        found("Rent is due", JUNE),
+        found("Changed the alarm code of the bakery, it's 9876", NOVEMBER),
+    )
+    assert notes.text.splitlines()[3:] == [
+        "- Since Wednesday 25 November 2026, yesterday, I said:"
+        " Changed the alarm code of the bakery, it's 9876",
+        "  Before that, Tuesday 3 March 2026, 9 months ago, I said:"
+        " The alarm code of the bakery is 1234",
+        "- Friday 5 June 2026, 6 months ago, I said: Rent is due",
+    ]
+
+
+def test_a_correction_says_what_it_took_the_place_of():
+    """Though recall finds the old record no longer."""
+    old = found("The code is 1234", MARCH).record
+    notes = packed(found("It is 9876", NOVEMBER, earlier=(old,)))
+    assert notes.text.splitlines()[3] == (
+        "- Since Wednesday 25 November 2026, yesterday, I said: It is 9876"
+        " (Before, Tuesday 3 March 2026, 9 months ago: The code is 1234)"
+    )
+
+
+def test_what_does_not_fit_is_named():
+    """The likeliest go first into the budget; the block never passes it."""
+    notes = packed(found("short", MARCH), found("long " * 40, NOVEMBER), budget=120)
+    assert [memory.record.text for memory in notes.memories] == ["short"]
+    assert [record.text for record in notes.dropped] == ["long " * 40]
+    assert len(notes.text) <= 120
+    assert packed().text == ""

@@ -1,0 +1,65 @@
+"""Times as people say them, seen from Thursday 26 November 2026."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lmort_memory.memory.times import ago, dated, spoken
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("What did I say yesterday?", "2026-11-25", "2026-11-26"),
+        ("What broke the week before last?", "2026-11-09", "2026-11-16"),
+        ("What did the inspectors say last week?", "2026-11-16", "2026-11-23"),
+        ("How did I get to work in March?", "2026-03-01", "2026-04-01"),
+        ("What was stolen in the summer?", "2026-06-01", "2026-09-01"),
+        ("What happened a week last Monday?", "2026-11-16", "2026-11-17"),
+        ("What did I do on 2024-05-01?", "2024-05-01", "2024-05-02"),
+        ("Where did we live in 2025?", "2025-01-01", "2026-01-01"),
+        ("What changed since June?", "2026-06-01", "2026-11-26"),
+        ("three days ago", "2026-11-23", "2026-11-24"),
+        ("What did we do last weekend?", "2026-11-21", "2026-11-23"),
+    ],
+)
+def test_a_spoken_time_is_a_span_in_the_past(text, start, end):
+    """A month or weekday without a year is the latest one."""
+    span = spoken(text, NOW)
+    assert (str(span.start.date()), str(span.end.date())) == (start, end)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "May I have a cat?",
+        "When is the dentist tomorrow?",
+        "What have I got on this coming Saturday?",
+        "The train at 10:21",
+        "What's at 10.40.9.4?",
+        "Which ticket was it, OPS-1187?",
+        "Will the sun shine?",
+        "12 eggs?",
+        "",
+    ],
+)
+def test_what_names_no_past_time_has_no_span(text):
+    """Numbers, the future, and words that are months by accident."""
+    assert spoken(text, NOW) is None
+
+
+def test_a_note_says_day_weekday_and_distance():
+    """A model cannot count days."""
+    assert dated(NOW - timedelta(days=1), NOW) == "Wednesday 25 November 2026, yesterday"
+    distances = [ago(NOW - timedelta(days=days), NOW) for days in (0, 5, 21, 120, 800, -1, -4)]
+    assert distances == [
+        "today",
+        "5 days ago",
+        "3 weeks ago",
+        "4 months ago",
+        "2 years ago",
+        "tomorrow",
+        "in 4 days",
+    ]
