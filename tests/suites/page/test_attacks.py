@@ -19,7 +19,7 @@ def stranger():
     class Handler(BaseHTTPRequestHandler):
         page = ""
 
-        def do_GET(self):  # noqa: N802 — the name that http.server calls
+        def do_GET(self):
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
@@ -98,7 +98,8 @@ def test_another_origin(visit, playwright, server, stranger, api, tmp_path):
             tried = page.evaluate(
                 """async ([url, token]) => {
                   const headers = token ? { Authorization: `Bearer ${token}` } : {};
-                  const read = await fetch(`${url}/api/records`, { headers }).then((r) => r.text(), (e) => e.name);
+                  const read = await fetch(`${url}/api/records`, { headers })
+                    .then((r) => r.text(), (e) => e.name);
                   await fetch(`${url}/api/records`, { method: "POST", mode: "no-cors",
                     body: JSON.stringify({ text: "Planted by a stranger." }) }).catch(() => {});
                   return read;

@@ -71,16 +71,16 @@ def test_pages(seen, api):
     assert api.post("/api/records/batch", json={"records": records}).status_code == 201
     page = seen.page
     page.goto(f"{seen.url}/#/memories?scope=long")
-    expect(page.locator(".count")).to_have_text("1–50 of 120 memories")
+    expect(page.locator(".count")).to_have_text("1\u201350 of 120 memories")
     found = page.locator("tbody a").all_inner_texts()
-    for shown in ("51–100 of 120", "101–120 of 120"):
+    for shown in ("51\u2013100 of 120", "101\u2013120 of 120"):
         page.get_by_role("button", name="Older").click()
         expect(page.locator(".count")).to_contain_text(shown)
         found += page.locator("tbody a").all_inner_texts()
     assert len(found) == 120 and set(found) == texts
     expect(page.get_by_role("button", name="Older")).to_be_disabled()
     page.get_by_role("button", name="Newer").click()
-    expect(page.locator(".count")).to_contain_text("51–100 of 120")
+    expect(page.locator(".count")).to_contain_text("51\u2013100 of 120")
     asked = [url for url in seen.asked if "/api/records?" in url]
     assert all("limit=50" in url for url in asked)
 
@@ -158,7 +158,7 @@ def test_import(seen, tmp_path):
 
 
 def test_chat_with_why(seen, api):
-    """A turn is answered; its notes and their scores are shown; the memory says where it was used."""
+    """A turn is answered, with its notes and their scores; the memory says where it was used."""
     seen.go("chat")
     page = seen.page
     page.get_by_label("Your message").fill("In which town does my sister Ada live?")
@@ -188,7 +188,8 @@ def test_map(seen):
     place = page.evaluate(
         """() => {
           const canvas = document.querySelector("canvas");
-          const { data, width } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          const pen = canvas.getContext("2d");
+          const { data, width } = pen.getImageData(0, 0, canvas.width, canvas.height);
           let i = 3;
           while (data[i] < 190) i += 4;
           return { x: (i >> 2) % width, y: Math.floor((i >> 2) / width) };
@@ -237,7 +238,7 @@ def test_a_server_that_is_gone(visit, server, playwright):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_accessible_and_narrow(visit, api, theme):
-    """axe finds nothing in any view of either theme, and nothing is wider than 360 pixels."""
+    """Axe finds nothing in any view of either theme, and nothing is wider than 360 pixels."""
     from axe_playwright_python.sync_playwright import Axe
 
     seen = visit(size=NARROW, theme=theme)
@@ -249,3 +250,18 @@ def test_accessible_and_narrow(visit, api, theme):
         wide = seen.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{place} is {wide} pixels too wide"
     assert seen.strangers == []
+
+
+def test_correct(seen, api):
+    """A correction takes the old record's place, which stays and says so."""
+    old = add(api, "The piano tuner is called Okafor.", session="piano")
+    seen.go(f"record/{old}")
+    page = seen.page
+    page.get_by_role("button", name="Correct").click()
+    page.get_by_label("What is true now").fill("The piano tuner is called Lindqvist.")
+    page.get_by_role("dialog").get_by_role("button", name="Correct").click()
+    expect(page.locator(".memory")).to_have_text("The piano tuner is called Lindqvist.")
+    found = api.get(f"/api/records/{old}").json()["record"]
+    assert page.url.endswith(found["superseded_by"])
+    seen.go(f"record/{old}")
+    expect(page.get_by_text("This no longer holds")).to_be_visible()
