@@ -199,8 +199,9 @@ class MemoryAPI:
             session=asked.session,
             source=asked.source,
             where=asked.where,
+            expired=True,
         )
-        if chosen == Filter():
+        if chosen == Filter(expired=True):
             raise ApiError(422, "give ids or a condition: none would mean everything")
 
         def forget(memory: Memory) -> schemas.Forgotten:
