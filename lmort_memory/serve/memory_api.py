@@ -173,7 +173,10 @@ class MemoryAPI:
             old = memory.get(id_)
             turn = Turn(asked.text or old.text, role=old.role, scope=old.scope, session=old.session)
             new = memory.add(turn) if asked.by is None else memory.get(asked.by)
-            memory.supersede(old.id, new.id)
+            try:
+                memory.supersede(old.id, new.id)
+            except ValueError as error:  # the same text again, say: it is the same record
+                raise ApiError(409, str(error), code="no_successor") from error
             return shown.record(new)
 
         return json_reply(await self._engine.on_memory(supersede), 201)

@@ -179,6 +179,8 @@ def _failures(one: Operation) -> dict[str, str]:
     found = {"401": "The token is missing or wrong.", "503": "The model could not be loaded."}
     if one.body is inputs.Encode:
         found["409"] = "The server makes vectors of another space."
+    if one.body is inputs.Supersede:
+        found["409"] = "The record cannot be superseded by that one, such as by itself."
     if "{id}" in one.path:
         found["404"] = "There is nothing of this id."
     if one.body is not None:
