@@ -156,6 +156,11 @@ class Conversation:
         reply: Reply | None = None
         try:
             reply = self.chat.say(text)
+            if reply.unread_tokens:
+                self._screen.say(
+                    f"(too long for the model's context: {reply.unread_tokens:,} tokens of it are"
+                    " not read now, and all of it is remembered; --ctx N gives more room)"
+                )
             self._show([memory.record for memory in reply.memories])
             self._screen.show_reply(reply.pieces())
         except KeyboardInterrupt:

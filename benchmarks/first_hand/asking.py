@@ -9,7 +9,7 @@ from lmort_memory import Chat, ChatOptions, Memory
 from lmort_memory.chat.notes import Notes
 
 DEPTH = 10
-EARLIER = "  Before that, "  # opens the line of a note that a newer one stands before
+EARLIER = "- earlier: "  # opens the line of a note that a newer one stands before
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def chosen_formats(columns: list[str] | None) -> tuple[Format, ...]:
         WrongUsage: a column is not NAME=COLUMN, or none is the text.
     """
     from lmort_memory.importers import known_formats
-    from lmort_memory.importers.csv_table import Columns, csv_format
+    from lmort_memory.importers.formats.csv_table import Columns, csv_format
 
     if not columns:
         return known_formats()

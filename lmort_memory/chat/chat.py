@@ -17,8 +17,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
+
 from lmort_memory.backbone import Backbone
 from lmort_memory.blas import one_thread
+from lmort_memory.chat.excerpt import excerpt
 from lmort_memory.chat.ledger import Ledger, Repeat, from_entry, to_entry
 from lmort_memory.chat.notes import Found, Notes, pack_notes, worth_a_note
 from lmort_memory.chat.options import ChatOptions
@@ -29,6 +32,7 @@ from lmort_memory.chat.stream import ReplyStream
 from lmort_memory.chat.window import Message, Window, WindowOptions
 from lmort_memory.closing import Closing
 from lmort_memory.encoder import mean_vector
+from lmort_memory.encoder.chunking import chunk_tokens
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.messages import Said, said_text
@@ -46,7 +50,6 @@ from lmort_memory.types import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from lmort_memory.memory import Memory
@@ -160,7 +163,8 @@ class Chat(Closing):
     ) -> Reply:
         """Take the user's turn: prefill it, store it, recall for it.
 
-        The reply is generated as the result is iterated.
+        The reply is generated as the result is iterated. A text that is too long for the context is
+        stored whole; the model reads its beginning, its end and the parts nearest to them.
 
         Args:
             text: What the user says: a text, content parts, or a whole message of OpenAI's,
@@ -176,7 +180,7 @@ class Chat(Closing):
 
         Raises:
             ValueError: the text of a user is empty.
-            BackboneError: the text does not fit into the context, or llama.cpp refused.
+            BackboneError: llama.cpp refused.
         """
         text = valid(said_text(text))
         if role == "user" and not text.strip():
@@ -190,17 +194,24 @@ class Chat(Closing):
         given = None if reply is None else tuple(self._prompts.tokenize(valid(reply)))
         longest = self.options.max_tokens if given is None else len(given)
         before_it = self._prompts.tokenize(lead)
-        left = self._window.make_room(
-            len(before_it) + len(tokens), self.options.memory_tokens + longest
-        )
+        reserve = self.options.memory_tokens + longest
+        n_tokens, whole, read = len(tokens), None, text
+        room = self._window.longest_message(reserve) - len(before_it)
+        if role == "user" and n_tokens > room:
+            whole = self._whole(text, tokens)
+            read = excerpt(text, whole, budget=room, count_tokens=self._count_tokens)
+            tokens = self._prompts.tokenize(read)
+        left = self._window.make_room(len(before_it) + len(tokens), reserve)
         try:
             states = self._window.enter(tokens, role=role, lead=before_it, more=more)
             prefilled = time.perf_counter()
-            encoded = self._encode(text, tokens, states)
+            encoded = self._encode(read, tokens, states)
             asked = self._asked(tokens, states) if role == "user" else None
-            likelihood, notes = self._recall(text, encoded, asked, role=role, exclude=records)
+            likelihood, notes = self._recall(read, encoded, asked, role=role, exclude=records)
             recalled = time.perf_counter()
-            kept = self._kept(records) or self._keep(role, text, encoded)
+            kept = self._kept(records) or self._keep(
+                role, text, encoded if whole is None else whole
+            )
         except BaseException:
             self._window.leave()
             raise
@@ -210,7 +221,8 @@ class Chat(Closing):
             notes=notes,
             likelihood=likelihood,
             given=given,
-            user_tokens=len(tokens),
+            user_tokens=n_tokens,
+            unread_tokens=n_tokens - len(tokens),
             evaluated_before=before,
             left_window=left,
             room=self._window.room,
@@ -344,6 +356,20 @@ class Chat(Closing):
         if self._encoder is None or not tokens or not states.size:
             return None
         return self._encoder.encode_states(text, tokens, states)
+
+    def _whole(self, text: str, tokens: Sequence[int]) -> Encoded:
+        """Encode a text that does not fit the context; without an encoder only cut it."""
+        if self._encoder is not None:
+            return self._encoder.encode([text])[0]
+        ends = self._backbone.vocabulary.character_ends(text, tokens)
+        spans = tuple(
+            (ends[start - 1] if start else 0, ends[stop - 1])
+            for start, stop in chunk_tokens(text, ends)
+        )
+        return Encoded(np.zeros((len(spans), 1), np.float32), spans)
+
+    def _count_tokens(self, text: str) -> int:
+        return len(self._prompts.tokenize(text))
 
     def _asked(self, tokens: Sequence[int], states: NDArray[np.float32]) -> AskedTokens | None:
         if not isinstance(self._encoder, TokenEncoder) or not tokens:

@@ -81,6 +81,8 @@ class Ledger:
         left_window: Messages that left the context to make room.
         room: How room was made: "shifted" (what is kept was moved up), "evaluated again" (this
             model's positions cannot move), or None where nothing left.
+        unread_tokens: Tokens of the user's words that did not fit into the context: the model read
+            the parts that matter most, and all of them are stored.
         complete: False where the reply was broken off.
     """
 
@@ -98,6 +100,7 @@ class Ledger:
     room: RoomMade | None
     complete: bool
     timings: Timings
+    unread_tokens: int = 0
 
 
 _PLAIN = (
@@ -118,6 +121,7 @@ def to_entry(ledger: Ledger, *, scope: str, session: str) -> LedgerEntry:
     """Return what the store keeps of a ledger, under the id of the user's turn."""
     payload: dict[str, Any] = {name: getattr(ledger, name) for name in _PLAIN}
     payload["scope"] = scope
+    payload["unread_tokens"] = ledger.unread_tokens
     payload["timings"] = asdict(ledger.timings)
     payload["memories"] = [
         {
@@ -154,6 +158,7 @@ def from_entry(entry: LedgerEntry, records: Mapping[str, Record]) -> Ledger:
         dropped=tuple(records[id_] for id_ in payload["dropped"] if id_ in records),
         repeats=repeats_of(entry),
         timings=Timings(**payload["timings"]),
+        unread_tokens=payload.get("unread_tokens", 0),  # entries of the first version have none
         **{name: payload[name] for name in _PLAIN},
     )
 

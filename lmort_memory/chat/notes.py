@@ -1,7 +1,7 @@
 """Recalled records as the notes block of a prompt: dated, attributed, cut at a token budget.
 
 The newest note comes first, so that the present fact stands before what was so earlier; a note that
-took the place of another says since when it holds and what was so before.
+took the place of another says what was so earlier.
 """
 
 from __future__ import annotations
@@ -158,14 +158,17 @@ def _same_thing(one: Record, other: Record) -> bool:
 
 
 def _line(found: Found, now: datetime, *, of: str) -> str:
-    """Write one note on one line: when, who said it or where, the words, what was so before."""
+    """Write one note on one line: the words first, which a small model repeats, then who and when.
+
+    `docs/experiments.md`, experiment 21, has the wordings that were tried.
+    """
     start, end = found.hit.span or (0, len(found.record.text))
     said = _cut(found.record.text[start:end], _LONGEST_NOTE)
-    opening = {"newer": "- Since ", "older": "  Before that, "}.get(of, "- ")
-    line = f"\n{opening}{dated(found.since, now)}, {_origin(found.record)}: {said}"
+    opening = {"newer": "now: ", "older": "earlier: "}.get(of, "")
+    line = f"\n- {opening}{said} ({_origin(found.record)}, {dated(found.since, now)})"
     for before in found.earlier[:_MOST_EARLIER]:
         when = dated(before.valid_from or before.created_at, now)
-        line += f" (Before, {when}: {_cut(before.text, _LONGEST_EARLIER)})"
+        line += f" Earlier: {_cut(before.text, _LONGEST_EARLIER)} ({when})"
     return line
 
 
@@ -178,4 +181,4 @@ def _origin(record: Record) -> str:
     """Say who speaks, in the voice of the user in whose message the note stands."""
     if record.source is not None:
         return f"in {record.source.uri}"
-    return {"user": "I said", "assistant": "you said"}.get(record.role, record.role)
+    return {"user": "I", "assistant": "you"}.get(record.role, record.role)

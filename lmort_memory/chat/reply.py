@@ -63,6 +63,7 @@ class TurnSoFar:
     prefill_s: float
     recall_s: float
     store_s: float
+    unread_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,11 @@ class Reply:
     def stopped(self) -> bool:
         """Whether it was ended by one of the texts in `ChatOptions.stop`."""
         return self._spoken.stopped
+
+    @property
+    def unread_tokens(self) -> int:
+        """Tokens of the user's words that did not fit into the context, and are only stored."""
+        return self._turn.unread_tokens
 
     @property
     def text(self) -> str:
@@ -246,6 +252,7 @@ class Reply:
             likelihood=turn.likelihood,
             repeats=tuple(repeat for repeat in repeats if repeat is not None),
             user_tokens=turn.user_tokens,
+            unread_tokens=turn.unread_tokens,
             notes_tokens=notes_tokens,
             reply_tokens=len(self._spoken.tokens),
             evaluated_tokens=self._window.tokens_evaluated - turn.evaluated_before,

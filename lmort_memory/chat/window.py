@@ -115,6 +115,11 @@ class Window:
         """Records whose text is in the window: the model sees them anyway."""
         return frozenset(id_ for message in self._messages for id_ in message.records)
 
+    def longest_message(self, reserve: int) -> int:
+        """Return how many tokens a message may have in an otherwise empty window."""
+        fixed = self._size(self._messages[: self._n_fixed], 0)
+        return max(0, self._sequence.n_ctx - fixed - reserve)
+
     def make_room(self, n_tokens: int, reserve: int) -> int:
         """Drop the oldest turns until a message of `n_tokens` and `reserve` more fit.
 

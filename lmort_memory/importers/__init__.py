@@ -8,11 +8,11 @@
 Nothing here knows the store; `lmort_memory.importing` brings both together.
 
 To add a format, write one file beside the others that ends in a `Format`, and name it in the table
-of `_registry.py`. Three rules: `matches` looks at content and says False in doubt, since an unknown
+of `registry.py`. Three rules: `matches` looks at content and says False in doubt, since an unknown
 file must be an error and never silently text; `read` gives the turns of one source one after the
 other, each with `Source.uri` set to a name that is the same at the next export; what is passed over
 is counted by reason in `left_out`, and an item that cannot be read is told to `left_out.fail` (or
-wrapped in `_format.whole`), so that it costs itself and not the file. An export that says when a
+wrapped in `format.whole`), so that it costs itself and not the file. An export that says when a
 conversation was last changed puts that into `left_out.dates`. No reader cleans text: `Turn` does.
 `tests/unit/importers` shows the tests that a format needs.
 """
@@ -23,10 +23,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lmort_memory.importers._format import Format, LeftOut, file_uri, fingerprint
-from lmort_memory.importers._registry import FORMATS, known_formats
-from lmort_memory.importers._scan import FoundFile, PassedOver, ScanReport, read_file, scan_paths
-from lmort_memory.importers._scan import scan_changed as _scan_changed
+from lmort_memory.importers.format import Format, LeftOut, file_uri, fingerprint
+from lmort_memory.importers.registry import FORMATS, known_formats
+from lmort_memory.importers.scan import FoundFile, PassedOver, ScanReport, read_file, scan_paths
+from lmort_memory.importers.scan import scan_changed as _scan_changed
 from lmort_memory.types import Progress, Turn
 
 __all__ = [

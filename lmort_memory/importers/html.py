@@ -1,54 +1,231 @@
-"""HTML pages, saved or exported: what a person reads of them, under their headings."""
+"""What a person reads of an HTML document: its title, its headings, its paragraphs.
+
+Scripts, styles, navigation and what is hidden are passed over; pictures are counted.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections import Counter
+from dataclasses import dataclass
+from html.parser import HTMLParser
 
-from lmort_memory.errors import ImportFileError
-from lmort_memory.importers._document import document_turns
-from lmort_memory.importers._format import MAX_TEXT_BYTES, Format, LeftOut, RefusedError, file_uri
-from lmort_memory.importers._html import decode_html, parse_html
-from lmort_memory.importers._times import from_name, modified_at
-from lmort_memory.types import Turn
+from lmort_memory.importers.document import Block, Outline
 
-__all__ = ["FORMAT"]
+__all__ = ["HtmlDocument", "decode_html", "html_text", "parse_html"]
 
-_BEGINNING = re.compile(
-    r"(?:\s|<!--.*?-->|<\?xml[^>]*>)*<(?:!doctype\s+html|html|head|body)[\s>]", re.I | re.S
-)
-_ACTIVITY = "outer-cell mdl-cell"  # of Takeout
-
-
-def _matches(path: Path) -> bool:
-    with path.open("rb") as stream:
-        head = decode_html(stream.read(64 * 1024))
-    if _ACTIVITY in head:
-        raise RefusedError("it is a list of Google's activities as HTML — ask Takeout for JSON")
-    return bool(_BEGINNING.match(head))
+_SILENT = {"script", "style", "template", "noscript", "svg", "nav", "iframe", "object", "select"}
+_SILENT |= {"button", "math", "dialog", "en-crypt", "textarea", "canvas", "audio", "video"}
+_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source"}
+_VOID |= {"track", "wbr", "en-media", "en-todo"}
+_BLOCKS = {"p", "div", "section", "article", "main", "header", "footer", "aside", "figure", "form"}
+_BLOCKS |= {"ul", "ol", "dl", "dt", "dd", "table", "blockquote", "pre", "address", "fieldset"}
+_BLOCKS |= {"body", "html", "figcaption", "details", "summary", "center", "hr", "en-note"}
+_HEADING = re.compile(r"h([1-6])")
+_SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all", re.I)
+_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.I)
 
 
-def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
-    if path.stat().st_size > MAX_TEXT_BYTES:
-        raise ImportFileError(f"{path} is over {MAX_TEXT_BYTES} bytes — split it", path=str(path))
-    page = parse_html(decode_html(path.read_bytes()))
-    left_out.update(page.left_out)
-    if not page.blocks:
-        left_out["page without text"] += 1
-    yield from document_turns(
-        page.blocks,
-        uri=file_uri(path),
-        title=page.title or path.stem,
-        metadata={"format": "html"},
-        created_at=from_name(path.stem) or modified_at(path),
-    )
+@dataclass(frozen=True, slots=True)
+class HtmlDocument:
+    """A document's title, "" without one, its blocks, and what was passed over, by reason."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    left_out: Counter[str]
 
 
-FORMAT = Format(
-    name="html",
-    suffixes=(".html", ".htm", ".xhtml"),
-    matches=_matches,
-    read=_read,
-    about="HTML pages",
-)
+def parse_html(text: str) -> HtmlDocument:
+    """Read an HTML document or a part of one. Damaged markup is read as far as it goes."""
+    reader = _Reader()
+    reader.feed(text)
+    reader.close()
+    reader.end_block()
+    return HtmlDocument(_one_line(reader.title), tuple(reader.blocks), +reader.left_out)
+
+
+def html_text(text: str) -> str:
+    """Return the text of a part of an HTML document, its headings as paragraphs."""
+    lines: list[str] = []
+    shown: tuple[str, ...] = ()
+    for block in parse_html(text).blocks:
+        lines += [title for title in block.headings if title not in shown]
+        shown = block.headings
+        lines.append(block.text)
+    return "\n\n".join(lines)
+
+
+def decode_html(data: bytes) -> str:
+    """Decode a file as the HTML standard says: byte order mark, declared charset, else UTF-8.
+
+    What is neither declared nor UTF-8 is windows-1252, the standard's default.
+    """
+    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16")):
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    declared = _CHARSET.search(data[:4096])
+    encodings = [declared[1].decode("ascii")] if declared else []
+    for encoding in (*encodings, "utf-8"):
+        try:
+            return data.decode(encoding)
+        except (LookupError, UnicodeDecodeError):
+            continue
+    return data.decode("windows-1252", "replace")
+
+
+@dataclass(slots=True)
+class _List:
+    """An open list; `number` counts the items of an ordered one."""
+
+    number: int | None
+
+
+class _Reader(HTMLParser):
+    """Gathers text into blocks; inside a list or a table one block is the whole of it."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.title = ""
+        self.blocks: list[Block] = []
+        self.left_out: Counter[str] = Counter()
+        self._outline = Outline()
+        self._text: list[str] = []
+        self._heading: int | None = None
+        self._in_title = False
+        self._silent: list[str] = []  # the tag that is passed over, and its like inside
+        self._lists: list[_List] = []
+        self._tables = self._cells = self._pre = self._quotes = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if self._silent:
+            if tag == self._silent[0] and tag not in _VOID:
+                self._silent.append(tag)
+            return
+        values = dict(attrs)
+        if tag in _SILENT or (tag not in _VOID and _is_hidden(values)):
+            if tag == "en-crypt":
+                self.left_out["encrypted passage"] += 1
+            self._silent = [tag]
+        elif heading := _HEADING.fullmatch(tag):
+            self.end_block()
+            self._heading = int(heading[1])
+        elif tag == "title":
+            self._in_title = True
+        else:
+            self._start(tag, values)
+
+    def _start(self, tag: str, values: dict[str, str | None]) -> None:
+        if tag == "br":
+            self._text.append("\n")
+        elif tag == "img" or tag == "en-media":
+            self.left_out["picture" if tag == "img" else "attachment"] += 1
+        elif tag == "en-todo":
+            self._text.append("[x] " if values.get("checked") == "true" else "[ ] ")
+        elif tag in ("ul", "ol"):
+            self._break()
+            self._lists.append(_List(1 if tag == "ol" else None))
+        elif tag == "li":
+            self._start_item()
+        elif tag in ("table", "tr", "td", "th"):
+            self._start_table_part(tag)
+        elif tag in _BLOCKS:
+            self._pre += tag == "pre"
+            self._quotes += tag == "blockquote"
+            self._break()
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._silent:
+            if tag == self._silent[0]:
+                self._silent.pop()
+        elif _HEADING.fullmatch(tag):
+            self._end_heading()
+        elif tag == "title":
+            self._in_title = False
+        elif tag in ("ul", "ol") and self._lists:
+            self._lists.pop()
+            self._break()
+        elif tag in ("table", "tr") and self._tables:
+            self._tables -= tag == "table"
+            self._cells = 0
+            self._break()
+        elif tag in _BLOCKS:
+            self._break()
+            self._pre -= tag == "pre" and self._pre > 0
+            self._quotes -= tag == "blockquote" and self._quotes > 0
+
+    def handle_data(self, data: str) -> None:
+        if self._silent:
+            return
+        if self._in_title:
+            self.title += data
+        else:
+            self._text.append(data if self._pre else _SPACE.sub(" ", data))
+
+    def _start_item(self) -> None:
+        self._break()
+        here = self._lists[-1] if self._lists else _List(None)
+        mark = "-" if here.number is None else f"{here.number}."
+        if here.number is not None:
+            here.number += 1
+        self._text.append(f"{'  ' * (len(self._lists) - 1)}{mark} ")
+
+    def _start_table_part(self, tag: str) -> None:
+        if tag == "table":
+            self._break()
+            self._tables += 1
+        elif tag == "tr":
+            self._cells = 0
+            self._break()
+        else:
+            if self._cells:
+                self._text.append(" | ")
+            self._cells += 1
+
+    def _break(self) -> None:
+        """End a paragraph, or a line of a list, table or cell."""
+        if self._heading is not None or self._cells:
+            self._text.append(" ")
+        elif self._lists or self._tables:
+            while self._text and not self._text[-1].strip(" "):
+                self._text.pop()
+            if self._text and not self._text[-1].endswith(("\n", "- ", ". ", " | ")):
+                self._text.append("\n")
+        else:
+            self.end_block()
+
+    def _end_heading(self) -> None:
+        if self._heading is not None:
+            title = _one_line("".join(self._text))
+            self._text.clear()
+            if title:
+                self._outline.enter(self._heading, title)
+            self._heading = None
+
+    def end_block(self) -> None:
+        """Close the open paragraph."""
+        if self._heading is not None:
+            self._end_heading()
+            return
+        text = "".join(self._text)
+        self._text.clear()
+        lines = text.split("\n") if self._pre else [_trimmed(line) for line in text.split("\n")]
+        text = "\n".join(lines).strip("\n").rstrip()
+        if text.strip():
+            text = "\n".join(f"> {line}" for line in text.split("\n")) if self._quotes else text
+            self.blocks.append(Block(self._outline.path, text))
+
+
+def _trimmed(line: str) -> str:
+    """Remove space around a line's words, but not the indent of a list's item."""
+    indent = len(line) - len(line.lstrip(" "))
+    is_item = re.match(r" *(?:-|\d+\.) ", line)
+    return (" " * indent if is_item else "") + _SPACE.sub(" ", line).strip()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _is_hidden(values: dict[str, str | None]) -> bool:
+    return "hidden" in values or bool(_HIDDEN.search(values.get("style") or ""))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["about_questions", "is_question", "of_oneself", "only_asks", "words"]
+__all__ = ["about_questions", "is_pleasantry", "is_question", "of_oneself", "only_asks", "words"]
 
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"(?<=[.!?…。？！؟])\s+|(?<=[。？！])|\n+")
@@ -56,6 +56,31 @@ _ANYBODY = re.compile(r"\bhow (?:do|can|could|would|should|to|long do) (?:i|we|y
 _SHORT = 3  # words of an exclamation that says nothing beside a question: "Right, thanks."
 
 
+# A turn of these alone is a greeting, thanks or a farewell: nothing that is stored answers it.
+_PLEASANTRIES = frozenset(
+    "hello hi hey hiya heya yo howdy sup hola there again everyone all friend buddy mate dear"
+    " love how hows is are you ya u doing going it goes things thing been up what whats new"
+    " good great fine well nice okay ok morning afternoon evening night day weekend today to"
+    " meet see hear from have had a an wonderful the rest of your too also same thanks thank"
+    " so very much many lovely thx ty cheers ta appreciate lot please welcome no worries"
+    " problem yes yeah yep nope sure right cool awesome perfect alright fair lol haha hah hm"
+    " hmm oh ah wow bye goodbye later tomorrow soon take care sleep tight that thats was i im"
+    " m s am me and back here hallo guten morgen tag abend wie geht es dir ihnen danke schön"
+    " bitte tschüss bis später bonjour bonsoir salut ça va comment merci beaucoup au revoir"
+    " ciao grazie buongiorno come stai buenos días buenas tardes noches qué tal cómo está"
+    " estás gracias adiós hasta luego olá obrigado tudo bem hej tak hallå привет как дела"
+    " спасибо пока dzień dobry cześć dziękuję".split()
+)
+_GREETS = frozenset(  # of these at least one: "what is new" alone may ask for news
+    "hello hi hey hiya heya yo howdy sup hola morning afternoon evening night thanks thank"
+    " thx ty cheers ta welcome lol haha bye goodbye later you ya u cool awesome great perfect"
+    " okay ok alright wow care hallo guten danke tschüss bonjour bonsoir salut merci ciao"
+    " grazie buongiorno buenos buenas gracias adiós olá obrigado hej tak hallå привет спасибо"
+    " пока dzień cześć dziękuję fair nice good tal".split()
+)
+_LONGEST_PLEASANTRY = 12  # words
+
+
 def words(text: str) -> list[str]:
     """Return the words of a text in order, without case."""
     return [word.casefold() for word in _WORD.findall(text)]
@@ -72,6 +97,16 @@ def only_asks(text: str) -> bool:
     asking = [_asks(sentence) for sentence in sentences]
     rest = [s for s, asks in zip(sentences, asking, strict=True) if not asks]
     return any(asking) and all(len(_WORD.findall(sentence)) <= _SHORT for sentence in rest)
+
+
+def is_pleasantry(text: str) -> bool:
+    """Return whether a text is a greeting, thanks or a farewell and nothing else."""
+    said = words(text.replace("’", "").replace("'", ""))
+    return (
+        0 < len(said) <= _LONGEST_PLEASANTRY
+        and _PLEASANTRIES.issuperset(said)
+        and not _GREETS.isdisjoint(said)
+    )
 
 
 def about_questions(text: str) -> bool:

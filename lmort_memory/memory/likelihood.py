@@ -31,6 +31,7 @@ from lmort_memory.memory.evidence_weights import (
     WORDS,
     WORDS_QUESTION,
 )
+from lmort_memory.memory.kinds import is_pleasantry
 
 if TYPE_CHECKING:
     from lmort_memory.types import Hit
@@ -98,6 +99,8 @@ def likelihoods(
 
     "What did I tell you last week?" names a time and nothing else: whatever was said then answers.
     """
+    if is_pleasantry(query):
+        return [0.0] * len(hits), 0.0
     by_vectors = any(hit.scores.dense is not None for hit in hits)
     calibration = BY_VECTORS if by_vectors else BY_WORDS
     signs = evidence(query, hits, background_of(encoder), now=now)
@@ -115,11 +118,11 @@ def likelihoods(
 
 @runtime_checkable
 class Described(Protocol):
-    """An encoder whose tuner has notes about itself, the background of its cosines among them."""
+    """An encoder whose tuner records its provenance, including the background of its cosines."""
 
     @property
-    def notes(self) -> Mapping[str, str]:
-        """The notes in the tuner's file, by key."""
+    def provenance(self) -> Mapping[str, str]:
+        """How the tuner was made, by key."""
 
 
 def background_to_text(background: Background) -> str:
@@ -133,7 +136,7 @@ def background_of(encoder: object) -> Background:
     Raises:
         ValueError: the tuner's file has one that is not two numbers.
     """
-    text = encoder.notes.get(_NOTE) if isinstance(encoder, Described) else None
+    text = encoder.provenance.get(_NOTE) if isinstance(encoder, Described) else None
     if text is None:
         return FALLBACK
     values = json.loads(text)

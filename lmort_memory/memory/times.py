@@ -90,9 +90,9 @@ def ago(when: datetime, now: datetime) -> str:
 
 
 def dated(when: datetime, now: datetime) -> str:
-    """Return day, weekday and distance of a time: "Wednesday 25 November 2026, yesterday"."""
+    """Return day, weekday and distance of a time: "Wed 25 Nov 2026, yesterday"."""
     day = day_of(when)
-    return f"{day:%A} {day.day} {day:%B %Y}, {ago(when, now)}"
+    return f"{day:%a} {day.day} {day:%b %Y}, {ago(when, now)}"
 
 
 _Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]

@@ -148,11 +148,11 @@ def test_a_conversation_longer_than_the_context_goes_on(memory):
     assert first.turn.id in [injected.record.id for injected in asked.memories]
 
 
-def test_a_message_that_never_fits_is_refused_before_anything_is_stored(memory):
+def test_a_reply_that_never_fits_is_refused_before_anything_is_stored(memory):
     """The error says the size; the conversation goes on."""
     with Chat(memory, options=OPTIONS) as chat:
         with pytest.raises(BackboneError, match="needs a context"):
-            chat.say("x" * 2000)
+            chat.say("Tell me.", reply="x" * 2000)
         with pytest.raises(ValueError, match="white space"):
             chat.say("  ")
         assert list(memory.records()) == []

@@ -7,6 +7,7 @@ import pytest
 
 from lmort_memory import Hit, Memory, Record, Scores
 from lmort_memory.memory.evidence import FALLBACK, Background, Evidence, evidence
+from lmort_memory.memory.kinds import is_pleasantry
 from lmort_memory.memory.likelihood import (
     BY_VECTORS,
     BY_WORDS,
@@ -89,7 +90,7 @@ def test_a_background_survives_its_text():
     class Noted(HashEncoder):
         def __init__(self, text):
             super().__init__()
-            self.notes = {"background": text}
+            self.provenance = {"background": text}
 
     kept = Background(0.25, 0.125)
     assert background_of(Noted(background_to_text(kept))) == kept
@@ -112,3 +113,36 @@ def test_a_memory_knows_more_of_what_it_holds(encoder, tmp_path):
         assert unknown < known < 1
         assert memory.likelihood("Anything?", []) == 0
         assert memory.likelihoods("Anything?", []) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello there, how are you?",
+        "hi",
+        "Thanks so much!",
+        "Good morning, how's it going?",
+        "ok cool, see you later",
+        "Danke schön!",
+        "¿Qué tal, cómo estás?",
+    ],
+)
+def test_greetings_and_thanks_ask_for_nothing(text):
+    """Small talk is known as such, whatever the store holds."""
+    assert is_pleasantry(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What is my name?",
+        "How are the bees?",
+        "What's new with Ada?",
+        "Tomorrow?",
+        "Where is it?",
+        "",
+    ],
+)
+def test_short_questions_are_no_small_talk(text):
+    """A short question about something is still a question."""
+    assert not is_pleasantry(text)

@@ -35,8 +35,8 @@ def test_the_newest_comes_first_and_says_when():
     notes = packed(found("Ada moved", MARCH), found("Rent is due", NOVEMBER, role="assistant"))
     assert notes.text == (
         "\n\nNotes from memory, newest first:"
-        "\n- Wednesday 25 November 2026, yesterday, you said: Rent is due"
-        "\n- Tuesday 3 March 2026, 9 months ago, I said: Ada moved"
+        "\n- Rent is due (you, Wed 25 Nov 2026, yesterday)"
+        "\n- Ada moved (I, Tue 3 Mar 2026, 9 months ago)"
     )
     assert [memory.record.text for memory in notes.memories] == ["Rent is due", "Ada moved"]
     assert [memory.score for memory in notes.memories] == [0.8, 0.8]
@@ -50,11 +50,9 @@ def test_what_was_said_of_one_thing_stands_together():
         found("Changed the alarm code of the bakery, it's 9876", NOVEMBER),
     )
     assert notes.text.splitlines()[3:] == [
-        "- Since Wednesday 25 November 2026, yesterday, I said:"
-        " Changed the alarm code of the bakery, it's 9876",
-        "  Before that, Tuesday 3 March 2026, 9 months ago, I said:"
-        " The alarm code of the bakery is 1234",
-        "- Friday 5 June 2026, 6 months ago, I said: Rent is due",
+        "- now: Changed the alarm code of the bakery, it's 9876 (I, Wed 25 Nov 2026, yesterday)",
+        "- earlier: The alarm code of the bakery is 1234 (I, Tue 3 Mar 2026, 9 months ago)",
+        "- Rent is due (I, Fri 5 Jun 2026, 6 months ago)",
     ]
 
 
@@ -63,8 +61,8 @@ def test_a_correction_says_what_it_took_the_place_of():
     old = found("The code is 1234", MARCH).record
     notes = packed(found("It is 9876", NOVEMBER, earlier=(old,)))
     assert notes.text.splitlines()[3] == (
-        "- Since Wednesday 25 November 2026, yesterday, I said: It is 9876"
-        " (Before, Tuesday 3 March 2026, 9 months ago: The code is 1234)"
+        "- now: It is 9876 (I, Wed 25 Nov 2026, yesterday)"
+        " Earlier: The code is 1234 (Tue 3 Mar 2026, 9 months ago)"
     )
 
 

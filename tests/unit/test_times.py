@@ -52,7 +52,7 @@ def test_what_names_no_past_time_has_no_span(text):
 
 def test_a_note_says_day_weekday_and_distance():
     """A model cannot count days."""
-    assert dated(NOW - timedelta(days=1), NOW) == "Wednesday 25 November 2026, yesterday"
+    assert dated(NOW - timedelta(days=1), NOW) == "Wed 25 Nov 2026, yesterday"
     distances = [ago(NOW - timedelta(days=days), NOW) for days in (0, 5, 21, 120, 800, -1, -4)]
     assert distances == [
         "today",

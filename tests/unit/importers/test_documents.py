@@ -6,7 +6,7 @@ import pytest
 
 from lmort_memory.errors import ImportFileError, MissingDependencyError
 from lmort_memory.importers import read, scan
-from lmort_memory.importers._html import decode_html
+from lmort_memory.importers.html import decode_html
 from tests.support.imports import read_all, write_zip
 
 

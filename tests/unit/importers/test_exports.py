@@ -7,7 +7,7 @@ import pytest
 
 from lmort_memory.errors import ImportFileError, LmortError
 from lmort_memory.importers import FORMATS, known_formats, read, scan
-from lmort_memory.importers.csv_table import Columns, csv_format
+from lmort_memory.importers.formats.csv_table import Columns, csv_format
 from tests.support.imports import read_all, write_json, write_lines, write_zip
 
 PAGE_ID = "0123456789abcdef0123456789abcdef"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmort_memory.importers import _json_stream
-from lmort_memory.importers._json_stream import iter_json_list
+from lmort_memory.importers import json_stream
+from lmort_memory.importers.json_stream import iter_json_list
 from lmort_memory.text import valid
 
 VALUES = st.recursive(
@@ -83,8 +83,8 @@ def test_an_element_that_is_too_deep_is_stepped_over(bad):
 
 def test_an_element_that_is_too_long_is_stepped_over(monkeypatch):
     """A giant among the elements costs itself alone."""
-    monkeypatch.setattr(_json_stream, "MAX_ELEMENT_CHARS", 1000)
-    monkeypatch.setattr(_json_stream, "_BLOCK", 100)
+    monkeypatch.setattr(json_stream, "MAX_ELEMENT_CHARS", 1000)
+    monkeypatch.setattr(json_stream, "_BLOCK", 100)
     damage = []
     data = json.dumps(["one", ["x" * 5_000, 'a "]" \\'], "two"]).encode()
     assert list(iter_json_list(io.BytesIO(data), damaged=damage.append)) == ["one", "two"]
@@ -93,8 +93,8 @@ def test_an_element_that_is_too_long_is_stepped_over(monkeypatch):
 
 def test_an_element_of_too_many_values_is_stepped_over(monkeypatch):
     """A short text of many small values would fill the memory."""
-    monkeypatch.setattr(_json_stream, "MAX_VALUES", 1000)
-    monkeypatch.setattr(_json_stream, "_BLOCK", 100)
+    monkeypatch.setattr(json_stream, "MAX_VALUES", 1000)
+    monkeypatch.setattr(json_stream, "_BLOCK", 100)
     damage = []
     data = json.dumps(["one", [[]] * 5_000, "two"]).encode()
     assert list(iter_json_list(io.BytesIO(data), damaged=damage.append)) == ["one", "two"]
@@ -103,8 +103,8 @@ def test_an_element_of_too_many_values_is_stepped_over(monkeypatch):
 
 def test_white_space_ends(monkeypatch):
     """Spaces without end are given up, with the number in the message."""
-    monkeypatch.setattr(_json_stream, "MAX_SPACE_CHARS", 1000)
-    monkeypatch.setattr(_json_stream, "_BLOCK", 100)
+    monkeypatch.setattr(json_stream, "MAX_SPACE_CHARS", 1000)
+    monkeypatch.setattr(json_stream, "_BLOCK", 100)
     with pytest.raises(ValueError, match="more than 1000 characters of white space"):
         list(iter_json_list(io.BytesIO(b"[1," + b" " * 5_000 + b"2]")))
 
@@ -118,8 +118,8 @@ def test_deep_nesting_is_an_error():
 
 def test_an_endless_element_is_an_error(monkeypatch):
     """A string without an end is given up at the limit, not at the end of memory."""
-    monkeypatch.setattr(_json_stream, "MAX_ELEMENT_CHARS", 1000)
-    monkeypatch.setattr(_json_stream, "_BLOCK", 100)
+    monkeypatch.setattr(json_stream, "MAX_ELEMENT_CHARS", 1000)
+    monkeypatch.setattr(json_stream, "_BLOCK", 100)
     with pytest.raises(ValueError, match="longer than 1000"):
         list(iter_json_list(io.BytesIO(b'["' + b"x" * 100_000)))
 

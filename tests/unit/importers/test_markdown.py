@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers import read, scan
-from lmort_memory.importers._front_matter import parse_front_matter
-from lmort_memory.importers._markdown_sections import sections
-from lmort_memory.importers._split import PIECE_CHARS, pieces
+from lmort_memory.importers.front_matter import parse_front_matter
+from lmort_memory.importers.markdown_sections import sections
+from lmort_memory.importers.split import PIECE_CHARS, pieces
 from lmort_memory.text import counted
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers import FORMATS, fingerprint, scan
-from lmort_memory.importers._format import MAX_TEXT_BYTES, read_text
+from lmort_memory.importers.format import MAX_TEXT_BYTES, read_text
 
 
 def test_a_folder_is_searched_and_everything_in_it_accounted_for(tmp_path):

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from lmort_memory.importers import LeftOut, read, scan
-from lmort_memory.importers._markdown_parser import parse
-from lmort_memory.importers._times import from_epoch, from_iso, from_name, from_words
+from lmort_memory.importers.markdown_parser import parse
+from lmort_memory.importers.times import from_epoch, from_iso, from_name, from_words
 from lmort_memory.times import day_as_time
 
 

@@ -1,0 +1,166 @@
+"""CSV and TSV tables whose columns somebody has chosen: a turn for each row.
+
+Nothing in a table says which column is text, so none is read without being told:
+`Columns.parse(["text=Body", "created_at=Date", "title=Name", "topic=Subject"])`.
+"""
+
+from __future__ import annotations
+
+import csv
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from lmort_memory.errors import ImportFileError
+from lmort_memory.importers.format import Format, LeftOut, RefusedError, file_uri
+from lmort_memory.importers.times import from_epoch, from_iso
+from lmort_memory.types import JsonValue, Source, Turn
+
+__all__ = ["FORMAT", "Columns", "csv_format"]
+
+_DELIMITERS = ",;\t|"
+_HEAD_CHARS = 64 * 1024
+_MOST_CHARS = 1 << 24  # of a cell
+_FIELDS = ("role", "session", "created_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column is what.
+
+    Attributes:
+        text: The columns whose cells make the text, in this order; one at least.
+        fields: Of role, session, created_at: the column for each.
+        metadata: Other names: the column for each. The name `title` also heads the text.
+    """
+
+    text: tuple[str, ...]
+    fields: tuple[tuple[str, str], ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, given: Iterable[str]) -> Columns:
+        """Read `NAME=COLUMN` pairs.
+
+        Raises:
+            ValueError: a pair without "=", or none for `text`.
+        """
+        pairs = []
+        for pair in given:
+            name, equals, column = pair.partition("=")
+            if not equals or not name.strip() or not column.strip():
+                raise ValueError(f"{pair!r} is not NAME=COLUMN, such as text=Body")
+            pairs.append((name.strip(), column.strip()))
+        text = tuple(column for name, column in pairs if name == "text")
+        if not text:
+            raise ValueError("no column is the text: add text=COLUMN")
+        others = [pair for pair in pairs if pair[0] != "text"]
+        return cls(
+            text,
+            tuple(pair for pair in others if pair[0] in _FIELDS),
+            tuple(pair for pair in others if pair[0] not in _FIELDS),
+        )
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Every column that is named."""
+        return (*self.text, *(column for _, column in (*self.fields, *self.metadata)))
+
+
+def csv_format(columns: Columns) -> Format:
+    """Return a format that reads tables which have these columns."""
+    chosen = zlib.crc32(repr(columns).encode())  # other columns: the file is read again
+    return Format(
+        name="csv",
+        suffixes=(".csv", ".tsv"),
+        matches=lambda path: _has(path, columns),
+        read=lambda path, left_out: _read(path, columns, left_out),
+        version=chosen,
+        about=FORMAT.about,
+    )
+
+
+def _has(path: Path, columns: Columns) -> bool:
+    found = _header(path)
+    missing = [column for column in columns.wanted if column not in found]
+    if missing:
+        raise RefusedError(f"it has no column {missing[0]!r}; it has {', '.join(found) or 'none'}")
+    return True
+
+
+def _refuse(path: Path) -> bool:
+    raise RefusedError("say which column is its text: --column text=NAME")
+
+
+def _header(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            head = stream.read(_HEAD_CHARS)
+        return next(csv.reader(head.splitlines(keepends=True), delimiter=_delimiter(head)), [])
+    except (UnicodeDecodeError, csv.Error):
+        return []
+
+
+def _delimiter(head: str) -> str:
+    """Return the sign that stands most often in the first line, outside of quotes."""
+    line = head.partition("\n")[0]
+    bare = "".join(line.split('"')[::2])
+    return max(_DELIMITERS, key=bare.count)
+
+
+def _read(path: Path, columns: Columns, left_out: LeftOut) -> Iterator[Turn]:
+    before = csv.field_size_limit(_MOST_CHARS)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            delimiter = _delimiter(stream.readline())
+            stream.seek(0)
+            for row in csv.DictReader(stream, delimiter=delimiter):
+                if turn := _turn(row, columns, path):
+                    yield turn
+                else:
+                    left_out["row without text"] += 1
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ImportFileError(
+            f"{path} cannot be read: {error} — save it as CSV in UTF-8", path=str(path)
+        ) from error
+    finally:
+        csv.field_size_limit(before)
+
+
+def _turn(row: dict[str, str], columns: Columns, path: Path) -> Turn | None:
+    def cell(column: str) -> str:
+        return (row.get(column) or "").strip()
+
+    body = "\n\n".join(text for column in columns.text if (text := cell(column)))
+    if not body:
+        return None
+    fields = {name: cell(column) for name, column in columns.fields}
+    metadata: dict[str, JsonValue] = {"format": "csv"}
+    metadata.update((name, cell(column)) for name, column in columns.metadata if cell(column))
+    title = metadata.get("title")
+    return Turn(
+        text=f"{title}\n\n{body}" if title else body,
+        role=fields.get("role") or "note",
+        session=fields.get("session") or None,
+        created_at=_time(fields.get("created_at", "")),
+        metadata=metadata,
+        source=Source(file_uri(path)),
+    )
+
+
+def _time(text: str) -> datetime | None:
+    """Read ISO 8601 or seconds since 1970."""
+    if text.replace(".", "", 1).isdigit() and len(text.partition(".")[0]) in (9, 10):
+        return from_epoch(float(text))
+    return from_iso(text)
+
+
+FORMAT = Format(
+    name="csv",
+    suffixes=(".csv", ".tsv"),
+    matches=_refuse,
+    read=lambda path, left_out: iter(()),
+    about="CSV and TSV tables, with --column text=NAME",
+)

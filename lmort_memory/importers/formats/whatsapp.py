@@ -1,0 +1,252 @@
+"""WhatsApp chats: `_chat.txt`, `WhatsApp Chat with ….txt`, or the zip that holds one of them.
+
+A message begins with a date, whose form depends on phone, system and language:
+
+    [31/12/2023, 21:05:33] Ada: …        12/31/23, 9:05 PM - Ada: …        31.12.23, 21:05 - Ada: …
+
+Whether the day or the month comes first is decided once for a file: by a number over 12, else by
+the order of the messages in time, else by the marks of an American phone (a year of two digits,
+AM or PM in capitals); else the day comes first, as in most languages. Numbers may be Arabic; a
+message may have many lines. Lines without a speaker are WhatsApp's own; they and messages
+whose content is "<Media omitted>", or a file's name, are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+from lmort_memory.errors import ImportFileError
+from lmort_memory.importers.format import Format, LeftOut, read_text
+from lmort_memory.importers.members import count_others, member_names, opened_zip
+from lmort_memory.importers.messages import Room, clean
+from lmort_memory.types import Turn
+
+__all__ = ["FORMAT"]
+
+_HEAD_BYTES = 64 * 1024
+_AT_LEAST = 2  # messages that a chat of more than one line has: one dated line may be a diary's
+_NAME = re.compile(r"_chat.*\.txt|.*whatsapp.*\.txt", re.I)
+_BUDDHIST = 543  # years that the calendar of Thai phones is ahead
+_DATE = r"(?P<a>\d{1,4})\s?[./-]\s?(?P<b>\d{1,2})\s?[./-]\s?(?P<c>\d{1,4})\.?"
+_CLOCK = r"(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2}))?"
+_HALF = (
+    r"(?:[ \u00a0\u202f]?(?P<half>[AaPp]\.?[ \u00a0\u202f]?[Mm]\.?"
+    r"|上午|下午|午前|午後|오전|오후|[صم]))?"
+)
+_BEFORE = r"(?:(?P<before>上午|下午|午前|午後|오전|오후)[ \u00a0]?)?"
+_STAMP = re.compile(
+    rf"\[?{_DATE}[,،]?\s+(?:(?:at|um|à|kl\.?|klo|às|alle)\s+)?{_BEFORE}{_CLOCK}{_HALF}"
+    r"(?:\]\s*|\s+[-–]\s+)"  # noqa: RUF001  the dash of some languages
+)
+_SPEAKER = re.compile(r"(?P<author>[^:\n]{1,80}?):(?:\s(?P<text>.*)|$)", re.S)
+_LINE_MARKS = re.compile("^[\u200e\u200f\u202a-\u202e\ufeff]+")
+_EDITED = re.compile(
+    r"\s*<(?:This message was edited|Diese Nachricht wurde bearbeitet|Se editó este mensaje\."
+    r"|Mensagem editada|Ce message a été modifié)>\s*$"
+)
+_MEDIA = re.compile(
+    r"<[^<>\n]{2,60}(?:omitted|weggelassen|omitido|omitida|omesso|omis|omise|weggelaten|utelatt|"
+    r"utelämnat|pominięto|опущен|без медиафайлов|省略|생략)[^<>\n]{0,20}>"
+    r"|(?:image|video|audio|sticker|GIF|document|Contact card|Bild|Video|Audio|Sticker|Dokument|"
+    r"imagen|imagem|vídeo|áudio|documento|immagine|afbeelding)"
+    r" (?:omitted|weggelassen|omitido|omitida|omesso|omis|weggelaten)"
+    r"|<(?:attached|Anhang|adjunto|anexado|allegato|pièce jointe|bijgevoegd)\s?: [^<>\n]+>"
+    r"|[^\n]{1,200}\.\w{2,5} \((?:file attached|Datei angehängt|archivo adjunto|arquivo anexado|"
+    r"file allegato|fichier joint|bestand bijgevoegd)\)",
+)
+_DELETED = re.compile(
+    r"(?:This message was deleted|You deleted this message|Diese Nachricht wurde gelöscht|"
+    r"Du hast diese Nachricht gelöscht|Se eliminó este mensaje|Eliminaste este mensaje|"
+    r"Mensagem apagada|Esta mensagem foi apagada|Ce message a été supprimé|null)\.?"
+)
+# WhatsApp's own first line is said by the chat itself on iPhones.
+_NOTICE = re.compile(r".{0,40}(?:end-to-end|Ende-zu-Ende|de extremo a extremo|bout en bout)", re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A dated line with those that follow it; `date` are its three numbers in their order."""
+
+    date: tuple[str, str, str]
+    clock: tuple[int, int, int]
+    american: bool
+    author: str
+    text: str
+
+
+def _matches(path: Path) -> bool:
+    if path.suffix.lower() == ".zip":
+        return bool(_chat_member(member_names(path)))
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES).decode("utf-8", "ignore")
+    lines = [_LINE_MARKS.sub("", line) for line in head.splitlines() if line.strip()]
+    if not lines or not _STAMP.match(lines[0]):
+        return False
+    stamped = [line for line in lines if _STAMP.match(line)]
+    return len(stamped) >= min(_AT_LEAST, len(lines)) and any(
+        _SPEAKER.match(_STAMP.sub("", line, count=1)) for line in stamped
+    )
+
+
+def _chat_member(names: Iterable[str]) -> str:
+    """Name the chat in a zip whose other files are its media; "" if it is no such zip."""
+    texts = [name for name in names if name.lower().endswith(".txt")]
+    chats = [name for name in texts if _NAME.fullmatch(PurePosixPath(name).name)]
+    return chats[0] if len(chats) == 1 and "/" not in chats[0] else ""
+
+
+def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
+    if path.suffix.lower() == ".zip":
+        with opened_zip(path) as members:
+            chosen = _chat_member(members.names)
+            text = members.text(chosen)
+            count_others([name for name in members.names if name != chosen], left_out)
+        own = PurePosixPath(chosen).stem
+    else:
+        text, own = read_text(path), path.stem
+    title = _title(path.stem if own == "_chat" and path.suffix == ".zip" else own, path)
+    messages = list(_messages(text, left_out))
+    if not messages and text.strip():
+        raise ImportFileError(f"{path} holds no message in a known form", path=str(path))
+    dates = [message.date for message in messages]
+    order = _order(dates, american=any(message.american for message in messages))
+    room = Room("whatsapp", f"whatsapp:{title}", title)
+    for message in messages:
+        reason = _silence(message)
+        if reason:
+            left_out[reason] += 1
+        else:
+            said_at = _moment(message, order)
+            text = clean(_EDITED.sub("", _MEDIA.sub("", message.text)))
+            yield room.turn(text, author=message.author, said_at=said_at)
+
+
+def _title(stem: str, path: Path) -> str:
+    """Return the name of the chat, which the file has in the language of the phone."""
+    name = path.parent.name if stem == "_chat" else stem
+    name = re.sub(r" ?\(\d+\)$", "", name)  # a second download of the same
+    found = re.fullmatch(
+        r"(?:WhatsApp[ -]Chat|Chat de WhatsApp|Conversa do WhatsApp|Discussion WhatsApp"
+        r"|Chat WhatsApp|WhatsApp-chat)(?: (?:with|mit|con|com|avec|met|-))?[ _]+(.+)",
+        name,
+        re.I,
+    )
+    return clean(found[1] if found else name)
+
+
+def _messages(text: str, left_out: LeftOut) -> Iterator[_Message]:
+    head: re.Match[str] | None = None
+    lines: list[str] = []
+    for line in text.split("\n"):
+        bare = _LINE_MARKS.sub("", line)
+        stamp = _STAMP.match(bare)
+        if stamp is None:
+            lines.append(line)
+            continue
+        yield from _finished(head, lines, left_out)
+        head, lines = stamp, [bare[stamp.end() :]]
+    yield from _finished(head, lines, left_out)
+
+
+def _finished(
+    head: re.Match[str] | None, lines: list[str], left_out: LeftOut
+) -> Iterator[_Message]:
+    if head is None:
+        return
+    said = _SPEAKER.match("\n".join(lines))
+    if said is None:
+        left_out["message of WhatsApp's own"] += 1
+        return
+    date = (_digits(head["a"]), _digits(head["b"]), _digits(head["c"]))
+    american = len(date[2]) == 2 and "/" in head[0] and head["half"] in ("AM", "PM")
+    text = clean(said["text"] or "")
+    yield _Message(date, _clock(head), american, _name(said["author"]), text)
+
+
+def _name(author: str) -> str:
+    """Return a speaker's name without the tilde of people who are in no address book."""
+    return clean(author).removeprefix("~").strip()
+
+
+def _digits(text: str) -> str:
+    return "".join(str(int(sign)) for sign in text)  # Arabic and Persian digits too
+
+
+def _clock(head: re.Match[str]) -> tuple[int, int, int]:
+    hour, half = int(head["hour"]), (head["half"] or head["before"] or "").lower()
+    afternoon = half.startswith("p") or half in ("下午", "午後", "오후", "م")
+    if half and hour <= 12:
+        hour = hour % 12 + 12 * afternoon
+    return hour, int(head["minute"]), int(head["second"] or 0)
+
+
+def _silence(message: _Message) -> str:
+    if not message.text:
+        return "message without text"
+    if _DELETED.fullmatch(message.text):
+        return "message that was deleted"
+    if _NOTICE.match(message.text):
+        return "message of WhatsApp's own"
+    if not clean(_MEDIA.sub("", message.text)):
+        return "attachment"
+    return ""
+
+
+def _order(dates: list[tuple[str, str, str]], *, american: bool) -> str:
+    """Return in which order day, month and year stand in the dates: "dmy", "mdy" or "ymd"."""
+    if any(len(a) == 4 for a, _, _ in dates):
+        return "ymd"
+    if any(len(c) != 4 and int(c) <= 31 and int(a) > 31 for a, _, c in dates):
+        return "ymd"
+    likely = ("mdy", "dmy", "ymd") if american else ("dmy", "mdy", "ymd")
+    possible = [order for order in likely if _fits(dates, order)]
+    rising = [order for order in possible if _rises(dates, order)]
+    return (rising or possible or ["dmy"])[0]
+
+
+def _fits(dates: list[tuple[str, str, str]], order: str) -> bool:
+    return all(_day(date, order) is not None for date in set(dates))
+
+
+def _rises(dates: list[tuple[str, str, str]], order: str) -> bool:
+    days = [_day(date, order) for date in dict.fromkeys(dates)]
+    known = [day for day in days if day is not None]
+    return known == sorted(known)
+
+
+def _day(date: tuple[str, str, str], order: str) -> tuple[int, int, int] | None:
+    """Return year, month, day; None where such a day does not exist."""
+    number = dict(zip(order, map(int, date), strict=True))
+    year = number["y"] + (2000 if number["y"] < 100 else 0)
+    if 2009 + _BUDDHIST <= year <= 2100 + _BUDDHIST:
+        year -= _BUDDHIST
+    if not 2009 <= year <= 2100:  # WhatsApp began in 2009
+        return None
+    try:
+        datetime(year, number["m"], number["d"])  # noqa: DTZ001  only the calendar is asked
+    except ValueError:
+        return None
+    return year, number["m"], number["d"]
+
+
+def _moment(message: _Message, order: str) -> datetime | None:
+    """Return when it was written: the file has the phone's local time, and no zone."""
+    day = _day(message.date, order)
+    try:
+        return None if day is None else datetime(*day, *message.clock).astimezone()
+    except (ValueError, OverflowError):
+        return None
+
+
+FORMAT = Format(
+    name="whatsapp",
+    suffixes=(".zip", ".txt"),
+    matches=_matches,
+    read=_read,
+    about="WhatsApp chats: _chat.txt, WhatsApp Chat with ….txt, or the zip",
+    appends=True,
+)

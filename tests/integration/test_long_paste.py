@@ -1,0 +1,51 @@
+"""A text of any length can be said: it is stored whole, and the model reads its best parts."""
+
+import pytest
+
+from lmort_memory import Chat, ChatOptions, Memory, Sampling
+from tests.support.cli import Cli
+
+OPTIONS = ChatOptions(
+    n_ctx=512, max_tokens=8, memory_tokens=64, system="", sampling=Sampling(temperature=0)
+)
+FACT = "The code of the shed is 8306."
+
+
+def pasted(n):
+    """Return a question with a document of n sentences, and a fact in its middle."""
+    lines = [f"Line {i} tells of the weather over the fjord." for i in range(n)]
+    lines.insert(n // 2, FACT)
+    return "What is the code of the shed?\n\n" + "\n".join(lines) + "\n\nPlease answer briefly."
+
+
+@pytest.mark.parametrize("n", [40, 400])
+def test_a_paste_longer_than_the_context_is_stored_whole(tmp_path, tiny, n):
+    """Nothing is refused or lost; the window keeps its size, the ledger says what was read."""
+    text = pasted(n)
+    with Memory.open(tmp_path / "m.db") as memory, Chat(memory, options=OPTIONS) as chat:
+        reply = chat.say(text)
+        list(reply)
+        assert memory.get(reply.ledger.turn_id).text == text
+        assert reply.ledger.unread_tokens == reply.unread_tokens > 0
+        assert reply.ledger.user_tokens > OPTIONS.n_ctx
+        assert chat.ledger().unread_tokens == reply.unread_tokens
+        assert len(chat._window._sequence.tokens) <= OPTIONS.n_ctx
+        shown = memory.backbone.vocabulary.detokenize(chat._window._sequence.tokens)
+        assert "What is the code of the shed?" in shown and "answer briefly" in shown
+        list(chat.say("And now?"))
+
+
+def test_a_short_text_is_read_whole(tmp_path, tiny):
+    """What fits is read as it is."""
+    with Memory.open(tmp_path / "m.db") as memory, Chat(memory, options=OPTIONS) as chat:
+        reply = chat.say("Where is the shed?")
+        list(reply)
+        assert reply.ledger.unread_tokens == 0
+
+
+def test_the_command_line_says_what_is_not_read(tiny, monkeypatch, capsys):
+    """A person who pastes a book is told, and how to give it more room."""
+    cli = Cli(monkeypatch, capsys)
+    done = cli("chat", "--ctx", "512", "--max-tokens", "4", stdin="word " * 3000 + "\n")
+    assert done.status == 0
+    assert "are not read now, and all of it is remembered; --ctx N" in done.out
