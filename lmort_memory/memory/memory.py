@@ -502,8 +502,6 @@ class Memory(Closing):
     def forget(
         self,
         ids: str | Iterable[str] | None = None,
-        *,
-        source: str | None = None,
         **conditions: Unpack[Conditions],
     ) -> Receipt:
         """Delete records and every trace of them; returns what was removed.
@@ -516,7 +514,7 @@ class Memory(Closing):
         """
         chosen_ids = (ids,) if isinstance(ids, str) else ids if ids is None else tuple(ids)
         named = to_filter(conditions, call="forget", include_superseded=True)
-        chosen = replace(named, ids=chosen_ids, source=source, expired=True)
+        chosen = replace(named, ids=chosen_ids, expired=True)
         if chosen == Filter(expired=True):
             raise ValueError("forget needs ids or a condition; found none, which means everything")
         return self.store.forget(chosen)
