@@ -105,6 +105,7 @@ class Memory(Closing):
         with_model: bool = True,
         token_codes: bool = True,
         redact: bool = False,
+        passphrase: str | None = None,
     ) -> Self:
         """Open a database, created where it is missing, and the model that makes its vectors.
 
@@ -120,27 +121,31 @@ class Memory(Closing):
             token_codes: False stores and compares no codes of tokens: the file is smaller, some 16
                 bytes for each token, and less is found. `reencode` brings what is stored into line.
             redact: Replace keys, tokens, passwords and card numbers before anything is stored.
+            passphrase: What opens an encrypted database; a new one is encrypted with it. Needs the
+                extra `encrypt`.
 
         Raises:
+            PassphraseError: the passphrase is missing or wrong, or the database is not encrypted.
             StoreError: not a database of ours, or of a newer schema.
             BackboneError: no usable model.
             TunerError: the tuner is damaged or belongs to another model.
         """
         from lmort_memory.paths import default_db
         from lmort_memory.store import SQLiteStore
-        from lmort_memory.store.connection import refuse_foreign
+        from lmort_memory.store.unlocking import check_passphrase
 
         place = default_db() if path is None else expanded(path)
-        refuse_foreign(place)  # before minutes of loading, and before anything is created
+        # Before minutes of loading, and before anything is created.
+        key = check_passphrase(place, passphrase)
         if not with_model:
-            return cls(None, SQLiteStore(place), redactor=Redactor() if redact else None)
+            return cls(None, SQLiteStore(place, key=key), redactor=Redactor() if redact else None)
         from lmort_memory.encoder import open_encoder
 
         opened = [open_encoder(model, tuner, tokens=token_codes)]
         try:
             if previous is not None:
                 opened.append(open_encoder(*previous))
-            store = SQLiteStore(place)
+            store = SQLiteStore(place, key=key)
             older = [*_still_asked(opened[0], store), *(one.encoder for one in opened[1:])]
             redactor = Redactor() if redact else None
             memory = cls(opened[0].encoder, store, previous=older, redactor=redactor)

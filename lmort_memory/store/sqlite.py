@@ -19,6 +19,7 @@ from lmort_memory.store import schema, upkeep
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.deleting.forget import Purger, state_path
+from lmort_memory.store.encryption import Key
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.records import browse, edits, ledgers, rows, sources, supersession
 from lmort_memory.store.values import (
@@ -37,6 +38,7 @@ from lmort_memory.store.values import (
     StoreStatus,
     Verification,
 )
+from lmort_memory.store.unlocking import unlock
 from lmort_memory.store.vectors import spaces, tokens
 from lmort_memory.store.vectors.search import DenseSearch
 from lmort_memory.store.words import search as words
@@ -61,16 +63,25 @@ class SQLiteStore(Closing):
         path: The database. It is created, with its folder, where it is missing.
         graph_from: Vectors in a space from which on an approximate index is kept; below, and while
             it is being built, every search is exact.
+        key: The passphrase of an encrypted database, or the key that `unlock` made of it. A new
+            file is encrypted with it.
         read_only: Change nothing, and finish nothing that an earlier process left unfinished. So
             is a file that cannot be written.
 
     Raises:
+        PassphraseError: the database is encrypted and the key is missing or wrong, or it is not.
+        MissingDependencyError: there is a key, and SQLCipher (the extra `encrypt`) is missing.
         StoreError: the file is not a database of ours, is of a newer schema, or cannot be opened;
             it was not touched then.
     """
 
     def __init__(
-        self, path: str | Path, *, graph_from: int = 20_000, read_only: bool = False
+        self,
+        path: str | Path,
+        *,
+        key: str | Key | None = None,
+        graph_from: int = 20_000,
+        read_only: bool = False,
     ) -> None:
         if str(path) == ":memory:":
             raise StoreError(
@@ -78,7 +89,8 @@ class SQLiteStore(Closing):
                 " file, in a temporary folder if it is not meant to last"
             )
         self.path = expanded(path)
-        self._database = Database(self.path, read_only=read_only)
+        unlocked = unlock(self.path, key, create=not read_only)
+        self._database = Database(self.path, key=unlocked, read_only=read_only)
         self._dense = DenseSearch(self._database, graph_from=graph_from)
         self._purger = Purger(self._database, self._dense)
         try:
@@ -326,8 +338,18 @@ class SQLiteStore(Closing):
         with self._database.snapshot() as connection:
             return ledgers.latest(connection, record_id=record_id, session=session, limit=limit)
 
-    def state_path(self, session: str) -> Path:
-        """Return where a chat may save a session's state; `forget` deletes it with its turns."""
+    @property
+    def encrypted(self) -> bool:
+        """Whether the file is encrypted; nothing is kept beside it then."""
+        return self._database.key is not None
+
+    def state_path(self, session: str) -> Path | None:
+        """Return where a chat may save a session's state; `forget` deletes it with its turns.
+
+        None where the database is encrypted: a state holds the tokens of what was said.
+        """
+        if self.encrypted:
+            return None
         return state_path(self.path, session)
 
     def quoting(self, chosen: Filter) -> list[str]:
