@@ -20,6 +20,7 @@ from lmort_memory.memory.likelihood import likelihoods
 from lmort_memory.memory.recall import Question, Recall
 from lmort_memory.memory.transfer import (
     export_records,
+    refuse_plain,
     restore_records,
     restoring,
     salvage_records,
@@ -526,20 +527,29 @@ class Memory(Closing):
             raise ValueError("forget needs ids or a condition; found none, which means everything")
         return self.store.forget(chosen)
 
-    def export(self, path: str | Path, *, vectors: bool = False, scope: str | None = None) -> int:
+    def export(
+        self,
+        path: str | Path,
+        *,
+        vectors: bool = False,
+        scope: str | None = None,
+        plain: bool = False,
+    ) -> int:
         """Write records to a new JSONL file, mode 0600, that `restore` reads; returns how many.
 
         Args:
             path: The file; it must not exist.
             vectors: With their vectors, which takes 4 bytes a number instead of encoding again.
             scope: Only this scope; None is all.
+            plain: Needed for an encrypted memory, whose texts anybody can read in an export.
 
         Raises:
-            StoreError: the file exists or cannot be written.
+            StoreError: the file exists or cannot be written, or `plain` is missing.
         """
+        refuse_plain(self.store, plain=plain)
         return export_records(self.store, expanded(path), scope=scope, vectors=vectors)
 
-    def salvage(self, path: str | Path, *, scope: str | None = None) -> int:
+    def salvage(self, path: str | Path, *, scope: str | None = None, plain: bool = False) -> int:
         """Write what can be read of a damaged database to a new file, as `export` does.
 
         Vectors stay behind; `restore` brings the records into a new database. Returns how many.
@@ -547,6 +557,7 @@ class Memory(Closing):
         Raises:
             StoreError: the file exists or cannot be written.
         """
+        refuse_plain(self.store, plain=plain)
         return salvage_records(self.store, expanded(path), scope=scope)
 
     def restore(self, path: str | Path, *, progress: Progress | None = None) -> int:

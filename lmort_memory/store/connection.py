@@ -142,9 +142,7 @@ class Database:
         """Move the write-ahead log into the file and empty it; False if a reader is in the way."""
         with self.translated("checkpoint"):
             # A connection of its own, so that waiting for a reader ends after a short while.
-            connection = connect(
-                self.path, self.key, timeout=CHECKPOINT_S, isolation_level=None
-            )
+            connection = connect(self.path, self.key, timeout=CHECKPOINT_S, isolation_level=None)
             try:
                 busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             except failures("OperationalError") as error:
@@ -251,6 +249,10 @@ class Database:
             check_same_thread=False,
             uri=name.startswith("file:"),
         )
+        if self.key is not None and self.read_only:
+            # SQLite refuses a file that was cut unless this is on. `repaired_copy` mends the header
+            # of a plain file instead; here it is encrypted.
+            connection.execute("PRAGMA writable_schema = ON")
         connection.executescript(PRAGMAS)
         return connection
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import touch_private
 from lmort_memory.store import schema
-from lmort_memory.store.encryption import Key, connect, failures, new_key, sqlcipher
+from lmort_memory.store.encryption import Key, connect, failures_or, new_key, sqlcipher
 from lmort_memory.store.unlocking import unlock
 
 __all__ = ["Conversion", "convert"]
@@ -72,7 +72,7 @@ def convert(path: Path, *, old: str | None, new: str | None) -> Conversion:
             part.replace(path)
             _flush(path.parent)
             _overwrite(file.fileno())
-    except (*failures(), OSError) as error:
+    except failures_or(OSError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StoreError(
             f"cannot convert {path}: {reason} — close what has it open, make room for a second"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import touch_private
-from lmort_memory.store.encryption import Key, connect, failures
+from lmort_memory.store.encryption import Key, connect, failures_or
 
 __all__ = ["copy_database"]
 
@@ -26,7 +26,7 @@ def copy_database(source: Path, target: Path, *, key: Key | None = None) -> None
             closing(connect(target, key)) as new,
         ):
             old.backup(new)
-    except (*failures(), OSError) as error:
+    except failures_or(OSError) as error:
         raise StoreError(
             f"cannot copy {source}: {error} — check the file and its folder"
         ) from error

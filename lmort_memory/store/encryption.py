@@ -22,7 +22,7 @@ from typing import Any
 
 from lmort_memory.errors import MissingDependencyError, PassphraseError
 
-__all__ = ["Key", "connect", "derive_key", "failures", "is_encrypted", "new_key"]
+__all__ = ["Key", "connect", "derive_key", "failures", "failures_or", "is_encrypted", "new_key"]
 
 MAGIC = b"SQLite format 3\0"
 SALT_BYTES = 16
@@ -82,8 +82,10 @@ def connect(name: str | Path, key: Key | None, **options: Any) -> sqlite3.Connec
         MissingDependencyError: there is a key, and SQLCipher is not installed.
     """
     if key is None:
-        return sqlite3.connect(name, **options)
-    connection: sqlite3.Connection = sqlcipher().connect(str(name), **options)
+        plain: sqlite3.Connection = sqlite3.connect(name, **options)
+        return plain
+    module: Any = sqlcipher()
+    connection: sqlite3.Connection = module.connect(str(name), **options)
     connection.execute("PRAGMA cipher_log_level = NONE")  # it would write to stderr
     connection.execute(f'PRAGMA key = "{key.literal}"')
     return connection
@@ -108,6 +110,11 @@ def failures(name: str = "Error") -> tuple[type[sqlite3.Error], ...]:
     """
     modules = (sqlite3, sys.modules.get(_SQLCIPHER))
     return tuple(getattr(module, name) for module in modules if module is not None)
+
+
+def failures_or(*others: type[Exception], name: str = "Error") -> tuple[type[Exception], ...]:
+    """Return `failures(name)` and other exceptions."""
+    return (*failures(name), *others)
 
 
 def is_encrypted(path: Path) -> bool:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from lmort_memory.errors import StoreError
 from lmort_memory.store import schema
-from lmort_memory.store.connection import MAGIC
+from lmort_memory.store.encryption import MAGIC
 
 __all__ = ["repaired_copy"]
 
@@ -23,12 +23,12 @@ _HEADER_BYTES = 100
 
 
 @contextmanager
-def repaired_copy(path: Path) -> Iterator[Path]:
+def repaired_copy(path: Path, *, encrypted: bool = False) -> Iterator[Path]:
     """Give a copy of a database whose header is sound and whose length is what the header says.
 
     Without that SQLite opens nothing of a file that was cut, however little is missing. What was
-    cut off is read as damaged pages. The database itself is not touched; the copy is gone at the
-    end.
+    cut off is read as damaged pages. An encrypted file is copied as it is: see `Database._opened`.
+    The database itself is not touched; the copy is gone at the end.
 
     Raises:
         StoreError: it cannot be read, or there is no room for the copy.
@@ -40,7 +40,8 @@ def repaired_copy(path: Path) -> Iterator[Path]:
             log = path.with_name(f"{path.name}-wal")
             if log.exists():
                 shutil.copyfile(log, copy.with_name("copy.db-wal"))
-            _repair_header(copy)
+            if not encrypted:
+                _repair_header(copy)
             yield copy
     except OSError as error:
         raise StoreError(

@@ -22,6 +22,7 @@ from lmort_memory.store.deleting.forget import Purger, state_path
 from lmort_memory.store.encryption import Key
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.records import browse, edits, ledgers, rows, sources, supersession
+from lmort_memory.store.unlocking import unlock
 from lmort_memory.store.values import (
     DenseMatch,
     Dumped,
@@ -38,7 +39,6 @@ from lmort_memory.store.values import (
     StoreStatus,
     Verification,
 )
-from lmort_memory.store.unlocking import unlock
 from lmort_memory.store.vectors import spaces, tokens
 from lmort_memory.store.vectors.search import DenseSearch
 from lmort_memory.store.words import search as words

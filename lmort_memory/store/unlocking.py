@@ -19,6 +19,7 @@ from lmort_memory.store.encryption import (
     connect,
     derive_key,
     failures,
+    failures_or,
     new_key,
     sqlcipher,
 )
@@ -88,7 +89,7 @@ def create_encrypted(path: Path, key: Key) -> bool:
             schema.migrate(connection, path)
             connection.execute("COMMIT")
         return _put_in_place(part, path)
-    except (*failures(), OSError) as error:
+    except failures_or(OSError) as error:
         raise StoreError(
             f"cannot create {path}: {getattr(error, 'strerror', None) or error} — "
             "check that the folder exists, is yours and has room"
@@ -156,6 +157,7 @@ def _try(path: Path, key: Key) -> None:
 
 def _header(uri: str, key: Key) -> tuple[int, int]:
     with closing(connect(uri, key, uri=True)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")  # opens a file that was cut, too
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     return application, version

@@ -10,7 +10,7 @@ from pathlib import Path
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import touch_private
 from lmort_memory.store.connection import Database
-from lmort_memory.store.encryption import connect, failures
+from lmort_memory.store.encryption import connect, failures, failures_or
 from lmort_memory.store.records import rows
 from lmort_memory.store.values import Verification
 from lmort_memory.types import Record
@@ -129,7 +129,7 @@ def _readable(connection: sqlite3.Connection, first: int, last: int) -> Iterator
     sql = f"SELECT {rows.COLUMNS} FROM records r WHERE r.n BETWEEN ? AND ? ORDER BY r.n"
     try:
         found = [rows.to_record(row) for row in connection.execute(sql, (first, last))]
-    except (*failures("DatabaseError"), ValueError, TypeError, OverflowError):
+    except failures_or(ValueError, TypeError, OverflowError, name="DatabaseError"):
         if first < last:
             middle = (first + last) // 2
             yield from _readable(connection, first, middle)
