@@ -37,10 +37,10 @@ NewFile = Annotated[
     "lmort-mem encrypt --db work.db --new-passphrase-file ~/.work-passphrase",
 )
 def encrypt(*, new_passphrase_file: NewFile = None, base: Base) -> None:
-    """Encrypt the database with a passphrase; one that does not exist is made.
+    """Encrypt the database with a passphrase.
 
-    Without the passphrase nobody can read it again, you included. Nobody else may have the
-    database open meanwhile.
+    One that does not exist is made. Without the passphrase nobody can read it again, you included.
+    Nobody else may have the database open meanwhile.
     """
     from lmort_memory.store.converting import convert
     from lmort_memory.store.encryption import is_encrypted, sqlcipher
@@ -64,7 +64,7 @@ def encrypt(*, new_passphrase_file: NewFile = None, base: Base) -> None:
 
 @command("lmort-mem decrypt", "lmort-mem decrypt --db work.db --passphrase-file ~/.work-passphrase")
 def decrypt(*, base: Base) -> None:
-    """Write the database without encryption, in the place of the encrypted one."""
+    """Write the database without encryption."""
     from lmort_memory.store.converting import convert
     from lmort_memory.store.encryption import is_encrypted
 
@@ -81,9 +81,9 @@ def decrypt(*, base: Base) -> None:
     "lmort-mem passphrase --passphrase-file old.txt --new-passphrase-file new.txt",
 )
 def passphrase(*, new_passphrase_file: NewFile = None, base: Base) -> None:
-    """Change the passphrase: everything is encrypted anew.
+    """Change the passphrase.
 
-    Backups keep the passphrase that they were made with.
+    Everything is encrypted anew. Backups keep the passphrase that they were made with.
     """
     from lmort_memory.store.converting import convert
     from lmort_memory.store.encryption import is_encrypted

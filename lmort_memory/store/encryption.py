@@ -29,6 +29,7 @@ SALT_BYTES = 16
 KEY_BYTES = 32
 ROUNDS = 256_000  # SQLCipher 4's own number: another would shut its tools out
 PAGE = 4096
+SAMPLE = 16  # pages of a file that are looked at
 RANDOM_BITS = 7.9  # a byte of an encrypted page; 4096 random bytes measure 7.955 +- 0.01
 _SQLCIPHER = "sqlcipher3.dbapi2"
 
@@ -118,18 +119,26 @@ def failures_or(*others: type[Exception], name: str = "Error") -> tuple[type[Exc
 
 
 def is_encrypted(path: Path) -> bool:
-    """Whether a file looks like an encrypted database: whole pages, and a first one of noise.
+    """Whether a file looks like an encrypted database: whole pages, and most of them noise.
 
-    An encrypted file has no mark, on purpose; a file of another kind is mistaken for one if its
-    length is a multiple of 4096 and its beginning is compressed.
+    An encrypted file has no mark, on purpose: a compressed file whose length is a multiple of 4096
+    is mistaken for one. A few damaged pages, of either kind, mislead nobody.
     """
     try:
         if not path.is_file() or path.stat().st_size % PAGE:
             return False
+        pages = path.stat().st_size // PAGE
         with path.open("rb") as file:
-            return is_noise(file.read(PAGE))
+            if file.read(len(MAGIC)) == MAGIC:
+                return False
+            chosen = sorted({i * pages // SAMPLE for i in range(SAMPLE)}) if pages else []
+            noisy = 0
+            for number in chosen:
+                file.seek(number * PAGE)
+                noisy += is_noise(file.read(PAGE))
     except OSError:
         return False
+    return 2 * noisy > len(chosen)
 
 
 def is_noise(page: bytes) -> bool:

@@ -344,13 +344,8 @@ class SQLiteStore(Closing):
         return self._database.key is not None
 
     def state_path(self, session: str) -> Path | None:
-        """Return where a chat may save a session's state; `forget` deletes it with its turns.
-
-        None where the database is encrypted: a state holds the tokens of what was said.
-        """
-        if self.encrypted:
-            return None
-        return state_path(self.path, session)
+        """Return where a chat may save a session's tokens; None beside an encrypted database."""
+        return None if self.encrypted else state_path(self.path, session)
 
     def quoting(self, chosen: Filter) -> list[str]:
         """Return the ids of other records that repeat some of what the chosen ones say."""
