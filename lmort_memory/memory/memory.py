@@ -27,6 +27,7 @@ from lmort_memory.memory.transfer import (
 )
 from lmort_memory.paths import expanded
 from lmort_memory.redaction import Redactor
+from lmort_memory.store.filters import names_nothing
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Filter, Receipt, StoreStatus
 from lmort_memory.text import valid
@@ -518,11 +519,16 @@ class Memory(Closing):
         is named, and records that no longer hold are meant too.
 
         Raises:
-            ValueError: no condition at all, which would be everything.
+            ValueError: no condition at all, or a `where` that names no key: that is everything.
         """
         chosen_ids = (ids,) if isinstance(ids, str) else ids if ids is None else tuple(ids)
         named = to_filter(conditions, call="forget", include_superseded=True)
         chosen = replace(named, ids=chosen_ids, source=source, expired=True)
+        if names_nothing(named.where):
+            raise ValueError(
+                f"where={named.where!r} holds for every record — leave it out, or name"
+                " what the records have in common"
+            )
         if chosen == Filter(expired=True):
             raise ValueError("forget needs ids or a condition; found none, which means everything")
         return self.store.forget(chosen)
