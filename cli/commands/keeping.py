@@ -157,7 +157,7 @@ def forget(
     from lmort_memory.store.values import Filter
 
     if names_nothing(where):
-        raise WrongUsage("--where names no key, which means every record")
+        raise WrongUsage("--where holds for every record: name what the records have in common")
     if not ids and (scope, session, source, where) == (None,) * 4:
         raise WrongUsage("name records, or what they have in common")
     chosen = Filter(

@@ -519,7 +519,7 @@ class Memory(Closing):
         is named, and records that no longer hold are meant too.
 
         Raises:
-            ValueError: no condition at all, or a `where` that names no key: that is everything.
+            ValueError: no condition at all, or a `where` that holds for every record.
         """
         chosen_ids = (ids,) if isinstance(ids, str) else ids if ids is None else tuple(ids)
         named = to_filter(conditions, call="forget", include_superseded=True)
