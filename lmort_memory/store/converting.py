@@ -17,7 +17,6 @@ from pathlib import Path
 
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import touch_private
-from lmort_memory.store import schema
 from lmort_memory.store.encryption import Key, connect, failures_or, new_key, sqlcipher
 from lmort_memory.store.unlocking import unlock
 
@@ -111,8 +110,9 @@ def _copy(path: Path, key: Key | None, part: Path, target: Key | None) -> None:
         connection.execute("PRAGMA copy.auto_vacuum = INCREMENTAL")
         connection.execute("SELECT sqlcipher_export('copy')").fetchall()
         connection.execute("DELETE FROM copy.caches")
-        connection.execute(f"PRAGMA copy.application_id = {schema.APPLICATION_ID}")
-        connection.execute(f"PRAGMA copy.user_version = {schema.VERSION}")
+        for name in ("application_id", "user_version"):  # whatever schema it is of
+            (number,) = connection.execute(f"PRAGMA main.{name}").fetchone()
+            connection.execute(f"PRAGMA copy.{name} = {number}")
 
 
 def _compare(source: sqlite3.Connection, part: Path, target: Key | None) -> int:

@@ -339,9 +339,14 @@ class SQLiteStore(Closing):
             return ledgers.latest(connection, record_id=record_id, session=session, limit=limit)
 
     @property
+    def key(self) -> Key | None:
+        """What opens the file once more; None where it is not encrypted."""
+        return self._database.key
+
+    @property
     def encrypted(self) -> bool:
         """Whether the file is encrypted; nothing is kept beside it then."""
-        return self._database.key is not None
+        return self.key is not None
 
     def state_path(self, session: str) -> Path | None:
         """Return where a chat may save a session's tokens; None beside an encrypted database."""

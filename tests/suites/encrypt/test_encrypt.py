@@ -15,7 +15,7 @@ import pytest
 
 from lmort_memory import Chat, ChatOptions, Memory, Sampling
 from lmort_memory.errors import LmortError, PassphraseError, StoreError
-from lmort_memory.store import Filter, SQLiteStore
+from lmort_memory.store import Filter, SQLiteStore, schema
 from lmort_memory.store.converting import convert
 from lmort_memory.store.encryption import is_encrypted
 from lmort_memory.store.restoring import restore_backup
@@ -265,6 +265,18 @@ def test_there_and_back(tmp_path):
             for one, other in zip(before, after, strict=True)
             for name in one.vectors
         )
+
+
+@pytest.mark.parametrize("version", [1, schema.VERSION])
+def test_an_older_schema_is_encrypted_too(tmp_path, version):
+    """A database of an earlier release is converted as it is, and migrated when opened."""
+    path = tmp_path / "memory.db"
+    shutil.copy(f"tests/golden/schema-{version}.db", path)
+    with SQLiteStore(shutil.copy(path, tmp_path / "plain.db")) as store:
+        expected = list(store.records(Filter()))
+    assert convert(path, old=None, new="one").records == len(expected) > 0
+    with SQLiteStore(path, key="one") as store:
+        assert list(store.records(Filter())) == expected and store.verify().ok
 
 
 def test_what_the_old_file_held_is_overwritten(tmp_path):
