@@ -153,7 +153,7 @@ def main() -> None:
     ):
         turns = locomo(memory, options.data / "locomo_dev", options.work, options.tuner)
         passages = xquad(memory, options.data / "xquad_en")
-        calibration = memory.encoder.notes.get("likelihood")
+        calibration = memory.encoder.provenance.get("likelihood")
     sets = {
         "LoCoMo, own and other conversation": judged(turns["own"], turns["other"]),
         "XQuAD, half stored": judged(passages["stored"], passages["not_stored"]),

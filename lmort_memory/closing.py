@@ -1,4 +1,4 @@
-"""The `with` block of everything that has a `close`."""
+"""The context manager shared by everything that has a `close`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["Closing"]
 
 
 class Closing:
-    """Closes itself at the end of a `with` block."""
+    """Calls `close` at the end of a `with` block."""
 
     def close(self) -> None:
-        """Let go of what is held; harmless when repeated."""
+        """Release what is held; calling it again does nothing."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

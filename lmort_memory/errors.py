@@ -1,8 +1,8 @@
-"""The exceptions that a caller can tell apart, by what can be done about them.
+"""The exceptions, grouped by what a caller can do about them.
 
-    LmortError                        catch this to catch everything of ours
-    ├── BackboneError                 GGUF missing, unreadable, unsupported; a pass refused
-    ├── TunerError                    artifact missing, damaged, or of a newer format
+    LmortError                        catch this to catch everything lmort-memory raises
+    ├── BackboneError                 GGUF missing, unreadable, unsupported; forward pass refused
+    ├── TunerError                    tuner file missing, damaged, or of a newer format
     │   └── TunerMismatchError        made for another backbone        .expected .found
     ├── StoreError                    database unreadable, damaged, full, or of a newer schema
     │   ├── PassphraseError           an encrypted database, and no passphrase or a wrong one
@@ -11,9 +11,8 @@
     ├── RecordNotFoundError           (also a LookupError)             .record_id
     └── MissingDependencyError        (also an ImportError)            .package .extra
 
-Every message says three things: what failed, what was found against what was expected, and what
-to do. Bad arguments stay `ValueError` and `TypeError`: those are bugs of the caller. This module
-imports nothing.
+Every message says what failed, what was found and what was expected, and what to do. Bad arguments
+raise `ValueError` or `TypeError`: those are bugs in the calling code. This module imports nothing.
 """
 
 __all__ = [
@@ -35,11 +34,11 @@ class LmortError(Exception):
 
 
 class BackboneError(LmortError):
-    """The GGUF model is missing, unreadable, unsupported, or refused a pass."""
+    """The GGUF model is missing, unreadable or unsupported, or llama.cpp refused to run it."""
 
 
 class TunerError(LmortError):
-    """The tuner artifact is missing, damaged, or of a format newer than this version."""
+    """The tuner file is missing, damaged, or in a format newer than this version reads."""
 
 
 class TunerMismatchError(TunerError):
@@ -60,7 +59,7 @@ class PassphraseError(StoreError):
 
 
 class SpaceMismatchError(StoreError):
-    """A vector of one space was offered where another space is in use."""
+    """A vector belongs to another space than the one in use."""
 
     def __init__(self, message: str, *, expected: str, found: str) -> None:
         super().__init__(message)
@@ -69,7 +68,7 @@ class SpaceMismatchError(StoreError):
 
 
 class ImportFileError(LmortError):
-    """A file that no importer understands, or that could not be read."""
+    """A file could not be read, or no importer understands it."""
 
     def __init__(self, message: str, *, path: str) -> None:
         super().__init__(message)
@@ -81,7 +80,7 @@ class RecordNotFoundError(LmortError, LookupError):
 
     def __init__(self, record_id: str) -> None:
         super().__init__(
-            f"no record has the id {record_id!r} — `lmort-mem list` shows the ids there are"
+            f"no record has the id {record_id!r} — `lmort-mem list` shows the existing ids"
         )
         self.record_id = record_id
 

@@ -1,8 +1,8 @@
 """Where files live, and how private ones are made.
 
 `$LMORT_HOME` puts everything into one folder; otherwise the platform's own folders are used.
-Files are created with mode 0600 and folders with 0700, whatever the umask. Nothing here reads or
-writes the content of a file.
+Files are created with mode 0600 and folders with 0700, regardless of the umask. Nothing here reads
+or writes the contents of files.
 """
 
 from __future__ import annotations
@@ -38,40 +38,40 @@ def config_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """Return the folder of files that can be made again; it may not exist yet."""
+    """Return the cache folder: files that can be remade; it may not exist yet."""
     return _folder("XDG_CACHE_HOME", ".cache", mac="Caches", part="cache")
 
 
 def models_dir() -> Path:
-    """Return the folder of models that were converted or copied here; it may not exist yet."""
+    """Return the folder of converted and copied models; it may not exist yet."""
     return cache_dir() / "models"
 
 
 def default_db() -> Path:
-    """Return the database that is used when none is named: `$LMORT_DB`, or one in `data_dir()`."""
+    """Return the default database: `$LMORT_DB`, or one in `data_dir()`."""
     named = os.environ.get("LMORT_DB")
     return expanded(named) if named else data_dir() / "memory.db"
 
 
 def expanded(path: str | Path) -> Path:
-    """Return a path with `~` and `~user` replaced by the home folder that they stand for.
+    """Return a path with `~` and `~user` expanded.
 
     Raises:
-        LmortError: there is no such user.
+        LmortError: the user does not exist.
     """
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise LmortError(
-            f"no home folder is known for {Path(path).parts[0]} — write the path out"
+            f"cannot find the home folder of {Path(path).parts[0]} — write the path in full"
         ) from error
 
 
 def make_private_dir(path: Path) -> Path:
-    """Create a folder and its missing parents with mode 0700; existing ones stay as they are.
+    """Create a folder and its missing parents with mode 0700; existing folders keep their mode.
 
     Raises:
-        OSError: it cannot be created, or something else has that name.
+        OSError: it cannot be created, or a file has that name.
     """
     if not path.is_dir():
         if path.parent != path:
@@ -81,7 +81,7 @@ def make_private_dir(path: Path) -> Path:
 
 
 def touch_private(path: Path) -> None:
-    """Create an empty file with mode 0600 unless it is there already.
+    """Create an empty file with mode 0600 unless it exists.
 
     Raises:
         OSError: it cannot be created.

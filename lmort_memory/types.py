@@ -1,7 +1,7 @@
-"""The values that travel between the parts, and the Protocol at the model seam.
+"""The values that the packages exchange, and the `Encoder` protocols.
 
-Frozen, slotted dataclasses and nothing else: no llama.cpp, no SQL, no torch. Arrays are float32
-unless a docstring says otherwise; text spans count characters (Python `str` indices).
+Frozen, slotted dataclasses: no llama.cpp, no SQL, no torch. Arrays are float32 unless a docstring
+says otherwise; spans of text count characters (Python `str` indices).
 """
 
 from __future__ import annotations
@@ -40,38 +40,38 @@ __all__ = [
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
 Progress: TypeAlias = Callable[[int, int | None], None]
-"""Called as work goes on with (done, total); total is None where it is not known beforehand."""
+"""Called with (done, total) as work progresses; total is None if it is not known in advance."""
 
 DEFAULT_SCOPE = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeTree:
-    """A scope and every scope below it, to search or list: "team/ada" includes "team/ada/work"."""
+    """A scope with every scope below it: "team/ada" includes "team/ada/work"."""
 
     root: str
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a text came from: a URI or path, and the span of characters inside it."""
+    """Where a text came from: a URI or path, and the span of characters in it."""
 
     uri: str
     start: int | None = None
     end: int | None = None
 
     def __post_init__(self) -> None:
-        """Make the URI valid Unicode, as every string that enters."""
+        """Make the URI valid Unicode, like every other stored string."""
         object.__setattr__(self, "uri", valid(self.uri))
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One utterance or note, as offered to `Memory.add`.
+    """One thing said or written, as passed to `Memory.add`.
 
     `scope` is the isolation boundary and matches exactly; `session` is an ordered run of turns
-    inside it. `created_at` must be aware; None means now. `expires_at` hides the record from then
-    on. `role` is free text; "user", "assistant", "system" and "note" are the usual ones.
+    within it. `created_at` must be timezone-aware; None means now. After `expires_at` the record is
+    hidden. `role` is free text, usually "user", "assistant", "system" or "note".
     """
 
     text: str
@@ -84,10 +84,10 @@ class Turn:
     expires_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Make every string valid Unicode and every time one that all zones can show.
+        """Make every string valid Unicode and every time valid in all time zones.
 
-        A lone surrogate or NUL becomes U+FFFD (see `lmort_memory.text`). A time at the very ends of
-        the calendar moves inside by a day.
+        A lone surrogate or NUL becomes U+FFFD (see `lmort_memory.text`). A time at either end of
+        the calendar moves inwards by a day.
 
         Raises:
             ValueError: the text is empty, a time is naive, or the metadata is not JSON.
@@ -100,24 +100,24 @@ class Turn:
             if value is not None:
                 object.__setattr__(self, name, valid(value))
         if not self.text.strip():
-            raise ValueError("a turn needs text; found only white space")
+            raise ValueError("a turn's text must not be empty or only white space")
         if self.metadata:
             object.__setattr__(self, "metadata", valid_json(self.metadata))
         for name in ("created_at", "expires_at"):
             when: datetime | None = getattr(self, name)
             if when is not None and when.tzinfo is None:
-                raise ValueError(f"{name} must carry a time zone; found the naive {when}")
+                raise ValueError(f"{name} must have a time zone; found the naive time {when}")
             if when is not None:
                 object.__setattr__(self, name, representable(when))
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the store keeps of a turn; `id` sorts by time of creation of the record (ULID).
+    """A turn as the store keeps it. Ids are ULIDs: they sort by the time the record was created.
 
-    All times are aware UTC. What a record says holds from `valid_from` (None: since it was said)
-    until `valid_to` (None: still). `superseded_by` is the id of the record that took its place, see
-    `Memory.supersede`.
+    All times are timezone-aware, in UTC. The content is valid from `valid_from` (None: since it was
+    said) to `valid_to` (None: still valid). `superseded_by` is the id of the record that replaced
+    this one, see `Memory.supersede`.
     """
 
     id: str
@@ -137,22 +137,22 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The parts of a hit's score; None where that ranking did not see the record.
+    """The parts of a hit's score; None if that ranking did not contain the record.
 
-    In a hybrid ranking the score of a turn also has a share of that of the turn before it.
+    In a hybrid ranking, a turn's score also includes a share of the previous turn's score.
 
     Attributes:
         dense: Cosine of the query's vector and the record's best chunk, in [-1, 1].
-        bm25: BM25 of the record, higher is better (SQLite's sign turned around).
+        bm25: BM25 score of the record; higher is better (the negative of SQLite's `bm25()`).
         dense_rank: Rank in the dense ranking, from 1.
         bm25_rank: Rank in the lexical ranking, from 1.
-        recency: Factor in (0, 1] that the half-life gave.
-        tokens: Mean over the question's tokens, by how much each tells, of the cosine to the
-            nearest token of the record; in [-1, 1].
-        dense_weight: What the cosine, scaled, counts in a score of several parts. The weights are
-            those of the question, the same for all its hits, and sum to 1.
-        tokens_weight: The same of `tokens`.
-        bm25_weight: The same of BM25.
+        recency: Factor in (0, 1] from the half-life.
+        tokens: Weighted mean, over the question's tokens, of the cosine to the nearest token of the
+            record; in [-1, 1].
+        dense_weight: Weight of the scaled cosine in a score of several parts. Weights are the same
+            for all hits of a question and sum to 1.
+        tokens_weight: Weight of the scaled `tokens`.
+        bm25_weight: Weight of the scaled BM25 score.
     """
 
     dense: float | None = None
@@ -168,14 +168,15 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A recalled record: `score` is higher for better, `rank` counts from 1.
+    """A recalled record. A higher `score` is better; `rank` counts from 1.
 
-    A score made of several parts is from 0 to 1: the best cosine that anything had with the
-    question, times the weighted sum of the parts, each scaled so that its best is 1. Where one
-    ranking alone decides it is that cosine or BM25.
+    A score of several parts is from 0 to 1: the weighted sum of the parts, each scaled so that its
+    best is 1, times the best cosine of any candidate. A score from a single ranking is its cosine
+    or BM25.
 
-    `span` is the best chunk's part of the text, `neighbours` the turns around it in its session,
-    in order, where they were asked for; of a note those in its file, and notes that link to it.
+    `span` is the best chunk's place in the text. `neighbours`, if requested, are the surrounding
+    turns of its session, in order; for a note, the neighbours in its file and the notes that link
+    to it.
     """
 
     record: Record
@@ -188,12 +189,12 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class HiddenStates:
-    """States of the wanted layers for the tokens of one text, template tokens excluded.
+    """Hidden states of one text at the requested layers, without the template's tokens.
 
     Attributes:
         tokens: The text's own tokens, length T.
-        layers: DESIGN's layer numbers: 0 enters block 0, k leaves block k-1, n_layer is the state
-            after the final norm.
+        layers: Layer numbers as in transformers' `hidden_states`: 0 enters block 0, k leaves block
+            k-1, n_layer is the state after the final norm.
         states: float32 (len(layers), T, n_embd), in the order of `layers`, owned by the caller.
     """
 
@@ -213,11 +214,11 @@ class HiddenStates:
 
 @dataclass(frozen=True, slots=True)
 class TokenCodes:
-    """A small code for each token of a text: opaque bytes to all but the encoder that made them.
+    """A small code for each token of a text; only the encoder that made it can interpret it.
 
     Attributes:
         kind: Identity of the map that made the codes. Codes of different kinds are never compared.
-        chunks: uint8 (n_tokens, n_bytes) for each row of `Encoded.vectors`.
+        chunks: uint8 (n_tokens, n_bytes), one array per row of `Encoded.vectors`.
     """
 
     kind: str
@@ -230,7 +231,7 @@ class AskedTokens:
 
     Attributes:
         vectors: float32 (n_tokens, width), unit norm.
-        weights: float32 (n_tokens,): how much each token tells; they sum to 1.
+        weights: float32 (n_tokens,): weight of each token; they sum to 1.
     """
 
     vectors: NDArray[np.float32]
@@ -239,12 +240,12 @@ class AskedTokens:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The vectors of one text in one space: one row for each chunk.
+    """The vectors of one text in one space, one row per chunk.
 
     Attributes:
         vectors: float32 (n_chunks, dim), each row of unit norm.
-        spans: The characters [start, end) of the text that each row stands for.
-        tokens: Codes of the text's tokens, for late interaction; None where the encoder makes none.
+        spans: For each row, the characters [start, end) that it represents.
+        tokens: Codes of the text's tokens, for late interaction; None if the encoder makes none.
     """
 
     vectors: NDArray[np.float32]
@@ -254,18 +255,18 @@ class Encoded:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Text to vectors. The store and `Memory` know a model by this and nothing else."""
+    """Turns text into vectors. This is all that the store and `Memory` need of a model."""
 
     @property
     def space(self) -> str:
-        """Identity of the vectors: backbone, tuner and contract. Spaces are never mixed."""
+        """Identity of the vectors: backbone, tuner and contract. Spaces never mix."""
 
     @property
     def dim(self) -> int:
         """Width of a vector."""
 
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> list[Encoded]:
-        """Encode texts to be stored; long ones become several chunks."""
+        """Encode texts to be stored; a long text becomes several chunks."""
 
     def encode_query(self, text: str) -> NDArray[np.float32]:
         """Encode a question to one unit vector, float32 (dim,)."""
@@ -280,26 +281,26 @@ class TokenEncoder(Encoder, Protocol):
         """Identity of its token codes; None if it makes none."""
 
     def encode_question(self, text: str) -> tuple[NDArray[np.float32], AskedTokens]:
-        """Encode a question in one pass: what `encode_query` returns, and its tokens."""
+        """Encode a question to the vector of `encode_query` and its tokens, in one forward pass."""
 
     def asked_tokens(
         self, tokens: Sequence[int], states: NDArray[np.float32]
     ) -> AskedTokens | None:
-        """Take a question's tokens from the states that a chat's own pass has made."""
+        """Encode a question's tokens from states captured while chatting."""
 
     def token_scores(self, asked: AskedTokens, codes: Sequence[TokenCodes]) -> NDArray[np.float32]:
-        """Compare a question with texts, float32 (len(codes),); at most 1, higher is nearer."""
+        """Compare a question with texts, float32 (len(codes),): at most 1, higher is closer."""
 
 
 @runtime_checkable
 class StateEncoder(Encoder, Protocol):
-    """An encoder that also takes the states which a chat's own pass has made."""
+    """An encoder that also accepts hidden states captured while chatting."""
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The layers to capture, ascending, in DESIGN's numbers."""
+        """The layers to capture, ascending, numbered as in transformers' `hidden_states`."""
 
     def encode_states(
         self, text: str, tokens: Sequence[int], states: NDArray[np.float32]
     ) -> Encoded:
-        """Encode a text from the states of its tokens, float32 (len(layers), T, n_embd)."""
+        """Encode a text from its tokens' states, float32 (len(layers), T, n_embd)."""

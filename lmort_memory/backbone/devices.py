@@ -1,4 +1,4 @@
-"""What computes: how many threads, and how many layers on a graphics card."""
+"""How many threads compute, and how many layers go to a graphics card."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds, 
 
 
 def default_threads() -> int:
-    """Return how many threads compute: `$LMORT_THREADS`, or as many as the machine has cores.
+    """Return the number of threads: `$LMORT_THREADS`, or one per core of the machine.
 
-    Beyond four, hyper-threads only get in each other's way.
+    With more than four cores, hyper-threads only slow each other down and are not counted.
 
     Raises:
-        BackboneError: the variable is not a positive number.
+        BackboneError: the variable is not a positive integer.
     """
     if text := os.environ.get(THREADS_VARIABLE):
         if not text.isascii() or not text.isdigit() or int(text) < 1:
@@ -37,10 +37,10 @@ def default_threads() -> int:
 
 
 def cores(quota: Path = _QUOTA) -> int:
-    """Return the cores that this process may use: by its affinity, and by its container's quota.
+    """Return the cores that this process may use, by CPU affinity and container quota.
 
-    A container that may use two of sixty-four cores sees them all; threads on each of them would
-    wait for one another most of the time.
+    A container limited to two of sixty-four cores still sees all of them; with a thread on each,
+    the threads would mostly wait for one another.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with suppress(OSError, ValueError):
@@ -50,10 +50,10 @@ def cores(quota: Path = _QUOTA) -> int:
 
 
 def gpu_layers_wanted(given: int | None = None) -> int:
-    """Return how many layers go to a graphics card: as given, else by `$LMORT_GPU_LAYERS`, else 0.
+    """Return how many layers go to a graphics card: as given, else `$LMORT_GPU_LAYERS`, else 0.
 
     Raises:
-        BackboneError: the variable is not a number; -1 is all layers.
+        BackboneError: the variable is not an integer; -1 means all layers.
     """
     text = os.environ.get(GPU_VARIABLE, "0") if given is None else str(given)
     try:

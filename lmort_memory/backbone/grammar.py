@@ -1,4 +1,4 @@
-"""Grammars that a reply must follow, made of JSON schemas."""
+"""Grammars for replies, made from JSON schemas."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _ROOT = re.compile(r"^root ::=", re.MULTILINE)
 
 
 def json_grammar(schema: Mapping[str, Any] | None, *, order: Sequence[str] = ()) -> str:
-    """Return the GBNF of a JSON schema; of any JSON object for None.
+    """Return the GBNF of a JSON schema; None means any JSON object.
 
     Args:
-        schema: Without references to other documents.
+        schema: A schema without references to other documents.
         order: Properties that come first, in this order.
 
     Raises:
-        ValueError: llama.cpp's converter does not know a part of the schema.
+        ValueError: llama.cpp's converter does not support a part of the schema.
     """
     try:
         from llama_cpp.llama_grammar import JSON_GBNF, json_schema_to_gbnf
@@ -42,10 +42,10 @@ def json_grammar(schema: Mapping[str, Any] | None, *, order: Sequence[str] = ())
         TypeError,
         re.error,
     ) as error:
-        raise ValueError(f"this JSON schema cannot be made a grammar: {error!r}") from error
+        raise ValueError(f"cannot convert this JSON schema to a grammar: {error!r}") from error
 
 
 def wrapped(grammar: str, before: str, after: str) -> str:
-    """Return a grammar with literal text before and after what it describes."""
+    """Return a grammar with literal text before and after it."""
     inner = _ROOT.sub("wrapped-root ::=", grammar)
     return f"root ::= {json.dumps(before)} wrapped-root {json.dumps(after)}\n{inner}"

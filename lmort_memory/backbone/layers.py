@@ -1,10 +1,10 @@
-"""Which tensor of a graph is which layer: found by looking at the model's own graph.
+"""Find the tensor of each layer by inspecting the model's own graph.
 
-At load time one decode of a few tokens is offered to llama.cpp and aborted before anything is
-computed; the scheduler has by then named every node. Layer k is then (DESIGN's numbers)
+At load time, llama.cpp starts to decode a few tokens and is stopped before it computes anything; by
+then the scheduler has named every node. Layers are numbered as in transformers' `hidden_states`:
 
-    0        the last state of the whole width before the first node of block 0, so that token plus
-             position embeddings, or scaled ones, are met as the block meets them
+    0        the last full-width state before the first node of block 0: the embeddings as the block
+             sees them, with positions added or scaled if the model does that
     k        the output of block k-1, which llama.cpp's graphs name "l_out-<k-1>"
     n_layer  "result_norm", the state after the final norm
 """
@@ -22,9 +22,9 @@ from lmort_memory.backbone.context import Context, ContextSize, DecodeAborted
 from lmort_memory.backbone.library import ggml, llama
 from lmort_memory.errors import BackboneError
 
-PROBE_TOKENS = 3  # rarely another dimension of a graph
+PROBE_TOKENS = 3  # a size that other dimensions of a graph rarely have
 _FINAL = "result_norm"
-# What ggml names itself: node_7, leaf_2, "node_7 (view)", " (view)".
+# Names that ggml assigns itself: node_7, leaf_2, "node_7 (view)", " (view)".
 _UNNAMED = re.compile(r"((node|leaf)_\d+)?( \(.*)?$")
 
 
@@ -43,13 +43,13 @@ class LayerNames:
         last = len(self.names) - 1
         for layer in layers:
             if not 0 <= layer <= last:
-                raise ValueError(f"this model has layers 0 to {last}, found {layer}")
+                raise ValueError(f"layers must be from 0 to {last} for this model; found {layer}")
         return tuple(self.names[layer] for layer in layers)
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of a graph: its name, and how many values its rows have."""
+    """A node of a graph: its name and the number of values per row."""
 
     name: str
     width: int
@@ -63,17 +63,17 @@ def find_layer_names(
     token: int,
     in_parts: bool = False,
 ) -> LayerNames:
-    """Look at the model's graph and return the tensor name of every layer.
+    """Inspect the model's graph and return the tensor name of every layer.
 
     Args:
         model: The loaded llama_model.
-        architecture: For messages.
+        architecture: Name for error messages.
         token: Any valid token.
-        in_parts: Whether several devices compute the graph: it is cut into parts then, and those
-            after the first are seen only when that is computed.
+        in_parts: Whether several devices compute the graph. It is then split into parts, and a part
+            becomes visible only after the one before it is computed.
 
     Raises:
-        BackboneError: the graph does not name its block outputs, so nothing can be captured.
+        BackboneError: the graph does not name its block outputs, so they cannot be captured.
     """
     cpp = llama()
     return name_layers(
@@ -87,10 +87,10 @@ def find_layer_names(
 def name_layers(
     nodes: Sequence[Node], *, n_layer: int, n_embd: int, architecture: str
 ) -> LayerNames:
-    """Find every layer among the nodes of a graph over `PROBE_TOKENS` tokens, in their order.
+    """Find every layer among the ordered nodes of a graph over `PROBE_TOKENS` tokens.
 
     Raises:
-        BackboneError: a layer is missing, or its name is not the only one of its kind.
+        BackboneError: a layer is missing, or its name is not unique.
     """
     count = Counter(node.name for node in nodes)
     states = {
@@ -104,8 +104,8 @@ def name_layers(
     missing = [str(layer) for layer, name in enumerate(names) if name not in states]
     if missing:
         raise BackboneError(
-            f"the architecture {architecture!r} cannot be captured: its llama.cpp graph does not "
-            f"name the states of layer {', '.join(missing)} — use a model of another architecture"
+            f"cannot capture the architecture {architecture!r}: its llama.cpp graph does not name "
+            f"the states of layer {', '.join(missing)} — use a model of another architecture"
         )
     return LayerNames(tuple(names))
 
@@ -135,7 +135,7 @@ def _graph_nodes(model: Any, token: int, *, in_parts: bool) -> list[Node]:  # no
 
 
 class _Probe:
-    """A capture that copies nothing, writes down every node and aborts before the first."""
+    """A capture that records every node, copies nothing, and aborts before the first one."""
 
     def __init__(self, *, aborts: bool) -> None:
         cpp = llama()

@@ -1,7 +1,7 @@
-"""llama.cpp as the rest of this package uses it: its functions, its log turned into Python's.
+"""Access to llama.cpp: its functions, and its log as Python logging.
 
-Everything in this package reaches llama.cpp through `llama()` and `ggml()`, so that importing
-lmort_memory costs nothing and nothing of llama.cpp is ever printed to stdout.
+This whole package reaches llama.cpp through `llama()` and `ggml()`, so importing lmort_memory does
+not load it, and llama.cpp never prints to stdout.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from lmort_memory.backbone.runtime import Q8_0, Choice, WeightType
 
 logger = logging.getLogger("lmort_memory.llama_cpp")
 
-# enum ggml_log_level: DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5. We raise errors ourselves, so
-# llama.cpp's own lines about them are logged as information.
+# enum ggml_log_level: DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5. We raise our own errors, so
+# llama.cpp's error lines are logged at level INFO.
 _LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.DEBUG, 4: logging.INFO, 5: logging.DEBUG}
 _recent_errors: deque[str] = deque(maxlen=8)
 _keep_alive: list[object] = []
@@ -33,12 +33,12 @@ def llama(types: Sequence[WeightType] = (Q8_0,), *, gpu: bool = False) -> Any:  
     """Return the module of llama.cpp's C functions, initialised once.
 
     Args:
-        types: Of the weights to be decoded; the first call chooses the library by them.
-        gpu: Whether layers are to be put onto a graphics card.
+        types: Types of the weights to run; the first call chooses a library that supports them.
+        gpu: Whether to put layers on a graphics card.
 
     Raises:
-        MissingDependencyError: llama-cpp-python, or any library of llama.cpp, is not installed.
-        BackboneError: no library decodes these types on this processor.
+        MissingDependencyError: llama-cpp-python is not installed, or there is no llama.cpp library.
+        BackboneError: no library runs these types on this processor.
     """
     with _import_lock:
         if runtime.loaded() is None:
@@ -47,18 +47,18 @@ def llama(types: Sequence[WeightType] = (Q8_0,), *, gpu: bool = False) -> Any:  
 
 
 def choice_for(types: Sequence[WeightType], *, gpu: bool = False) -> Choice:
-    """Load llama.cpp where it is not yet, and return how weights of these types are decoded.
+    """Load llama.cpp if necessary, and return how weights of these types are run.
 
     Raises:
-        As `llama` does.
+        The same errors as `llama`.
     """
     with _import_lock:
-        # On an assertion ggml would start gdb on this process: pages of output, and seconds.
+        # On a failed assertion ggml would start gdb on this process: slow, with pages of output.
         os.environ.setdefault("GGML_NO_BACKTRACE", "1")
         choice = runtime.load(types, gpu=gpu)
         _initialised()
-        # In a thread: in the calling one Ctrl-C would be raised inside the callback that takes the
-        # log, and be lost there.
+        # In a thread of its own: in the caller's, Ctrl-C would be raised inside the callback for
+        # llama.cpp's log and be lost.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(runtime.load_modules, choice).result()
         return choice
@@ -77,7 +77,7 @@ def _initialised() -> Any:  # noqa: ANN401
 
 
 def _log(level: int, text: bytes, _user_data: object) -> None:
-    """Take one line of llama.cpp's log. Must not raise: its caller is C."""
+    """Log one line from llama.cpp. Must not raise: the caller is C."""
     line = text.decode("utf-8", "replace").rstrip()
     if level >= 4 and line:
         _recent_errors.append(line)
@@ -86,7 +86,7 @@ def _log(level: int, text: bytes, _user_data: object) -> None:
 
 
 def take_errors() -> str:
-    """Return llama.cpp's last error lines in one, and forget them."""
+    """Return llama.cpp's latest error lines, joined, and clear them."""
     text = "; ".join(_recent_errors)
     _recent_errors.clear()
     return text
@@ -94,7 +94,7 @@ def take_errors() -> str:
 
 @cache
 def ggml() -> ctypes.CDLL:
-    """Return libggml-base, which has the few functions that reading a tensor needs.
+    """Return libggml-base, which has the functions for reading a tensor.
 
     C prototypes:
         const char * ggml_get_name (const struct ggml_tensor * tensor);

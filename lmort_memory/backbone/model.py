@@ -1,4 +1,4 @@
-"""`Backbone`: the frozen model that talks and whose states are remembered."""
+"""`Backbone`: the frozen model that generates replies and provides hidden states."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STANDALONE_CTX = 1024  # cells of the import context: two batches of texts, or 
 
 
 class Backbone(Closing):
-    """A loaded GGUF model. All methods may be called by any thread; one thread computes.
+    """A loaded GGUF model. Thread-safe: one inference thread computes for all callers.
 
     Attributes:
         facts: What the file's header says.
@@ -48,10 +48,10 @@ class Backbone(Closing):
     def __init__(
         self, path: str | Path, *, n_threads: int | None = None, gpu_layers: int | None = None
     ) -> None:
-        """Load a model; `open` is the same with the words one expects.
+        """Load a model; prefer `Backbone.open`.
 
         Raises:
-            BackboneError: no usable GGUF, or an architecture that cannot be captured.
+            BackboneError: the file is not usable, or its architecture cannot be captured.
         """
         self._header = read_header(path)
         self.facts: ModelFacts = facts_of(self._header)
@@ -86,32 +86,32 @@ class Backbone(Closing):
 
         Args:
             path: A GGUF file.
-            n_threads: Threads that compute; None takes the machine's cores.
-            gpu_layers: Layers to put onto a graphics card, -1 for all; None takes
-                `$LMORT_GPU_LAYERS`, else none.
+            n_threads: Threads that compute; None means one per core.
+            gpu_layers: Layers to put on a graphics card, -1 for all; None takes
+                `$LMORT_GPU_LAYERS`, else 0.
 
         Raises:
             BackboneError: the file is missing, not GGUF, damaged or truncated, its architecture
-                cannot be captured, or no llama.cpp here can run it.
+                cannot be captured, or no installed llama.cpp can run it.
         """
         return cls(path, n_threads=n_threads, gpu_layers=gpu_layers)
 
     def prompts_with(
         self, template: str | None = None, *, speakers: tuple[str, str] = SPEAKERS
     ) -> PromptWriter:
-        """Return what writes prompts by a chat template.
+        """Return a prompt writer for a chat template.
 
-        `prompts` is this by the model's own template, and always opens stand-alone text: a chat in
-        another form changes no vector.
+        `prompts` is the one for the model's own template. Stand-alone text is always encoded with
+        that one, so chatting with another template does not change any vector.
 
         Args:
-            template: Jinja source; "plain" for lines such as "User: …"; None takes the model's own,
-                and plain lines where it has none.
-            speakers: Names before the plain lines of user and model.
+            template: Jinja source; "plain" for lines such as "User: …"; None takes the model's own
+                template, or plain lines if it has none.
+            speakers: Names that open the user's and the model's plain lines.
 
         Raises:
             BackboneError: the template is not valid Jinja.
-            ValueError: the speakers are not two different names of one line each.
+            ValueError: the speakers are not two different single-line names.
         """
         source = template or self.facts.chat_template
         chosen = ChatTemplate(
@@ -124,17 +124,17 @@ class Backbone(Closing):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identity of the weights, the same for every quantisation of them."""
+        """Identity of the weights, the same for every quantisation."""
         return fingerprint(self._header)
 
     @cached_property
     def sketch(self) -> Sketch:
-        """Sketch of the large matrices: tells a merged LoRA from its base model."""
+        """Sketch of the large matrices, which tells a merged LoRA from its base model."""
         return sketch(self._header)
 
     @property
     def longest_text(self) -> int:
-        """Most tokens of one text that `hidden_states` takes."""
+        """Maximum tokens per text in `hidden_states`."""
         return self._open_standalone().longest
 
     def hidden_states(
@@ -146,24 +146,24 @@ class Backbone(Closing):
         progress: Progress | None = None,
         priority: Priority = Priority.IMPORT,
     ) -> Iterator[HiddenStates]:
-        """Capture layers of stand-alone texts, each behind the opening of a user turn.
+        """Capture hidden states of stand-alone texts, each preceded by the opening of a user turn.
 
-        Texts go through the model in batches that share the prefix; blocks above the upper layer
-        and the vocabulary projection are not computed.
+        Texts run in batches that share this prefix. The blocks above the upper layer and the
+        vocabulary projection are not computed.
 
         Args:
-            texts: None may be empty.
-            layers: From 0 (what enters block 0) to n_layer (after the final norm).
-            max_tokens: Cut texts after this many tokens; None refuses longer ones than fit.
-            progress: Called with (texts done, texts).
-            priority: Who goes first when several callers wait.
+            texts: Texts to run; must not be empty.
+            layers: From 0 (the input of block 0) to n_layer (after the final norm).
+            max_tokens: Truncate texts to this many tokens; None refuses texts that do not fit.
+            progress: Called with (texts done, total texts).
+            priority: Which caller goes first when several wait.
 
         Yields:
-            One `HiddenStates` for each text, in order, without the prefix's rows.
+            One `HiddenStates` per text, in order, without the prefix's rows.
 
         Raises:
-            ValueError: an empty text, a text that does not fit, or no such layer.
-            BackboneError: a wanted layer did not appear, or llama.cpp refused.
+            ValueError: a text is empty or does not fit, or a layer does not exist.
+            BackboneError: a layer did not appear in the graph, or llama.cpp refused the batch.
         """
         wanted = tuple(layers)
         self._names.of(wanted)
@@ -182,31 +182,31 @@ class Backbone(Closing):
                 progress(done, len(texts))
 
     def states_of_tokens(self, tokens: Sequence[int], layers: Sequence[int]) -> HiddenStates:
-        """Capture layers of exactly these tokens, with no prefix.
+        """Capture hidden states of exactly these tokens, without a prefix.
 
         Raises:
-            ValueError: no tokens, too many, or no such layer.
+            ValueError: there are no tokens or too many, or a layer does not exist.
         """
         standalone = self._open_standalone()
         wanted = tuple(layers)
         self._names.of(wanted)
         if not 0 < len(tokens) <= standalone.longest:
-            raise ValueError(f"1 to {standalone.longest} tokens fit, found {len(tokens)}")
+            raise ValueError(f"expected 1 to {standalone.longest} tokens; found {len(tokens)}")
         states = self._thread.run(
             lambda: standalone.states_of_tokens(tokens, wanted), Priority.IMPORT
         )
         return HiddenStates(tuple(tokens), wanted, states)
 
     def open_sequence(self, *, n_ctx: int = 2048, layers: Sequence[int] = ()) -> TokenSequence:
-        """Open a context of its own for one conversation.
+        """Open a context for one conversation.
 
         Args:
-            n_ctx: Tokens that fit; never more than learned positions allow.
-            layers: Captured from every pass over the conversation, at no further pass.
+            n_ctx: Context size in tokens; capped if the model's positions are learned.
+            layers: Layers to capture from the conversation's own forward passes.
 
         Raises:
-            ValueError: no such layer.
-            BackboneError: llama.cpp could not make a context of this size.
+            ValueError: a layer does not exist.
+            BackboneError: llama.cpp could not create a context of this size.
         """
         self._names.of(layers)
         if self.facts.learned_positions:
@@ -227,7 +227,7 @@ class Backbone(Closing):
 
     @property
     def tokens_evaluated(self) -> int:
-        """Tokens that stand-alone encoding ran through the model, prefixes included."""
+        """Tokens run through the model for stand-alone encoding, prefixes included."""
         return 0 if self._standalone is None else self._standalone.tokens_evaluated
 
     def close(self) -> None:
@@ -247,10 +247,10 @@ class Backbone(Closing):
         if max_tokens is not None:
             tokens = tokens[: min(max_tokens, longest)]
         if not tokens:
-            raise ValueError("a text without tokens has no states")
+            raise ValueError("cannot capture hidden states of a text without tokens")
         if len(tokens) > longest:
             raise ValueError(
-                f"a text of {len(tokens)} tokens is longer than the {longest} that fit — "
+                f"a text of {len(tokens)} tokens does not fit; the limit is {longest} — "
                 "split it, or pass max_tokens"
             )
         return tokens
@@ -263,10 +263,10 @@ class Backbone(Closing):
         )
 
     def _can_shift(self, context: Context) -> bool:
-        """Whether positions of the cache can move.
+        """Whether positions in the KV cache can be shifted.
 
-        `llama_memory_can_shift` alone says yes to learned positions, which cannot, and to
-        recurrent models, which hold no positions.
+        `llama_memory_can_shift` alone wrongly returns true for learned positions and for recurrent
+        models, which have no positions.
         """
         cpp = llama()
         rotary = cpp.llama_model_rope_type(self._model) in (
@@ -282,7 +282,7 @@ class Backbone(Closing):
 
     def _open_standalone(self) -> StandAlone:
         if self._model is None:
-            raise BackboneError("the backbone is closed — open it again to go on")
+            raise BackboneError("the backbone is closed — open it again to continue")
         if self._standalone is None:
             n_ctx = _STANDALONE_CTX
             if self.facts.learned_positions:
@@ -311,10 +311,10 @@ class Backbone(Closing):
 
 
 def _load(header: GgufHeader, gpu_layers: int) -> Any:  # noqa: ANN401 — llama_model_p
-    """Load the weights, in a thread of their own; Ctrl-C ends that.
+    """Load the weights in a thread of their own, so that Ctrl-C can stop it.
 
-    In the calling thread Ctrl-C would be raised inside the callback that takes llama.cpp's log, and
-    be lost there.
+    In the calling thread, Ctrl-C would be raised inside the callback for llama.cpp's log and be
+    lost.
     """
     choice = choice_for(weight_types(header), gpu=gpu_layers != 0)
     cpp, path = llama(), header.path
@@ -325,7 +325,7 @@ def _load(header: GgufHeader, gpu_layers: int) -> Any:  # noqa: ANN401 — llama
     params.progress_callback = go_on
     params.use_extra_bufts = choice.attempt.extra_buffers
     params.n_gpu_layers = gpu_layers if choice.attempt.gpu else 0
-    no_devices = ctypes.c_void_p(None)  # a list of none: without it llama.cpp takes all that it has
+    no_devices = ctypes.c_void_p(None)  # an empty list; without one llama.cpp uses every device
     if not choice.attempt.gpu:
         params.devices = ctypes.addressof(no_devices)
     with ThreadPoolExecutor(1) as thread:
@@ -334,12 +334,12 @@ def _load(header: GgufHeader, gpu_layers: int) -> Any:  # noqa: ANN401 — llama
             model = loading.result()
         except KeyboardInterrupt:
             unwanted.set()
-            if late := loading.result():  # the callback was not asked any more
+            if late := loading.result():  # loading finished before the callback could stop it
                 cpp.llama_model_free(late)
             raise
     if not model:
         raise BackboneError(
             f"llama.cpp cannot load {path}: {take_errors() or 'no reason given'} — "
-            "see whether the file is whole and of an architecture that llama.cpp runs"
+            "check that the file is complete and that llama.cpp supports its architecture"
         )
     return model

@@ -1,4 +1,4 @@
-"""Messages to the exact tokens of a prompt, and where each message's content stands in it."""
+"""Turn messages into the exact tokens of a prompt, and locate each message's content in it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Prompt:
     """A prompt's tokens.
 
     Attributes:
-        tokens: All of them, BOS included where the model wants one.
-        spans: For each message the [start, end) of its content in `tokens`.
+        tokens: All tokens, including BOS if the model uses one.
+        spans: For each message, the range [start, end) of its content in `tokens`.
     """
 
     tokens: tuple[int, ...]
@@ -28,8 +28,8 @@ class Prompt:
 class PromptWriter:
     """Writes prompts with a model's template and vocabulary.
 
-    A space at the end of the template's text belongs to the content that follows ("[INST] " and
-    "User: "): vocabularies have it as part of the next word's token.
+    If the template's text ends in a space ("[INST] ", "User: "), the space is tokenized with the
+    content that follows: vocabularies make it part of the next word's token.
     """
 
     def __init__(self, template: ChatTemplate, vocabulary: Vocabulary) -> None:
@@ -40,13 +40,13 @@ class PromptWriter:
 
     @property
     def prefix(self) -> list[int]:
-        """The tokens behind which stand-alone text is encoded: those that open a user turn."""
+        """The prefix of stand-alone encoding: the tokens that open a user turn."""
         return self._with_bos(
             self.vocabulary.tokenize_template(self.template.user_opening.rstrip(" "))
         )
 
     def tokenize(self, text: str) -> list[int]:
-        """Return a content's tokens as they come out inside the prompt."""
+        """Return the tokens of a content inside a prompt."""
         if not text:
             return []
         opening = self.template.user_opening
@@ -62,14 +62,14 @@ class PromptWriter:
         more: Sequence[Mapping[str, Any]] = (),
         tools: Sequence[Mapping[str, Any]] = (),
     ) -> Prompt:
-        """Write a conversation whose contents are already tokens.
+        """Write a conversation whose contents are already tokenized.
 
         Args:
             roles: "system", "user" or "assistant" of each message.
             contents: The tokens of each message's content.
-            reply: End with the opening of the assistant's turn.
+            reply: Whether to end with the opening of the assistant's turn.
             more: Further fields of each message, such as `tool_calls`.
-            tools: Descriptions of tools in OpenAI's form.
+            tools: Descriptions of tools in OpenAI's format.
 
         Raises:
             BackboneError: the template refuses this order of roles.
@@ -120,7 +120,7 @@ class PromptWriter:
 
 
 def _spans(found: Mapping[int, tuple[int, int]], n: int, shift: int) -> Iterator[tuple[int, int]]:
-    """Yield every message's span; one without content stands where the one before it ends."""
+    """Yield the span of every message; an empty one is at the end of the previous message."""
     end = 0
     for i in range(n):
         start, end = found.get(i, (end, end))

@@ -15,17 +15,17 @@ class Sampling:
     """Options of a reply.
 
     Attributes:
-        temperature: 0 always takes the likeliest token.
-        top_k: Only the k likeliest tokens; 0 for all.
-        top_p: Only the likeliest tokens that together reach this probability.
-        min_p: Only tokens at least this likely relative to the likeliest.
-        repeat_penalty: Above 1 makes tokens of the last `repeat_window` less likely.
+        temperature: 0 always takes the most likely token.
+        top_k: Sample from the k most likely tokens; 0 for all.
+        top_p: Sample from the most likely tokens that together reach this probability.
+        min_p: Sample from tokens with at least this share of the most likely token's probability.
+        repeat_penalty: Above 1, makes tokens of the last `repeat_window` less likely.
         repeat_window: How far back the penalty looks, in tokens.
-        seed: Makes a reply reproducible; None takes a new one each time.
-        frequency_penalty: Subtracted from a token's logit for each time it stands in the window.
-        presence_penalty: Subtracted once from the logit of every token that stands in the window.
+        seed: Makes a reply reproducible; None takes a new seed each time.
+        frequency_penalty: Subtracted from a token's logit once per occurrence in the window.
+        presence_penalty: Subtracted once from the logit of every token in the window.
         logit_bias: Added to the logits of these tokens.
-        grammar: GBNF that the reply must follow from its rule "root"; None for free text.
+        grammar: GBNF that the reply must follow, starting at "root"; None for free text.
     """
 
     temperature: float = 0.2
@@ -41,7 +41,7 @@ class Sampling:
     grammar: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for options outside their range."""
+        """Raise ValueError if an option is out of range."""
         if self.temperature < 0 or not 0 < self.top_p <= 1 or not 0 <= self.min_p < 1:
             raise ValueError(
                 "temperature must be at least 0, top_p in (0, 1] and min_p in [0, 1); found "
@@ -53,7 +53,7 @@ class Sampler:
     """A llama.cpp sampler chain for one reply. Belongs to the inference thread."""
 
     def __init__(self, options: Sampling, context: Any) -> None:  # noqa: ANN401 — llama_context_p
-        """Build the chain; BackboneError where llama.cpp does not accept the grammar."""
+        """Build the chain; raises BackboneError if llama.cpp rejects the grammar."""
         cpp = llama()
         vocab = cpp.llama_model_get_vocab(cpp.llama_get_model(context))
         n_vocab = cpp.llama_vocab_n_tokens(vocab)
@@ -84,7 +84,7 @@ class Sampler:
         if not sampler:
             self.close()
             raise BackboneError(
-                f"llama.cpp does not accept the grammar: {take_errors() or 'no reason given'} — "
+                f"llama.cpp rejects the grammar: {take_errors() or 'no reason given'} — "
                 "correct the GBNF, or simplify the JSON schema it was made from"
             )
         self._add(sampler)
@@ -93,7 +93,7 @@ class Sampler:
         llama().llama_sampler_chain_add(self._chain, sampler)
 
     def sample(self, context: Any) -> int:  # noqa: ANN401 — llama_context_p
-        """Choose a token from the logits of the last row that was decoded, and remember it."""
+        """Choose a token from the logits of the last decoded row, and record it for penalties."""
         return int(llama().llama_sampler_sample(self._chain, context, -1))
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""Jinja's sandbox for chat templates that come out of a file: bounded in time and in memory.
+"""A Jinja sandbox for untrusted chat templates, bounded in time and memory.
 
-Jinja's own sandbox keeps a template from reaching Python, but not from looping for ever or from
-doubling a string until the machine has no memory left. So loops and concatenations are counted.
+Jinja's own sandbox keeps a template from reaching Python, but not from looping forever or doubling
+a string until memory runs out. So loops and concatenations are counted.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from jinja2.visitor import NodeTransformer
 
 __all__ = ["bounded", "sandbox"]
 
-MOST_STEPS = 1_000_000  # passes through loops in one rendering: well under a second
-MOST_CHARACTERS = 1 << 20  # of a text that a template puts together; real ones have some thousand
-MOST_DIGITS = 64  # of a power
+MOST_STEPS = 1_000_000  # loop iterations per rendering: well under a second
+MOST_CHARACTERS = 1 << 20  # in a string built by a template; real ones have a few thousand
+MOST_DIGITS = 64  # in the result of a power
 
 _steps_left: ContextVar[list[int]] = ContextVar("_steps_left")
 
 
 def sandbox() -> Environment:
-    """Return an environment with what the templates of models expect to find in it."""
+    """Return an environment with the helpers that models' templates expect."""
     environment = _Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.filters["_counted"] = _counted
     environment.filters["_joined"] = _joined
@@ -37,7 +37,7 @@ def sandbox() -> Environment:
 
 
 def bounded() -> None:
-    """Begin a rendering: its loops are counted from here on."""
+    """Begin a rendering: reset the count of loop iterations."""
     _steps_left.set([MOST_STEPS])
 
 
@@ -49,7 +49,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return tree
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401
-        """Compute an operation, unless its result would be huge."""
+        """Compute an operation, or refuse it if the result would be huge."""
         if operator == "*":
             _check_length(_length(left) * right if isinstance(right, int) else 0)
             _check_length(_length(right) * left if isinstance(left, int) else 0)
@@ -58,12 +58,12 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         elif operator == "**" and abs(right) * len(str(abs(left))) > MOST_DIGITS:
             raise TemplateError(f"{left} to the power of {right} is too large")
         elif operator == "%" and isinstance(left, str) and any(c.isdigit() for c in left):
-            raise TemplateError(f"{left!r} formats with a width, which is not allowed")
+            raise TemplateError(f"{left!r} uses a format width, which is not allowed")
         return super().call_binop(context, operator, left, right)
 
 
 class _Counting(NodeTransformer):
-    """Sends what a loop runs through, and what is joined, through the filters that count."""
+    """Wraps loop iterables and concatenations in the counting filters."""
 
     def visit_For(self, node: nodes.For) -> nodes.For:
         node = self.generic_visit(node)  # type: ignore[assignment]
@@ -76,7 +76,7 @@ class _Counting(NodeTransformer):
 
 
 def _to_json(value: object, indent: int | None = None) -> str:
-    """Write JSON as models were trained on it; Jinja's own filter escapes it for HTML."""
+    """Write JSON as in training data; Jinja's own filter escapes it for HTML."""
     return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
@@ -85,12 +85,12 @@ def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
 
 
 def _counted(items: Iterable[Any]) -> Iterable[Any]:
-    """Pass items on, and stop a template that goes on for ever."""
+    """Pass items through, and stop a template that loops forever."""
     left = _steps_left.get()
     if isinstance(items, list | tuple | str | range) or hasattr(items, "__len__"):
         left[0] -= len(items)  # type: ignore[arg-type]
         _check_steps(left)
-        return items  # as it is: templates ask for its length
+        return items  # unchanged: templates ask for its length
     return _one_by_one(items, left)
 
 
@@ -118,7 +118,7 @@ def _length(value: Any) -> int:  # noqa: ANN401  any value of a template
 
 def _check_length(length: int) -> None:
     if length > MOST_CHARACTERS:
-        raise TemplateError(f"it makes a text of more than {MOST_CHARACTERS:,} characters")
+        raise TemplateError(f"it builds a string of more than {MOST_CHARACTERS:,} characters")
 
 
 def _refuse(message: str) -> NoReturn:
@@ -126,7 +126,7 @@ def _refuse(message: str) -> NoReturn:
 
 
 def _today(pattern: str) -> str:
-    """Give templates the date they print (Llama 3.1 and later ask for it)."""
+    """Format the current date for templates that print it (Llama 3.1 and later)."""
     from datetime import UTC, datetime
 
     return datetime.now(UTC).strftime(pattern)

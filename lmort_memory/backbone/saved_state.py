@@ -1,10 +1,10 @@
-"""K/V cells in a file, so that a long chat reopens at once.
+"""Save a KV cache to a file, so that a long chat reopens without another prefill.
 
     b"LMORTKV1" | length of the header | header, JSON | cells
 
-The header has the model's fingerprint, the build of llama.cpp (whose cells these are), the tokens,
-a label of the caller's, and a SHA-256 over these and the cells. llama.cpp trusts such data blindly,
-so nothing reaches it that does not pass the checksum. The file holds what was said as token ids: as
+The header has the model's fingerprint, the build of llama.cpp that made the cells, the tokens, the
+caller's label, and a SHA-256 over these and the cells. llama.cpp trusts such data blindly, so only
+data that passes the checksum reaches it. The file contains the conversation as token ids: it is as
 private as the store.
 """
 
@@ -27,9 +27,9 @@ _MAX_HEADER = 1 << 24  # a million tokens as JSON
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """A sequence's tokens with its cells, of the model with this fingerprint.
+    """A sequence's tokens and cells, for the model with this fingerprint.
 
-    `label` is the caller's own, see `TokenSequence.save`.
+    `label` belongs to the caller, see `TokenSequence.save`.
     """
 
     fingerprint: str
@@ -39,7 +39,7 @@ class SavedState:
 
 
 def write_state(path: Path, state: SavedState) -> None:
-    """Write a state to a file of mode 0600, or leave what was there.
+    """Write a state to a file atomically, with mode 0600.
 
     Raises:
         BackboneError: the file cannot be written.

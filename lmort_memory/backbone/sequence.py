@@ -25,18 +25,18 @@ from lmort_memory.errors import BackboneError
 
 T = TypeVar("T")
 
-# A shorter rest is evaluated again: cheaper than a pass over the keys, and without stale context.
+# A shorter rest is evaluated again: cheaper than shifting its keys, and without stale context.
 _LEAST_MOVED = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What `TokenSequence.sync` found.
+    """The result of `TokenSequence.sync`.
 
     Attributes:
-        kept: Tokens of the wanted ones that are in the cache now, from the first on.
-        moved: How many of these were moved to earlier positions (0: none).
-        cut: Tokens that were removed from the cache.
+        kept: How many of the requested tokens, counted from the first, are now in the KV cache.
+        moved: How many of these were shifted to earlier positions.
+        cut: How many tokens were removed from the KV cache.
     """
 
     kept: int
@@ -45,13 +45,13 @@ class Synced:
 
 
 class TokenSequence:
-    """One sequence of tokens in a context of its own.
+    """One sequence of tokens in its own context.
 
     Attributes:
         layers: The layers that `extend` captures.
-        can_shift: Whether positions can move: RoPE, no recurrent state, no learned positions.
-        tokens_evaluated: Every token that was run through the model here.
-        capturing: Whether `extend` captures; without, it returns no layers and is quicker.
+        can_shift: Whether positions can be shifted: RoPE, and no recurrent state.
+        tokens_evaluated: Number of tokens that this sequence has run through the model.
+        capturing: Whether `extend` captures; if not, it returns no layers and is faster.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class TokenSequence:
         layers: Sequence[int],
         model: ModelIdentity,
     ) -> None:
-        """Made by `Backbone.open_sequence`."""
+        """Use `Backbone.open_sequence` instead."""
         self._context = context
         self._thread = thread
         self._model = model
@@ -77,47 +77,46 @@ class TokenSequence:
 
     @property
     def n_ctx(self) -> int:
-        """Most tokens that fit."""
+        """Context size in tokens."""
         return self._context.n_ctx
 
     @property
     def tokens(self) -> tuple[int, ...]:
-        """The tokens whose K/V cells are there."""
+        """The tokens whose cells are in the KV cache."""
         return tuple(self._tokens)
 
     def sync(self, tokens: Sequence[int]) -> Synced:
-        """Keep what the cache shares with `tokens`, remove the rest.
+        """Keep the part of the KV cache that matches `tokens` and remove the rest.
 
-        Kept is the common beginning; where the cache has a stretch too much after it and then goes
-        on as wanted, the stretch is cut out and the rest moved, if the model can. The last token is
-        never kept: its logits are wanted. `tokens[kept:]` is what `extend` has to evaluate.
+        Keeps the common prefix. If the cache matches again after an extra stretch, that stretch is
+        cut out and the rest shifted, provided the model supports it. The last token is never kept,
+        because its logits are needed. Call `extend` with `tokens[kept:]` next.
         """
         return self._run(lambda: self._sync(tokens))
 
     def cut(self, start: int, end: int, *, move: bool) -> int:
-        """Remove the tokens [start, end) of those that are there.
+        """Remove the tokens [start, end) from the KV cache.
 
-        What follows is moved up to `start` where that is wanted and the model can; it then still
-        carries what it saw of the removed tokens. Otherwise it is removed too.
+        The tokens after `end` are shifted to `start` if requested and if the model supports it;
+        their cells then still reflect the removed tokens. Otherwise they are removed too.
 
         Returns:
-            How many tokens after `end` were removed: to be evaluated again.
+            How many tokens after `end` were removed and must be evaluated again.
         """
         return self._run(lambda: self._cut(start, end, move and self.can_shift))
 
     def extend(self, tokens: Sequence[int], *, logits: bool = True) -> NDArray[np.float32]:
-        """Evaluate tokens after those that are there.
+        """Evaluate tokens at the end of the sequence.
 
         Args:
-            tokens: What follows.
-            logits: Whether `sample` comes next; without, the vocabulary projection is saved.
+            tokens: The tokens to append.
+            logits: Whether `sample` follows; if not, the vocabulary projection is skipped.
 
         Returns:
-            Their states, float32 (len(layers), n, n_embd); with no layers wanted the first
-            dimension is 0.
+            The tokens' hidden states, float32 (len(layers), n, n_embd).
 
         Raises:
-            BackboneError: they do not fit, or llama.cpp refused.
+            BackboneError: the tokens do not fit, or llama.cpp refused them.
         """
         return self._run(lambda: self._extend(tokens, logits))
 
@@ -130,12 +129,12 @@ class TokenSequence:
         return self._run(lambda: sampler.sample(self._context.handle))
 
     def save(self, path: Path, *, label: str = "", max_bytes: int = 1 << 30) -> bool:
-        """Write the K/V cells to a file (0600, replaced atomically); False where it is too large.
+        """Save the KV cells to a file (0600, replaced atomically); False if they are too large.
 
         Args:
             path: The file; its folder must exist.
-            label: What the caller has to know to go on with them; `restore` gives it back.
-            max_bytes: Largest size of the cells.
+            label: Anything the caller needs in order to resume; `restore` returns it.
+            max_bytes: Maximum size of the cells.
 
         Raises:
             BackboneError: the file cannot be written.
@@ -147,12 +146,12 @@ class TokenSequence:
         return True
 
     def restore(self, path: Path) -> str | None:
-        """Take the cells of a file in place of those that are there.
+        """Replace the KV cells with those of a file.
 
         Returns:
-            The label they were saved with. None, and nothing is changed, where the file is missing,
-            damaged, of another model, of another build of llama.cpp, or does not fit: the caller
-            evaluates again.
+            The label they were saved with, or None, with nothing changed, if the file is missing,
+            damaged, too large for the context, or of another model or build of llama.cpp. The
+            caller then evaluates the tokens again.
         """
         saved = read_state(path, self._model.fingerprint)
         if saved is None or len(saved.tokens) > self.n_ctx:
@@ -195,7 +194,7 @@ class TokenSequence:
         start, n = len(self._tokens), len(tokens)
         if start + n > self.n_ctx:
             raise BackboneError(
-                f"the context holds {self.n_ctx} tokens; {start} are there and {n} more do not "
+                f"the context of {self.n_ctx} tokens already holds {start}; {n} more do not "
                 "fit — drop old turns or open a larger context"
             )
         parts: list[NDArray[np.float32]] = []
@@ -208,10 +207,10 @@ class TokenSequence:
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def _steps(self, tokens: Sequence[int], logits: bool) -> list[tuple[Sequence[int], bool]]:
-        """Cut tokens into decodes; only the last one may need logits.
+        """Split tokens into decodes; only the last one may need logits.
 
-        With the last layer wanted every row is an output, so steps are short and end before the
-        vocabulary projection, but for the one token whose logits are wanted.
+        If the last layer is captured, every row is an output. Steps are then short and stop before
+        the vocabulary projection, except for the one token whose logits are needed.
         """
         if not self._wants_last:
             step = self._context.size.n_batch
@@ -252,14 +251,14 @@ class TokenSequence:
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """What a sequence has to know of its model."""
+    """What a sequence needs to know about its model."""
 
     fingerprint: str
     can_shift: bool
 
 
 def common_prefix(have: Sequence[object], want: Sequence[object]) -> int:
-    """Return how many items two sequences have in common at their beginning."""
+    """Return the length of the common prefix of two sequences."""
     n = 0
     for a, b in zip(have, want, strict=False):
         if a != b:
@@ -269,9 +268,9 @@ def common_prefix(have: Sequence[object], want: Sequence[object]) -> int:
 
 
 def _gap(have: Sequence[int], want: Sequence[int]) -> int | None:
-    """Return how much to cut from the beginning of `have` so that `want` begins with its rest.
+    """Return how many items to cut from the start of `have` so that `want` begins with the rest.
 
-    None where there is no such cut, or where the rest would be too short to be worth it.
+    None if there is no such cut, or if the rest would be too short to be worth it.
     """
     for gap in range(1, len(have) - _LEAST_MOVED + 1):
         length = len(have) - gap

@@ -1,8 +1,8 @@
-"""Stand-alone encoding: many short texts in one decode, and no block above the wanted ones.
+"""Stand-alone encoding: many short texts per decode, stopping after the highest layer needed.
 
-The texts share the K/V cells of one prefix. After the upper wanted layer the eval callback ends the
-graph (the early exit), so the K/V cells above it are never written; that is why this context is
-never used for anything else. Only the inference thread comes here.
+The texts share the KV cells of one prefix. After the highest layer needed, the eval callback ends
+the graph (the early exit), so the KV cells above it are never written. That is why this context is
+used for nothing else. Only the inference thread runs this code.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from lmort_memory.backbone.context import Context, ContextSize
 from lmort_memory.backbone.layers import LayerNames
 from lmort_memory.errors import BackboneError
 
-N_BATCH = 512  # tokens of one decode; larger ones were no faster on CPU
-N_SEQUENCES = 32  # sequences of one decode: a turn has about 40 tokens
-# With the last layer wanted every row is an output, and llama.cpp keeps n_vocab floats for each:
-# 32 rows of SmolLM2's vocabulary are 6 MB, where a whole batch would be 96 MB.
+N_BATCH = 512  # tokens per decode; larger batches were no faster on CPU
+N_SEQUENCES = 32  # sequences per decode: a turn has about 40 tokens
+# If the last layer is captured, every row is an output, and llama.cpp keeps n_vocab floats for
+# each: 32 rows of SmolLM2's vocabulary take 6 MB, a whole batch would take 96 MB.
 N_BATCH_LAST_LAYER = 32
 
 
 @dataclass(slots=True)
 class _Group:
-    """Texts that go into one decode."""
+    """Texts that share one decode."""
 
     texts: list[Sequence[int]] = field(default_factory=list)
     n_tokens: int = 0
@@ -46,7 +46,7 @@ class StandAlone:
         n_threads: int,
         shares_prefix: bool,
     ) -> None:
-        """`shares_prefix` is False for models whose sequences cannot share cells (recurrent)."""
+        """`shares_prefix` is False for recurrent models, whose sequences cannot share cells."""
         self._model = model
         self._names = names
         self._n_threads = n_threads
@@ -59,18 +59,18 @@ class StandAlone:
 
     @property
     def longest(self) -> int:
-        """Most tokens that a text may have."""
+        """Maximum tokens per text."""
         return self._n_ctx - len(self._prefix)
 
     @property
     def context(self) -> Context | None:
-        """The context, where one is open."""
+        """The context, or None if it is not open."""
         return self._context
 
     def groups(self, texts: Iterable[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
-        """Split token sequences, in order, into runs that fit one decode each.
+        """Split token sequences, in order, into groups that each fit in one decode.
 
-        A text longer than a decode is a run of its own.
+        A text longer than a decode forms a group of its own.
         """
         group = _Group()
         limit = N_SEQUENCES - 1 if self._shares_prefix else 1
@@ -91,7 +91,7 @@ class StandAlone:
         """Return the states of one group of texts, each float32 (len(layers), T, n_embd).
 
         Raises:
-            BackboneError: a wanted layer did not appear for every token.
+            BackboneError: a layer did not appear for every token.
         """
         context = self._open(layers)
         upper = max(layers)
@@ -125,7 +125,7 @@ class StandAlone:
             self._prefix_depth = -1
 
     def _open(self, layers: Sequence[int]) -> Context:
-        """Return a context whose outputs suffice for these layers."""
+        """Return a context with enough outputs for these layers."""
         last = max(layers) == len(self._names.names) - 1
         n_batch = min(N_BATCH_LAST_LAYER if last else N_BATCH, self._n_ctx)
         size = ContextSize(
@@ -141,7 +141,7 @@ class StandAlone:
         return self._context
 
     def _write_prefix(self, context: Context, names: Sequence[str], upper: int) -> None:
-        """Have the prefix in sequence 0, with cells up to the layer that is wanted now."""
+        """Make sure sequence 0 holds the prefix, with cells up to the layer needed now."""
         if self._prefix_depth >= upper or not self._prefix:
             return
         context.truncate(0, -1)
@@ -191,7 +191,7 @@ class StandAlone:
 
 
 def captured(context: Context, names: Sequence[str], n_tokens: int) -> NDArray[np.float32]:
-    """Return what the last decode gave of these tensors, float32 (len(names), n_tokens, n_embd).
+    """Return these tensors from the last decode, float32 (len(names), n_tokens, n_embd).
 
     Raises:
         BackboneError: a tensor did not appear, or not for every token.
@@ -200,7 +200,7 @@ def captured(context: Context, names: Sequence[str], n_tokens: int) -> NDArray[n
     for name, found in zip(names, rows, strict=True):
         if len(found) != n_tokens:
             raise BackboneError(
-                f"the graph gave {len(found)} rows of {name!r} for {n_tokens} tokens — "
-                "this model cannot be captured at that layer; choose another layer or model"
+                f"the graph produced {len(found)} rows of {name!r} for {n_tokens} tokens — "
+                "that layer of this model cannot be captured; choose another layer or model"
             )
     return np.stack(rows)

@@ -1,8 +1,8 @@
-"""The model's chat template, rendered so that content can never act as template.
+"""Render the model's chat template so that content can never act as template.
 
-The template is Jinja from the GGUF file, so it runs in Jinja's sandbox. It is rendered with a
-placeholder for every content and split at them: only the pieces that the template itself wrote are
-tokenised with special parsing, and whatever a user, a note or a file says stays text.
+The template is Jinja from the GGUF file, so it runs in a sandbox. It is rendered with placeholders
+for the contents and split at them. Only the template's own pieces are tokenised with special
+parsing; text from a user, a note or a file stays text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lmort_memory.backbone.thinking import Thinking, thinking_of
 from lmort_memory.errors import BackboneError
 
 PLAIN = "plain"
-"""In place of Jinja source: plain lines, whatever template the model has."""
+"""Instead of Jinja source: use plain lines and ignore the model's template."""
 
 SPEAKERS = ("User", "Assistant")
 
@@ -31,9 +31,9 @@ _PLAIN_LINES = (
     "{% if add_generation_prompt %}{{ assistant + ':' }}{% endif %}"
 )
 
-_ANOTHER = "chat with another one: --template FILE, or ChatOptions(template=…)"
+_ANOTHER = "use another template: --template FILE, or ChatOptions(template=…)"
 
-# What a template can run into, as any program can.
+# Errors that a template, like any program, can raise.
 _FAULTS = (
     TypeError,
     ValueError,
@@ -45,7 +45,7 @@ _FAULTS = (
 )
 
 _PLACEHOLDER = "\ue000{}\ue001"  # private use: no template writes it, and content is not rendered
-# transformers' own tag, which marks what a model is to learn and renders as what it encloses.
+# transformers' tag for what a model should learn; it renders as its content.
 _GENERATION = re.compile(r"(\{%[-+]?\s*)(end)?generation(?=\s*[-+]?%\})")
 _SPLIT = re.compile("\ue000(\\d+)\ue001")
 
@@ -56,8 +56,8 @@ class Piece:
 
     Attributes:
         text: The template's own text; empty for content.
-        message: Index of the message whose content stands here, or None for the template's text.
-        plain: The text comes from outside (a tool's description, a call's arguments): it is
+        message: Index of the message whose content belongs here, or None for template text.
+        plain: Whether the text comes from outside (a tool's description, a call's arguments) and is
             tokenised as text, without control tokens.
     """
 
@@ -67,11 +67,11 @@ class Piece:
 
 
 class ChatTemplate:
-    """A chat template with the special tokens that it may mention.
+    """A chat template and the special tokens that it may mention.
 
     Attributes:
-        stops: Texts that end a reply beside the model's own end tokens: the opening of another
-            line, where lines are all that tells who speaks.
+        stops: Texts that end a reply, in addition to the model's end tokens: with plain lines, the
+            opening of the next speaker's line.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class ChatTemplate:
         eos: str = "",
         speakers: tuple[str, str] = SPEAKERS,
     ) -> None:
-        """Compile a template; None takes plain lines that the speakers' names open.
+        """Compile a template; None means plain lines that open with the speakers' names.
 
         Raises:
             BackboneError: the template is not valid Jinja.
@@ -103,19 +103,19 @@ class ChatTemplate:
             self._template = sandbox().from_string(_as_jinja(source or _PLAIN_LINES))
         except (TemplateSyntaxError, RecursionError, MemoryError) as error:
             raise BackboneError(
-                f"the chat template is not valid Jinja: {error} — mend it; where it is the "
-                "model's, with gguf-new-metadata --chat-template-file TEMPLATE IN.gguf OUT.gguf"
+                f"the chat template is not valid Jinja: {error} — fix it (the model's own with: "
+                "gguf-new-metadata --chat-template-file TEMPLATE IN.gguf OUT.gguf)"
             ) from error
 
     def pieces(self, roles: Sequence[str], *, reply: bool) -> list[Piece]:
-        """Render a conversation of these roles and split it at its contents.
+        """Render a conversation with these roles and split it at its contents.
 
         Args:
             roles: "system", "user" or "assistant" of each message, in order.
-            reply: End with the opening of the assistant's turn.
+            reply: Whether to end with the opening of the assistant's turn.
 
         Raises:
-            BackboneError: the template refuses this order of roles, or drops a content.
+            BackboneError: the template refuses this order of roles, or drops a message.
         """
         messages = [
             {"role": role, "content": _PLACEHOLDER.format(i)} for i, role in enumerate(roles)
@@ -160,13 +160,13 @@ class ChatTemplate:
 
     @cached_property
     def thinking(self) -> Thinking:
-        """How the model marks its reasoning, as far as its template shows."""
+        """How the model marks its reasoning, according to its template."""
         opening = _text_after(self.pieces(["user"], reply=True), 0)
         return thinking_of(self._source, opening)
 
     @cached_property
     def takes_tools(self) -> bool:
-        """Whether the template has a place for the descriptions of tools."""
+        """Whether the template can describe tools."""
         return re.search(r"\btools\b", self._source) is not None
 
     @cached_property
@@ -192,14 +192,14 @@ class ChatTemplate:
         Args:
             roles: As in `pieces`, and "tool".
             more: Further fields of each message, such as `tool_calls` and `name`. A message whose
-                `empty` is true has no content, which many templates then leave out.
-            tools: Descriptions in OpenAI's form.
+                `empty` is true has no content, and many templates then omit it.
+            tools: Descriptions in OpenAI's format.
             risky: Whether a text from outside would be read as a control token; such a text becomes
-                a piece of its own that is `plain`.
+                a separate `plain` piece.
             reply: End with the opening of the assistant's turn.
 
         Raises:
-            BackboneError: the template refuses this, or drops a content.
+            BackboneError: the template refuses the conversation, or drops a message.
         """
         outside: list[str] = []
 
@@ -232,17 +232,17 @@ class ChatTemplate:
         wanted = [i for i, fields in enumerate(more) if not fields.get("empty")]
         if shown != wanted:
             raise BackboneError(
-                f"the chat template shows the messages {shown} of {wanted} "
+                f"the chat template renders the messages {shown} instead of {wanted} "
                 f"({', '.join(roles)}) — {_ANOTHER}"
             )
         return pieces
 
     @cached_property
     def user_opening(self) -> str:
-        """What opens a user turn in the middle of a chat: the prefix of stand-alone encoding.
+        """The opening of a user turn in the middle of a chat: the prefix of stand-alone encoding.
 
-        It is what stands between an assistant's content and the next user's, less what closes the
-        assistant's: no default system prompt, which some templates put before the first turn.
+        This is the text between an assistant's content and the next user's, minus what closes the
+        assistant's turn. It excludes the default system prompt that some templates put first.
         """
         between = _text_after(self.pieces(["user", "assistant", "user"], reply=False), 1)
         closing = _text_after(self.pieces(["user", "assistant"], reply=False), 1)
@@ -254,14 +254,14 @@ def _as_jinja(source: str) -> str:
 
 
 def check_speakers(speakers: Sequence[str]) -> None:
-    """Refuse what cannot open the lines of two speakers.
+    """Check the names of two speakers.
 
     Raises:
-        ValueError: not two different names of one line each.
+        ValueError: they are not two different single-line names.
     """
     good = all(name.strip() and name.isprintable() for name in speakers)
     if not good or len(speakers) != 2 or speakers[0] == speakers[1]:
-        raise ValueError(f"speakers are two different names of one line; found {speakers!r}")
+        raise ValueError(f"speakers must be two different single-line names; found {speakers!r}")
 
 
 def _text_after(pieces: Sequence[Piece], message: int) -> str:

@@ -1,4 +1,4 @@
-"""How models mark their reasoning in a reply: what is shown while it streams and kept nowhere."""
+"""How models mark reasoning in a reply. Reasoning is shown while it streams and never stored."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ class Thinking:
     """The marks around a block of reasoning.
 
     Attributes:
-        marks: Pairs of an opening and its closing mark.
-        begun: The closing mark of a block that the prompt itself has opened; empty for none.
+        marks: Pairs of an opening and a closing mark.
+        begun: The closing mark of a block that the prompt has already opened, or empty.
     """
 
     marks: tuple[tuple[str, str], ...]
     begun: str = ""
 
     def may_be_part(self, text: str) -> bool:
-        """Whether a control token of this text can be a part of a mark."""
+        """Whether a control token with this text can be part of a mark."""
         return bool(text) and any(text in mark for pair in self.marks for mark in pair)
 
 
@@ -41,11 +41,11 @@ _KNOWN = (
 
 
 def thinking_of(template: str, opening: str) -> Thinking:
-    """Find the marks that a chat template speaks of.
+    """Find the marks that a chat template mentions.
 
     Args:
         template: Its Jinja source; empty for a model without one.
-        opening: What it writes before a reply, which may open a block of reasoning already.
+        opening: The text it writes before a reply, which may already open a block of reasoning.
     """
     known = [pair for pair in _KNOWN if any(_mentions(template, mark) for mark in pair)]
     marks = (*_ALWAYS, *known)
@@ -55,10 +55,10 @@ def thinking_of(template: str, opening: str) -> Thinking:
 
 
 def without_thoughts(reply: str) -> str:
-    """Return a reply without the blocks of reasoning that it begins with.
+    """Return a reply without its leading blocks of reasoning.
 
-    Only marks that stand alone in most models' output count, so that a text about other marks stays
-    as it is. A block that is never closed is all there is: the result is empty.
+    Only the marks that most models use count, so that a text about other marks stays unchanged. If
+    a block is never closed, the result is empty.
     """
     rest = reply.lstrip()
     for opening, closing in _ALWAYS:
@@ -68,7 +68,7 @@ def without_thoughts(reply: str) -> str:
 
 
 def _mentions(template: str, mark: str) -> bool:
-    """Whether a template has a mark, or all of its control tokens where it is made of several."""
+    """Whether a template has a mark, or every control token of a mark made of several."""
     parts: Sequence[str] = [f"<|{part}|>" for part in _tokens_in(mark)] or [mark]
     return all(part in template for part in parts)
 

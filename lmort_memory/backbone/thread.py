@@ -1,8 +1,8 @@
 """The inference thread: the one thread that computes, and the queue in front of it.
 
-llama.cpp contexts are not thread-safe, and Python runs signal handlers in the main thread only,
-between bytecodes: a main thread inside a long `llama_decode` cannot see Ctrl-C. So jobs run in a
-thread of their own and callers wait for them, which a signal interrupts at once.
+llama.cpp contexts are not thread-safe, and Python runs signal handlers only in the main thread,
+between bytecodes: a main thread inside a long `llama_decode` cannot see Ctrl-C. So jobs run in
+their own thread while callers wait, and a signal interrupts the wait at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Priority(IntEnum):
-    """Who goes first when several callers wait; equal ones go in order of arrival."""
+    """Which caller goes first when several wait; equal priorities run in order of arrival."""
 
     CHAT = 0
     RECALL = 1
@@ -30,10 +30,10 @@ class Priority(IntEnum):
 
 
 class InferenceThread:
-    """Run jobs one at a time, the most urgent first. Every method may be called by any thread."""
+    """Runs jobs one at a time, the most urgent first. Thread-safe."""
 
     def __init__(self, set_abort: Callable[[bool], None]) -> None:
-        """`set_abort(True)` must make the running job end soon, `set_abort(False)` undo that."""
+        """`set_abort(True)` must make the running job end soon; `set_abort(False)` undoes that."""
         self._set_abort = set_abort
         self._arrival = itertools.count()
         self._jobs: queue.PriorityQueue[tuple[int, int, Future[Any] | None, Callable[[], Any]]] = (
@@ -45,10 +45,10 @@ class InferenceThread:
         self._thread.start()
 
     def run(self, job: Callable[[], T], priority: Priority) -> T:
-        """Run `job` in the inference thread and return what it returns.
+        """Run `job` in the inference thread and return its result.
 
-        An exception that reaches the waiting caller (Ctrl-C) stops the job; it propagates once
-        the job has ended and left its context usable.
+        An exception in the waiting caller (Ctrl-C) stops the job; it propagates once the job has
+        ended and left its context usable.
 
         Raises:
             BackboneError: the backbone was closed.
@@ -56,11 +56,11 @@ class InferenceThread:
         if threading.current_thread() is self._thread:
             return job()
         if self._closed:
-            raise BackboneError("the backbone is closed — open it again to go on")
+            raise BackboneError("the backbone is closed — open it again to continue")
         if os.getpid() != self._process:
             raise BackboneError(
-                "the model was loaded before this process was forked, and its threads stayed behind"
-                " — open the memory after the fork, or start processes by spawn"
+                "the model was loaded before this process was forked, and its threads do not"
+                " survive a fork — open the memory after the fork, or start processes with spawn"
             )
         future: Future[T] = Future()
         self._jobs.put((priority, next(self._arrival), future, job))
@@ -71,7 +71,7 @@ class InferenceThread:
             raise
 
     def close(self) -> None:
-        """End the thread once the queued jobs are done; calling it again does nothing."""
+        """End the thread after the queued jobs; calling it again does nothing."""
         if not self._closed:
             self._closed = True
             if os.getpid() != self._process:
@@ -85,7 +85,7 @@ class InferenceThread:
             return
         self._set_abort(True)
         try:
-            future.exception()  # waits for the end of the job
+            future.exception()  # wait for the job to end
         finally:
             self._set_abort(False)
 

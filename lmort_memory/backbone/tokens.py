@@ -1,7 +1,8 @@
-"""The model's vocabulary: text to tokens and back.
+"""The model's tokenizer: text to tokens and back.
 
-Special parsing (`<|im_end|>` becoming one control token) is only ever done for pieces of the
-chat template. Text that somebody wrote is text: `tokenize` cannot produce a control token from it.
+Special parsing (`<|im_end|>` becomes one control token) is only done for pieces of the chat
+template. Anything a person or a file says is plain text: `tokenize` never makes a control token
+from it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from lmort_memory.errors import BackboneError
 
 
 class Vocabulary:
-    """Tokeniser of a loaded model. Thread-safe: llama.cpp's vocabulary is read-only."""
+    """The tokenizer of a loaded model. Thread-safe: llama.cpp's vocabulary is read-only."""
 
     def __init__(self, vocab: Any) -> None:  # noqa: ANN401 — llama_vocab_p
         self._vocab = vocab
@@ -28,15 +29,15 @@ class Vocabulary:
         self.adds_bos: bool = cpp.llama_vocab_get_add_bos(vocab) and self.bos >= 0
 
     def tokenize(self, text: str) -> list[int]:
-        """Return the tokens of plain text: no BOS, control tokens read as ordinary characters."""
+        """Return the tokens of plain text: no BOS, and control tokens are ordinary characters."""
         return self._tokenize(text, parse_special=False)
 
     def tokenize_after(self, opening: str, text: str) -> list[int]:
         """Return the tokens of plain text that follows a template's plain text.
 
-        A SentencePiece vocabulary puts a space before whatever it is given, so a text must be
-        tokenised together with what stands before it to come out as it would in the whole prompt.
-        Where the two would merge into one token the text keeps its own tokens.
+        SentencePiece puts a space before its input, so a text must be tokenised together with the
+        text before it to get the same tokens as in the whole prompt. If the two would merge into
+        one token, the text keeps its own tokens.
         """
         if not opening:
             return self.tokenize(text)
@@ -45,16 +46,16 @@ class Vocabulary:
         return both[len(before) :] if both[: len(before)] == before else self.tokenize(text)
 
     def plain_tail(self, template_text: str) -> str:
-        """Return what a piece of the template ends with after its last control token."""
+        """Return the end of a piece of the template, after its last control token."""
         tokens = self.tokenize_template(template_text)
         last = max((i for i, t in enumerate(tokens) if self.is_control(t)), default=-1)
         return self.detokenize(tokens[last + 1 :])
 
     def tokenize_template(self, text: str, *, inside: bool = False) -> list[int]:
-        """Return the tokens of a piece of the chat template, control tokens parsed.
+        """Return the tokens of a piece of the chat template, with control tokens parsed.
 
-        `inside` says that content stands before it. A SentencePiece vocabulary would put a space
-        there; behind a line break, which merges with nothing, it does not.
+        `inside` means that content precedes it. SentencePiece would put a space there; after a line
+        break, which merges with nothing, it does not.
         """
         if inside and self._adds_space:
             guard = self._tokenize("\n", parse_special=True)
@@ -68,7 +69,7 @@ class Vocabulary:
             return []
         cpp = llama()
         data = text.encode("utf-8", "replace")
-        room = len(data) + 8  # a token is at least one byte, but for a few that normalisers add
+        room = len(data) + 8  # at least one byte per token, plus a few that normalisers add
         while True:
             buffer = (ctypes.c_int32 * room)()
             n = cpp.llama_tokenize(self._vocab, data, len(data), buffer, room, False, parse_special)
@@ -76,23 +77,23 @@ class Vocabulary:
                 return list(buffer[:n])
             if n >= 0:
                 raise BackboneError(
-                    "the model's vocabulary has no token for a part of this text and none for "
-                    "the unknown — its GGUF lacks tokens"
+                    "the model's vocabulary has no token for a part of this text and no unknown "
+                    "token: its GGUF is incomplete — download the model again"
                 )
             if n == -(2**31) or -n <= room:
                 raise BackboneError(f"llama.cpp could not tokenise a text of {len(data)} bytes")
             room = -n
 
     def is_end(self, token: int) -> bool:
-        """Tell whether this token ends a generation (end of turn, end of text)."""
+        """Whether this token ends a generation (end of turn, end of text)."""
         return bool(llama().llama_vocab_is_eog(self._vocab, token))
 
     def is_control(self, token: int) -> bool:
-        """Tell whether this is a control token."""
+        """Whether this is a control token."""
         return bool(llama().llama_vocab_is_control(self._vocab, token))
 
     def has_control(self, text: str) -> bool:
-        """Tell whether a text would hold control tokens if it were read as template."""
+        """Whether a text would contain control tokens if it were parsed as template."""
         return any(self.is_control(token) for token in self.tokenize_template(text))
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
@@ -107,14 +108,14 @@ class Vocabulary:
             room = -n
 
     def detokenize(self, tokens: Iterable[int]) -> str:
-        """Return the text of tokens; bytes that are not UTF-8 become U+FFFD."""
+        """Return the text of tokens; invalid UTF-8 becomes U+FFFD."""
         return b"".join(self.piece(token) for token in tokens).decode("utf-8", "replace")
 
     def character_ends(self, text: str, tokens: Sequence[int]) -> list[int]:
-        """Return for each token of a text the index of the character where it ends.
+        """Return the index of the character where each token of a text ends.
 
-        Where the tokens' bytes are not the text's (a tokeniser that normalises) the ends are
-        spread evenly: good enough to cut a long text, not to quote from it.
+        If the tokens' bytes differ from the text's (a tokenizer that normalises), the ends are
+        spread evenly: good enough to split a long text, but not to quote from it.
         """
         data = text.encode("utf-8", "replace")
         pieces = [self.piece(token, special=True) for token in tokens]
@@ -133,7 +134,7 @@ class Vocabulary:
 
 
 class StreamDecoder:
-    """Bytes of tokens to text as they come; half a character waits for its other half."""
+    """Decodes bytes to text as tokens arrive; an incomplete character waits for the rest."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -143,5 +144,5 @@ class StreamDecoder:
         return self._decoder.decode(piece)
 
     def finish(self) -> str:
-        """Return what is left; an unfinished character becomes U+FFFD."""
+        """Return the rest; an incomplete character becomes U+FFFD."""
         return self._decoder.decode(b"", final=True)

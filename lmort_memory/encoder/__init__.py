@@ -1,10 +1,10 @@
-"""Text, or states that a chat has captured, to vectors. NumPy only: no torch, no SQL.
+"""Turn text, or hidden states captured by a chat, into vectors. NumPy only: no torch, no SQL.
 
     text ──► Backbone.hidden_states ─┐
                                      ├─► Tuner (LMORT) ──► unit vectors, one for each chunk
-    states of a chat's own pass ─────┘
+    states captured while chatting ──┘
 
-`open_encoder` is how the rest of the library comes by one.
+The rest of the library gets its encoder from `open_encoder`.
 """
 
 from __future__ import annotations

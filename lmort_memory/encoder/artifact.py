@@ -1,8 +1,9 @@
 """The tuner file: one GGUF with `general.architecture = "lmort"`.
 
 Matrices are float16 or Q8_0, everything else float32. The metadata holds the shape (`TunerConfig`),
-the backbone it belongs to, the encoding contract it was trained under, where it comes from, and a
-hash of shape and weights, so that a flipped bit is an error and not a slightly wrong vector.
+the backbone it belongs to, the encoding contract it was trained under, its provenance, and a hash
+of shape and weights, so that a flipped bit raises an error instead of making a slightly wrong
+vector.
 """
 
 from __future__ import annotations
@@ -44,27 +45,27 @@ _Value = TypeVar("_Value", int, str)
 
 ARCHITECTURE: Final = "lmort"
 FORMAT_VERSION: Final = 3  # 1 had no `own_layers`, 2 no `token_bits`
-_WITHOUT_TOKENS: Final = 2  # written where there are none, for versions before this one
+_WITHOUT_TOKENS: Final = 2  # written if there is no token map, so that older versions can read it
 _READABLE: Final = (1, _WITHOUT_TOKENS, FORMAT_VERSION)
 CONTRACT_VERSION: Final = 1
-"""Version of DESIGN's encoding contract (prefix, standardisation, pooling): part of a space."""
+"""Version of the encoding contract (prefix, standardisation, pooling): part of a space."""
 
 _MATRIX_TYPES: Final = ("F16", "Q8_0")
-_Q8_BLOCK: Final = 32  # values in a block of Q8_0; rows that are no multiple of it stay float16
+_Q8_BLOCK: Final = 32  # values in a block of Q8_0; rows that are not a multiple of it stay float16
 
 
 @dataclass(frozen=True, slots=True)
 class TunerCard:
-    """What the metadata of a tuner file says, without its weights.
+    """A tuner file's metadata, without its weights.
 
     Attributes:
         config: Shape and connections.
         backbone: The model it belongs to.
         contract_version: The encoding contract it was trained under.
         provenance: Recipe, data, teacher, licences, steps, date: free text by key.
-        fingerprint: Hash of shape and stored weights, without the map of tokens: adding one to a
-            tuner leaves its space as it is.
-        tokens: Hash of the map of tokens, the kind of their codes; empty where there is none.
+        fingerprint: Hash of shape and stored weights, without the token map: adding one does not
+            change the tuner's space.
+        tokens: Hash of the token map, the kind of its codes; empty if there is none.
     """
 
     config: TunerConfig
@@ -76,7 +77,7 @@ class TunerCard:
 
     @property
     def tier(self) -> str:
-        """How it was made: "at once", "closed form", "LMORT", "unsupervised", or "trained"."""
+        """How the tuner was made: "at once", "closed form", "LMORT", "unsupervised", "trained"."""
         return self.provenance.get("tier", "trained")
 
     @property
@@ -87,17 +88,17 @@ class TunerCard:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A tuner in memory: its card and its weights, float32 by the names of `tensor_shapes`."""
+    """A tuner in memory: its card, and its float32 weights by their name in `tensor_shapes`."""
 
     card: TunerCard
     weights: Mapping[str, Array]
 
 
 def read_card(path: Path) -> TunerCard:
-    """Read the metadata of a tuner file; costs about a millisecond.
+    """Read the metadata of a tuner file. Takes about a millisecond.
 
     Raises:
-        TunerError: the file is missing, damaged, no tuner, or of a newer format.
+        TunerError: the file is missing, damaged, not a tuner, or in a newer format.
     """
     return _card(_header(path))
 
@@ -128,15 +129,15 @@ def read_artifact(path: Path) -> Artifact:
 
 
 def write_artifact(path: Path, artifact: Artifact, *, matrix_type: str = "F16") -> str:
-    """Write a tuner file, atomically and readable by its owner only; return its fingerprint.
+    """Write a tuner file atomically, with mode 0600, and return its fingerprint.
 
     Args:
-        path: Where to; an existing file is replaced once the new one is complete.
-        artifact: The fingerprints of its card are ignored and computed anew.
-        matrix_type: "F16" or "Q8_0" for the matrices.
+        path: Destination; an existing file is replaced once the new one is complete.
+        artifact: The fingerprints in its card are ignored and recomputed.
+        matrix_type: Type of the matrices, "F16" or "Q8_0".
 
     Raises:
-        ValueError: the weights do not fit the shape, or the type is another one.
+        ValueError: the weights do not fit the shape, or the type is not supported.
         OSError: the file cannot be written.
     """
     if matrix_type not in _MATRIX_TYPES:
@@ -167,7 +168,7 @@ def _header(path: Path) -> GgufHeader:
     architecture = header.metadata.get("general.architecture")
     if architecture != ARCHITECTURE:
         raise TunerError(
-            f"{path} is no tuner: general.architecture is {architecture!r}, expected "
+            f"{path} is not a tuner: general.architecture is {architecture!r}, expected "
             f"{ARCHITECTURE!r} — pass a file made by `lmort-mem tuner`"
         )
     version = _typed(header, "lmort.format_version", int)
@@ -220,7 +221,7 @@ def _config(header: GgufHeader) -> TunerConfig:
 
 
 def _numbers(header: GgufHeader, key: str) -> tuple[int, ...]:
-    """Read an optional array of whole numbers; missing means empty (GGUF writers drop those)."""
+    """Read an optional array of integers; missing means empty (GGUF writers drop empty arrays)."""
     if key not in header.metadata:
         return ()
     try:
@@ -228,7 +229,7 @@ def _numbers(header: GgufHeader, key: str) -> tuple[int, ...]:
     except BackboneError as error:
         raise _damaged(header.path, str(error)) from error
     if not np.issubdtype(values.dtype, np.integer) or len(values) > 1024:
-        raise _damaged(header.path, f"{key} is no short array of whole numbers")
+        raise _damaged(header.path, f"{key} is not a short array of integers")
     return tuple(int(value) for value in values)
 
 
@@ -243,7 +244,7 @@ def _check_tensors(header: GgufHeader, config: TunerConfig) -> None:
     expected = config.tensor_shapes()
     if set(header.tensors) != set(expected):
         odd = sorted(set(header.tensors) ^ set(expected))[:4]
-        raise _damaged(header.path, f"tensors are missing or too many, such as {odd}")
+        raise _damaged(header.path, f"tensors are missing or unexpected, such as {odd}")
     for name, info in header.tensors.items():
         allowed = ("F32", *_MATRIX_TYPES) if len(info.shape) == 2 else ("F32",)
         if info.shape != expected[name] or info.type_name not in allowed:
@@ -257,17 +258,17 @@ def _check_tensors(header: GgufHeader, config: TunerConfig) -> None:
 def _check_values(path: Path, weights: Mapping[str, Array]) -> None:
     for name, weight in weights.items():
         if not np.isfinite(weight).all():
-            raise _damaged(path, f"{name} has values that are no finite numbers")
+            raise _damaged(path, f"{name} has values that are not finite")
         if name.startswith("stats.") and name.endswith(".std") and not (weight > 0).all():
             raise _damaged(path, f"{name} has standard deviations that are not positive")
 
 
 def _damaged(path: Path, why: str) -> TunerError:
-    return TunerError(f"the tuner {path} is damaged: {why} — get or train it again")
+    return TunerError(f"the tuner {path} is damaged: {why} — download or train it again")
 
 
 def _stored(weight: Array, matrix_type: str) -> tuple[str, NDArray[Any]]:
-    """Encode a tensor as it goes to disk: type name and data."""
+    """Encode a tensor for the file: type name and data."""
     if weight.ndim != 2:
         return "F32", np.ascontiguousarray(weight, dtype=np.float32)
     if matrix_type == "Q8_0" and weight.shape[1] % _Q8_BLOCK == 0:
@@ -279,7 +280,7 @@ def _stored(weight: Array, matrix_type: str) -> tuple[str, NDArray[Any]]:
 
 
 def _fingerprint(config: TunerConfig, stored: Mapping[str, tuple[str, NDArray[Any]]]) -> str:
-    """Hash shape and stored bytes of what makes vectors; 32 hex digits."""
+    """Hash shape and stored bytes of everything that makes vectors; 32 hex digits."""
     shape = asdict(config)
     del shape["token_bits"]
     if not config.own_layers:
@@ -288,7 +289,7 @@ def _fingerprint(config: TunerConfig, stored: Mapping[str, tuple[str, NDArray[An
 
 
 def _token_fingerprint(config: TunerConfig, stored: Mapping[str, tuple[str, NDArray[Any]]]) -> str:
-    """Hash what makes the codes of tokens; empty where nothing does."""
+    """Hash the token map; empty if there is none."""
     if not config.token_bits:
         return ""
     return _hash(f"tokens {config.token_bits} {config.layers}", config.token_shapes(), stored)

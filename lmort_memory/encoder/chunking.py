@@ -1,11 +1,11 @@
-"""Long texts into chunks of the model's own tokens, broken where a reader would break them."""
+"""Split long texts into chunks of the model's tokens, at breaks that a reader would choose."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-CHUNK_TOKENS = 128  # the passage length of the paper; tuners are trained on texts of at most this
+CHUNK_TOKENS = 128  # the passage length of the paper; tuners are trained on texts up to this length
 CHUNK_OVERLAP = 16
 
 _PARAGRAPH = re.compile(r"\n\s*\n\s*")
@@ -28,12 +28,12 @@ def chunk_tokens(
 
     Args:
         text: The text.
-        ends: For each token the character where it ends.
-        width: Most tokens of a chunk.
-        overlap: Tokens that a chunk shares with the one before.
+        ends: For each token, the character where it ends.
+        width: Maximum tokens per chunk.
+        overlap: Tokens shared with the previous chunk.
 
     Returns:
-        Token ranges [start, stop), ascending, which together cover every token.
+        Ascending token ranges [start, stop) that together cover every token.
     """
     chunks: list[tuple[int, int]] = []
     start = 0
@@ -55,6 +55,6 @@ def _break(text: str, ends: Sequence[int], low: int, high: int) -> int:
     for pattern in (_PARAGRAPH, _SENTENCE, _WORD):
         breaks = [first + match.end() for match in pattern.finditer(window)]
         if breaks:
-            # The last token that ends at or before the break: a token may carry the white space.
+            # The last token that ends at or before the break: a token may include the white space.
             return max(i + 1 for i in range(low - 1, high) if ends[i] <= breaks[-1])
     return high

@@ -1,7 +1,7 @@
 """The shape of a tuner: which states it reads, how wide it is, which tensors it has.
 
-One frozen dataclass, shared by the NumPy forward pass, the artifact file and the torch twin, so
-that the three cannot disagree. Knows no file format and no arithmetic.
+One frozen dataclass shared by the NumPy forward pass, the artifact file and the torch twin, so the
+three cannot disagree. No file format and no arithmetic here.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class BackboneIdentity:
     """The model whose states a tuner reads.
 
     Attributes:
-        fingerprint: Identity of the weights, as the backbone gives it.
+        fingerprint: Identity of the weights, as reported by the backbone.
         architecture: `general.architecture` of the GGUF, such as "llama".
         n_layer: Number of blocks.
         n_embd: Width of a state.
-        sketch: Text of the weights' sketch; empty where none was taken.
+        sketch: Sketch of the weights as text; empty if none was taken.
     """
 
     fingerprint: str
@@ -45,23 +45,23 @@ class TunerConfig:
 
     Attributes:
         n_embd: Width of the backbone's states.
-        align_layer: A, in DESIGN's layer numbers.
+        align_layer: A, numbered as in transformers' `hidden_states`.
         uniform_layer: U.
         mode: "A->U" attends to A first and then across to U; "U->A" the other way; "A" and "U"
             have self-attention to that layer alone (the ablations of the paper's Table 2).
-        n_layer: Number of LMORT blocks; 0 leaves the linear path alone.
+        n_layer: Number of LMORT blocks; with 0 only the linear path remains.
         n_head: Attention heads; divides `width`.
-        width: Inner width. Equal to `n_embd` without `n_reduce`, the states enter as they are.
+        width: Inner width. If it equals `n_embd` and `n_reduce` is 0, states enter unchanged.
         n_ff: Inner width of the feed-forward sub-layer (ReLU, as in the vanilla Transformer).
         n_reduce: Hidden width of the two-layer MLP that reduces `n_embd` to `width`
             (appendix A of the paper); 0 means one linear map where the widths differ.
         pooled_layers: Layers whose mean-pooled states are mapped linearly and added to the
-            output; empty means no such path.
+            output; may be empty.
         dim: Width of the vector.
-        own_layers: Layers whose mean-pooled states are mapped linearly and put beside the unit
-            vector of all that (`lmort_memory.tuners.train.blend`); empty means no such part.
+        own_layers: Layers whose mean-pooled states are mapped linearly and concatenated with the
+            unit vector of everything above (`lmort_memory.tuners.train.blend`); may be empty.
         token_bits: Bits of a token's code (`lmort_memory.encoder.token_map`), a multiple of 8; 0
-            means that tokens get no codes.
+            means no token codes.
     """
 
     n_embd: int
@@ -79,10 +79,10 @@ class TunerConfig:
     token_bits: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse shapes that no network has.
+        """Refuse impossible shapes.
 
         Raises:
-            ValueError: a size is out of range or two of them do not fit together.
+            ValueError: a size is out of range, or two sizes contradict each other.
         """
         if self.mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}; found {self.mode!r}")
@@ -116,14 +116,14 @@ class TunerConfig:
 
     @property
     def second_layer(self) -> int | None:
-        """The layer that cross-attention attends to; None where there is no cross-attention."""
+        """The layer that cross-attention attends to, or None without cross-attention."""
         if "->" not in self.mode:
             return None
         return self.uniform_layer if self.mode == "A->U" else self.align_layer
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The layers to capture, ascending, each once."""
+        """The layers to capture, ascending, without duplicates."""
         wanted = {*self.pooled_layers, *self.own_layers}
         if self.n_layer:
             wanted.add(self.first_layer)
@@ -133,20 +133,20 @@ class TunerConfig:
 
     @property
     def has_projection(self) -> bool:
-        """Whether states pass through a map on their way into the blocks."""
+        """Whether states are mapped before they enter the blocks."""
         return bool(self.n_reduce) or self.width != self.n_embd
 
     @property
     def has_output(self) -> bool:
-        """Whether a linear map follows the pooling: always beside a pooled path."""
+        """Whether a linear map follows the pooling; always so if there is a pooled path."""
         return bool(self.n_layer) and (self.dim != self.width or bool(self.pooled_layers))
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name every tensor of the tuner with its shape (matrices: rows are outputs)."""
+        """Return the shape of every tensor by name (matrix rows are outputs)."""
         return self.vector_shapes() | self.token_shapes()
 
     def token_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name the tensors of the map from a token's states to its code."""
+        """Return the tensors of the token map by name, with their shapes."""
         shapes: dict[str, tuple[int, ...]] = {}
         if self.token_bits:
             inputs = self.n_embd * len(self.layers)
@@ -155,7 +155,7 @@ class TunerConfig:
         return shapes
 
     def vector_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name the tensors that make a text's vector."""
+        """Return the tensors that make a text's vector by name, with their shapes."""
         shapes: dict[str, tuple[int, ...]] = {}
         for layer in self.layers:
             shapes[f"stats.{layer}.mean"] = shapes[f"stats.{layer}.std"] = (self.n_embd,)
@@ -173,7 +173,7 @@ class TunerConfig:
         return shapes
 
     def _add_projections(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Add the maps into the inner width: one for each stream."""
+        """Add the maps into the inner width, one for each stream."""
         if not self.has_projection:
             return
         streams = ("first", "second") if self.second_layer is not None else ("first",)
@@ -198,7 +198,7 @@ class TunerConfig:
 
     @property
     def n_parameters(self) -> int:
-        """Number of trained parameters (the statistics are not trained)."""
+        """Number of trained parameters; the statistics do not count."""
         total = 0
         for name, shape in self.tensor_shapes().items():
             if not name.startswith("stats."):

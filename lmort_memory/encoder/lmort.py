@@ -1,13 +1,13 @@
-"""LMORT in NumPy: captured states of a text to one unit vector.
+"""LMORT in NumPy: from a text's captured hidden states to one unit vector.
 
-The forward pass that runs in the product; `lmort_memory.tuners.train.model` is its twin in torch
-for training, and a test holds the two together. Knows arrays only: no llama.cpp, no torch, no SQL.
+This forward pass runs in the product; `lmort_memory.tuners.train.model` is its torch twin for
+training, and a test compares the two. It works on arrays: no llama.cpp, no torch, no SQL.
 
-What is folded into the weights once, at load, so that a 40-token turn costs a few matrix products:
-the standardisation of the states (into the first map behind it), and the keys and values of all
-blocks' cross-attention (one product for all of them, since they all read the same states). Texts
-of different lengths are packed row under row: every product runs on all rows at once, only the
-attention itself goes text by text.
+Two things are folded into the weights at load, so that a 40-token turn costs a few matrix products:
+the standardisation of the states (into the first map after it), and the keys and values of every
+block's cross-attention (one product for all blocks, because all read the same states). Texts of
+different lengths are stacked row by row: every product runs on all rows at once, and only attention
+runs text by text.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tuner"]
 
-_LARGE = 20_000_000  # parameters from which on threads gain more than they disturb
+_LARGE = 20_000_000  # parameters above which BLAS threads pay off
 _PACKED_ROWS = 4096  # tokens handled at once: bounds scratch memory to some 10 MB per 1,000 columns
 
 
@@ -71,9 +71,9 @@ class _Norm:
 
 @dataclass(frozen=True, slots=True)
 class _Projection:
-    """States into the inner width: standardise, then nothing, one map or a two-layer MLP.
+    """States into the inner width: standardise, then apply zero, one or two maps (an MLP).
 
-    `shift` and `scale` are None where the standardisation is folded into `maps[0]`.
+    `shift` and `scale` are None if the standardisation is folded into `maps[0]`.
     """
 
     maps: tuple[_Linear, ...]
@@ -163,19 +163,19 @@ class Tuner:
 
     @property
     def card(self) -> TunerCard:
-        """What the tuner's file says about it."""
+        """The metadata of the tuner's file."""
         return self._card
 
     @property
-    def metadata(self) -> Mapping[str, str]:
-        """Where the tuner comes from: recipe, data, teacher, licences, steps, date."""
+    def provenance(self) -> Mapping[str, str]:
+        """How the tuner was made: recipe, data, teacher, licences, steps, date."""
         return self._card.provenance
 
     def encode(self, states: HiddenStates) -> Array:
         """Turn the states of one text into a unit vector, float32 (dim,).
 
         Raises:
-            ValueError: no tokens, a needed layer was not captured, or the width is another one.
+            ValueError: there are no tokens, a needed layer was not captured, or the width differs.
         """
         vector: Array = self.encode_batch([states])[0]
         return vector
@@ -183,7 +183,7 @@ class Tuner:
     def encode_batch(self, batch: Sequence[HiddenStates]) -> Array:
         """Turn the states of several texts into unit vectors, float32 (len(batch), dim).
 
-        Lengths may differ; nothing is padded. Rows are independent of one another.
+        Texts may have different lengths; nothing is padded, and rows do not influence each other.
 
         Raises:
             ValueError: as for `encode`.
@@ -191,7 +191,7 @@ class Tuner:
         return _to_unit(self.outputs(batch))
 
     def outputs(self, batch: Sequence[HiddenStates]) -> Array:
-        """Give the vectors as they are before they get unit length, float32 (len(batch), dim).
+        """Return the vectors before they are normalised, float32 (len(batch), dim).
 
         Raises:
             ValueError: as for `encode`.
@@ -205,7 +205,7 @@ class Tuner:
         return vectors
 
     def _run_packed(self, group: Sequence[HiddenStates]) -> Array:
-        """Run texts whose rows fit into one pack: (n, dim)."""
+        """Run texts whose rows fit in one pack: (n, dim)."""
         for states in group:
             self._check(states)
         bounds = np.cumsum([0] + [len(states.tokens) for states in group])
@@ -225,7 +225,7 @@ class Tuner:
 
     def _check(self, states: HiddenStates) -> None:
         if not states.tokens:
-            raise ValueError("a text without tokens has no vector; found an empty state sequence")
+            raise ValueError("cannot make a vector from an empty sequence of states")
         missing = [layer for layer in self.layers if layer not in states.layers]
         if missing:
             raise ValueError(f"layers {missing} were not captured; found {list(states.layers)}")
@@ -299,7 +299,7 @@ def _attention(q: Array, kv: Array, bounds: NDArray[np.int_], heads: int) -> Arr
 
 
 def _packs(batch: Sequence[HiddenStates]) -> Iterator[list[HiddenStates]]:
-    """Cut a batch into runs of at most `_PACKED_ROWS` tokens (one text may be longer)."""
+    """Split a batch into packs of at most `_PACKED_ROWS` tokens (a single text may exceed it)."""
     group: list[HiddenStates] = []
     rows = 0
     for states in batch:
@@ -313,7 +313,7 @@ def _packs(batch: Sequence[HiddenStates]) -> Iterator[list[HiddenStates]]:
 
 
 def _packed_rows(group: Sequence[HiddenStates], layer: int) -> Array:
-    """States of one layer, text under text: (rows, n_embd); a view for a single text."""
+    """States of one layer with the texts stacked, (rows, n_embd); a view for a single text."""
     if len(group) == 1:
         return group[0].layer(layer)
     return np.concatenate([states.layer(layer) for states in group])
@@ -337,7 +337,7 @@ def _norm(weights: Mapping[str, Array], name: str) -> _Norm:
 
 
 def _standardised(linear: _Linear, mean: Array, std: Array) -> _Linear:
-    """Fold (x - mean) / std into the map behind it.
+    """Fold (x - mean) / std into the map that follows it.
 
     The bias is summed in float64: a few dimensions of real models have means hundreds of times
     their spread.

@@ -1,4 +1,4 @@
-"""From the name of a model to something that encodes: which file, which tuner."""
+"""Open an encoder by model: choose the file, find the tuner."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from lmort_memory.paths import data_dir, models_dir
 
 @dataclass(frozen=True, slots=True)
 class OpenedEncoder:
-    """A loaded model with what could be found for it.
+    """A loaded model and its encoder.
 
     Attributes:
         backbone: The model.
-        encoder: Makes the vectors: with the model's tuner, or with the at-once one.
-        notice: One line for the user where the model has no tuner of its own, or None.
-        earlier: With a tuner found: the at-once one that made vectors before it came, or None.
+        encoder: Makes the vectors, with the model's tuner or else the at-once tuner.
+        notice: One line for the user if the model has no tuner of its own, else None.
+        earlier: If a tuner was found, the at-once tuner that made this model's vectors before;
+            None if there was none.
     """
 
     backbone: Backbone
@@ -43,20 +44,21 @@ def open_encoder(
     """Load a model and its tuner.
 
     Args:
-        model: A GGUF file; None takes `$LMORT_MODEL`, else the packaged default, of which the cache
-            gets a copy that is read faster. A `gptj` file, or the folder of a GPT-2 or GPT-J
+        model: A GGUF file; None takes `$LMORT_MODEL`, else the packaged default, which is copied
+            into the cache in a faster format. A `gptj` file, or the folder of a GPT-2 or GPT-J
             checkpoint, is converted into the cache once.
-        tuner: A tuner file; None looks for one made for these weights, among those that ship and
-            those made on this machine. Where there is none, the first opening of a model takes
-            some seconds: it makes the at-once tuner (`lmort_memory.encoder.untrained`).
-        tokens: Whether texts get token codes, where the tuner has a map for them.
+        tuner: A tuner file; None looks for one made for these weights, first among those made on
+            this machine, then among those that ship. If there is none, opening the model for the
+            first time takes a few seconds longer: it makes the at-once tuner
+            (`lmort_memory.encoder.untrained`).
+        tokens: Whether texts get token codes, if the tuner has a token map.
 
     Raises:
         BackboneError: no usable model.
         TunerError: the named tuner is damaged, or was made for another model.
-        MissingDependencyError: neither a model is named nor the default is installed.
+        MissingDependencyError: no model is named and the default is not installed.
     """
-    # The tuner first: it loads in milliseconds, and a wrong path should not cost a model's load.
+    # The tuner first: it loads in milliseconds, so a wrong path fails before the model loads.
     chosen = None if tuner is None else Tuner.load(tuner)
     named = model or os.environ.get("LMORT_MODEL")
     path = ensure_runnable(named, models_dir()) if named else fast_default_path()
@@ -71,7 +73,7 @@ def open_encoder(
 
 
 def _look_up(backbone: Backbone, *, tokens: bool) -> OpenedEncoder:
-    """Find a tuner by the weights' fingerprint; where none fits, make the at-once one."""
+    """Find a tuner by the weights' fingerprint, or make the at-once tuner."""
     folder = data_dir() / "untrained"
     reason = f"no tuner for {backbone.facts.name} yet"
     for path in find_tuners(backbone.fingerprint, data_dir() / "tuners"):
@@ -89,6 +91,6 @@ def _look_up(backbone: Backbone, *, tokens: bool) -> OpenedEncoder:
     return OpenedEncoder(
         backbone,
         encoder,
-        f"{reason}; until then vectors are made from its layers {layers} as they are — "
-        "`lmort-mem tuner make` makes better ones in minutes",
+        f"{reason}; using an untrained map of its layers {layers} — "
+        "for better recall run `lmort-mem tuner make` (minutes)",
     )

@@ -1,4 +1,4 @@
-"""Mean-pooled states of some layers, and the statistics that standardise them."""
+"""Mean-pooled hidden states, and the statistics that standardise them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MIN_STD: Final = 1e-4  # of a dimension that never changes
 
 @dataclass(frozen=True, slots=True)
 class PooledStates:
-    """What is kept of the states of n texts.
+    """Pooled states of n texts, with statistics over all of their tokens.
 
     Attributes:
         layers: The layers, as captured.
@@ -36,16 +36,16 @@ class PooledStates:
     std: NDArray[np.float32]
 
     def standardised(self) -> NDArray[np.float32]:
-        """Pooled states with zero mean and unit variance of tokens, in the shape of `pooled`."""
+        """The pooled states, standardised by the tokens' mean and std; same shape as `pooled`."""
         found: NDArray[np.float32] = (self.pooled - self.mean[:, None]) / self.std[:, None]
         return found
 
 
 def pool_states(captured: Iterable[HiddenStates]) -> PooledStates:
-    """Pool texts as they come; holds one text's states at a time.
+    """Pool a stream of texts, holding the states of one at a time.
 
     Raises:
-        ValueError: no text at all.
+        ValueError: there are no texts.
     """
     pooled: list[NDArray[np.float32]] = []
     total = squares = np.zeros(())
@@ -58,7 +58,7 @@ def pool_states(captured: Iterable[HiddenStates]) -> PooledStates:
         count += len(states.tokens)
         layers = states.layers
     if not pooled:
-        raise ValueError("no text to pool; found none")
+        raise ValueError("cannot pool an empty list of texts")
     mean = total / count
     std = np.sqrt((squares / count - mean**2).clip(min=MIN_STD**2))
     return PooledStates(

@@ -1,8 +1,9 @@
-"""Which layers of an unknown model carry meaning: a ridge map from each to the teacher's vectors.
+"""Find the layers of an unknown model that carry meaning, by ridge regression on a teacher.
 
-No loss of raw or standardised states names the useful layers (experiment 1 of
-`docs/experiments.md`); what a linear map finds in them does. A few hundred texts suffice: with
-fewer texts than dimensions the map is solved among the texts, and leaving one out costs nothing.
+No unsupervised loss on the states identifies the useful layers (experiment 1 of
+`docs/experiments.md`), but regression from each layer to the teacher's vectors does. A few hundred
+texts suffice: with fewer texts than dimensions the dual form is solved, where leave-one-out costs
+nothing extra.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ _PENALTIES: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # times the mean variance 
 
 @dataclass(frozen=True, slots=True)
 class LayerChoice:
-    """The layers that were chosen, and why.
+    """The chosen layers and their scores.
 
     Attributes:
-        layers: Ascending.
-        score: Mean cosine of the left-out texts' predicted and true teacher vectors, with these
-            layers together.
-        alone: The same for each candidate layer alone, in the order of `candidates`.
-        candidates: The layers that were looked at, ascending.
+        layers: The chosen layers, ascending.
+        score: Mean leave-one-out cosine of predicted and true teacher vectors, using all of
+            `layers`.
+        alone: The same score for each candidate layer alone, in the order of `candidates`.
+        candidates: The layers that were tried, ascending.
     """
 
     layers: tuple[int, ...]
@@ -53,10 +54,10 @@ def ceiling(n_layer: int) -> int:
 
 
 def choose_layers(pooled: PooledStates, targets: NDArray[np.float32]) -> LayerChoice:
-    """Choose up to three layers, one after the other, each that which adds most to the others.
+    """Choose up to three layers greedily, each the one that improves the score most.
 
     Args:
-        pooled: Of n texts, at the candidate layers.
+        pooled: States of n texts at the candidate layers.
         targets: The teacher's vectors, float32 (n, dim).
     """
     kernels = [_kernel(layer) for layer in pooled.standardised()]
@@ -79,14 +80,14 @@ def choose_layers(pooled: PooledStates, targets: NDArray[np.float32]) -> LayerCh
 
 
 def left_out_cosine(kernel: Matrix, targets: Matrix) -> float:
-    """Mean cosine of each text's target and its prediction by a map fitted on all the others.
+    """Mean leave-one-out cosine of kernel ridge regression.
 
     Args:
-        kernel: Products of the inputs, (n, n), inputs centred.
+        kernel: Gram matrix of the centred inputs, (n, n).
         targets: float64 (n, dim).
 
     Returns:
-        The cosine with the best of a few penalties.
+        The cosine at the best of a few penalties.
     """
     mean = targets.mean(axis=0)
     values, vectors = np.linalg.eigh(kernel)
@@ -96,7 +97,7 @@ def left_out_cosine(kernel: Matrix, targets: Matrix) -> float:
     for penalty in _PENALTIES:
         shrink = values / (values + penalty * values.mean())
         fitted = mean + vectors @ (shrink[:, None] * inside)
-        # The share of a text in its own prediction; 1/n is that in the mean.
+        # Leverage: a text's share in its own prediction; 1/n is its share in the mean.
         leverage = (vectors**2 @ shrink + 1 / len(targets))[:, None]
         predicted = (fitted - leverage * targets) / (1 - leverage)
         best = max(best, _mean_cosine(predicted, targets))

@@ -1,9 +1,9 @@
-"""A map of tokens in closed form, from a sample of states: seconds, on any model, without pairs.
+"""Fit a token map in closed form from a sample of states: seconds, any model, no labelled pairs.
 
-The directions that make a tuner's vector of pooled states also say what a single token is about.
-Applied to the token's own states they give a wide vector, of which the principal axes are kept; the
-signs along those become the code (`token_map`). A ridge map from the same states to the log of how
-rare the token is says how much it counts in a question.
+The directions that turn pooled states into a tuner's vector also describe what a single token is
+about. Applied to the token's own states they give a wide vector, which is reduced to its principal
+axes; the signs along those become the code (`token_map`). Ridge regression from the same states to
+the token's log idf gives its weight in a question.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["TOKEN_BITS", "TokenSample", "with_tokens"]
 
-TOKEN_BITS: Final = 128  # more found hardly more, 64 lost 0.003 (experiment 19)
-_PER_TEXT: Final = 8  # tokens that are kept of a text, spread over it
-_PENALTY: Final = 0.3  # of the ridge map, times the variance of a standardised dimension
+TOKEN_BITS: Final = 128  # more bits hardly helped, 64 lost 0.003 (experiment 19)
+_PER_TEXT: Final = 8  # sampled tokens per text, evenly spread
+_PENALTY: Final = 0.3  # of the ridge regression, times the variance of a standardised dimension
 
 
 class TokenSample:
-    """States of some tokens of each text that passes through, and how many texts have each token.
+    """Samples states of tokens from a stream of texts, and counts the texts with each token.
 
     Attributes:
         n_texts: Texts seen.
@@ -46,7 +46,7 @@ class TokenSample:
         self._layers: tuple[int, ...] = ()
 
     def watch(self, captured: Iterable[HiddenStates]) -> Iterator[HiddenStates]:
-        """Pass texts on, keeping the sample."""
+        """Yield the texts unchanged while sampling them."""
         for states in captured:
             count = min(_PER_TEXT, len(states.tokens))
             chosen = np.linspace(0, len(states.tokens) - 1, count).astype(np.int64)
@@ -71,17 +71,17 @@ class TokenSample:
 
 
 def with_tokens(artifact: Artifact, sample: TokenSample, *, bits: int = TOKEN_BITS) -> Artifact:
-    """Add a map of tokens to a tuner; its vectors and its space stay as they are.
+    """Add a token map to a tuner, without changing its vectors or its space.
 
     Args:
-        artifact: The tuner; it has `own_layers` or `pooled_layers` that are all its layers.
-        sample: Of texts, at least at the tuner's layers.
-        bits: Of a code. Fewer where the tuner has fewer directions.
+        artifact: The tuner; its `own_layers` or `pooled_layers` must cover all of its layers.
+        sample: A sample at the tuner's layers, or more.
+        bits: Bits per code; fewer if the tuner has fewer directions.
     """
     config, weights = artifact.card.config, artifact.weights
     wide = weights["own.weight"] if config.own_layers else weights["pooled.weight"]
     if (config.own_layers or config.pooled_layers) != config.layers:
-        raise ValueError(f"the directions must be of all layers {config.layers} of the tuner")
+        raise ValueError(f"own_layers or pooled_layers must be all layers {config.layers}")
     rows = np.concatenate(
         [
             (states - weights[f"stats.{layer}.mean"]) / weights[f"stats.{layer}.std"]
@@ -107,7 +107,7 @@ def with_tokens(artifact: Artifact, sample: TokenSample, *, bits: int = TOKEN_BI
 
 
 def _salience(rows: Array, rarity: Array) -> tuple[Array, float]:
-    """Map standardised states to the rarity of their token: weight (d,) and bias."""
+    """Fit standardised states to the log idf of their tokens: weight (d,) and bias."""
     middle = float(rarity.mean())
     gram = rows.T @ rows / len(rows) + _PENALTY * np.eye(rows.shape[1], dtype=np.float32)
     weight: Array = np.linalg.solve(gram, rows.T @ (rarity - middle) / len(rows))

@@ -1,14 +1,15 @@
-"""Late interaction: a code of a few bytes for each token, and how a question meets such codes.
+"""Late interaction: code each token in a few bytes, and compare questions with such codes.
 
-A text's one vector says what it is about as a whole; a passage that answers in one sentence is
-little like the question. So each token of a question looks for its nearest token in the text, and
-the cosines are averaged (MaxSim; Khattab and Zaharia 2020, "ColBERT"). The token's vector is a
-linear map of the states that make the text's vector, so it costs one more matrix product and no
-pass of the model. What is stored of it are its signs: 128 of them, 16 bytes, found all but 0.001 of
-what 128 floats did (docs/experiments.md, experiment 19). The question keeps its floats.
+A text's vector describes the text as a whole, so a long passage with one sentence that answers a
+question is not very similar to the question. Late interaction finds, for each token of the
+question, the nearest token of the text, and averages the cosines (MaxSim; Khattab and Zaharia 2020,
+"ColBERT"). A token's vector is a linear map of the states that also make the text's vector: one
+more matrix product, no further forward pass. Only its signs are stored: 128 of them, 16 bytes,
+score within 0.001 of 128 floats (docs/experiments.md, experiment 19). The question keeps its
+floats.
 
-How much a token of a question counts is read from its states too: a linear map of them predicts how
-rare the token is (its log idf, with a correlation of 0.97), which needs no table of a vocabulary.
+A token's weight in a question is also a linear map of its states, which predicts the token's log
+idf (correlation 0.97) without a table of the vocabulary.
 """
 
 from __future__ import annotations
@@ -31,16 +32,16 @@ if TYPE_CHECKING:
 
 __all__ = ["TokenMap"]
 
-_MOST_ASKED = 64  # tokens of a question; a pasted page is compared by those that tell most
+_MOST_ASKED = 64  # tokens of a question; of a longer one, those with the largest weights
 _ROWS = 16_384  # tokens compared at once: 8 MB of signs
 
 
 class TokenMap:
-    """The map of a tuner from the states of a token to its code. Immutable.
+    """A tuner's map from the states of a token to its code. Immutable.
 
     Args:
-        config: Of the tuner.
-        weights: Of the tuner, float32 by name.
+        config: The tuner's configuration.
+        weights: The tuner's weights, float32 by name.
         kind: Identity of the codes.
     """
 
@@ -61,23 +62,23 @@ class TokenMap:
         return np.packbits(self._mapped(states)[:, : self.bits] > 0, axis=1)
 
     def asked(self, states: Sequence[HiddenStates]) -> AskedTokens:
-        """Return the tokens of a question, which may be of several chunks."""
+        """Return the tokens of a question of one or more chunks."""
         mapped = np.concatenate([self._mapped(one) for one in states])
-        if len(mapped) > _MOST_ASKED:  # those that tell most, in order
+        if len(mapped) > _MOST_ASKED:  # keep those with the largest weights, in order
             mapped = mapped[np.sort(np.argsort(-mapped[:, self.bits], kind="stable")[:_MOST_ASKED])]
         weights = np.logaddexp(0, mapped[:, self.bits])  # positive, and linear where it is large
         weights = (weights / weights.sum()).astype(np.float32)
         return AskedTokens(_unit(mapped[:, : self.bits]), weights)
 
     def vectors(self, states: HiddenStates) -> Array:
-        """Return the vectors of a text's tokens before they are cut down to signs, unit norm."""
+        """Return the vectors of a text's tokens before reduction to signs; unit norm."""
         return _unit(self._mapped(states)[:, : self.bits])
 
     def scores(self, asked: AskedTokens, codes: Sequence[TokenCodes]) -> Array:
-        """Compare a question with texts, float32 (len(codes),): of several chunks the best counts.
+        """Compare a question with texts, float32 (len(codes),), each by its best chunk.
 
         Raises:
-            ValueError: codes of another kind.
+            ValueError: the codes are of another kind.
         """
         if other := {one.kind for one in codes} - {self.kind}:
             raise ValueError(f"found token codes of {sorted(other)}; expected {self.kind}")
@@ -92,14 +93,14 @@ class TokenMap:
     def _compared(self, asked: AskedTokens, chunks: Sequence[NDArray[np.uint8]]) -> Array:
         """Compare a question with chunks, (len(chunks),)."""
         signs = np.unpackbits(np.concatenate(chunks), axis=1).astype(np.float32)
-        # a · (2 s - 1) = 2 a · s - sum(a): the products run on zeros and ones as they are unpacked.
+        # a · (2 s - 1) = 2 a · s - sum(a): products of the unpacked zeros and ones.
         cosines = (2 * (signs @ asked.vectors.T) - asked.vectors.sum(axis=1)) / np.sqrt(self.bits)
         starts = np.cumsum([0, *(len(chunk) for chunk in chunks[:-1])])
         best: Array = np.maximum.reduceat(cosines, starts, axis=0) @ asked.weights
         return best
 
     def _mapped(self, states: HiddenStates) -> Array:
-        """Map the states of each token: float32 (n_tokens, bits + 1), the salience last."""
+        """Map the states of each token: float32 (n_tokens, bits + 1), with the log idf last."""
         mapped = np.repeat(self._bias[None], len(states.tokens), axis=0)
         for layer, weight in zip(self._layers, self._weights, strict=True):
             mapped += states.layer(layer) @ weight
@@ -113,7 +114,7 @@ def _unit(vectors: Array) -> Array:
 
 
 def _runs(chunks: Sequence[NDArray[np.uint8]]) -> Iterator[list[NDArray[np.uint8]]]:
-    """Cut into runs of at most `_ROWS` tokens (one chunk may be longer)."""
+    """Split into runs of at most `_ROWS` tokens (a single chunk may exceed it)."""
     run: list[NDArray[np.uint8]] = []
     rows = 0
     for chunk in chunks:

@@ -1,4 +1,4 @@
-"""`TunedEncoder`: a backbone and its tuner make vectors, from text or from states already there."""
+"""`TunedEncoder`: a backbone and its tuner, making vectors from text or from captured states."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TUNER_BATCH = 32  # texts whose states are held at a time: 32 × 128 tokens × 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """A part of a text; `tokens` are [start, stop) of the whole text's tokens."""
+    """A part of a text; `tokens` is its range [start, stop) among the whole text's tokens."""
 
     text: int
     span: tuple[int, int]
@@ -30,15 +30,15 @@ class _Chunk:
 
 
 class TunedEncoder:
-    """Encodes with a loaded model. Any thread may call it; the backbone's own thread computes."""
+    """Encodes with a loaded model. Thread-safe; the backbone's inference thread computes."""
 
     def __init__(self, backbone: Backbone, tuner: Tuner, *, tokens: bool = True) -> None:
         """Pair a backbone with its tuner.
 
         Args:
             backbone: The model.
-            tuner: Made for it.
-            tokens: Whether texts get token codes, where the tuner has a map for them.
+            tuner: A tuner made for this model.
+            tokens: Whether texts get token codes, if the tuner has a token map.
 
         Raises:
             TunerMismatchError: the tuner was made for another backbone.
@@ -55,7 +55,7 @@ class TunedEncoder:
 
     @property
     def tier(self) -> str:
-        """How the tuner was made, as its card says."""
+        """How the tuner was made, according to its card."""
         return self._tuner.card.tier
 
     @property
@@ -65,23 +65,23 @@ class TunedEncoder:
 
     @property
     def token_kind(self) -> str | None:
-        """Identity of the token codes; None where none are made."""
+        """Identity of the token codes, or None if there are none."""
         return None if self._token_map is None else self._token_map.kind
 
     @property
-    def notes(self) -> Mapping[str, str]:
-        """What the tuner's file says of itself: recipe, data, calibration, by key."""
+    def provenance(self) -> Mapping[str, str]:
+        """How the tuner was made: recipe, data, calibration and more, by key."""
         return self._tuner.card.provenance
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The layers that `encode_states` wants captured, ascending."""
+        """The layers that `encode_states` needs, ascending."""
         return self._tuner.layers
 
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> list[Encoded]:
-        """Encode texts to be stored, each chunk behind the opening of a user turn.
+        """Encode texts to be stored. Each chunk is preceded by the opening of a user turn.
 
-        Costs a forward pass up to the tuner's upper layer, in batches.
+        Costs forward passes, in batches, through the blocks up to the tuner's upper layer.
 
         Raises:
             ValueError: an empty text.
@@ -90,7 +90,7 @@ class TunedEncoder:
         return self._encode(texts, Priority.IMPORT, progress)
 
     def encode_query(self, text: str) -> NDArray[np.float32]:
-        """Encode a question, float32 (dim,); one longer than a chunk is the mean of its chunks.
+        """Encode a question, float32 (dim,); a long one becomes the mean of its chunks.
 
         Raises:
             ValueError: an empty text.
@@ -100,7 +100,7 @@ class TunedEncoder:
         return mean_vector(encoded)
 
     def encode_question(self, text: str) -> tuple[NDArray[np.float32], AskedTokens]:
-        """Encode a question in one pass: its vector, and its tokens.
+        """Encode a question to its vector and its tokens, in one forward pass.
 
         Raises:
             ValueError: an empty text, or the encoder has no token codes.
@@ -116,7 +116,7 @@ class TunedEncoder:
     def asked_tokens(
         self, tokens: Sequence[int], states: NDArray[np.float32]
     ) -> AskedTokens | None:
-        """Take a question's tokens from states that a chat's own pass has made.
+        """Encode a question's tokens from states captured while chatting.
 
         Args:
             tokens: The question's own tokens; at least one.
@@ -133,18 +133,18 @@ class TunedEncoder:
             ValueError: codes of another kind, or the encoder has none.
         """
         if self._token_map is None:
-            raise ValueError("this encoder has no token codes; found some to compare")
+            raise ValueError("cannot compare token codes: this encoder makes none")
         return self._token_map.scores(asked, codes)
 
     def encode_states(
         self, text: str, tokens: Sequence[int], states: NDArray[np.float32]
     ) -> Encoded:
-        """Encode a text from states that a chat's own pass has made: no forward pass.
+        """Encode a text from states captured while chatting, without another forward pass.
 
         Args:
-            text: What the tokens say.
-            tokens: The text's own tokens.
-            states: float32 (len(layers), len(tokens), n_embd), of the layers in `layers`.
+            text: The text.
+            tokens: Its tokens, without those of the template.
+            states: float32 (len(layers), len(tokens), n_embd), in the order of `layers`.
 
         Raises:
             ValueError: no tokens.
@@ -201,16 +201,16 @@ class TunedEncoder:
             span = (ends[start - 1] if start else 0, ends[stop - 1])
             found.append(_Chunk(index, span, (start, stop)))
         if not found:
-            raise ValueError("a text without tokens cannot be encoded")
+            raise ValueError("cannot encode a text without tokens")
         return found
 
 
 def check_match(card: TunerCard, backbone: Backbone) -> None:
-    """Make sure that a tuner was made for a backbone and for this version's contract.
+    """Check that a tuner was made for this backbone and this version's encoding contract.
 
     Raises:
-        TunerMismatchError: other weights, or the same model fine-tuned.
-        TunerError: another version of the encoding contract.
+        TunerMismatchError: it was made for other weights, or for another fine-tuning of the model.
+        TunerError: it follows another version of the encoding contract.
     """
     name, expected, found = (
         backbone.facts.path.name,
@@ -219,19 +219,19 @@ def check_match(card: TunerCard, backbone: Backbone) -> None:
     )
     if expected != found:
         raise TunerMismatchError(
-            f"the tuner was made for the backbone {expected}, and {name} is {found} — pass the "
-            "tuner of this model, or none to have it looked up",
+            f"the tuner was made for the backbone {expected}, but {name} is {found} — pass the "
+            "tuner of this model, or none to look it up",
             expected=expected,
             found=found,
         )
     if card.contract_version != CONTRACT_VERSION:
         raise TunerError(
-            f"the tuner follows version {card.contract_version} of the encoding contract, this "
-            f"program version {CONTRACT_VERSION} — train it again or update lmort-memory"
+            f"the tuner follows version {card.contract_version} of the encoding contract, but this "
+            f"program follows version {CONTRACT_VERSION} — train it again or update lmort-memory"
         )
     if card.backbone.sketch and not _sketch_of(card).agrees(backbone.sketch):
         raise TunerMismatchError(
-            f"the tuner was made for {expected}, and the matrices of {name} are others: it is a "
+            f"the tuner was made for {expected}, but {name} has different matrices: it is a "
             "fine-tuned or merged version of that model — make a tuner for it",
             expected=f"{expected}, unchanged",
             found=f"{found}, fine-tuned",
@@ -242,11 +242,11 @@ def _sketch_of(card: TunerCard) -> Sketch:
     try:
         return Sketch.from_text(card.backbone.sketch)
     except ValueError as error:
-        raise TunerError(f"the tuner is damaged: {error} — get or train it again") from error
+        raise TunerError(f"the tuner is damaged: {error} — download or train it again") from error
 
 
 def mean_vector(encoded: Encoded) -> NDArray[np.float32]:
-    """Return the unit vector of the mean of a text's chunks, float32 (dim,)."""
+    """Return the normalised mean of a text's chunk vectors, float32 (dim,)."""
     mean: NDArray[np.float32] = encoded.vectors.mean(axis=0)
     return mean / np.linalg.norm(mean)
 
@@ -263,6 +263,6 @@ def _encoded(
     rows: Sequence[int],
     kind: str | None,
 ) -> Encoded:
-    """Collect what belongs to one text."""
+    """Collect the results of one text."""
     tokens = None if kind is None else TokenCodes(kind, tuple(codes[row] for row in rows))
     return Encoded(vectors[rows], tuple(chunks[row].span for row in rows), tokens)

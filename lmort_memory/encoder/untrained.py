@@ -1,14 +1,13 @@
-"""The tuner of a model that has none: what its early layers say, made comparable in seconds.
+"""The at-once tuner, for a model that has none: made in seconds from statistics of its layers.
 
-States of the calibration kit's first texts are mean-pooled and standardised; the directions in
-which they vary most are removed (Mu and Viswanath 2018, "All-but-the-top"): they tell a question
-from a statement and a long text from a short one, and hide what both are about. Of the
-directions that follow, the next few hundred become the vector, each scaled a little towards equal
-weight. No teacher's vector enters the map, only the choice of layers.
+The hidden states of the kit's first texts are mean-pooled and standardised, and the directions of
+largest variance are removed (Mu and Viswanath 2018, "All-but-the-top"): those separate questions
+from statements and long texts from short ones, and drown out the topic. The next few hundred
+directions become the vector, scaled part of the way towards equal variance. The teacher's vectors
+only help to choose the layers; they do not enter the map.
 
-The result is an ordinary tuner file without blocks, kept by the model's fingerprint, and its
-provenance says what it is; `lmort-mem tuner make` makes a better one. Measured in
-`docs/experiments.md`.
+The result is an ordinary tuner file without blocks, named by the model's fingerprint and marked in
+its provenance. `lmort-mem tuner make` makes a better one. Measured in `docs/experiments.md`.
 """
 
 from __future__ import annotations
@@ -52,18 +51,18 @@ __all__ = [
 ]
 
 AT_ONCE: Final = "at once"
-"""Value of the key "tier" in the provenance of a tuner that was made here."""
+"""Value of "tier" in the provenance of a tuner made by this module."""
 
 MOST_TEXTS: Final = 320
-_FEWEST_TEXTS: Final = 48  # even a slow model reads these; the map has then 37 directions
-_SECONDS: Final = 10.0  # of reading, at most
+_FEWEST_TEXTS: Final = 48  # read by even the slowest model; the map then has 37 directions
+_SECONDS: Final = 10.0  # limit on reading texts
 _MAX_TOKENS: Final = 64  # of a text
-_REMOVED: Final = 10  # directions; 3 to 20 found equally much
+_REMOVED: Final = 10  # directions; 3 to 20 scored the same
 _DIM: Final = 384
 
 
 def untrained_tuner(backbone: Backbone, folder: Path) -> Path:
-    """Find the at-once tuner of a model in `folder`, or make it: some seconds, once.
+    """Find the at-once tuner of a model in `folder`, or make it there in a few seconds.
 
     Raises:
         BackboneError: llama.cpp refused.
@@ -79,25 +78,25 @@ def untrained_tuner(backbone: Backbone, folder: Path) -> Path:
         write_artifact(path, artifact, matrix_type="F16")
     except OSError as error:
         raise TunerError(
-            f"the vectors' map of this model cannot be kept in {folder}: {error} — make that "
-            "folder writable, or name another with LMORT_HOME"
+            f"cannot save this model's at-once tuner in {folder}: {error} — make the folder "
+            "writable, or choose another with LMORT_HOME"
         ) from error
     return path
 
 
 def untrained_path(backbone: Backbone, folder: Path) -> Path | None:
-    """Find the at-once tuner that was made for a model, if there is one."""
+    """Return the at-once tuner made earlier for a model, or None."""
     for path in sorted(folder.glob(f"{backbone.fingerprint}-*.gguf")):
         try:
             check_match(read_artifact(path).card, backbone)
-        except TunerError:  # of another fine-tuning, damaged, or of another version
+        except TunerError:  # for another fine-tuning or contract version, or damaged
             continue
         return path
     return None
 
 
 def _free_name(backbone: Backbone, folder: Path) -> Path:
-    """Name a new file: fine-tunings of one model share a fingerprint."""
+    """Return an unused file name: fine-tuned versions of a model share a fingerprint."""
     number = 0
     while (path := folder / f"{backbone.fingerprint}-{number}.gguf").exists():
         number += 1
@@ -109,7 +108,7 @@ def make_untrained(backbone: Backbone, *, seconds: float = _SECONDS) -> Artifact
 
     Args:
         backbone: The model.
-        seconds: Stop reading texts after so long.
+        seconds: Time after which no more texts are read.
 
     Raises:
         BackboneError: llama.cpp refused.
@@ -127,7 +126,7 @@ def make_untrained(backbone: Backbone, *, seconds: float = _SECONDS) -> Artifact
 
 
 def project(backbone: Backbone, pooled: PooledStates, layers: Sequence[int]) -> Artifact:
-    """Make the tuner of these layers from the pooled states of some texts."""
+    """Make a tuner for these layers from pooled states."""
     rows = [pooled.layers.index(layer) for layer in layers]
     inputs = np.concatenate(list(pooled.standardised()[rows]), axis=1)
     weight, bias = directions(inputs)
@@ -143,17 +142,17 @@ def project(backbone: Backbone, pooled: PooledStates, layers: Sequence[int]) -> 
     for row, layer in zip(rows, layers, strict=True):
         weights[f"stats.{layer}.mean"] = pooled.mean[row]
         weights[f"stats.{layer}.std"] = pooled.std[row]
-    notes = {
+    provenance = {
         "tier": AT_ONCE,
         "data": f"calibration kit, {len(inputs)} texts",
         "texts": str(len(inputs)),
         "date": datetime.now(UTC).date().isoformat(),
     }
-    return Artifact(TunerCard(config, identity_of(backbone), provenance=notes), weights)
+    return Artifact(TunerCard(config, identity_of(backbone), provenance=provenance), weights)
 
 
 def identity_of(backbone: Backbone) -> BackboneIdentity:
-    """Name the model for the card of a tuner that belongs to it."""
+    """Return the model's identity for the card of its tuner."""
     facts = backbone.facts
     return BackboneIdentity(
         backbone.fingerprint,
@@ -165,7 +164,7 @@ def identity_of(backbone: Backbone) -> BackboneIdentity:
 
 
 def _until(captured: Iterator[HiddenStates], seconds: float) -> Iterator[HiddenStates]:
-    """Pass texts on until the time is over, but never fewer than `_FEWEST_TEXTS`."""
+    """Yield texts until the time is up, but at least `_FEWEST_TEXTS`."""
     end = time.monotonic() + seconds
     for number, states in enumerate(captured):
         if number >= _FEWEST_TEXTS and time.monotonic() > end:
@@ -174,14 +173,14 @@ def _until(captured: Iterator[HiddenStates], seconds: float) -> Iterator[HiddenS
 
 
 def directions(inputs: Array) -> tuple[Array, Array]:
-    """Map onto the principal directions behind the first: weight (dim, d) and bias (dim,).
+    """Map onto the principal directions after the first few: weight (dim, d) and bias (dim,).
 
     Args:
         inputs: Standardised pooled states of texts, (n, d).
     """
     mean = inputs.mean(axis=0, dtype=np.float64)
     _, sizes, found = np.linalg.svd(inputs - mean, full_matrices=False)
-    rank = int((sizes > sizes[0] * 1e-6).sum()) - 1  # the last is that of the mean
+    rank = int((sizes > sizes[0] * 1e-6).sum()) - 1  # minus one for the centring
     first = min(_REMOVED, rank // 4)
     kept = slice(first, min(rank, first + _DIM))
     weight = found[kept] / np.sqrt(sizes[kept] / sizes[first])[:, None]

@@ -1,11 +1,11 @@
-"""The calibration kit: short texts with their teacher's vectors, so that any model gets a tuner.
+"""The kit: short texts with teacher vectors, from which a tuner can be made for any model.
 
-A few thousand conversation turns, notes, questions and passages, under licences that allow them to
-ship (`ATTRIBUTION.md` beside this file names every source), each with the vector that
-all-MiniLM-L6-v2 gives it. With them a tuner is fitted to a model offline and without the teacher.
+A few thousand conversation turns, notes, questions and passages, under licences that allow
+redistribution (`ATTRIBUTION.md` beside this file names every source), each with its vector from
+all-MiniLM-L6-v2. They are enough to fit a tuner offline, without the teacher.
 
-The order is drawn: every beginning of the kit is a fair sample of it. The first texts are held out
-from fitting; they come in fours: a question, the passage that answers it, a turn, a note.
+The order is random, so the first n texts are a fair sample. The first texts are held out from
+fitting; they come in groups of four: a question, the passage that answers it, a turn, a note.
 `benchmarks.kit.draw_kit` made the files.
 """
 
@@ -50,10 +50,10 @@ class Kit:
 
     Attributes:
         items: The texts.
-        n_held_out: How many of them are for judging only; a multiple of `HELD_OUT_GROUP`.
-        vectors: float32 (len(items), 384), unit norm; stored as int8, which turns one by less than
-            a hundredth.
-        teacher: Name of the model that gave the vectors.
+        n_held_out: How many of them are for evaluation only; a multiple of `HELD_OUT_GROUP`.
+        vectors: float32 (len(items), 384), unit norm; stored as int8, an error of less than 0.01
+            per vector.
+        teacher: Name of the model that made the vectors.
     """
 
     items: tuple[KitText, ...]
@@ -75,10 +75,10 @@ def load_kit(folder: Path | None = None) -> Kit:
     """Load the kit that ships, in about 50 ms.
 
     Args:
-        folder: Of another kit, made by `benchmarks.kit.draw_kit`.
+        folder: Folder of another kit, made by `benchmarks.kit.draw_kit`.
 
     Raises:
-        TunerError: its files are missing, damaged, or do not belong together.
+        TunerError: the kit's files are missing, damaged, or do not belong together.
     """
     import numpy as np
 
@@ -93,19 +93,19 @@ def load_kit(folder: Path | None = None) -> Kit:
             digest = str(stored["texts"])
     except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile) as error:
         raise TunerError(
-            f"the calibration kit in {folder} cannot be read: {error} — install lmort-memory again"
+            f"cannot read the calibration kit in {folder}: {error} — reinstall lmort-memory"
         ) from error
     if digest != items_digest(items) or len(vectors) != len(items):
         raise TunerError(
-            f"the calibration kit in {folder} is damaged: its vectors are those of other texts — "
-            "install lmort-memory again"
+            f"the calibration kit in {folder} is damaged: its vectors belong to other texts — "
+            "reinstall lmort-memory"
         )
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return Kit(items, n_held_out, vectors, teacher)
 
 
 def items_digest(items: Sequence[KitText]) -> str:
-    """Digest of the texts in their order; 32 hex digits."""
+    """Hash of the texts in order; 32 hex digits."""
     digest = hashlib.sha256()
     for item in items:
         digest.update(f"{len(item.text)}\0{item.text}".encode())

@@ -118,11 +118,11 @@ def likelihoods(
 
 @runtime_checkable
 class Described(Protocol):
-    """An encoder whose tuner has notes about itself, the background of its cosines among them."""
+    """An encoder whose tuner records its provenance, including the background of its cosines."""
 
     @property
-    def notes(self) -> Mapping[str, str]:
-        """The notes in the tuner's file, by key."""
+    def provenance(self) -> Mapping[str, str]:
+        """How the tuner was made, by key."""
 
 
 def background_to_text(background: Background) -> str:
@@ -136,7 +136,7 @@ def background_of(encoder: object) -> Background:
     Raises:
         ValueError: the tuner's file has one that is not two numbers.
     """
-    text = encoder.notes.get(_NOTE) if isinstance(encoder, Described) else None
+    text = encoder.provenance.get(_NOTE) if isinstance(encoder, Described) else None
     if text is None:
         return FALLBACK
     values = json.loads(text)

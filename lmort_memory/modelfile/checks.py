@@ -1,8 +1,8 @@
-"""What llama.cpp answers with an abort of the process, found in the header and refused instead.
+"""Refuse model files that would make llama.cpp abort the process.
 
-llama.cpp guards its hyper-parameters and vocabulary with assertions, and an assertion takes the
-interpreter along. Each rule here stands before one or more of them, as they are in the llama.cpp
-of llama-cpp-python 0.3.36; fuzzing (benchmarks/fuzz_gguf.py) found which are needed.
+llama.cpp checks hyper-parameters and vocabulary with assertions, and a failed assertion kills the
+interpreter. Each rule here covers one or more of those assertions, as of the llama.cpp in
+llama-cpp-python 0.3.36; fuzzing (benchmarks/fuzz_gguf.py) found which are needed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 _TOKENIZERS = ("llama", "gpt2", "bert", "t5", "rwkv", "plamo2", "gemma4", "hybriddna", "whitespace")
 _NO_WEIGHTS = ("I8", "I16", "I32", "I64", "F64")
 _INTEGER_TENSORS = "ffn_gate_tid2eid"  # DeepSeek 4's table from tokens to experts
-# Graphs that turn whole heads and assert it: "GGML_ASSERT(n_embd_head == n_rot)".
+# Graphs that rotate whole heads and assert it: "GGML_ASSERT(n_embd_head == n_rot)".
 _WHOLE_HEADS = {
     "apertus", "arcee", "arctic", "baichuan", "chameleon", "codeshell", "cogvlm", "cohere2moe",
     "dbrx", "deci", "deepseek", "dots1", "dream", "ernie4_5", "ernie4_5-moe", "exaone",
@@ -39,10 +39,10 @@ _WHOLE_HEADS = {
 def check_model(header: GgufHeader) -> None:
     """Refuse a model that would make llama.cpp abort the process.
 
-    Costs some 10 ms for each 100,000 tokens of the vocabulary.
+    Takes about 10 ms per 100,000 tokens of vocabulary.
 
     Raises:
-        BackboneError: naming the key or tensor that cannot be.
+        BackboneError: names the offending key or tensor.
     """
     stem = str(header.metadata.get("general.architecture"))
     n_layer = _ints(header, f"{stem}.block_count")[0]
@@ -57,10 +57,10 @@ def check_model(header: GgufHeader) -> None:
 
 def _check_blocks(header: GgufHeader, stem: str, n_layer: int) -> None:
     if not 0 < n_layer <= _MAX_LAYERS:
-        refuse(header.path, f"it states {n_layer} blocks; 1 to {_MAX_LAYERS} are possible")
+        refuse(header.path, f"it declares {n_layer} blocks; expected 1 to {_MAX_LAYERS}")
     extra = _ints(header, f"{stem}.nextn_predict_layers", default=0)[0]
     if not 0 <= extra < n_layer:
-        refuse(header.path, f"it states {extra} prediction blocks among its {n_layer} blocks")
+        refuse(header.path, f"it declares {extra} prediction blocks among its {n_layer} blocks")
 
 
 def _check_heads(header: GgufHeader, stem: str) -> None:
@@ -69,17 +69,19 @@ def _check_heads(header: GgufHeader, stem: str) -> None:
     kv_heads = _ints(header, f"{stem}.attention.head_count_kv", default=heads[0])
     for n_head in {*heads, *kv_heads}:
         if not 0 <= n_head <= n_embd:
-            refuse(header.path, f"it states {n_head} heads for a width of {n_embd}")
+            refuse(header.path, f"it declares {n_head} heads for a width of {n_embd}")
     if len(heads) == len(kv_heads) and any(
         n_kv and n_head % n_kv for n_head, n_kv in zip(heads, kv_heads, strict=True)
     ):
-        refuse(header.path, f"its {heads[0]} heads do not share {kv_heads[0]} key heads evenly")
+        refuse(
+            header.path, f"its {heads[0]} heads are not a multiple of its {kv_heads[0]} key heads"
+        )
     if heads[0]:
         _check_head_sizes(header, stem, n_embd // heads[0])
 
 
 def _check_head_sizes(header: GgufHeader, stem: str, head_dim: int) -> None:
-    """Check the rows of a head, and of a head in blocks with a sliding window."""
+    """Check the sizes of a head, and of a head in blocks with a sliding window."""
     key_length = value_length = n_rotary = head_dim
     latent = f"{stem}.attention.kv_lora_rank" in header.metadata or stem == "mimo2"
     for kind in ("", "_swa"):
@@ -88,7 +90,7 @@ def _check_head_sizes(header: GgufHeader, stem: str, head_dim: int) -> None:
             0
         ]
         if not 0 < key_length <= _MAX_HEAD_DIM or not 0 < value_length <= _MAX_HEAD_DIM:
-            refuse(header.path, f"it states heads of {key_length} and {value_length} values")
+            refuse(header.path, f"it declares heads of {key_length} and {value_length} values")
         if key_length != value_length and not latent:
             refuse(header.path, f"its keys have {key_length} values, its values {value_length}")
         if not kind:
@@ -96,7 +98,7 @@ def _check_head_sizes(header: GgufHeader, stem: str, head_dim: int) -> None:
         n_rotary = _ints(header, f"{stem}.rope.dimension_count{kind}", default=n_rotary)[0]
         whole = stem not in _WHOLE_HEADS or n_rotary == key_length
         if not 0 < n_rotary <= key_length or n_rotary % 2 or not whole:
-            refuse(header.path, f"it turns {n_rotary} of the {key_length} rows of a head")
+            refuse(header.path, f"it rotates {n_rotary} of the {key_length} rows of a head")
 
 
 def _check_experts(header: GgufHeader, stem: str) -> None:
@@ -115,7 +117,7 @@ def _check_experts(header: GgufHeader, stem: str) -> None:
     if not possible:
         refuse(
             header.path,
-            f"it uses {n_used} of {n_experts} experts in {n_groups} groups, which cannot be",
+            f"it uses {n_used} of {n_experts} experts in {n_groups} groups, which is impossible",
         )
 
 
@@ -124,36 +126,39 @@ def _check_numbers(header: GgufHeader, stem: str) -> None:
         if key.startswith(stem) and isinstance(value, float) and not math.isfinite(value):
             refuse(header.path, f"{key} is {value}")
         if key.endswith("_epsilon") and not (isinstance(value, float) and 0 <= value < 1):
-            refuse(header.path, f"{key} is {value!r}, where a small number is due")
+            refuse(header.path, f"{key} is {value!r}; expected a small positive number")
     scaling = header.metadata.get(f"{stem}.rope.scaling.type", "none")
     if scaling not in _ROPE_SCALINGS:
-        refuse(header.path, f"its RoPE scaling is {scaling!r}; {', '.join(_ROPE_SCALINGS)} exist")
+        refuse(
+            header.path,
+            f"its RoPE scaling is {scaling!r}; expected one of {', '.join(_ROPE_SCALINGS)}",
+        )
     window = header.metadata.get(f"{stem}.attention.sliding_window", 0)
     if isinstance(window, int) and not 0 <= window < _MAX_WINDOW:
-        refuse(header.path, f"its sliding window has {window} tokens")
+        refuse(header.path, f"its sliding window is {window} tokens")
     if header.metadata.get(f"{stem}.attention.causal") is False:
-        refuse(header.path, "its attention looks ahead: it is an encoder, not a model that talks")
+        refuse(header.path, "its attention is not causal: it is an encoder, not a chat model")
 
 
 def _check_tensor(header: GgufHeader, tensor: TensorInfo) -> None:
-    """Want norms and biases as float32, and no matrix of integers: nothing computes with others."""
+    """Require norms and biases in float32, and no integer matrices: llama.cpp runs nothing else."""
     if _INTEGER_TENSORS in tensor.name:
         return
     if len(tensor.shape) == 1 and tensor.type_name != "F32":
-        refuse(header.path, f"the vector {tensor.name!r} is {tensor.type_name}, not F32")
+        refuse(header.path, f"the vector {tensor.name!r} is {tensor.type_name}; expected F32")
     if tensor.type_name in _NO_WEIGHTS:
-        refuse(header.path, f"the matrix {tensor.name!r} is {tensor.type_name}: no weights")
+        refuse(header.path, f"the matrix {tensor.name!r} is {tensor.type_name}: not weights")
 
 
 def _check_vocabulary(header: GgufHeader) -> None:
     kind = header.metadata.get("tokenizer.ggml.model")
     if kind not in _TOKENIZERS:
-        refuse(header.path, f"its tokenizer is {kind!r}; {', '.join(_TOKENIZERS)} can be run")
+        refuse(header.path, f"its tokenizer is {kind!r}; expected one of {', '.join(_TOKENIZERS)}")
     tokens = read_strings(header, "tokenizer.ggml.tokens")
     spellings = set(tokens)
-    spellings.discard(b"")  # llama.cpp names each empty one anew
+    spellings.discard(b"")  # llama.cpp gives each empty one a name of its own
     if len(spellings) != len(tokens) - tokens.count(b""):
-        refuse(header.path, "two of its tokens are spelled alike")
+        refuse(header.path, "two of its tokens have the same spelling")
     for name, integer in (("token_type", True), ("scores", False)):
         _check_per_token(header, f"tokenizer.ggml.{name}", len(tokens), integer=integer)
     if kind == "llama":
@@ -166,21 +171,21 @@ def _check_per_token(header: GgufHeader, key: str, n_tokens: int, *, integer: bo
         return
     kind = 5 if integer else 6  # gguf_type: INT32, FLOAT32
     if not isinstance(found, ArrayRef) or found.item_type != kind or found.count < n_tokens:
-        refuse(header.path, f"{key} has not one number for each of its {n_tokens} tokens")
+        refuse(header.path, f"{key} does not have one number for each of its {n_tokens} tokens")
 
 
 def _check_byte_tokens(header: GgufHeader, spellings: Collection[bytes]) -> None:
-    """Want a token for every byte: SentencePiece falls back to them, and llama.cpp relies on it."""
+    """Require a token for every byte: SentencePiece falls back to them, and llama.cpp insists."""
     for byte in range(256):
         if b"<0x%02X>" % byte not in spellings and bytes([byte]) not in spellings:
             refuse(header.path, f"its vocabulary has no token for the byte 0x{byte:02X}")
 
 
 def _ints(header: GgufHeader, key: str, *, default: int | None = None) -> list[int]:
-    """Return a number, or one for each block, that must be whole; `default` where it is missing."""
+    """Return an integer, or one per block; `default` if the key is missing."""
     value = header.metadata.get(key, default)
     if isinstance(value, ArrayRef) and value.is_integer and 0 < value.count <= _MAX_LAYERS:
         return [int(item) for item in read_array(header, key)]
     if isinstance(value, bool) or not isinstance(value, int):
-        refuse(header.path, f"{key} is {value!r}, where a whole number is due")
+        refuse(header.path, f"{key} is {value!r}; expected an integer")
     return [value]

@@ -1,10 +1,10 @@
-"""Models that other programs keep on this disk, by the names that those give them. No network.
+"""Find models of other programs on this disk by those programs' names for them. No network.
 
     ollama:NAME[:TAG]           ollama:USER/NAME, ollama:hf.co/ORG/REPO:TAG
-    lmstudio:PUBLISHER/REPO     a file of it: lmstudio:PUBLISHER/REPO/FILE.gguf
-    hf:ORG/REPO                 the cache of Hugging Face, hf:ORG/REPO/FILE.gguf
+    lmstudio:PUBLISHER/REPO     or one file: lmstudio:PUBLISHER/REPO/FILE.gguf
+    hf:ORG/REPO                 Hugging Face's cache, or one file: hf:ORG/REPO/FILE.gguf
 
-The files are read where they are; nothing is copied.
+The files are read in place; nothing is copied.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from lmort_memory.errors import BackboneError
 __all__ = ["located"]
 
 _MODEL_LAYER: Final = "application/vnd.ollama.image.model"
-_MANIFEST_BYTES: Final = 1 << 20  # more is no manifest
+_MANIFEST_BYTES: Final = 1 << 20  # a larger file is not a manifest
 
 
 def located(name: str | Path, announce: Callable[[str], None] | None = None) -> Path:
-    """Return the file that a name means; a name without one of the prefixes is a path.
+    """Return the file behind a name; a name without one of the prefixes is a path.
 
     Args:
-        name: As above, or a path.
-        announce: Told which file it was.
+        name: One of the forms above, or a path.
+        announce: Called with a sentence that names the file.
 
     Raises:
-        BackboneError: another program has no such model here, or several and none was chosen.
+        BackboneError: there is no such model, or there are several files and none was chosen.
     """
     prefix, colon, rest = str(name).partition(":")
     find = _FINDERS.get(prefix)
     if not colon or find is None:
         return Path(name)
     if not rest or ".." in rest.split("/") or rest.startswith("/"):
-        raise BackboneError(f"{name} names no model: expected {_FORMS[prefix]}")
+        raise BackboneError(f"{name} does not name a model: expected {_FORMS[prefix]}")
     found = find(rest)
     if announce is not None:
         announce(f"{name} is {found}")
@@ -71,7 +71,7 @@ def _ollama(name: str) -> Path:
 
 
 def _blob(root: Path, manifest: Path) -> Path:
-    """Return the weights that a manifest names."""
+    """Return the file of weights that a manifest names."""
     try:
         with manifest.open("rb") as file:
             layers = json.loads(file.read(_MANIFEST_BYTES))["layers"]
@@ -79,10 +79,11 @@ def _blob(root: Path, manifest: Path) -> Path:
         blob: Path = root / "blobs" / digests[0].replace(":", "-").replace("/", "-")
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise BackboneError(
-            f"the Ollama manifest {manifest} names no model file: {error!r} — pull it again"
+            f"the Ollama manifest {manifest} does not name a model file: {error!r} — "
+            "pull the model again"
         ) from error
     if not blob.is_file():
-        raise BackboneError(f"{manifest} names {blob}, which is not there — pull the model again")
+        raise BackboneError(f"{manifest} names {blob}, which is missing — pull the model again")
     return blob
 
 
@@ -99,11 +100,11 @@ def _hugging_face(name: str) -> Path:
 
 
 def _in_folders(prefix: str, name: str, roots: list[Path], pattern: str, get: str) -> Path:
-    """Find the one GGUF file of PUBLISHER/REPO, or the one that is named behind it."""
+    """Find the only GGUF file of PUBLISHER/REPO, or the one named after it."""
     publisher, _, rest = name.partition("/")
     repository, _, wanted = rest.partition("/")
     if not repository:
-        raise BackboneError(f"{prefix}:{name} names no model: expected {_FORMS[prefix]}")
+        raise BackboneError(f"{prefix}:{name} does not name a model: expected {_FORMS[prefix]}")
     place = pattern.format(publisher, repository)
     folders = [folder for root in roots for folder in root.glob(place) if folder.is_dir()]
     for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True):
@@ -115,12 +116,12 @@ def _in_folders(prefix: str, name: str, roots: list[Path], pattern: str, get: st
             names = ", ".join(
                 f"{prefix}:{publisher}/{repository}/{_below(f, folder)}" for f in files
             )
-            raise BackboneError(f"{prefix}:{name} is not one file — name one of {names}")
+            raise BackboneError(f"{prefix}:{name} has several files — choose one of {names}")
     raise _missing(f"{prefix}:{name}", roots, [], get)
 
 
 def _models_in(folder: Path) -> Iterator[Path]:
-    """Yield GGUF files that can be opened: no vision part, and of a split model the first."""
+    """Yield GGUF files that can be opened: no vision parts, and only the first of a split model."""
     for path in folder.rglob("*.gguf"):
         later = "-of-" in path.name and "-00001-of-" not in path.name
         if path.is_file() and not later and not path.name.startswith("mmproj"):

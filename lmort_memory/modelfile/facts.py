@@ -1,7 +1,7 @@
 """The facts of a GGUF model, read from its header without loading weights.
 
-The face of three modules: `header.py` parses the container, `tensors.py` reads its data, and this
-one knows what the metadata of a language model means.
+`header.py` parses the container and `tensors.py` reads its data; this module interprets the
+metadata of a language model.
 """
 
 from __future__ import annotations
@@ -37,19 +37,20 @@ class ModelFacts:
 
     Attributes:
         architecture: llama.cpp's name of the graph, such as "llama" or "gpt2".
-        name: The model's own name, or the file's where it has none.
-        n_layer: Number of blocks, those for multi-token prediction left out; DESIGN's layers are
-            0 to n_layer.
+        name: The model's name, or the file's if it has none.
+        n_layer: Number of blocks, not counting those for multi-token prediction; layers are
+            numbered 0 to n_layer, as in transformers' `hidden_states`.
         n_embd: Width of the hidden states.
-        n_head: Attention heads of a block; None where blocks differ or have none.
+        n_head: Attention heads per block; None if blocks differ or have none.
         n_vocab: Number of tokens.
         n_ctx_train: Context length that the model was trained with.
-        quantisation: "F16", "Q4_K_M" and so on; the commonest tensor type where it is not said.
+        quantisation: "F16", "Q4_K_M" and so on; the most common tensor type if not stated.
         tokenizer: "gpt2" (byte-pair), "llama" (SentencePiece) and so on.
         chat_template: Jinja source, or None for a model without one.
-        add_bos: Whether text starts with BOS; None leaves it to llama.cpp's rule.
+        add_bos: Whether text starts with BOS; None means llama.cpp's default.
         bos_id: Token that begins a text, or None; likewise the end of a text and of a turn.
-        learned_positions: Whether positions are rows of a table: none may lie past n_ctx_train.
+        learned_positions: Whether positions are rows of a table, so that n_ctx_train is a hard
+            limit.
     """
 
     path: Path
@@ -75,16 +76,17 @@ def read_facts(path: str | Path) -> ModelFacts:
     """Read a model's facts from the header of its GGUF file, in milliseconds.
 
     Raises:
-        BackboneError: no usable GGUF (see `read_header`), or not one of a whole language model.
+        BackboneError: the file is not a usable GGUF (see `read_header`), or not a complete
+            language model.
     """
     return facts_of(read_header(path))
 
 
 def facts_of(header: GgufHeader) -> ModelFacts:
-    """Return the facts of a header that is already read.
+    """Return the facts of a header that was already read.
 
     Raises:
-        BackboneError: the header is not one of a whole language model.
+        BackboneError: the file is not a complete language model.
     """
     architecture = _text(header, "general.architecture")
     if architecture is None:
@@ -113,15 +115,15 @@ def facts_of(header: GgufHeader) -> ModelFacts:
 
 
 def _check_kind(header: GgufHeader, architecture: str) -> None:
-    """Refuse the GGUF files that are no model to talk with, each with its reason."""
+    """Refuse GGUF files that are not language models, and say what they are."""
     if architecture == "lmort":
         raise BackboneError(
-            f"{header.path} is a tuner, not a model — give it as --tuner, and a model as --model"
+            f"{header.path} is a tuner, not a model — pass it as --tuner, and a model as --model"
         )
     if architecture in ("clip", "mmproj") or header.metadata.get("general.type") == "adapter":
         raise BackboneError(
-            f"{header.path} is an add-on ({architecture}) of a model, not a model — "
-            "give the language model's own GGUF file"
+            f"{header.path} is an add-on ({architecture}), not a model — "
+            "pass the language model's own GGUF file"
         )
     shards = header.metadata.get("split.count", 1)
     if isinstance(shards, int) and shards > 1:
@@ -135,28 +137,28 @@ def _text(header: GgufHeader, key: str) -> str | None:
     value = header.metadata.get(key)
     if value is None or isinstance(value, str):
         return value
-    refuse(header.path, f"{key} is {value!r}, where text is due")
+    refuse(header.path, f"{key} is {value!r}; expected text")
 
 
 def _flag(header: GgufHeader, key: str) -> bool | None:
     value = header.metadata.get(key)
     if value is None or isinstance(value, bool):
         return value
-    refuse(header.path, f"{key} is {value!r}, where true or false is due")
+    refuse(header.path, f"{key} is {value!r}; expected true or false")
 
 
 def _count(header: GgufHeader, key: str) -> int:
-    """Return a size that every model must state, from 1."""
+    """Return a size that every model must declare; at least 1."""
     value = header.metadata.get(key)
     if value is None:
-        refuse(header.path, f"it does not state {key}")
+        refuse(header.path, f"it lacks {key}")
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < _MAX_COUNT:
-        refuse(header.path, f"{key} is {value!r}, where a positive number is due")
+        refuse(header.path, f"{key} is {value!r}; expected a positive integer")
     return value
 
 
 def _n_layer(header: GgufHeader, architecture: str) -> int:
-    """Return the blocks that states pass through: those that only predict further come after."""
+    """Return the number of blocks, without the extra ones for multi-token prediction."""
     n_layer = _count(header, f"{architecture}.block_count")
     extra = header.metadata.get(f"{architecture}.nextn_predict_layers", 0)
     return n_layer - extra if isinstance(extra, int) and 0 < extra < n_layer else n_layer
@@ -170,7 +172,7 @@ def _n_vocab(header: GgufHeader) -> int:
 
 
 def _token_id(header: GgufHeader, kind: str) -> int | None:
-    """Return a special token's id, or None; llama.cpp too ignores one outside the vocabulary."""
+    """Return a special token's id, or None if, as for llama.cpp, it is outside the vocabulary."""
     value = header.metadata.get(f"tokenizer.ggml.{kind}_token_id")
     if isinstance(value, bool) or not isinstance(value, int):
         return None

@@ -1,6 +1,6 @@
-"""The identity of a model's weights, whatever file and quantisation they come in.
+"""The identity of a model's weights, independent of file and quantisation.
 
-Hashed are the things that no quantisation changes: sizes, the tokenizer, the RoPE parameters and
+The fingerprint hashes what no quantisation changes: sizes, the tokenizer, the RoPE parameters and
 the vectors that every quantisation keeps in float32 (norms and biases).
 """
 
@@ -27,7 +27,7 @@ _NUMBERS = ("tokenizer.ggml.scores", "tokenizer.ggml.token_type")
 
 
 def fingerprint(header: GgufHeader) -> str:
-    """Return 16 hex digits that name the weights; reads a few hundred kilobytes of the file.
+    """Return 16 hex digits that identify the weights; reads a few hundred kilobytes.
 
     Raises:
         BackboneError: the file changed since its header was read.

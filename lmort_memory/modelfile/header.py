@@ -1,9 +1,9 @@
-"""The GGUF container: what a header says and where each tensor lies. Never loads the weights.
+"""The GGUF container: its metadata and the place of each tensor. Never loads the weights.
 
-Every file is taken for hostile: counts and lengths are checked against the file's own size before
-anything is allocated or skipped, and a file that is shorter than its header promises is refused
-here, before llama.cpp maps it. The rules are those of ggml's reader (gguf.cpp) or stricter.
-`tensors.py` reads the data, `gguf.py` the facts of a model.
+Every file is treated as hostile: counts and lengths are checked against the file's size before
+anything is allocated or skipped, and a file shorter than its header promises is refused here,
+before llama.cpp maps it. The rules are those of ggml's reader (gguf.cpp) or stricter. `tensors.py`
+reads the data, `facts.py` interprets the metadata.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ __all__ = [
     "refuse",
 ]
 
-# Far above any real model (most have 30 keys and 300 tensors; the largest unfused mixtures of
-# experts about 40,000 tensors), and low enough that a header of nothing but entries stays small.
+# Far above any real model (most have 30 keys and 300 tensors, the largest unfused mixtures of
+# experts about 40,000 tensors), yet low enough to bound the memory of a hostile header.
 _MAX_KEYS = 1 << 16
 _MAX_TENSORS = 1 << 17
 _MAX_KEY_BYTES = (1 << 16) - 1  # the GGUF specification's own limit
@@ -59,13 +59,13 @@ _Q2_0 = (42, "Q2_0", 64, 18)  # in this llama.cpp, not yet in the gguf package
 
 @dataclass(frozen=True, slots=True)
 class ArrayRef:
-    """Where an array of the metadata lies; `read_array` turns it into values.
+    """The place of a metadata array in the file; `read_array` reads its values.
 
     Attributes:
         item_type: The gguf_type of the items; 8 is a string.
         count: Number of items.
         offset: Absolute position of the first item in the file, in bytes.
-        nbytes: Bytes that the items take, the length words of strings included.
+        nbytes: Size of the items in bytes, including the length prefixes of strings.
     """
 
     item_type: int
@@ -80,7 +80,7 @@ class ArrayRef:
 
     @property
     def is_integer(self) -> bool:
-        """Whether the items are whole numbers, signed or not."""
+        """Whether the items are integers, signed or not."""
         return self.item_type in (0, 1, 2, 3, 4, 5, 10, 11)
 
 
@@ -89,14 +89,14 @@ GgufValue: TypeAlias = bool | int | float | str | ArrayRef
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """What the header says of one tensor.
+    """What the header says about one tensor.
 
     Attributes:
-        shape: In NumPy's order, rows first: a matrix is (n_out, n_in). GGUF has it turned around.
+        shape: In NumPy's order, rows first: a matrix is (n_out, n_in). GGUF stores the reverse.
         type_id: The ggml_type.
         type_name: Its name, such as "F16" or "Q4_K".
         offset: Absolute position of the data in the file, in bytes.
-        nbytes: Bytes of data; inside the file, as `read_header` made sure.
+        nbytes: Size of the data in bytes; `read_header` has checked that it lies inside the file.
     """
 
     name: str
@@ -108,7 +108,7 @@ class TensorInfo:
 
     @property
     def n_rows(self) -> int:
-        """Number of rows, all dimensions but the last multiplied."""
+        """Number of rows: the product of all dimensions but the last."""
         return prod(self.shape[:-1])
 
 
@@ -132,19 +132,19 @@ class GgufHeader:
 def read_header(path: str | Path) -> GgufHeader:
     """Read the header of a GGUF file and check that all its tensors are inside the file.
 
-    Costs milliseconds whatever the model's size: strings of long arrays are skipped, not decoded.
-    Never blocks, on a pipe or device neither.
+    Takes milliseconds for a model of any size: strings of long arrays are skipped, not decoded.
+    Never blocks, not even on a pipe or device.
 
     Raises:
-        BackboneError: the file is missing, not a regular file, not GGUF of version 2 or 3,
-            damaged, or truncated.
+        BackboneError: the file is missing, not a regular file, not GGUF version 2 or 3, damaged,
+            or truncated.
     """
     path = Path(path)
     fd = _open_regular(path)
     try:
         size = os.fstat(fd).st_size
         if size < 4:
-            refuse(path, f"it has {size} bytes")
+            refuse(path, f"it is only {size} bytes long")
         with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as data:
             return _Reader(path, data).header()
     except OSError as error:
@@ -154,7 +154,7 @@ def read_header(path: str | Path) -> GgufHeader:
 
 
 class _Reader:
-    """A cursor over the mapped file that refuses to leave it."""
+    """A cursor over the mapped file that refuses to read past its end."""
 
     __slots__ = ("data", "path", "pos", "size")
 
@@ -170,14 +170,14 @@ class _Reader:
         if n_tensors > _MAX_TENSORS or n_keys > _MAX_KEYS:
             refuse(
                 self.path,
-                f"it announces {n_tensors} tensors and {n_keys} keys, more than the "
-                f"{_MAX_TENSORS} and {_MAX_KEYS} that are accepted",
+                f"it declares {n_tensors} tensors and {n_keys} keys; at most {_MAX_TENSORS} and "
+                f"{_MAX_KEYS} are accepted",
             )
         metadata: dict[str, GgufValue] = {}
         for _ in range(n_keys):
             key = self._text("a key", _MAX_KEY_BYTES)
             if not key or key in metadata:
-                refuse(self.path, f"the key {key!r} is empty or there twice")
+                refuse(self.path, f"the key {key!r} is empty or appears twice")
             metadata[key] = self._value(key)
         alignment = self._alignment(metadata)
         tensors = self._tensors(n_tensors, alignment)
@@ -186,14 +186,14 @@ class _Reader:
     def _version(self) -> int:
         magic = self.data[:4]
         if magic in (b"lmgg", b"tjgg", b"fmgg", b"algg"):
-            refuse(self.path, "it has the GGML format of before August 2023, not GGUF")
+            refuse(self.path, "it has the GGML format used before August 2023, not GGUF")
         if magic != b"GGUF":
             refuse(self.path, f"it starts with {magic!r}, not with b'GGUF'")
         self.pos = 4
         version = self._number(_U32)
         if version not in (2, 3):
             kind = "big-endian" if version & 0xFFFF == 0 and version else f"version {version}"
-            refuse(self.path, f"it is a {kind} GGUF; little-endian version 2 or 3 is needed")
+            refuse(self.path, f"it is a {kind} GGUF; expected little-endian version 2 or 3")
         return version
 
     def _number(self, kind: struct.Struct) -> int:
@@ -229,11 +229,13 @@ class _Reader:
     def _array(self, key: str) -> ArrayRef:
         kind, count = self._number(_U32), self._number(_U64)
         if kind != _STRING and kind not in SCALARS:
-            refuse(self.path, f"the array {key!r} has items of the type {kind}; numbers or text")
+            refuse(
+                self.path, f"the array {key!r} has items of type {kind}; expected numbers or text"
+            )
         item = _U64.size if kind == _STRING else SCALARS[kind].size
         start = self.pos
         if count > (self.size - start) // item:
-            refuse(self.path, f"the array {key!r} claims {count} items, more than fit the file")
+            refuse(self.path, f"the array {key!r} claims {count} items, more than fit in the file")
         if kind == _STRING:
             self.pos = self._after_strings(key, count)
         else:
@@ -241,7 +243,7 @@ class _Reader:
         return ArrayRef(kind, count, start, self.pos - start)
 
     def _after_strings(self, key: str, count: int) -> int:
-        """Return the position after `count` strings; a tight loop, for there can be 500,000."""
+        """Return the position after `count` strings; a tight loop, as there can be 500,000."""
         pos, data, unpack_from = self.pos, self.data, _U64.unpack_from
         try:
             for _ in range(count):
@@ -255,28 +257,28 @@ class _Reader:
     def _alignment(self, metadata: Mapping[str, GgufValue]) -> int:
         alignment = metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
-            refuse(self.path, f"its alignment is {alignment!r}; a power of two is needed")
+            refuse(self.path, f"its alignment is {alignment!r}; expected a power of two")
         if alignment & (alignment - 1):
-            refuse(self.path, f"its alignment is {alignment}; a power of two is needed")
+            refuse(self.path, f"its alignment is {alignment}; expected a power of two")
         return alignment
 
     def _tensors(self, count: int, alignment: int) -> dict[str, TensorInfo]:
-        """Read the tensor list; like ggml, want the data gapless and in the list's order."""
+        """Read the tensor list; like ggml, require the data to be gapless and in list order."""
         entries = [self._tensor_entry() for _ in range(count)]
         start = -(-self.pos // alignment) * alignment
         tensors: dict[str, TensorInfo] = {}
         expected = 0
         for name, shape, type_id, offset in entries:
             if name in tensors:
-                refuse(self.path, f"the tensor {name!r} is there twice")
+                refuse(self.path, f"the tensor {name!r} appears twice")
             if offset != expected:
-                refuse(self.path, f"the tensor {name!r} lies at {offset}, where {expected} is due")
+                refuse(self.path, f"the tensor {name!r} is at {offset}; expected {expected}")
             type_name, nbytes = self._storage(name, shape, type_id)
             if start + offset + nbytes > self.size:
                 refuse(
                     self.path,
                     f"it is truncated: the tensor {name!r} ends at byte {start + offset + nbytes}, "
-                    f"the file at {self.size}",
+                    f"but the file ends at byte {self.size}",
                 )
             tensors[name] = TensorInfo(name, shape, type_id, type_name, start + offset, nbytes)
             expected = offset + -(-nbytes // alignment) * alignment
@@ -286,7 +288,7 @@ class _Reader:
         name = self._text("a tensor's name", _MAX_TENSOR_NAME_BYTES)
         n_dims = self._number(_U32)
         if not name or not 1 <= n_dims <= _MAX_DIMS:
-            refuse(self.path, f"the tensor {name!r} has {n_dims} dimensions; 1 to 4 are allowed")
+            refuse(self.path, f"the tensor {name!r} has {n_dims} dimensions; expected 1 to 4")
         shape = tuple(self._number(_U64) for _ in range(n_dims))[::-1]
         return name, shape, self._number(_U32), self._number(_U64)
 
@@ -298,8 +300,8 @@ class _Reader:
         if 0 in shape or shape[-1] % block:
             refuse(
                 self.path,
-                f"the tensor {name!r} of type {type_name} has the shape {shape}; rows must be "
-                f"a positive multiple of {block}",
+                f"the tensor {name!r} of type {type_name} has the shape {shape}; row length must "
+                f"be a positive multiple of {block}",
             )
         return type_name, prod(shape) // block * block_bytes
 
@@ -319,7 +321,7 @@ def _open_regular(path: Path) -> int:
         # O_NONBLOCK: opening a FIFO for reading would wait for a writer.
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError as error:
-        raise BackboneError(f"there is no model file {path} — check the path") from error
+        raise BackboneError(f"there is no model file at {path} — check the path") from error
     except (OSError, ValueError) as error:
         raise BackboneError(f"{path} cannot be opened: {error}") from error
     mode = os.fstat(fd).st_mode
@@ -328,14 +330,14 @@ def _open_regular(path: Path) -> int:
     os.close(fd)
     if stat.S_ISDIR(mode):
         raise BackboneError(
-            f"{path} is a folder, not a GGUF file — to make one of a Hugging Face checkpoint of "
-            "GPT-2 or GPT-J run: lmort-mem model convert FOLDER OUT.gguf"
+            f"{path} is a folder, not a GGUF file — to convert a Hugging Face checkpoint of "
+            "GPT-2 or GPT-J, run: lmort-mem model convert FOLDER OUT.gguf"
         )
-    raise BackboneError(f"{path} is a pipe or device, not a GGUF file — give a regular file")
+    raise BackboneError(f"{path} is a pipe or device, not a GGUF file — pass a regular file")
 
 
 def refuse(path: Path, why: str, cause: Exception | None = None) -> NoReturn:
-    """Raise BackboneError: this file is not a GGUF file that can be used, because of `why`."""
+    """Raise BackboneError: this is not a usable GGUF file, because of `why`."""
     raise BackboneError(
         f"{path} is not a usable GGUF file: {why} — download or convert the model again"
     ) from cause

@@ -1,12 +1,12 @@
-"""A sketch of a model's large matrices, to tell weights apart that share everything else.
+"""A sketch of a model's large matrices, to tell fine-tuned models apart.
 
-A merged LoRA has the norms, sizes and tokenizer of its base model, so their hash (fingerprint.py)
-is the same. The sketch projects a few rows of each kind of matrix on fixed random signs. Rounding
-moves a projection by as much as it moves the row, which is known for each type; a change of the
-weights by more than that shows.
+A merged LoRA has the norms, sizes and tokenizer of its base model, and so the same fingerprint
+(fingerprint.py). The sketch projects a few rows of each kind of matrix onto fixed random signs.
+Rounding moves a projection as far as it moves the row, and that distance is known for each type; a
+larger change means different weights.
 
-What that can see: a change of q and v by 1 % of their size between F16 or Q8_0 files, by 15 %
-where one file has four bits. Smaller changes of a 4-bit model drown in its own rounding.
+It detects a change of q and v by 1 % of their size between F16 or Q8_0 files, and by 15 % if one
+file is 4-bit. Smaller changes of a 4-bit model are lost in its rounding error.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _KINDS = (
     "ffn_down",
 )
 _BLOCKS = 4  # evenly spread
-_ROWS = 16  # of a matrix, evenly spread
-_SIGNS = 4  # projections of a row
+_ROWS = 16  # per matrix, evenly spread
+_SIGNS = 4  # projections per row
 
 # Relative error of a matrix of this type: the largest of seven kinds of matrices of SmolLM2-135M,
 # requantised from F32 by llama_model_quantize, rounded up (benchmarks/bench_identity.py).
@@ -81,9 +81,9 @@ class Sketch:
     parts: tuple[Part, ...]
 
     def agrees(self, other: Sketch) -> bool:
-        """Tell whether both can be sketches of the same weights, each rounded in its own way.
+        """Whether both can be sketches of the same weights, each with its own rounding.
 
-        Kinds that only one of them has do not count: a file may have types that cannot be read.
+        Kinds found in only one of them are ignored: a file may have types that cannot be read.
         """
         theirs = {part.kind: part for part in other.parts}
         return all(_agree(mine, theirs[mine.kind]) for mine in self.parts if mine.kind in theirs)
@@ -100,7 +100,7 @@ class Sketch:
         """Read what `to_text` wrote.
 
         Raises:
-            ValueError: it is no such text.
+            ValueError: the text is not a sketch.
         """
         import numpy as np
 
@@ -118,9 +118,9 @@ class Sketch:
 
 
 def sketch(header: GgufHeader) -> Sketch:
-    """Sketch a model; reads some 450 rows, which takes tens of milliseconds.
+    """Sketch a model. Reads about 450 rows, in tens of milliseconds.
 
-    Matrices of types that cannot be decoded are left out.
+    Skips matrices of types that cannot be decoded.
 
     Raises:
         BackboneError: the file changed since its header was read.

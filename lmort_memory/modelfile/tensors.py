@@ -1,7 +1,7 @@
 """Data of a GGUF file: arrays of the metadata, raw rows and decoded values of tensors.
 
-Reads what is asked for and nothing more: a model of any size can be looked into. All functions
-take a header of `read_header`, which has made sure that what they read lies inside the file.
+Reads only what is requested, so models of any size work. All functions take a header from
+`read_header`, which has checked that everything they read lies inside the file.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ __all__ = ["read_array", "read_strings", "read_tensor", "tensor_rows"]
 
 
 def read_strings(header: GgufHeader, key: str) -> list[bytes]:
-    """Read an array of strings from the metadata, as the bytes that the file has.
+    """Read an array of strings from the metadata, as raw bytes.
 
-    Tokens of a vocabulary need not be valid UTF-8.
+    A vocabulary's tokens are not always valid UTF-8.
 
     Raises:
-        BackboneError: the key is missing or no array of strings, or the file changed since.
+        BackboneError: the key is missing or not an array of strings, or the file has changed.
     """
     ref = _array(header, key)
     if not ref.is_text:
-        refuse(header.path, f"the array {key!r} has numbers where strings are due")
+        refuse(header.path, f"the array {key!r} has numbers; expected strings")
     return _split_strings(header.path, _read_at(header.path, ref.offset, ref.nbytes), ref.count)
 
 
@@ -39,13 +39,13 @@ def read_array(header: GgufHeader, key: str) -> NDArray[np.generic]:
     """Read an array of numbers or booleans from the metadata, in the file's own type.
 
     Raises:
-        BackboneError: the key is missing or no array of numbers, or the file changed since.
+        BackboneError: the key is missing or not an array of numbers, or the file has changed.
     """
     import numpy as np
 
     ref = _array(header, key)
     if ref.is_text:
-        refuse(header.path, f"the array {key!r} has strings where numbers are due")
+        refuse(header.path, f"the array {key!r} has strings; expected numbers")
     data = _read_at(header.path, ref.offset, ref.nbytes)
     return np.frombuffer(data, np.dtype(SCALARS[ref.item_type].format))
 
@@ -53,10 +53,10 @@ def read_array(header: GgufHeader, key: str) -> NDArray[np.generic]:
 def tensor_rows(header: GgufHeader, name: str) -> NDArray[np.uint8]:
     """Map the raw bytes of a tensor, read-only: uint8 (n_rows, bytes of one row).
 
-    A quantised row is a whole number of blocks, so rows can be moved about without decoding them.
+    A quantised row is a whole number of blocks, so rows can be moved without decoding them.
 
     Raises:
-        BackboneError: no such tensor, or the file is gone.
+        BackboneError: the tensor does not exist, or the file is gone.
     """
     import numpy as np
 
@@ -81,14 +81,14 @@ def read_tensor(
     Args:
         header: From `read_header`.
         name: The tensor's name.
-        rows: Numbers of the rows, counted over all dimensions but the last; None means all.
+        rows: Row indices, counted over all dimensions but the last; None means all.
 
     Returns:
-        With `rows` (len(rows), n_in), otherwise the tensor's own shape; owned by the caller. Memory
-        is that of the rows asked for.
+        (len(rows), n_in) with `rows`, otherwise the tensor's own shape; owned by the caller. Only
+        the requested rows take memory.
 
     Raises:
-        BackboneError: no such tensor, a type that cannot be decoded, or the file is gone.
+        BackboneError: the tensor does not exist, its type cannot be decoded, or the file is gone.
     """
     import gguf
     import numpy as np
@@ -103,7 +103,7 @@ def read_tensor(
         else:
             values = gguf.quants.dequantize(picked, quant)
     except (NotImplementedError, ValueError) as error:
-        refuse(header.path, f"tensor {name!r} of type {info.type_name} cannot be decoded", error)
+        refuse(header.path, f"cannot decode the tensor {name!r} of type {info.type_name}", error)
     shape = info.shape if rows is None else (len(picked), info.shape[-1])
     return np.array(values, dtype=np.float32).reshape(shape)
 
@@ -130,12 +130,12 @@ def _read_at(path: Path, offset: int, nbytes: int) -> bytes:
     except OSError as error:
         raise BackboneError(f"{path} cannot be read: {error.strerror}") from error
     if len(data) != nbytes:
-        raise BackboneError(f"{path} became shorter while it was read — try again")
+        raise BackboneError(f"{path} shrank while it was read — try again")
     return data
 
 
 def _split_strings(path: Path, data: bytes, count: int) -> list[bytes]:
-    """Cut `count` length-prefixed strings out of `data`."""
+    """Split `data` into `count` length-prefixed strings."""
     strings: list[bytes] = []
     pos = 0
     for _ in range(count):

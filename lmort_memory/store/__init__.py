@@ -1,4 +1,4 @@
-"""SQLite keeps everything; what makes it fast is a cache that can be deleted at any time.
+"""SQLite holds all data; the search indexes beside it are caches that can be deleted at any time.
 
     SQLiteStore (sqlite.py)        protocol.py: what any store can do; values.py: in which values
       ├── connection.py, schema.py    one file, many threads and processes; tables, migrations
@@ -8,7 +8,7 @@
       ├── deleting/      forgetting without a trace
       └── upkeep.py      damage, copies
 
-Nothing here knows a model: vectors come and go as arrays of a named space.
+This package knows no model: vectors are arrays in a named space.
 """
 
 from lmort_memory.store.protocol import Store

@@ -1,4 +1,4 @@
-"""Time as the database keeps it: whole microseconds since 1970 in UTC."""
+"""Times as stored in the database: microseconds since 1970 in UTC."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def to_us(when: datetime) -> int:
-    """Return microseconds since the epoch of an aware time, exactly (no float on the way).
+    """Return the exact microseconds since the epoch of an aware time, without floats.
 
     Raises:
         ValueError: the time is naive.
     """
     if when.tzinfo is None:
-        raise ValueError(f"a time must carry a time zone; found the naive {when}")
+        raise ValueError(f"a time must have a time zone; found the naive time {when}")
     return (when - EPOCH) // MICROSECOND
 
 
@@ -27,10 +27,10 @@ _FIRST_US, _LAST_US = to_us(EARLIEST), to_us(LATEST)
 
 
 def from_us(microseconds: int) -> datetime:
-    """Return the aware UTC time; one that not every zone can show is moved to the nearest one."""
+    """Return the aware UTC time, moved to the nearest time that is valid in every zone."""
     return EPOCH + timedelta(microseconds=min(max(microseconds, _FIRST_US), _LAST_US))
 
 
 def now_us() -> int:
-    """Return the present."""
+    """Return the current time."""
     return to_us(datetime.now(UTC))

@@ -1,8 +1,8 @@
-"""Connections to one SQLite file: opening it safely, reading, writing, and errors in our words.
+"""Connections to one SQLite file: opening it safely, reading, writing, and error messages.
 
-Each thread has its own connection, since a connection with an open transaction cannot be shared.
-Every write is one `BEGIN IMMEDIATE` transaction: the lock is taken before anything is read, so
-that a writer waits (up to `BUSY_S`) instead of failing half-way with "database is locked".
+Each thread has its own connection, because a connection with an open transaction cannot be shared.
+Every write is a `BEGIN IMMEDIATE` transaction. It takes the lock before it reads, so a writer waits
+(up to `BUSY_S`) instead of failing midway with "database is locked".
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from lmort_memory.store.locks import someone_waits, waiting
 
 __all__ = ["Database"]
 
-BUSY_S = 60.0  # what a writer waits for others; each of theirs takes milliseconds
-TRY_AGAIN_S = (0.0005, 0.002)  # between two tries; a commit takes a few milliseconds
-CHECKPOINT_S = 5.0  # what a checkpoint waits for readers; it can be made later as well
+BUSY_S = 60.0  # how long a writer waits for others; a write takes milliseconds
+TRY_AGAIN_S = (0.0005, 0.002)  # between two attempts; a commit takes a few milliseconds
+CHECKPOINT_S = 5.0  # how long a checkpoint waits for readers; it can also happen later
 HEADER = struct.Struct(">16s44xI4xI")  # magic, user_version at 60, application_id at 68
 
 PRAGMAS = """
@@ -50,7 +50,7 @@ class Database:
         read_only: Change nothing.
 
     Raises:
-        StoreError: it is not a database of ours, is of a newer schema, or cannot be opened.
+        StoreError: it is another program's database, has a newer schema, or cannot be opened.
     """
 
     def __init__(self, path: Path, *, key: Key | None = None, read_only: bool = False) -> None:
@@ -71,16 +71,16 @@ class Database:
 
     @contextmanager
     def read(self, doing: str = "read") -> Iterator[sqlite3.Connection]:
-        """Give this thread's connection; each statement sees what is committed by then."""
+        """Yield this thread's connection; each statement sees the latest commit."""
         with self.translated(doing):
             yield self._connection()
 
     @contextmanager
     def snapshot(self, doing: str = "read") -> Iterator[sqlite3.Connection]:
-        """Give this thread's connection with one unchanging view for several statements."""
+        """Yield this thread's connection with one snapshot for several statements."""
         with self.translated(doing):
             connection = self._connection()
-            if connection.in_transaction:  # inside a write: it sees its own view already
+            if connection.in_transaction:  # inside a write, which already has a snapshot
                 yield connection
                 return
             connection.execute("BEGIN")
@@ -91,10 +91,10 @@ class Database:
 
     @contextmanager
     def write(self, doing: str = "write") -> Iterator[sqlite3.Connection]:
-        """Give this thread's connection inside a transaction that is durable when it ends well.
+        """Yield this thread's connection inside a transaction, durable once the block succeeds.
 
-        Threads of this process queue at a lock, processes at SQLite's own; a process that has
-        written steps aside for a moment if another one waits.
+        Threads of this process queue at our own lock, processes at SQLite's. After a write, a
+        process pauses briefly if another one waits.
         """
         with self._writing, self.translated(doing):
             connection = self._connection()
@@ -113,10 +113,10 @@ class Database:
             time.sleep(TRY_AGAIN_S[1])
 
     def _begin(self, connection: sqlite3.Connection) -> None:
-        """Begin a transaction that writes, as soon as no other process is writing.
+        """Begin a write transaction as soon as no other process is writing.
 
-        SQLite's own waiting grows to a tenth of a second between two tries. A process that writes
-        without a pause then keeps all others out, since it is always the quickest to try again.
+        SQLite's own retries back off to a tenth of a second. A process that writes without pause
+        would then lock out all others, because it always retries first.
         """
         try:
             connection.execute("PRAGMA busy_timeout = 0")
@@ -139,9 +139,9 @@ class Database:
         return True
 
     def truncate_log(self) -> bool:
-        """Move the write-ahead log into the file and empty it; False if a reader is in the way."""
+        """Checkpoint and truncate the write-ahead log; False if a reader blocks it."""
         with self.translated("checkpoint"):
-            # A connection of its own, so that waiting for a reader ends after a short while.
+            # A separate connection with a short timeout for readers.
             connection = connect(self.path, self.key, timeout=CHECKPOINT_S, isolation_level=None)
             try:
                 busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
@@ -154,15 +154,15 @@ class Database:
         return not busy
 
     def free_pages(self) -> None:
-        """Give the pages of what was deleted back to the file system."""
+        """Return free pages to the file system."""
         with self.read("compact") as connection:
-            # This pragma frees one page a step, and `execute` makes one step where there are no
-            # columns; `executescript` goes on to the end.
+            # This pragma frees one page per step, and `execute` makes only one step if there are no
+            # columns; `executescript` runs to the end.
             connection.executescript("PRAGMA incremental_vacuum")
 
     @contextmanager
     def translated(self, doing: str) -> Iterator[None]:
-        """Turn errors of SQLite and of the file system into StoreError."""
+        """Turn errors from SQLite and the file system into StoreError."""
         try:
             yield
         except failures() as error:
@@ -170,11 +170,11 @@ class Database:
         except OSError as error:
             raise StoreError(
                 f"cannot {doing} {self.path}: {error.strerror or error} — "
-                "check that the folder exists, is yours and has room"
+                "check that the folder exists, is writable and has free space"
             ) from error
 
     def close(self) -> None:
-        """Close the connections of all threads; harmless when repeated."""
+        """Close the connections of all threads; calling it again does nothing."""
         with self._guard:
             self._closed = True
             connections = list(self._all)
@@ -194,9 +194,9 @@ class Database:
         return held.connection
 
     def _forget_connections(self) -> None:
-        """Begin without connections: at first, and in a process that was forked.
+        """Start without connections: at first, and in a forked process.
 
-        SQLite forbids to use or even to close what was opened on the other side of a fork.
+        SQLite forbids using or even closing a connection that was opened before a fork.
         """
         self._process = os.getpid()
         self._local = threading.local()
@@ -205,15 +205,15 @@ class Database:
         self._writing = threading.RLock()
 
     def _check_file(self) -> None:
-        """Refuse to write into a file that nobody will find again.
+        """Refuse to write to a file that is no longer at its path.
 
         Raises:
-            StoreError: the database was moved, deleted or replaced since it was opened.
+            StoreError: the database was moved, deleted or replaced while open.
         """
         if _identity(self.path) != self._file:
             raise StoreError(
-                f"{self.path} was moved, deleted or replaced while it was open: nothing more is"
-                " written to it — open the memory again"
+                f"cannot write to {self.path}: it was moved, deleted or replaced while open"
+                " — open the memory again"
             )
 
     def _connect(self) -> _Held:
@@ -221,15 +221,15 @@ class Database:
         with self._guard:
             self._all.add(connection)
         held = _Held(connection)
-        # A thread's locals go when it ends, and the connection with them.
+        # A thread's locals, and with them its connection, are freed when it ends.
         weakref.finalize(held, _let_go, connection, self._all, self._guard).atexit = False
         return held
 
     def _read_only(self) -> sqlite3.Connection:
-        """Connect to a file on a medium that takes no writing.
+        """Connect to a file on a read-only medium.
 
-        SQLite needs a file beside a database in WAL mode. Where it cannot have one, the database
-        is declared unchangeable: then the log is not read, which a clean close has emptied.
+        In WAL mode, SQLite needs a file beside the database. If it cannot create one, the database
+        is opened as immutable. The log is then not read; a clean close has emptied it.
         """
         uri = f"file:{quote(str(self.path))}?mode=ro"
         try:
@@ -240,7 +240,7 @@ class Database:
         return connection
 
     def _opened(self, name: str) -> sqlite3.Connection:
-        # check_same_thread is off only so that close() may close every thread's connection.
+        # check_same_thread is off only so that close() can close every thread's connection.
         connection = connect(
             name,
             self.key,
@@ -261,21 +261,21 @@ class Database:
         if version == 0 and not self.read_only:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         if not self.read_only:
-            switch_to_wal(connection)  # a backup comes without
+            switch_to_wal(connection)  # backups do not have it
         if version < schema.VERSION:
             if self.read_only:
                 raise StoreError(
-                    f"cannot open {self.path}: its schema {version} has to be brought up to"
-                    f" {schema.VERSION}, and it cannot be written — copy it to a folder of yours"
+                    f"cannot open {self.path}: its schema {version} must be upgraded to"
+                    f" {schema.VERSION}, but it is read-only — copy it to a writable folder"
                 )
             with self.write("migrate"):
                 schema.migrate(connection, self.path)
-            # The version goes into the main file at once: `refuse_foreign` looks there.
+            # Write the version to the main file at once: `refuse_foreign` reads it there.
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 class _Held:
-    """The connection of one thread, alive as long as the thread."""
+    """The connection of one thread; it lives as long as the thread."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -297,7 +297,7 @@ def _writable(path: Path) -> bool:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells this file from another one of its name; None if there is none."""
+    """Return the identity of the file at this path; None if there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -306,10 +306,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuse a file that is not ours before SQLite sees, and perhaps changes, it.
+    """Refuse another program's file before SQLite opens, and perhaps changes, it.
 
     Raises:
-        StoreError: not a database, not of this program, or of a newer schema.
+        StoreError: the file is not a database, not this program's, or has a newer schema.
     """
     try:
         if not path.exists() or (path.is_file() and path.stat().st_size == 0):
@@ -335,7 +335,7 @@ def refuse_foreign(path: Path) -> None:
 
 
 def switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Turn on write-ahead logging; SQLite does not wait for other openers here, so this does."""
+    """Turn on write-ahead logging, waiting for other openers, which SQLite does not do here."""
     deadline = time.monotonic() + BUSY_S
     while True:
         try:
@@ -348,16 +348,16 @@ def switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def advice(error: sqlite3.Error) -> str:
-    """Say what can be done about an error of SQLite."""
+    """Return what the user can do about an SQLite error."""
     text = str(error)
     if "full" in text:
-        return "make room on the disk; what was stored before is intact"
+        return "free some disk space; everything stored before is intact"
     if "readonly" in text:
-        return "it can be read and searched; copy it to a folder of yours to change it"
+        return "it can be read and searched; to change it, copy it to a writable folder"
     if "unable to open" in text:
-        return "check that the folder and the file are yours and writable"
+        return "check that the folder and the file are writable"
     if "locked" in text or "busy" in text:
-        return "another process held it for a minute; close that one"
+        return "another process has locked it for a minute; close that process"
     if "malformed" in text or "not a database" in text or "corrupt" in text:
         return (
             "the file is damaged: `lmort-mem verify` counts what can be read,"

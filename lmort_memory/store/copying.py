@@ -1,4 +1,4 @@
-"""Copy a database that is not open here, without changing it."""
+"""Copy a database that this process has not opened, without changing it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["copy_database"]
 
 
 def copy_database(source: Path, target: Path, *, key: Key | None = None) -> None:
-    """Copy a database, as it is at one instant, to a new file of mode 0600; encrypted ones stay so.
+    """Copy a snapshot of a database to a new file with mode 0600; it stays encrypted.
 
     Raises:
-        StoreError: the source cannot be read, or the target not be written.
+        StoreError: the source cannot be read, or the target cannot be written.
     """
     try:
         touch_private(target)

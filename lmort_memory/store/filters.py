@@ -1,16 +1,15 @@
-"""Filters as SQL conditions on `records AS r`; every value travels as a bound parameter.
+"""Filters as SQL conditions on `records AS r`; every value is a bound parameter.
 
-The metadata grammar, with the conditions of one mapping joined by "and":
+The grammar of metadata filters; the conditions of one mapping are joined by "and":
 
     {"topic": "bees"}                       equals, by JSON type: 1, 1.0 and True differ from "1"
     {"year": {"$gte": 2020, "$lt": 2024}}   $eq $ne $in $nin $gt $gte $lt $lte $contains
     {"$or": [{…}, {…}], "$not": {…}}        $and $or $not
 
-A key names a top-level entry of the metadata, whatever characters it has after the first, which
-must not be "$". `$eq: None` also matches
-a missing key; `$ne` and `$nin` are the exact opposites of `$eq` and `$in`. `$gt` and its kin
-compare numbers with numbers and strings with strings. `$contains` looks for a substring in a
-string and for an element in a list.
+A key names a top-level entry of the metadata; it must not start with "$". `$eq: None` also matches
+a missing key; `$ne` and `$nin` are the exact opposites of `$eq` and `$in`. `$gt`, `$gte`, `$lt` and
+`$lte` compare numbers with numbers and strings with strings. `$contains` finds a substring of a
+string or an element of a list.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from lmort_memory.types import JsonValue, ScopeTree
 __all__ = ["Condition", "compile_filter", "names_nothing"]
 
 Condition: TypeAlias = tuple[str, list[object]]
-"""An SQL condition and its parameters in order. Those on metadata, which `$not` may turn around,
-are never NULL."""
+"""An SQL condition and its parameters in order. A condition on metadata is never NULL, so that
+`$not` can negate it."""
 
-MAX_DEPTH = 32  # SQLite allows expressions 1,000 deep; no person writes 32
+MAX_DEPTH = 32  # far below SQLite's limit of 1,000 for expressions
 ORDER = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 
 def compile_filter(chosen: Filter) -> Condition:
-    """Return the condition that holds for the chosen records.
+    """Return the condition for the chosen records.
 
     Raises:
-        ValueError: a condition on the metadata is not of the grammar, or a time is naive.
+        ValueError: a metadata filter breaks the grammar, or a time is naive.
     """
     parts = [*_columns(chosen)]
     if isinstance(chosen.scope, ScopeTree):
@@ -77,7 +76,7 @@ def _columns(chosen: Filter) -> list[Condition]:
 
 
 def _tree(root: str) -> Condition:
-    """Match a scope and those below it; "0" follows "/", so a range of the index answers."""
+    """Match a scope and those below it by a range of the index ("0" follows "/")."""
     return "(r.scope = ? OR (r.scope >= ? AND r.scope < ?))", [root, f"{root}/", f"{root}0"]
 
 
@@ -85,13 +84,13 @@ def _mapping(where: Mapping[str, JsonValue], *, depth: int) -> Condition:
     if not isinstance(where, Mapping):
         raise ValueError(f"a metadata filter must be a mapping; found {where!r}")
     if depth > MAX_DEPTH:
-        raise ValueError(f"a metadata filter may nest {MAX_DEPTH} deep; found more")
+        raise ValueError(f"a metadata filter may nest at most {MAX_DEPTH} levels; found more")
     return _joined([_entry(key, value, depth) for key, value in where.items()], "AND", empty="1")
 
 
 def _entry(key: str, value: JsonValue, depth: int) -> Condition:
     if not isinstance(key, str):
-        raise ValueError(f"a metadata filter names keys by strings; found the key {key!r}")
+        raise ValueError(f"keys of a metadata filter must be strings; found {key!r}")
     if key == "$not":
         sql, parameters = _mapping(value, depth=depth + 1)  # type: ignore[arg-type] # it checks
         return f"NOT {sql}", parameters
@@ -134,7 +133,7 @@ def _equals(key: str, value: JsonValue) -> Condition:
 
 
 def _same(alias: str, value: JsonValue) -> Condition:
-    """Compare one row of json_each with a value of JSON, type included."""
+    """Compare one row of json_each with a JSON value, including its type."""
     if value is None or isinstance(value, bool):
         return f"{alias}.type = ?", ["null" if value is None else str(value).lower()]
     if isinstance(value, int | float):
@@ -145,12 +144,12 @@ def _same(alias: str, value: JsonValue) -> Condition:
         kind = "object" if isinstance(value, Mapping) else "array"
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         return f"({alias}.type = ? AND {alias}.value = json(?))", [kind, text]
-    raise ValueError(f"a filter compares JSON values; found {value!r}")
+    raise ValueError(f"a filter can only compare JSON values; found {value!r}")
 
 
 def _order(key: str, sign: str, operand: JsonValue) -> Condition:
     if isinstance(operand, bool) or not isinstance(operand, int | float | str):
-        raise ValueError(f"{key!r} is ordered by a number or a string; found {operand!r}")
+        raise ValueError(f"{key!r} must be compared with a number or a string; found {operand!r}")
     if isinstance(operand, str):
         return _exists(f"j.type = 'text' AND j.value {sign} ?", key, [operand])
     match = f"j.type IN ('integer', 'real') AND j.value {sign} ?"
@@ -190,5 +189,5 @@ def _joined(parts: Sequence[Condition], word: str, *, empty: str) -> Condition:
 
 def _number(value: float) -> float:
     if not math.isfinite(value) or (isinstance(value, int) and not -(2**63) <= value < 2**63):
-        raise ValueError(f"a filter compares finite numbers of 64 bits; found {value!r}")
+        raise ValueError(f"numbers in a filter must be finite and fit in 64 bits; found {value!r}")
     return value

@@ -1,4 +1,4 @@
-"""A lock between processes, on a file; the system lets go of it when a process dies."""
+"""A lock between processes, on a file; the system releases it when a process dies."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["someone_waits", "try_lock", "waiting"]
 
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Give whether the lock is ours until the end of the block; never waits.
+    """Try to take the lock for the block, without waiting; yields whether it succeeded.
 
-    The file holds nothing and stays. Two threads of one process exclude each other too, because
-    each opens the file for itself.
+    The file stays and is empty. Two threads of one process exclude each other too, because each
+    opens the file separately.
     """
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
@@ -27,10 +27,10 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def waiting(path: Path) -> Iterator[None]:
-    """Let `someone_waits` be true for everybody else until the end of the block."""
+    """Make `someone_waits` return True in other processes until the end of the block."""
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-    except OSError:  # no right to write here: what is waited for will say so
+    except OSError:  # not writable: the write itself will report it
         yield
         return
     try:
@@ -41,10 +41,10 @@ def waiting(path: Path) -> Iterator[None]:
 
 
 def someone_waits(path: Path) -> bool:
-    """Return whether a process is inside `waiting` on this path."""
+    """Whether a process is inside `waiting` on this path."""
     try:
         descriptor = os.open(path, os.O_RDWR)
-    except OSError:  # the usual case: nobody has ever waited
+    except OSError:  # the usual case: no process has ever waited
         return False
     try:
         return not _locked(descriptor)
@@ -56,7 +56,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _share(descriptor: int) -> None:
-        _locked(descriptor)  # one of those who wait has it, and one is enough
+        _locked(descriptor)  # another waiting process has it, and one is enough
 
     def _locked(descriptor: int) -> bool:
         try:

@@ -1,8 +1,8 @@
-"""What every store can do, in parts: any class with these methods is a `Store`.
+"""The protocol of a store, in parts: any class with these methods is a `Store`.
 
     Store = Records + Order + Rankings + Vectors + Sources + Conversations + Upkeep
 
-A store of another kind (PostgreSQL, say) speaks in the values of `values.py` and passes
+A store of another kind (PostgreSQL, say) uses the values of `values.py` and must pass
 `lmort_memory.testing.check_store`.
 """
 
@@ -41,7 +41,7 @@ __all__ = ["Store", "TokenCodesKeeper"]
 
 
 class Records(Protocol):
-    """Records and their versions: stored, read, changed, carried elsewhere."""
+    """Records and their versions: stored, read, changed, exported."""
 
     def add(
         self,
@@ -50,46 +50,46 @@ class Records(Protocol):
         space: str | None = None,
         encoded: Sequence[Encoded] | None = None,
     ) -> list[Stored]:
-        """Store turns in one transaction; the same content of the same origin is stored once."""
+        """Store turns in one transaction; the same content from the same origin is stored once."""
 
     def get(self, ids: Iterable[str]) -> dict[str, Record]:
         """Return the records that exist and have not expired, by id."""
 
     def update(self, record_id: str, turn: Turn) -> Record:
-        """Replace text, role, metadata and expiry of a record; the old version is history."""
+        """Replace text, role, metadata and expiry of a record; the old version becomes history."""
 
     def set_expiry(self, ids: Sequence[str], expires_at: datetime | None) -> int:
-        """Change when records expire, without a new version; returns how many there were."""
+        """Change when records expire, without a new version; returns how many were changed."""
 
     def history(self, record_id: str) -> list[Record]:
-        """Return the versions of a record, oldest first, the present one last."""
+        """Return the versions of a record, oldest first; the current one is last."""
 
     def supersede(
         self, old_id: str, new_id: str, *, at: datetime | None = None
     ) -> tuple[Record, Record]:
-        """Let one record take the place of another; returns both as they are then."""
+        """Replace one record by another; returns both records after the change."""
 
     def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
-        """Return the records whose place each of these has taken, the latest first."""
+        """Return the records that each of these has replaced, latest first."""
 
     def records(self, chosen: Filter, *, after: str | None = None) -> Iterator[Record]:
-        """Iterate in order of id over a stable view, from behind the id `after`."""
+        """Iterate over a snapshot in order of id, starting after the id `after`."""
 
     def dump(self, chosen: Filter, *, vectors: bool = False) -> Iterator[Dumped]:
         """Iterate like `records`, with what `restore` needs."""
 
     def restore(self, dumped: Sequence[Dumped]) -> int:
-        """Bring exported records back under their ids; those there are kept; returns how many."""
+        """Import exported records under their ids, keeping existing ones; returns how many."""
 
 
 class Order(Protocol):
-    """The order in which records were stored and spoken."""
+    """Records in the order in which they were stored or said."""
 
     def latest(self, chosen: Filter, *, limit: int) -> list[Record]:
-        """Return the records that were stored last, the newest at the end."""
+        """Return the records stored last, newest at the end."""
 
     def sessions(self, chosen: Filter, *, limit: int) -> list[SessionInfo]:
-        """Return the sessions that were spoken in last, the newest at the end."""
+        """Return the most recently active sessions, newest at the end."""
 
     def facets(self, chosen: Filter) -> Facets:
         """Count the chosen records by scope and by role."""
@@ -98,11 +98,11 @@ class Order(Protocol):
         """Return the `n` turns before and the `n` after a record in its session, in order."""
 
     def followers(self, ids: Sequence[str], chosen: Filter) -> dict[str, str]:
-        """Return the turn after each of these in its session, where it is one of the chosen."""
+        """Return the turn after each of these in its session, if it passes the filter."""
 
 
 class Rankings(Protocol):
-    """Records ranked for a question. Higher scores are better; best first, each record once."""
+    """Rankings of records for a question. Best first, each record once; higher is better."""
 
     def dense(
         self, space: str, vector: NDArray[np.float32], chosen: Filter, *, limit: int
@@ -110,17 +110,17 @@ class Rankings(Protocol):
         """Rank records by the cosine of their best chunk."""
 
     def lexical(self, query: str, chosen: Filter, *, limit: int) -> list[LexicalMatch]:
-        """Rank records by BM25; any text is a query."""
+        """Rank records by BM25; any text is a valid query."""
 
 
 class Vectors(Protocol):
-    """Vectors by space. Spaces are never mixed in one distance."""
+    """Vectors by space. Vectors of different spaces are never compared."""
 
     def vectors(self, space: str, ids: Iterable[str]) -> dict[str, Encoded]:
-        """Return the stored vectors of records, float16 accuracy, by id."""
+        """Return the stored vectors of records by id, with float16 precision."""
 
     def put_vectors(self, space: str, records: Sequence[Record], encoded: Sequence[Encoded]) -> int:
-        """Give records their vectors; those changed or gone meanwhile are passed over."""
+        """Store vectors of records, skipping records that were changed or deleted meanwhile."""
 
     def pending(self, space: str, *, limit: int, after: str | None = None) -> list[Record]:
         """Return records without vectors in the space, in order of id."""
@@ -129,18 +129,18 @@ class Vectors(Protocol):
         """Return every space that holds vectors."""
 
     def drop_space(self, space: str) -> int:
-        """Delete the vectors of a space; returns how many."""
+        """Delete the vectors of a space; returns how many were deleted."""
 
     def build_index(self, *, progress: Progress | None = None) -> None:
-        """Bring the caches of every space up to date now instead of in the background."""
+        """Update the caches of every space now instead of in the background."""
 
 
 @runtime_checkable
 class TokenCodesKeeper(Protocol):
-    """What a store may have besides, for late interaction.
+    """Optional methods of a store, for late interaction.
 
-    A store that keeps `Encoded.tokens` returns them in `vectors`; without these methods, codes are
-    made for new records only.
+    A store that keeps `Encoded.tokens` returns them from `vectors`. Without these methods, only new
+    records get codes.
     """
 
     def lacking_tokens(
@@ -149,17 +149,17 @@ class TokenCodesKeeper(Protocol):
         """Return records with vectors in the space but no token codes of a kind, by id."""
 
     def drop_tokens(self, space: str) -> int:
-        """Delete the token codes of a space; returns of how many chunks."""
+        """Delete the token codes of a space; returns the number of chunks that had some."""
 
 
 class Sources(Protocol):
-    """Files and exports that were stored whole."""
+    """Files and exports that were imported completely."""
 
     def source_state(self, uri: str, *, scope: str) -> SourceState | None:
-        """Return what is known of a source that was stored whole."""
+        """Return the state of a completely imported source."""
 
     def sources(self, *, scope: str) -> list[SourceState]:
-        """Return every source that was stored whole, in order of URI."""
+        """Return every completely imported source, in order of URI."""
 
     def replace_source(
         self,
@@ -169,57 +169,57 @@ class Sources(Protocol):
         scope: str,
         progress: Progress | None = None,
     ) -> SourceChange:
-        """Make the records of a source equal to `turns`; unchanged ones stay as they are."""
+        """Make the records of a source equal to `turns`; unchanged records are kept."""
 
 
 class Conversations(Protocol):
-    """What a chat keeps beside its turns."""
+    """What a chat stores besides its turns."""
 
     def add_ledger(self, entry: LedgerEntry) -> None:
-        """Keep which records a reply was given."""
+        """Store which records a reply was given."""
 
     def ledgers(
         self, *, record_id: str | None = None, session: str | None = None, limit: int
     ) -> list[LedgerEntry]:
-        """Return the latest entries that name a record, or that are of a session, oldest first."""
+        """Return the latest entries of a session or that name a record, oldest first."""
 
     def state_path(self, session: str) -> Path | None:
-        """Return where a chat may save a session's state; None where this store keeps no files."""
+        """Return where a chat may save a session's state; None if this store keeps no files."""
 
 
 class Upkeep(Protocol):
     """Forgetting, sizes, damage, copies."""
 
     def quoting(self, chosen: Filter) -> list[str]:
-        """Return the ids of other records that repeat some of what the chosen ones say."""
+        """Return the ids of other records that quote the chosen ones."""
 
     def forget(self, chosen: Filter) -> Receipt:
         """Delete records and every trace of them."""
 
     def sweep(self) -> Receipt:
-        """Forget what has expired."""
+        """Forget expired records."""
 
     def compact(self) -> None:
-        """Give back the space of what was deleted."""
+        """Free the disk space of deleted records."""
 
     def status(self) -> StoreStatus:
         """Return sizes and counts."""
 
     def verify(self) -> Verification:
-        """Look for damage, and count what can be read."""
+        """Check for damage and count the readable records."""
 
     def readable_records(self) -> Iterator[Record]:
-        """Iterate over what can be read of a damaged store, stepping over the rest."""
+        """Iterate over the readable records of a damaged store, skipping the rest."""
 
     def backup(self, target: Path) -> None:
         """Copy everything to a new file while others read and write."""
 
     def close(self) -> None:
-        """Let go of the files; harmless when repeated."""
+        """Close the files; calling it again does nothing."""
 
 
 class Store(Records, Order, Rankings, Vectors, Sources, Conversations, Upkeep, Protocol):
     """Records with their vectors and words. Safe for several threads and processes.
 
-    What a method has returned is on disk.
+    Changes are on disk when a method returns.
     """

@@ -1,4 +1,4 @@
-"""Going back to a backup: the database that it replaces is kept beside it."""
+"""Restore a backup; the replaced database is kept beside it."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from lmort_memory.store.unlocking import unlock
 
 __all__ = ["restore_backup"]
 
-# What SQLite and the caches keep beside a database: a log of the old one would damage the new one.
+# Files of SQLite and the caches beside a database: the old one's log would damage the new one.
 _BESIDE = ("-wal", "-shm", "-queue", ".states", ".index")
 
 
 def restore_backup(
     backup: Path, database: Path, *, passphrase: str | Key | None = None
 ) -> Path | None:
-    """Put a backup in the place of a database, whatever state that is in.
+    """Replace a database, damaged or not, by a backup.
 
-    Memories that have the old database open refuse to write to it from then on.
+    Memories that still have the old database open then refuse to write to it.
 
     Args:
-        backup: A file that `backup` wrote; it stays as it is.
-        database: What it replaces; it need not exist.
+        backup: A file that `backup` wrote; it is not changed.
+        database: The database to replace; it need not exist.
         passphrase: What opens the backup, where it is encrypted.
 
     Returns:
-        Where the old database went, with the files beside it; None if there was none.
+        The new path of the old database, moved with the files beside it; None if there was none.
 
     Raises:
-        StoreError: the backup is damaged or not ours, or the files cannot be moved.
+        StoreError: the backup is damaged or another program's, or the files cannot be moved.
     """
     _check(backup, passphrase)
     part = database.with_name(f".{database.name}.restoring")
@@ -51,7 +51,7 @@ def restore_backup(
     except OSError as error:
         raise StoreError(
             f"cannot restore {database} from {backup}: {error.strerror} — check that the folder is"
-            " yours and has room; the old database was kept"
+            " writable and has free space; the old database was kept"
         ) from error
     finally:
         part.unlink(missing_ok=True)
@@ -60,7 +60,7 @@ def restore_backup(
 
 def _check(backup: Path, passphrase: str | Key | None) -> None:
     if not backup.is_file():
-        raise StoreError(f"there is no backup {backup} — name a file that `backup` wrote")
+        raise StoreError(f"there is no backup at {backup} — name a file that `backup` wrote")
     key = unlock(backup, passphrase)
     try:
         uri = f"{backup.absolute().as_uri()}?immutable=1"
@@ -70,13 +70,13 @@ def _check(backup: Path, passphrase: str | Key | None) -> None:
         found = str(error)
     if found != "ok":
         raise StoreError(
-            f"the backup {backup} is damaged: {found} — take an older one, or save what can be read"
-            f" of it: lmort-mem export saved.jsonl --salvage --db {backup}"
+            f"the backup {backup} is damaged: {found} — use an older one, or save what is readable:"
+            f" lmort-mem export saved.jsonl --salvage --db {backup}"
         )
 
 
 def _set_aside(database: Path) -> Path | None:
-    """Rename a database and what lies beside it; the name says when."""
+    """Rename a database and the files beside it, adding the current time to the name."""
     stamp = f"{datetime.now():%Y%m%dT%H%M%S}"  # noqa: DTZ005  for the person who looks for it
     aside = database.with_name(f"{database.name}.replaced-{stamp}")
     for suffix in _BESIDE:

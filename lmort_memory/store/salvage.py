@@ -1,4 +1,4 @@
-"""A damaged database made readable, in a copy: what is left of it can then be exported."""
+"""Make a damaged database readable, in a copy, so that its intact records can be exported."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _HEADER_BYTES = 100
 
 @contextmanager
 def repaired_copy(path: Path, *, encrypted: bool = False) -> Iterator[Path]:
-    """Give a copy of a database whose header is sound and whose length is what the header says.
+    """Yield a copy of a database with a valid header and the length that the header states.
 
-    Without that SQLite opens nothing of a file that was cut, however little is missing. What was
-    cut off is read as damaged pages. An encrypted file is copied as it is: see `Database._opened`.
-    The database itself is not touched; the copy is gone at the end.
+    Otherwise SQLite refuses a truncated file, however little is missing. The missing part reads as
+    damaged pages. An encrypted file is copied as it is: see `Database._opened`. The database itself
+    is not touched, and the copy is deleted afterwards.
 
     Raises:
-        StoreError: it cannot be read, or there is no room for the copy.
+        StoreError: the database cannot be read, or there is no space for the copy.
     """
     try:
         with TemporaryDirectory(prefix="lmort-salvage-") as folder:
@@ -45,20 +45,20 @@ def repaired_copy(path: Path, *, encrypted: bool = False) -> Iterator[Path]:
             yield copy
     except OSError as error:
         raise StoreError(
-            f"cannot copy {path} to read what is left of it: {error.strerror} — the copy needs as"
-            " much room in the folder of temporary files ($TMPDIR)"
+            f"cannot copy {path} to salvage it: {error.strerror} — the copy needs as much free"
+            " space in the temporary folder ($TMPDIR)"
         ) from error
 
 
 def _repair_header(copy: Path) -> None:
-    """Write a sound header, and add empty pages where the file is shorter than it was."""
+    """Write a valid header, and append empty pages if the file was truncated."""
     with copy.open("r+b") as file:
         head = file.read(_HEADER_BYTES)
         there = -(-copy.stat().st_size // PAGE)
         if not head.startswith(MAGIC) or len(head) < _HEADER_BYTES:
             head = _sound_header()
         (claimed,) = _PAGES.unpack_from(head, _PAGES_AT)
-        # A number of another order is damage itself; up to that, the rest was cut off.
+        # A much larger number is itself damaged; a plausible one means the file was truncated.
         pages = claimed if there <= claimed <= 1000 * there + 1000 else there
         file.seek(0)
         file.write(head[:_PAGES_AT] + _PAGES.pack(pages) + head[_PAGES_AT + _PAGES.size :])
@@ -66,7 +66,7 @@ def _repair_header(copy: Path) -> None:
 
 
 def _sound_header() -> bytes:
-    """Return the header of a new database of ours."""
+    """Return the header of a new, empty database."""
     with TemporaryDirectory(prefix="lmort-salvage-") as folder:
         new = Path(folder) / "new.db"
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:

@@ -41,8 +41,8 @@ M001 = (
     "CREATE INDEX records_source ON records (source_uri, scope) WHERE source_uri NOT NULL",
     "CREATE INDEX records_scope ON records (scope, created_at)",
     "CREATE INDEX records_expiry ON records (expires_at) WHERE expires_at NOT NULL",
-    # What FTS5 indexes is the folded text (see lexical.py), kept here so that a delete stays
-    # exact when the folding changes. Marks belong to words: Devanagari and Arabic need them.
+    # FTS5 indexes the folded text (see words/tokenizer.py). It is kept here so that
+    # deletes stay exact if the folding changes. Marks are part of words, for Devanagari and Arabic.
     """
     CREATE VIRTUAL TABLE words USING fts5 (
         body, tokenize = "porter unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
@@ -54,8 +54,8 @@ M001 = (
         dim INTEGER NOT NULL,
         deleted INTEGER NOT NULL DEFAULT 0
     )""",
-    # One row for each chunk; `vector` is float16, little-endian. `v` is never used twice and
-    # grows in order of commit: it is the watermark of the caches.
+    # One row per chunk; `vector` is float16, little-endian. `v` is never reused and grows in order
+    # of commit: it is the watermark of the caches.
     """
     CREATE TABLE vectors (
         v INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -102,7 +102,7 @@ M001 = (
         PRIMARY KEY (reply_id, record_id)
     ) WITHOUT ROWID""",
     "CREATE INDEX ledger_record ON ledger_records (record_id)",
-    # Never holds a text: it outlives what is forgotten.
+    # Must never hold a text: it outlives forgotten records.
     """
     CREATE TABLE audit (
         a INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -110,9 +110,9 @@ M001 = (
         action TEXT NOT NULL,
         count INTEGER NOT NULL
     )""",
-    # A forget that is committed and not yet cleaned up; finished at the next open.
+    # A forget that is committed but not cleaned up; finished at the next open.
     "CREATE TABLE purges (p INTEGER PRIMARY KEY, plan TEXT NOT NULL)",
-    # Saved caches of a space: which file is valid, up to which vector, after how many deletions.
+    # Saved caches of a space: the valid file, its last vector, and the deletions it accounts for.
     """
     CREATE TABLE caches (
         s INTEGER NOT NULL REFERENCES spaces ON DELETE CASCADE,
@@ -127,8 +127,8 @@ M001 = (
     )""",
 )
 
-# Codes of the tokens of a chunk, in a table of their own so that reading all vectors stays quick.
-# They go with their vector, whoever deletes it; a chunk has codes of one kind only.
+# Token codes of a chunk, in a separate table so that reading all vectors stays fast. They are
+# deleted with their vector; a chunk has codes of only one kind.
 M002_TOKEN_CODES = (
     """
     CREATE TABLE token_kinds (
@@ -144,7 +144,7 @@ M002_TOKEN_CODES = (
     )""",
 )
 
-# Since when and until when a record holds, and the id of the record that took its place.
+# When a record is valid, and the id of the record that replaced it.
 M003_SUPERSESSION = (
     "ALTER TABLE records ADD COLUMN valid_from INTEGER",
     "ALTER TABLE records ADD COLUMN valid_to INTEGER",
@@ -171,9 +171,9 @@ def checked_version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def refuse_other(path: Path, application: int, version: int) -> None:
-    """Raise StoreError unless the header's two numbers are ours."""
+    """Raise StoreError unless the header has our application id and a schema we can read."""
     if application == 0 and version == 0:
-        return  # new, or its creation was cut short; `checked_version` looks for tables
+        return  # new, or its creation was interrupted; `checked_version` looks for tables
     if application != APPLICATION_ID:
         raise StoreError(
             f"cannot open {path}: found the database of another program (application id "
@@ -181,13 +181,13 @@ def refuse_other(path: Path, application: int, version: int) -> None:
         )
     if version > VERSION:
         raise StoreError(
-            f"cannot open {path}: found schema {version}, this version reads up to {VERSION} — "
+            f"cannot open {path}: it has schema {version}, this version reads up to {VERSION} — "
             "upgrade lmort-memory; the file was not touched"
         )
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema up to date inside the caller's transaction; looks again under its lock."""
+    """Migrate to the latest schema inside the caller's transaction, rechecking under its lock."""
     if checked_version(connection, path) == VERSION:
         return
     from sqlite_utils import Database

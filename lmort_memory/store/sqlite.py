@@ -1,4 +1,4 @@
-"""SQLiteStore: the methods of `Store` on one SQLite file and its caches."""
+"""SQLiteStore: a `Store` in one SQLite file with caches beside it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SQLiteStore"]
 
-PAGE = 500  # records read with one statement while iterating
+PAGE = 500  # records read per statement while iterating
 PENDING = """
 AND NOT EXISTS (SELECT 1 FROM vectors v
                 WHERE v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = ?))
@@ -60,19 +60,19 @@ class SQLiteStore(Closing):
     """Records, words and vectors in one file; safe for several threads and processes.
 
     Args:
-        path: The database. It is created, with its folder, where it is missing.
-        graph_from: Vectors in a space from which on an approximate index is kept; below, and while
-            it is being built, every search is exact.
+        path: The database. It is created, with its folder, if it does not exist.
+        graph_from: Number of vectors in a space above which an approximate index is kept. Below it,
+            and while the index is being built, every search is exact.
         key: The passphrase of an encrypted database, or the key that `unlock` made of it. A new
             file is encrypted with it.
-        read_only: Change nothing, and finish nothing that an earlier process left unfinished. So
-            is a file that cannot be written.
+        read_only: Change nothing, and do not finish the work of an interrupted process. A file that
+            is not writable is always opened like this.
 
     Raises:
         PassphraseError: the database is encrypted and the key is missing or wrong, or it is not.
         MissingDependencyError: there is a key, and SQLCipher (the extra `encrypt`) is missing.
-        StoreError: the file is not a database of ours, is of a newer schema, or cannot be opened;
-            it was not touched then.
+        StoreError: the file is another program's, has a newer schema, or cannot be opened. It was
+            not touched.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class SQLiteStore(Closing):
     ) -> None:
         if str(path) == ":memory:":
             raise StoreError(
-                "a database in memory would be gone at the end, with all that was added — name a"
-                " file, in a temporary folder if it is not meant to last"
+                "an in-memory database would be lost at the end, with everything added to it — name"
+                " a file, in a temporary folder if it need not last"
             )
         self.path = expanded(path)
         unlocked = unlock(self.path, key, create=not read_only)
@@ -101,7 +101,7 @@ class SQLiteStore(Closing):
             raise
 
     def close(self) -> None:
-        """Close the file; harmless when repeated."""
+        """Close the file; calling it again does nothing."""
         self._dense.close()
         self._database.close()
 
@@ -112,14 +112,14 @@ class SQLiteStore(Closing):
         space: str | None = None,
         encoded: Sequence[Encoded] | None = None,
     ) -> list[Stored]:
-        """Store turns in one transaction; the same content of the same origin is stored once.
+        """Store turns in one transaction; the same content from the same origin is stored once.
 
         `encoded` holds the vectors of all turns, in the space `space`; without it the records are
-        pending. A record that was there keeps the vectors it has.
+        pending. An existing record keeps its vectors.
 
         Raises:
-            ValueError: metadata that JSON does not have, or not one Encoded for each turn.
-            SpaceMismatchError: vectors of another width than the space's.
+            ValueError: the metadata is not valid JSON, or there is not one Encoded per turn.
+            SpaceMismatchError: the vectors' width is not the space's.
         """
         with self._database.write("add to") as connection:
             stored = [_add(connection, turn) for turn in turns]
@@ -129,7 +129,7 @@ class SQLiteStore(Closing):
         return stored
 
     def restore(self, dumped: Sequence[Dumped]) -> int:
-        """Bring exported records back under their ids; returns how many were not there."""
+        """Import exported records under their ids; returns how many were new."""
         with self._database.write("import into") as connection:
             return sum(_restore(connection, one) for one in dumped)
 
@@ -152,7 +152,7 @@ class SQLiteStore(Closing):
                 yield Dumped(rows.to_record(row), origins.get(row[1]), own)
 
     def get(self, ids: Iterable[str]) -> dict[str, Record]:
-        """Return the records that exist and have not expired, by id, in the order asked for."""
+        """Return the records that exist and have not expired, by id, in the order of `ids`."""
         wanted = tuple(ids)
         condition, values = compile_filter(Filter(ids=wanted))
         sql = f"SELECT {rows.COLUMNS} FROM records r WHERE {condition}"
@@ -161,7 +161,7 @@ class SQLiteStore(Closing):
         return {id_: found[id_] for id_ in wanted if id_ in found}
 
     def update(self, record_id: str, turn: Turn) -> Record:
-        """Replace text, role, metadata and expiry of a record; the old version is history.
+        """Replace text, role, metadata and expiry of a record; the old version becomes history.
 
         Raises:
             RecordNotFoundError: no record has the id.
@@ -170,12 +170,12 @@ class SQLiteStore(Closing):
             return edits.update(connection, record_id, turn)
 
     def set_expiry(self, ids: Sequence[str], expires_at: datetime | None) -> int:
-        """Change when records expire, without a new version; returns how many there were."""
+        """Change when records expire, without a new version; returns how many were changed."""
         with self._database.write("change") as connection:
             return edits.set_expiry(connection, ids, expires_at)
 
     def history(self, record_id: str) -> list[Record]:
-        """Return the versions of a record, oldest first, the present one last.
+        """Return the versions of a record, oldest first; the current one is last.
 
         Raises:
             RecordNotFoundError: no record has the id.
@@ -186,12 +186,12 @@ class SQLiteStore(Closing):
     def supersede(
         self, old_id: str, new_id: str, *, at: datetime | None = None
     ) -> tuple[Record, Record]:
-        """Let one record take the place of another from `at` on; see `records.supersession`."""
+        """Replace one record by another from `at` on; see `records.supersession`."""
         with self._database.write("update") as connection:
             return supersession.supersede(connection, old_id, new_id, at)
 
     def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
-        """Return the records whose place each of these has taken, the latest first."""
+        """Return the records that each of these has replaced, latest first."""
         with self._database.read() as connection:
             return supersession.predecessors(connection, ids)
 
@@ -205,22 +205,22 @@ class SQLiteStore(Closing):
             return edits.around(connection, record_id, n)
 
     def followers(self, ids: Sequence[str], chosen: Filter) -> dict[str, str]:
-        """Return the turn after each of these in its session, where it is one of the chosen."""
+        """Return the turn after each of these in its session, if it passes the filter."""
         with self._database.read() as connection:
             return edits.followers(connection, ids, compile_filter(chosen))
 
     def records(self, chosen: Filter, *, after: str | None = None) -> Iterator[Record]:
-        """Iterate in order of id, from behind `after`; each record once, whatever is written."""
+        """Iterate in order of id, starting after `after`; concurrent writes repeat no record."""
         for page in self._pages(chosen, after):
             yield from map(rows.to_record, page)
 
     def latest(self, chosen: Filter, *, limit: int) -> list[Record]:
-        """Return the records that were stored last, the newest at the end."""
+        """Return the records stored last, newest at the end."""
         with self._database.read() as connection:
             return browse.latest(connection, compile_filter(chosen), limit=limit)
 
     def sessions(self, chosen: Filter, *, limit: int) -> list[SessionInfo]:
-        """Return the sessions that were spoken in last, the newest at the end."""
+        """Return the most recently active sessions, newest at the end."""
         with self._database.read() as connection:
             return browse.list_sessions(connection, compile_filter(chosen), limit=limit)
 
@@ -230,7 +230,7 @@ class SQLiteStore(Closing):
             return browse.count(connection, compile_filter(chosen))
 
     def readable_records(self) -> Iterator[Record]:
-        """Iterate over what can be read of a damaged file."""
+        """Iterate over the readable records of a damaged file."""
         return upkeep.readable_records(self._database)
 
     def dense(
@@ -239,12 +239,12 @@ class SQLiteStore(Closing):
         """Rank records by the cosine of their best chunk.
 
         Raises:
-            SpaceMismatchError: the vector has another width than the space.
+            SpaceMismatchError: the vector's width is not the space's.
         """
         return self._dense.search(space, vector, chosen, limit=limit)
 
     def lexical(self, query: str, chosen: Filter, *, limit: int) -> list[LexicalMatch]:
-        """Rank records by BM25 of any of the query's words; any text is a query."""
+        """Rank records by BM25 of any of the query's words; any text is a valid query."""
         terms = query_terms(query)
         if not terms:
             return []
@@ -253,16 +253,16 @@ class SQLiteStore(Closing):
             return words.search(connection, terms, condition, limit)
 
     def vectors(self, space: str, ids: Iterable[str]) -> dict[str, Encoded]:
-        """Return the stored vectors of records by id: float32 of float16 accuracy."""
+        """Return the stored vectors of records by id: float32 with float16 precision."""
         with self._database.read() as connection:
             return spaces.read_vectors(connection, space, ids)
 
     def put_vectors(self, space: str, records: Sequence[Record], encoded: Sequence[Encoded]) -> int:
-        """Give records their vectors; those changed or gone meanwhile are passed over.
+        """Store vectors of records, skipping records that were changed or deleted meanwhile.
 
         Raises:
-            ValueError: not one Encoded for each record, or a vector that is not finite.
-            SpaceMismatchError: vectors of another width than the space's.
+            ValueError: there is not one Encoded per record, or a vector is not finite.
+            SpaceMismatchError: the vectors' width is not the space's.
         """
         with self._database.write("add to") as connection:
             return spaces.put_vectors(connection, space, records, encoded)
@@ -287,31 +287,31 @@ class SQLiteStore(Closing):
         return [rows.to_record(row) for row in found]
 
     def drop_tokens(self, space: str) -> int:
-        """Delete the token codes of a space and give back their room; returns of how many."""
+        """Delete the token codes of a space and free their disk space; returns how many chunks."""
         with self._database.write("drop token codes of") as connection:
             count = tokens.drop_tokens(connection, space)
         self._purger.reclaim()
         return count
 
     def spaces(self) -> list[SpaceInfo]:
-        """Return every space that has been used, the oldest first."""
+        """Return every space in use, oldest first."""
         with self._database.read() as connection:
             return spaces.list_spaces(connection)
 
     def drop_space(self, space: str) -> int:
-        """Delete the vectors of a space, and give back their room; returns how many."""
+        """Delete the vectors of a space and free their disk space; returns how many."""
         with self._database.write("drop a space of") as connection:
             count = spaces.drop_space(connection, space)
         self._purger.reclaim()
         return count
 
     def source_state(self, uri: str, *, scope: str) -> SourceState | None:
-        """Return what is known of a source that was stored whole, or None."""
+        """Return the state of a completely imported source, or None."""
         with self._database.read() as connection:
             return sources.source_state(connection, uri, scope=scope)
 
     def sources(self, *, scope: str) -> list[SourceState]:
-        """Return every source that was stored whole, in order of URI."""
+        """Return every completely imported source, in order of URI."""
         with self._database.read() as connection:
             return sources.list_sources(connection, scope=scope)
 
@@ -327,14 +327,14 @@ class SQLiteStore(Closing):
         return sources.replace_source(self._database, state, turns, scope=scope, progress=progress)
 
     def add_ledger(self, entry: LedgerEntry) -> None:
-        """Keep which records a reply was given; an entry of the same reply is replaced."""
+        """Store which records a reply was given, replacing an earlier entry of that reply."""
         with self._database.write("add to") as connection:
             ledgers.add(connection, entry)
 
     def ledgers(
         self, *, record_id: str | None = None, session: str | None = None, limit: int
     ) -> list[LedgerEntry]:
-        """Return the latest entries that name a record, or that are of a session, oldest first."""
+        """Return the latest entries of a session or that name a record, oldest first."""
         with self._database.snapshot() as connection:
             return ledgers.latest(connection, record_id=record_id, session=session, limit=limit)
 
@@ -353,31 +353,31 @@ class SQLiteStore(Closing):
         return None if self.encrypted else state_path(self.path, session)
 
     def quoting(self, chosen: Filter) -> list[str]:
-        """Return the ids of other records that repeat some of what the chosen ones say."""
+        """Return the ids of other records that quote the chosen ones."""
         return self._purger.quoting(chosen)
 
     def forget(self, chosen: Filter) -> Receipt:
-        """Delete records and every trace of them: see purge.py."""
+        """Delete records and every trace of them: see deleting/forget.py."""
         return self._purger.forget(chosen)
 
     def sweep(self) -> Receipt:
-        """Forget what has expired."""
+        """Forget expired records."""
         return self._purger.sweep()
 
     def compact(self) -> None:
-        """Rewrite the file without free pages, and finish what is left of a forget."""
+        """Rewrite the file without free pages, and finish an interrupted forget."""
         self._purger.compact()
 
     def build_index(self, *, progress: Progress | None = None) -> None:
-        """Bring the caches of every space up to date now instead of in the background."""
+        """Update the caches of every space now instead of in the background."""
         self._dense.build(progress=progress)
 
     def verify(self) -> Verification:
-        """Look at every page, row and word, and count the records that can be read."""
+        """Check every page, row and index entry, and count the readable records."""
         return upkeep.verify(self._database)
 
     def backup(self, target: Path) -> None:
-        """Copy the database, as it is at one instant, while others read and write.
+        """Copy a snapshot of the database while others read and write.
 
         Raises:
             StoreError: the target exists, or cannot be written.

@@ -17,8 +17,8 @@ _last = 0
 def new_id() -> str:
     """Return a new ULID: 26 characters, 48 bits of milliseconds and 80 random bits.
 
-    Thread-safe. Two ids of one process compare in the order in which they were made, also within
-    a millisecond and when the clock goes back.
+    Thread-safe. Ids of one process sort in the order in which they were made, even within a
+    millisecond or after the clock goes back.
     """
     global _last
     fresh = (time.time_ns() // 1_000_000) << RANDOM_BITS | secrets.randbits(RANDOM_BITS)

@@ -1,4 +1,4 @@
-"""Looking after a database: is it damaged, what can be read, and a copy while it is in use."""
+"""Maintenance of a database: check it for damage, salvage records, back it up while in use."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from lmort_memory.types import Record
 
 __all__ = ["backup", "readable_records", "verify"]
 
-STEP = 256  # records that are given up together at first, where a page is damaged
+STEP = 256  # records per read while salvaging; a range that fails is halved
 CHECKS = (
     (
         "SELECT count(*) FROM vectors v JOIN spaces USING (s) WHERE length(vector) != 2 * dim",
-        "vectors have another length than their space",
+        "vectors do not have the length of their space",
     ),
     (
         "SELECT count(*) FROM token_codes JOIN token_kinds USING (k)"
         " WHERE length(codes) = 0 OR length(codes) % width",
-        "token codes are no whole number of tokens",
+        "token codes are not a whole number of tokens",
     ),
     (
         "SELECT count(*) FROM records WHERE n NOT IN (SELECT rowid FROM words)",
-        "records are missing from the index of words",
+        "records are missing from the full-text index",
     ),
     ("SELECT count(*) FROM records WHERE NOT json_valid(metadata)", "records have broken metadata"),
     ("SELECT count(*) FROM pragma_foreign_key_check", "rows belong to a record that is gone"),
@@ -38,7 +38,7 @@ CHECKS = (
 
 
 def verify(database: Database) -> Verification:
-    """Look at every page, row and word, and count the records that can be read."""
+    """Check every page, row and index entry, and count the readable records."""
     problems = list(_problems(database))
     readable = sum(1 for _ in readable_records(database))
     if (lost := _stored(database) - readable) > 0:
@@ -47,7 +47,7 @@ def verify(database: Database) -> Verification:
 
 
 def readable_records(database: Database) -> Iterator[Record]:
-    """Yield every record that can be read, stepping over damaged pages."""
+    """Yield every readable record, skipping damaged pages."""
     with database.read("verify") as connection:
         end = _last(connection)
         for start in range(1, end + 1, STEP):
@@ -55,17 +55,17 @@ def readable_records(database: Database) -> Iterator[Record]:
 
 
 def backup(database: Database, target: Path) -> None:
-    """Copy the database, as it is at one instant, while others read and write.
+    """Copy a snapshot of the database while others read and write.
 
     Raises:
         StoreError: the target exists, its folder does not, or it cannot be written.
     """
     if target.exists():
         raise StoreError(f"cannot back up to {target}: it exists — name a new file")
-    if not target.parent.is_dir():  # a disk that is not mounted must not become a folder
+    if not target.parent.is_dir():  # do not create the mount point of an unmounted disk
         raise StoreError(
             f"cannot back up to {target}: there is no folder {target.parent} — "
-            "make it, or name a file elsewhere"
+            "create it, or name a file elsewhere"
         )
     part = target.with_name(target.name + ".part")
     try:
@@ -73,7 +73,7 @@ def backup(database: Database, target: Path) -> None:
         touch_private(part)
     except OSError as error:
         raise StoreError(
-            f"cannot back up to {target}: {error.strerror} — name a folder that is writable"
+            f"cannot back up to {target}: {error.strerror} — choose a writable folder"
         ) from error
     try:
         with database.read("back up") as source, closing(connect(part, database.key)) as copy:
@@ -100,7 +100,7 @@ def _problems(database: Database) -> Iterator[str]:
 
 
 def _last(connection: sqlite3.Connection) -> int:
-    """Return the number of the last record, from whichever page can still say it."""
+    """Return the number of the last record, from any page that is still readable."""
     for sql in (
         "SELECT seq FROM sqlite_sequence WHERE name = 'records'",
         "SELECT max(n) FROM records",
@@ -116,7 +116,7 @@ def _last(connection: sqlite3.Connection) -> int:
 
 
 def _stored(database: Database) -> int:
-    """Return how many records there should be; 0 where not even that can be read."""
+    """Return how many records there should be; 0 if that cannot be read."""
     with database.read("verify") as connection:
         try:
             return int(connection.execute("SELECT count(*) FROM records").fetchone()[0])
@@ -125,7 +125,7 @@ def _stored(database: Database) -> int:
 
 
 def _readable(connection: sqlite3.Connection, first: int, last: int) -> Iterator[Record]:
-    """Yield what can be read of a range of rows, halving it where something cannot."""
+    """Yield the readable records of a range of rows, halving the range on errors."""
     sql = f"SELECT {rows.COLUMNS} FROM records r WHERE r.n BETWEEN ? AND ? ORDER BY r.n"
     try:
         found = [rows.to_record(row) for row in connection.execute(sql, (first, last))]

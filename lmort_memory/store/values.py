@@ -1,4 +1,4 @@
-"""The values that a store takes and returns. Nothing here knows SQL."""
+"""The values that a store takes and returns. No SQL here."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which records are meant; every field that is not None narrows, and `scope=None` is all.
+    """Selects records. Every field that is not None narrows; `scope=None` means all scopes.
 
-    `since` is inclusive, `until` exclusive, both on `created_at`; `before` is an id, exclusive, for
-    pages that go backwards. `where` holds conditions on the metadata (see
-    `lmort_memory.store.filters`). Expired records are left out unless `expired`, and with `current`
-    those that hold no longer (see `Memory.supersede`).
+    `since` (inclusive) and `until` (exclusive) apply to `created_at`; `before` is an exclusive id,
+    for paging backwards. `where` holds conditions on the metadata (see
+    `lmort_memory.store.filters`). Expired records are excluded unless `expired` is set, and
+    outdated ones (see `Memory.supersede`) if `current` is set.
     """
 
     ids: tuple[str, ...] | None = None
@@ -57,7 +57,7 @@ class Filter:
     current: bool = False
 
     def __post_init__(self) -> None:
-        """Make every string valid Unicode, as those that are stored."""
+        """Make every string valid Unicode, like the stored ones."""
         for name in ("scope", "session", "role", "source"):
             if isinstance(value := getattr(self, name), str):
                 object.__setattr__(self, name, valid(value))
@@ -68,7 +68,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of one turn: its record, and whether it is new (else it was there already)."""
+    """The result of storing one turn: its record, and whether it is new."""
 
     record: Record
     new: bool
@@ -93,7 +93,7 @@ class LexicalMatch:
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """What was known of a source when it was last stored whole; `digest` decides on change."""
+    """A source when it was last completely imported; a new `digest` means that it changed."""
 
     uri: str
     digest: str
@@ -103,9 +103,9 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True)
 class SourceChange:
-    """What storing a source again did to its records.
+    """What importing a source again did to its records.
 
-    `error` is what ended its turns too early: those before it are stored, and nothing is removed.
+    `error`, if any, ended its turns early: the turns before it are stored and nothing is deleted.
     """
 
     added: int
@@ -136,7 +136,7 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """How many records there are, in all, by scope and by role."""
+    """The number of records: in total, by scope and by role."""
 
     total: int
     scopes: Mapping[str, int]
@@ -145,7 +145,7 @@ class Facets:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """Which records a reply was given, and what its maker wants to keep about that."""
+    """Which records a reply was given, with a payload from the caller."""
 
     reply_id: str
     session: str | None
@@ -155,12 +155,12 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True)
 class Dumped:
-    """A record with what an export needs to bring it back exactly.
+    """A record with everything that an export needs to restore it exactly.
 
     Attributes:
         record: The record.
-        origin: The digest under which it is stored once, or None.
-        vectors: Its vectors by space, or nothing if they were not asked for.
+        origin: The digest that keeps its content unique, or None.
+        vectors: Its vectors by space; empty if they were not requested.
     """
 
     record: Record
@@ -173,13 +173,13 @@ class Receipt:
     """What a forget removed.
 
     Attributes:
-        records: Records deleted.
-        vectors: Their vectors.
-        history: Their earlier versions.
-        ledger: Ledger entries that named them.
-        states: Saved chat states that may have held them.
-        verified: Nothing of the texts is left in any file. False where another process kept old
-            pages in use (the next `forget`, `compact` or open finishes the cleaning), or where
+        records: Number of deleted records.
+        vectors: Number of their vectors.
+        history: Number of their earlier versions.
+        ledger: Number of ledger entries that named them.
+        states: Number of saved chat states that may have held them.
+        verified: Whether the texts are gone from every file. False if another process kept old
+            pages in use (the next `forget`, `compact` or open finishes the cleaning), or if
             `quoted_by` names records.
         quoted_by: Ids of other records that repeat some of the texts, such as a reply that quotes
             them; at most 100. They stay until they are forgotten too.
@@ -196,7 +196,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """Sizes and counts, for people; `token_bytes` of `size_bytes` are codes of tokens."""
+    """Sizes and counts for display; `token_bytes` is the part of `size_bytes` for token codes."""
 
     path: Path
     schema: int
@@ -210,7 +210,7 @@ class StoreStatus:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The outcome of `verify`: what is damaged, and how many records can still be read."""
+    """The result of `verify`: what is damaged, and how many records are readable."""
 
     problems: tuple[str, ...]
     readable: int

@@ -1,4 +1,4 @@
-"""Public helpers to test against this library: tiny models, an encoder, the store contract."""
+"""Public test helpers: tiny models, an encoder without a model, and the store contract."""
 
 from __future__ import annotations
 

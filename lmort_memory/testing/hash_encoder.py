@@ -1,4 +1,4 @@
-"""A model-free encoder: hashed bags of words. Deterministic everywhere, and good for plumbing."""
+"""An encoder without a model: hashed bags of words. Deterministic; for testing plumbing only."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ WORD = re.compile(r"\w+")
 
 
 class HashEncoder:
-    """Texts that share words are near; a text of `chunk` words or fewer is one vector.
+    """Texts that share words are close; a text of up to `chunk` words is one vector.
 
     Args:
         dim: Width of a vector.
-        chunk: Words in one chunk of a stored text.
+        chunk: Words per chunk of a stored text.
         name: Part of the space's name, so that a test can have two spaces of one width.
-        tokens: Whether texts get codes of their words, the signs of each word's direction.
+        tokens: Whether texts get token codes: the signs of each word's direction.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class HashEncoder:
         return f"{self.space}-signs" if self._tokens else None
 
     def encode_question(self, text: str) -> tuple[NDArray[np.float32], AskedTokens]:
-        """Encode a question; all its words count alike."""
+        """Encode a question; all words have the same weight."""
         vectors = self._directions(text)
         weights = np.full(len(vectors), 1 / len(vectors), np.float32)
         return self.encode_query(text), AskedTokens(vectors, weights)
@@ -77,7 +77,7 @@ class HashEncoder:
     def asked_tokens(
         self, tokens: Sequence[int], states: NDArray[np.float32]
     ) -> AskedTokens | None:
-        """None: this encoder reads no states."""
+        """Return None: this encoder does not read hidden states."""
         return None
 
     def token_scores(self, asked: AskedTokens, codes: Sequence[TokenCodes]) -> NDArray[np.float32]:

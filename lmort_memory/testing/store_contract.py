@@ -1,4 +1,4 @@
-"""The contract of `Store`, as checks that any implementation can be put through."""
+"""The contract of `Store`, as checks that any implementation can run."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ ALL = Filter()
 
 
 def check_store(make_store: Callable[[], Store]) -> None:
-    """Put a store through every check of `CHECKS`.
+    """Run every check of `CHECKS` on a store.
 
     Args:
-        make_store: Returns a new, empty store each time; it is closed here.
+        make_store: Returns a new, empty store on each call; `check_store` closes it.
 
     Raises:
-        AssertionError: the store breaks its contract; the message names the check.
+        AssertionError: the store breaks the contract; the message names the check.
     """
     for check in CHECKS:
         store = make_store()
@@ -39,7 +39,7 @@ def check_store(make_store: Callable[[], Store]) -> None:
 
 
 def keeps_every_field(store: Store) -> None:
-    """What was stored comes back as it was."""
+    """A stored turn comes back unchanged."""
     now = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
     turn = Turn(
         text="Ada keeps bees.\0 蜂蜜",
@@ -59,7 +59,7 @@ def keeps_every_field(store: Store) -> None:
 
 
 def stores_once(store: Store) -> None:
-    """The same content of the same origin is one record; other origins are others."""
+    """The same content from the same origin is one record; another origin makes another."""
     first, again = store.add([Turn("bees"), Turn("bees")])
     assert first.new and not again.new and first.record == again.record, "stored twice"
     turns = [Turn("yes", session="s"), Turn("yes", session="s"), Turn("bees", scope="other")]
@@ -67,7 +67,7 @@ def stores_once(store: Store) -> None:
 
 
 def ids_sort_by_age(store: Store) -> None:
-    """Ids grow, and iteration follows them, page by page."""
+    """Ids increase, and iteration follows them, page by page."""
     stored = store.add([Turn(f"turn {i}") for i in range(50)])
     ids = [one.record.id for one in stored]
     assert ids == sorted(ids), "ids do not grow"
@@ -76,7 +76,7 @@ def ids_sort_by_age(store: Store) -> None:
 
 
 def filters_before_ranking(store: Store) -> None:
-    """A filter never costs a hit that it lets through."""
+    """A filter never loses a hit that passes it."""
     turns = [Turn(f"bees {i}", scope="few" if i == 0 else "many") for i in range(300)]
     near = np.eye(8, dtype=np.float32)[0]
     far = np.eye(8, dtype=np.float32)[1]
@@ -88,7 +88,7 @@ def filters_before_ranking(store: Store) -> None:
 
 
 def ranks_by_best_chunk(store: Store) -> None:
-    """A record's cosine is its best chunk's, and it is ranked once."""
+    """A record's cosine is that of its best chunk, and it is ranked once."""
     axes = np.eye(4, dtype=np.float32)
     two = Encoded(axes[[0, 1]], ((0, 3), (3, 6)))
     one = Encoded(axes[[2]], ((0, 6),))
@@ -115,11 +115,11 @@ def refuses_other_widths(store: Store) -> None:
             act()
         except SpaceMismatchError:
             continue
-        raise AssertionError("another width was taken")
+        raise AssertionError("vectors of another width were accepted")
 
 
 def waits_for_vectors(store: Store) -> None:
-    """A record without vectors is pending, and one changed meanwhile keeps waiting."""
+    """A record without vectors is pending, and stays pending if it changes meanwhile."""
     encoder = HashEncoder(8)
     first, second = (one.record for one in store.add([Turn("a"), Turn("b")]))
     assert store.pending(SPACE, limit=9) == [first, second], "pending is wrong"
@@ -130,7 +130,7 @@ def waits_for_vectors(store: Store) -> None:
 
 
 def keeps_history(store: Store) -> None:
-    """An update keeps what was, and words follow the new text."""
+    """An update keeps the old version, and words find the new text."""
     record = store.add([Turn("old honey")])[0].record
     store.update(record.id, Turn("new wax"))
     assert [one.text for one in store.history(record.id)] == ["old honey", "new wax"]
@@ -144,7 +144,7 @@ def keeps_history(store: Store) -> None:
 
 
 def knows_the_turns_around(store: Store) -> None:
-    """Neighbours are those of the session, in order of time."""
+    """Neighbours are turns of the same session, in order of time."""
     day = datetime(2024, 1, 1, tzinfo=UTC)
     turns = [
         Turn(f"t{i}", session="s" if i % 2 else "other", created_at=day + timedelta(hours=i))
@@ -156,7 +156,7 @@ def knows_the_turns_around(store: Store) -> None:
 
 
 def knows_the_turn_after(store: Store) -> None:
-    """The follower is the next turn of the session in time, if it is chosen."""
+    """The follower is the next turn of the session, if it passes the filter."""
     day = datetime(2024, 1, 1, tzinfo=UTC)
     places = ((2, "s"), (0, "s"), (1, "other"), (3, "s"), (4, None))
     turns = [
@@ -171,7 +171,7 @@ def knows_the_turn_after(store: Store) -> None:
 
 
 def replaces_sources(store: Store) -> None:
-    """A source stored again keeps what is unchanged and loses what is gone."""
+    """Importing a source again keeps unchanged records and deletes removed ones."""
     state = SourceState("file:///a.md", "digest 1", 10, 20)
     first = store.replace_source(state, map(Turn, ("a", "b", "b")), scope="default")
     kept = {record.text: record.id for record in store.records(ALL)}
@@ -184,7 +184,7 @@ def replaces_sources(store: Store) -> None:
 
 
 def forgets(store: Store) -> None:
-    """What is forgotten is found nowhere, and its replies' ledgers are gone too."""
+    """A forgotten record is found nowhere, and ledgers that name it are gone too."""
     encoder = HashEncoder(8)
     texts = ["secret bees", "public ants"]
     stored = store.add(list(map(Turn, texts)), space=SPACE, encoded=encoder.encode(texts))
@@ -211,7 +211,7 @@ def hides_what_expired(store: Store) -> None:
 
 
 def restores_what_it_dumped(store: Store) -> None:
-    """A dump brings everything back, and a second time nothing."""
+    """A dump restores everything; restoring it again adds nothing."""
     encoder = HashEncoder(8)
     store.add(list(map(Turn, "ab")), space=SPACE, encoded=encoder.encode(["a", "b"]))
     dumped = list(store.dump(ALL, vectors=True))
@@ -225,7 +225,7 @@ def restores_what_it_dumped(store: Store) -> None:
 
 
 def drops_spaces(store: Store) -> None:
-    """A dropped space is empty, and another is untouched."""
+    """A dropped space is empty, and other spaces are untouched."""
     encoder = HashEncoder(8)
     record = store.add([Turn("a")], space=SPACE, encoded=encoder.encode(["a"]))[0].record
     store.put_vectors("other", [record], encoder.encode(["a"]))
@@ -253,4 +253,4 @@ CHECKS: tuple[Callable[[Store], None], ...] = (
     restores_what_it_dumped,
     drops_spaces,
 )
-"""Every check, in the order in which `check_store` runs them; each wants an empty store."""
+"""Every check, in the order in which `check_store` runs them; each needs an empty store."""

@@ -1,8 +1,8 @@
-"""A tiny random llama model as a GGUF file, for tests that want the real chain without a download.
+"""A tiny random llama model as a GGUF file, for tests of the real pipeline without a download.
 
-It proves plumbing, never quality: llama.cpp loads it in milliseconds, its tokenizer takes any
-text byte by byte, and its replies are noise. Every block differs and norms and biases are away
-from their neutral values, so that a mistaken layer or a forgotten norm changes the figures.
+It tests plumbing, not quality: llama.cpp loads it in milliseconds, its tokenizer accepts any text
+byte by byte, and its replies are noise. Blocks differ, and norms and biases are not neutral, so a
+wrong layer or a forgotten norm changes the results.
 """
 
 from __future__ import annotations
@@ -53,25 +53,25 @@ def write_tiny_gguf(
 ) -> Path:
     """Write a random llama model of about 240 KB and return its path.
 
-    Equal arguments give equal bytes. The vocabulary is `byte_vocabulary()`: a text of n bytes is
-    n tokens, and a reply need not be valid UTF-8.
+    Equal arguments give equal bytes. The vocabulary is `byte_vocabulary()`: a text of n bytes has n
+    tokens, and a reply may be invalid UTF-8.
 
     Args:
         path: Created with mode 0600, or overwritten.
-        n_layer: Number of blocks, from 1.
-        n_embd: Width; a multiple of 16 (heads are 8 wide, two of them share keys and values).
-        n_ctx: Context length that the header states.
-        seed: Another seed is another model: same shapes, other weights.
-        chat_template: Jinja template of the chat format; None leaves the key out.
+        n_layer: Number of blocks, at least 1.
+        n_embd: Width; a multiple of 16 (heads are 8 wide, and two share keys and values).
+        n_ctx: Context length in the header.
+        seed: Seed of the weights; the shapes do not depend on it.
+        chat_template: Jinja template of the chat format; None omits the key.
 
     Raises:
-        ValueError: `n_layer` or `n_embd` is not as said above.
+        ValueError: `n_layer` or `n_embd` is out of range.
     """
     import gguf
 
     if n_layer < 1 or n_embd < 16 or n_embd % 16:
         raise ValueError(
-            f"a tiny model needs n_layer >= 1 and n_embd a multiple of 16; "
+            f"n_layer must be at least 1 and n_embd a multiple of 16; "
             f"found n_layer={n_layer}, n_embd={n_embd}"
         )
     path = Path(path)
@@ -125,7 +125,7 @@ def _add_sizes(writer: GGUFWriter, *, n_layer: int, n_embd: int, n_ctx: int) -> 
 
 
 def _weights(n_layer: int, n_embd: int, seed: int) -> list[tuple[str, NDArray[np.float32]]]:
-    """Draw the tensors; matrices (n_out, n_in) keep the size of what passes through them."""
+    """Draw the tensors; matrices (n_out, n_in) preserve the scale of their input."""
     import numpy as np
 
     rng = np.random.default_rng(seed)

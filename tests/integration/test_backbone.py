@@ -87,9 +87,9 @@ def test_what_cannot_be_encoded_is_refused(backbone):
     """Empty texts, texts that do not fit and layers that do not exist are the caller's errors."""
     with pytest.raises(ValueError, match="without tokens"):
         list(backbone.hidden_states([""], layers=(1,)))
-    with pytest.raises(ValueError, match="layers 0 to 4"):
+    with pytest.raises(ValueError, match="must be from 0 to 4"):
         list(backbone.hidden_states(["x"], layers=(5,)))
-    with pytest.raises(ValueError, match="longer than"):
+    with pytest.raises(ValueError, match="does not fit"):
         list(backbone.hidden_states(["x" * 5000], layers=(1,)))
 
 

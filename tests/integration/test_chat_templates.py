@@ -73,7 +73,7 @@ def test_the_form_of_a_chat_changes_no_stored_vector(memory):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"speakers": ("A", "A")}, ValueError, "two different names"),
+        ({"speakers": ("A", "A")}, ValueError, "two different single-line names"),
         ({"template": "{% for %}"}, BackboneError, "not valid Jinja"),
         ({"template": "{{ messages[0]['role'] }}"}, BackboneError, "chat template shows"),
     ],
@@ -108,7 +108,7 @@ def test_the_command_line_chooses_the_form(cli, tmp_path):
         assert outcome.status == 0, outcome.err
         assert json.loads(outcome.out)["ledger"]["user_tokens"] > 0
     assert cli("config", "speakers", "Same,Same").status == 0
-    assert "two different names" in cli("chat", stdin="Hello.\n").err
+    assert "two different single-line names" in cli("chat", stdin="Hello.\n").err
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def test_a_backup_makes_no_folder(cli, tmp_path):
     """A folder that is not there may be a disk that is not mounted: it is named, and not made."""
     done = cli("backup", tmp_path / "disk" / "copy.db")
     assert done.status == 1
-    assert f"there is no folder {tmp_path / 'disk'} — make it" in done.err
+    assert f"there is no folder {tmp_path / 'disk'} — create it" in done.err
     assert not (tmp_path / "disk").exists()
 
 
@@ -123,7 +123,7 @@ def test_a_model_that_is_not_there_leaves_the_chat_as_it_was(cli):
     """/model with a wrong name says so, and the conversation goes on with the old model."""
     done = cli("chat", stdin="/model other.gguf\n/model\n")
     assert done.status == 3
-    assert "there is no model file other.gguf" in done.out
+    assert "there is no model file at other.gguf" in done.out
     assert "4 blocks" in done.out
 
 

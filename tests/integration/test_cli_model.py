@@ -100,7 +100,7 @@ def test_a_gptj_file_is_talked_to_at_once(call, tmp_path, monkeypatch):
     first = spawn("chat", "--model", path, stdin=f"{fact}\nGood night.\n")
     second = spawn("chat", "--model", path, stdin="Where does my sister keep bees?\n")
     assert (first.status, second.status) == (0, 0)
-    assert "gptj.gguf has no graph in llama.cpp as it is: converting it once, 0.1 MB" in first.err
+    assert "llama.cpp cannot run gptj.gguf as it is: converting it once, 0.1 MB" in first.err
     assert "converting" not in second.err
     assert fact in second.out
 

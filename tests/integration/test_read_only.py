@@ -51,6 +51,6 @@ def test_what_writes_says_why_it_cannot(locked):
     with Memory(encoder, SQLiteStore(path)) as memory:
         (record, *_) = memory.records()
         for write in (lambda: memory.add("Dora digs."), lambda: memory.forget(record.id)):
-            with pytest.raises(StoreError, match="copy it to a folder of yours"):
+            with pytest.raises(StoreError, match="copy it to a writable folder"):
                 write()
         assert len(list(memory.records())) == 3

@@ -131,5 +131,5 @@ def test_a_message_of_an_assistant_is_stored_without_its_reasoning(tmp_path):
         assert memory.add({"role": "assistant", "content": raw}).text == "Bergen, I think."
         said = memory.add({"role": "user", "content": "<think> is a tag"})
         assert said.text == "<think> is a tag"
-        with pytest.raises(ValueError, match="needs text"):
+        with pytest.raises(ValueError, match="must not be empty"):
             memory.add({"role": "assistant", "content": "<think>never closed"})

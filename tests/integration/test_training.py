@@ -324,10 +324,10 @@ def test_a_recipe_becomes_a_tuner(model_path, backbone, tmp_path):
     assert again == fingerprint
     assert backbone.tokens_evaluated == evaluated
     tuner = Tuner.load(tmp_path / "a.gguf")
-    assert tuner.metadata["data"] == "text/notes paragraphs 40"
-    assert tuner.metadata["blend"] == "pairs/asked pairs 30"
-    assert tuner.metadata["data_licences"] == "CC0-1.0, MIT"
-    assert "MiniLM" in tuner.metadata["teacher"]
+    assert tuner.provenance["data"] == "text/notes paragraphs 40"
+    assert tuner.provenance["blend"] == "pairs/asked pairs 30"
+    assert tuner.provenance["data_licences"] == "CC0-1.0, MIT"
+    assert "MiniLM" in tuner.provenance["teacher"]
     (encoded,) = TunedEncoder(backbone, tuner).encode([TEXTS[0]])
     assert encoded.vectors.shape == (1, 384)
     assert np.linalg.norm(encoded.vectors[0]) == pytest.approx(1, abs=1e-5)

@@ -44,7 +44,7 @@ def test_an_unknown_condition_is_named(memory, call):
         ({"vector": np.full(64, np.nan, np.float32)}, "finite numbers"),
         ({"half_life": timedelta(days=-1)}, "half_life must be longer than"),
         ({"half_life": timedelta(0)}, "half_life must be longer than"),
-        ({"where": {5: 1}}, "keys by strings; found the key 5"),
+        ({"where": {5: 1}}, "must be strings; found 5"),
         ({"since": datetime(2026, 1, 1)}, "needs a time zone for since"),  # noqa: DTZ001
         ({"top_k": 0}, "top_k must be at least 1"),
         ({"neighbours": -1}, "neighbours must be at least 0"),

@@ -60,10 +60,10 @@ def test_a_broken_ollama_store_is_named(home):
     """A manifest without a model, and a blob that is gone, are one clear line."""
     root = home / ".ollama" / "models"
     _pull(root, "library/gone", "latest").unlink()
-    with pytest.raises(BackboneError, match="not there"):
+    with pytest.raises(BackboneError, match="is missing"):
         located("ollama:gone")
     (root / "manifests/registry.ollama.ai/library/gone/latest").write_text('{"layers": [7]}')
-    with pytest.raises(BackboneError, match="names no model file"):
+    with pytest.raises(BackboneError, match="does not name a model file"):
         located("ollama:gone")
 
 
@@ -82,7 +82,7 @@ def test_a_repository_has_one_file_or_one_is_named(home, prefix, folder):
         (place / name).write_bytes(b"GGUF")
     assert located(f"{prefix}:ada/bees") == place / "bees-Q8_0.gguf"
     (place / "bees-Q4_0.gguf").write_bytes(b"GGUF")
-    with pytest.raises(BackboneError, match=f"name one of {prefix}:ada/bees/bees-Q4_0.gguf, "):
+    with pytest.raises(BackboneError, match=f"choose one of {prefix}:ada/bees/bees-Q4_0.gguf, "):
         located(f"{prefix}:ada/bees")
     assert located(f"{prefix}:ada/bees/bees-Q4_0.gguf") == place / "bees-Q4_0.gguf"
 

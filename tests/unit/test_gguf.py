@@ -119,9 +119,9 @@ def test_what_is_not_there_is_an_error(tmp_path):
         read_strings(header, "tokenizer.ggml.scores")
     with pytest.raises(BackboneError, match=r"no array 'general\.name'"):
         read_array(header, "general.name")
-    with pytest.raises(BackboneError, match="numbers where strings"):
+    with pytest.raises(BackboneError, match="has numbers; expected strings"):
         read_strings(header, "tokenizer.ggml.token_type")
-    with pytest.raises(BackboneError, match="strings where numbers"):
+    with pytest.raises(BackboneError, match="has strings; expected numbers"):
         read_array(header, "tokenizer.ggml.tokens")
 
 
@@ -130,7 +130,7 @@ def test_a_file_that_shrinks_meanwhile_is_an_error(tmp_path):
     path = write_tiny_gguf(tmp_path / "tiny.gguf")
     header = read_header(path)
     os.truncate(path, 100)
-    with pytest.raises(BackboneError, match="shorter"):
+    with pytest.raises(BackboneError, match="shrank"):
         read_strings(header, "tokenizer.ggml.tokens")
     with pytest.raises(BackboneError, match="changed"):
         read_tensor(header, "output.weight")
@@ -147,18 +147,18 @@ HOSTILE = {
     "version 1": (gguf_file(version=1), "version 1"),
     "version 4": (gguf_file(version=4), "version 4"),
     "big-endian": (gguf_file(version=3 << 24), "big-endian"),
-    "wild tensor count": (gguf_file(counts=(HUGE, 0)), "announces"),
-    "wild key count": (gguf_file(counts=(0, HUGE)), "announces"),
+    "wild tensor count": (gguf_file(counts=(HUGE, 0)), "declares"),
+    "wild key count": (gguf_file(counts=(0, HUGE)), "declares"),
     "more keys than there are": (gguf_file([u32("a", 1)], counts=(0, 9)), "header|empty|claims"),
     "key longer than the file": (gguf_file([text("k", HUGE)]), "claims a length"),
     "key of 70,000 bytes": (gguf_file([u32("k" * 70_000, 1)]), "claims a length"),
-    "empty key": (gguf_file([u32("", 1)]), "empty or there twice"),
-    "the same key twice": (gguf_file([u32("a", 1), u32("a", 2)]), "there twice"),
+    "empty key": (gguf_file([u32("", 1)]), "empty or appears twice"),
+    "the same key twice": (gguf_file([u32("a", 1), u32("a", 2)]), "appears twice"),
     "key that is no UTF-8": (gguf_file([key(b"\xff\xfe", U32, bytes(4))]), "not valid UTF-8"),
     "value that is no UTF-8": (gguf_file([string("a", b"\xff")]), "not valid UTF-8"),
     "value longer than the file": (gguf_file([string("a", "b", HUGE)]), "claims a length"),
     "unknown value type": (gguf_file([key("a", 13, bytes(8))]), "unknown type 13"),
-    "nested arrays": (gguf_file([array("a", 9, [bytes(12)])]), "items of the type 9"),
+    "nested arrays": (gguf_file([array("a", 9, [bytes(12)])]), "items of type 9"),
     "array longer than the file": (gguf_file([array("a", U32, [bytes(4)], HUGE)]), "more than fit"),
     "strings past the end": (gguf_file([array("a", 8, [text("x", HUGE)])]), "past the end"),
     "strings past all ends": (
@@ -180,15 +180,18 @@ HOSTILE = {
     "nameless tensor": (gguf_file([], [Tensor("")], data=F32_DATA), "tensor ''"),
     "the same tensor twice": (
         gguf_file([], [Tensor(), Tensor(offset=32)], data=bytes(64)),
-        "there twice",
+        "appears twice",
     ),
-    "tensors that overlap": (gguf_file([], [Tensor("a"), Tensor("b")], data=bytes(64)), "is due"),
+    "tensors that overlap": (
+        gguf_file([], [Tensor("a"), Tensor("b")], data=bytes(64)),
+        "; expected",
+    ),
     "a gap between tensors": (
         gguf_file([], [Tensor("a"), Tensor("b", offset=64)], data=bytes(128)),
-        "is due",
+        "; expected",
     ),
-    "data outside the file": (gguf_file([], [Tensor(offset=1 << 40)], data=F32_DATA), "is due"),
-    "offset past 64 bits": (gguf_file([], [Tensor(offset=HUGE)], data=F32_DATA), "is due"),
+    "data outside the file": (gguf_file([], [Tensor(offset=1 << 40)], data=F32_DATA), "; expected"),
+    "offset past 64 bits": (gguf_file([], [Tensor(offset=HUGE)], data=F32_DATA), "; expected"),
     "truncated data": (gguf_file([], [Tensor()], data=F32_DATA[:-1]), "truncated"),
     "no data at all": (gguf_file([], [Tensor()]), "truncated"),
 }
@@ -285,14 +288,14 @@ NO_MODEL = {
     "nameless": ({"general.architecture": None}, "does not name its architecture"),
     "name that is a number": (
         {"general.architecture": u32("general.architecture", 1)},
-        "where text is due",
+        "expected text",
     ),
     "tuner": ({"general.architecture": string("general.architecture", "lmort")}, "is a tuner"),
     "projector": ({"general.architecture": string("general.architecture", "clip")}, "add-on"),
     "adapter": ({"general.type": string("general.type", "adapter")}, "add-on"),
     "part of a model": ({"split.count": u32("split.count", 3)}, "one of 3 parts"),
     "no blocks": ({"llama.block_count": u32("llama.block_count", 0)}, "block_count is 0"),
-    "no width": ({"llama.embedding_length": None}, "does not state llama.embedding_length"),
+    "no width": ({"llama.embedding_length": None}, "lacks llama.embedding_length"),
     "wild context": (
         {"llama.context_length": u32("llama.context_length", (1 << 32) - 1)},
         "context_length is",
@@ -304,11 +307,11 @@ NO_MODEL = {
     ),
     "template that is a number": (
         {"tokenizer.chat_template": u32("tokenizer.chat_template", 1)},
-        "where text is due",
+        "expected text",
     ),
     "flag that is a number": (
         {"tokenizer.ggml.add_bos_token": u32("tokenizer.ggml.add_bos_token", 1)},
-        "true or false is due",
+        "expected true or false",
     ),
 }
 

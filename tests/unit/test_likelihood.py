@@ -90,7 +90,7 @@ def test_a_background_survives_its_text():
     class Noted(HashEncoder):
         def __init__(self, text):
             super().__init__()
-            self.notes = {"background": text}
+            self.provenance = {"background": text}
 
     kept = Background(0.25, 0.125)
     assert background_of(Noted(background_to_text(kept))) == kept

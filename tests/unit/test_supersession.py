@@ -45,7 +45,7 @@ def test_a_chain_has_no_circle(memory):
     old, new = two(memory)
     memory.supersede(old, new)
     for pair in ((new, old), (old, old)):
-        with pytest.raises(ValueError, match="cannot take the place"):
+        with pytest.raises(ValueError, match="cannot replace"):
             memory.supersede(*pair)
     with pytest.raises(RecordNotFoundError):
         memory.supersede(old, "nothing")

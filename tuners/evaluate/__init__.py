@@ -1,1 +1,1 @@
-"""Judging vectors: evaluation sets, metrics, layer analysis."""
+"""Evaluation of vectors: sets, metrics, layer analysis."""

@@ -1,7 +1,7 @@
 """Layer-wise alignment and uniformity (section 3 of the paper), and the choice of A and U.
 
-Every layer's states are mean-pooled and normalised, as they are ("raw") and standardised for each
-dimension first, as the tuner sees them. Lower is better for both losses.
+Every layer's states are mean-pooled and normalised, once unchanged ("raw") and once standardised
+per dimension, as the tuner sees them. Lower is better for both losses.
 """
 
 from __future__ import annotations
@@ -120,27 +120,29 @@ class Analysis:
         return Choice(int(mean.alignment.argmin()), int(mean.uniformity.argmin()))
 
     def choose_within(self, fraction: float) -> Choice:
-        """Choose among the layers up to `fraction` of the network, from standardised states.
+        """Choose among the lowest `fraction` of the layers, from standardised states.
 
-        U is the layer by whose mean-pooled states positives are found best; A is the one below it
-        with the lowest alignment loss, as in the paper. Reasons: the cost of a vector is that of
-        the upper layer. And of standardised states, which the tuner sees, neither loss alone tells
-        a useful layer (layer 1 of SmolLM2 has the lowest of both), whereas finding positives needs
-        both at once: close pairs and everything else apart.
+        U is the layer whose mean-pooled states rank positives best; A is the layer below U with
+        the lowest alignment loss, as in the paper. Only low layers are considered because the upper
+        layer determines the cost of a vector. Ranking decides because on standardised states
+        neither loss alone identifies a useful layer (layer 1 of SmolLM2 has the lowest of both):
+        ranking needs close pairs and distance from everything else.
 
         Raises:
-            ValueError: fewer than two layers are left.
+            ValueError: fewer than two layers remain.
         """
         n_layer = len(self.sets[0].raw.alignment) - 1
         top = int(fraction * n_layer)
         if not 1 <= top <= n_layer:
-            raise ValueError(f"fraction {fraction} leaves no two of {n_layer + 1} layers")
+            raise ValueError(
+                f"fraction {fraction} leaves fewer than two of {n_layer + 1} layers; increase it"
+            )
         mean = self.mean("standardised")
         uniform = 1 + int(mean.mrr[1 : top + 1].argmax())
         return Choice(int(mean.alignment[:uniform].argmin()), uniform)
 
     def to_json(self, fraction: float) -> dict[str, object]:
-        """Give everything as one JSON object, lists by layer."""
+        """Return everything as one JSON object, with lists by layer."""
         paper, within = self.choose_as_paper(), self.choose_within(fraction)
         return {
             "model": self.model,
@@ -176,7 +178,7 @@ def analyze_set(
 ) -> SetAnalysis:
     """Measure every layer on one set: positive pairs are queries with a relevant document.
 
-    Costs one full forward pass over at most 2 · `max_pairs` texts, cut at 128 tokens.
+    Costs a full forward pass over at most 2 · `max_pairs` texts, truncated to 128 tokens.
     """
     texts, queries, positives = _positive_pairs(dataset, max_pairs, seed)
     pooled, mean, std = _pool_layers(backbone, texts, progress)
@@ -192,7 +194,7 @@ def analyze_set(
 def _positive_pairs(
     dataset: EvalSet, max_pairs: int, seed: int
 ) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
-    """Draw queries, each with its best document: texts, each once, and both as indices."""
+    """Draw queries and their best documents: the distinct texts, and both as indices into them."""
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(len(dataset.queries))[:max_pairs]
     documents = {document.id: document.text for document in dataset.documents}

@@ -3,11 +3,11 @@
     corpus.jsonl[.gz]    {"_id", "title", "text", …}
     queries.jsonl[.gz]   {"_id", "text", …}
     qrels.tsv            query-id <tab> corpus-id <tab> score, after a header line
-    meta.json            optional; "group": only documents whose field of that name equals the
-                         query's are ranked; "before": only those with a smaller value of it
+    meta.json            optional; "group" names a field in which a document must equal the query to
+                         be ranked, "before" one in which it must be smaller
 
 Queries without a relevant document, and those marked `adversarial` (unanswerable on purpose), are
-left out: ranking figures say nothing about them.
+skipped: ranking metrics are not defined for them.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class EvalSet:
     """A set to rank: documents, judged queries, and for each query its relevant documents.
 
     Attributes:
-        qrels: query id -> document id -> grade, above 0 where relevant.
-        group: Name of the field that documents and queries must share; None ranks all.
-        before: Name of the field in which documents must be smaller than the query.
+        qrels: query id -> document id -> grade; above 0 means relevant.
+        group: Field in which document and query must be equal; None ranks all documents.
+        before: Field in which the document must be smaller than the query.
     """
 
     name: str
@@ -58,7 +58,7 @@ class EvalSet:
     before: str | None = None
 
     def candidates(self) -> NDArray[np.bool_]:
-        """Say which documents each query may find: bool (n_queries, n_documents)."""
+        """Return which documents each query may find: bool (n_queries, n_documents)."""
         allowed = np.ones((len(self.queries), len(self.documents)), dtype=np.bool_)
         if self.group is not None:
             ours, theirs = self._column(self.queries), self._column(self.documents)
@@ -70,7 +70,7 @@ class EvalSet:
         return allowed
 
     def groups(self) -> NDArray[np.int64]:
-        """Number the documents by their group; all zero where there is none."""
+        """Number the documents by group; all zero without groups."""
         if self.group is None:
             return np.zeros(len(self.documents), dtype=np.int64)
         return np.unique(self._column(self.documents), return_inverse=True)[1].astype(np.int64)
@@ -80,7 +80,7 @@ class EvalSet:
 
 
 def first_groups(dataset: EvalSet, count: int) -> EvalSet:
-    """Keep the first `count` groups of a set with their queries, for quick looks."""
+    """Keep the first `count` groups of a set and their queries, for quick checks."""
     names = list(
         dict.fromkeys(str(item.fields.get(dataset.group or "")) for item in dataset.documents)
     )
@@ -102,7 +102,7 @@ def load_set(folder: Path) -> EvalSet:
     """Read a set.
 
     Raises:
-        TunerError: a file is missing or damaged, or nothing is judged.
+        TunerError: a file is missing or damaged, or there are no judged queries.
     """
     meta = _meta(folder)
     qrels = _qrels(folder / "qrels.tsv")
@@ -114,7 +114,8 @@ def load_set(folder: Path) -> EvalSet:
     documents = tuple(_items(folder, "corpus"))
     if not queries or not documents:
         raise TunerError(
-            f"{folder} has {len(documents)} documents and {len(queries)} judged queries — check it"
+            f"{folder} has {len(documents)} documents and {len(queries)} judged queries; expected "
+            "at least one of each — check its files"
         )
     return EvalSet(
         name=str(meta.get("set", folder.name)),
@@ -135,7 +136,7 @@ def _meta(folder: Path) -> dict[str, object]:
     except (OSError, ValueError) as error:
         raise TunerError(f"{path} cannot be read: {error} — repair it") from error
     if not isinstance(meta, dict):
-        raise TunerError(f"{path} holds {type(meta).__name__}, expected an object — repair it")
+        raise TunerError(f"{path} contains {type(meta).__name__}, expected an object — repair it")
     return meta
 
 
@@ -151,7 +152,7 @@ def _items(folder: Path, kind: str) -> list[EvalItem]:
     for number, row in enumerate(read_jsonl(path), 1):
         text = " ".join(part for key in ("title", "text") if (part := str(row.get(key) or "")))
         if "_id" not in row or not text.strip():
-            raise TunerError(f"{path}, line {number}: no _id or no text — repair it")
+            raise TunerError(f"{path}, line {number}: _id or text is missing — repair it")
         items.append(EvalItem(str(row["_id"]), text, row))
     return items
 

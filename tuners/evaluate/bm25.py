@@ -1,7 +1,7 @@
 """BM25 (k1 1.2, b 0.75), the lexical baseline of the evaluation tables.
 
-Statistics are taken within a group (one conversation, one story), as a memory that holds nothing
-else would have them. The product ranks with SQLite's FTS5; this one is exact and needs no database.
+Statistics are computed per group (one conversation, one story), as if the memory held nothing else.
+The product ranks with SQLite's FTS5; this implementation is exact and needs no database.
 """
 
 from __future__ import annotations

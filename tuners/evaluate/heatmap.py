@@ -1,4 +1,4 @@
-"""The paper's heat maps (Figures 1 and 3): layers against sets, redder is better."""
+"""The paper's heat maps (Figures 1 and 3): layers by sets, redder is better."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["draw_heatmap"]
 def draw_heatmap(analysis: Analysis, kind: str, path: Path) -> None:
     """Draw alignment and uniformity loss of every layer and set, and their averages, as PNG.
 
-    Colours span each column's own range, so that sets of different difficulty can be compared;
-    the numbers are the losses.
+    Colours span the range of each column, so that sets of different difficulty can be compared; the
+    numbers are the losses.
 
     Args:
-        analysis: What was measured.
+        analysis: The measured losses.
         kind: "raw" or "standardised".
         path: The file to write.
 

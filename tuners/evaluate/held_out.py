@@ -1,4 +1,4 @@
-"""How good a tuner is on the held-out part of the calibration kit, and which of several to keep."""
+"""Evaluate a tuner on the held-out part of the kit, and choose the best of several."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _BATCH: Final = 64  # texts whose states are in memory at a time
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How good a tuner is on the held-out part of the kit.
+    """A tuner's results on the held-out part of the kit.
 
     Attributes:
         mrr: Mean reciprocal rank of the passage that answers a question, among all held-out texts
-            that are no questions.
-        cosine: Mean cosine to the teacher's vectors; None for a tuner with a space of its own.
+            that are not questions.
+        cosine: Mean cosine to the teacher's vectors; None if the tuner was not fitted to them.
     """
 
     mrr: float
@@ -44,19 +44,19 @@ class Figures:
 
 
 def judge(vectors: Array, wanted: Array, fitted: Array | None) -> Figures:
-    """Judge vectors of the kit's first texts, which come in fours: question, passage, turn, note.
+    """Evaluate vectors of the kit's first texts: groups of question, passage, turn and note.
 
     Args:
-        vectors: float32 (n, dim), unit norm; n a multiple of 4.
-        wanted: The teacher's.
-        fitted: Those that were fitted to the teacher's, or None.
+        vectors: float32 (n, dim), unit norm; n is a multiple of 4.
+        wanted: The teacher's vectors.
+        fitted: The vectors that were fitted to the teacher's, or None.
     """
     group = np.arange(len(vectors)) % HELD_OUT_GROUP
     questions, others = (
         vectors[group == 0],
         vectors[group > 0].reshape(-1, HELD_OUT_GROUP - 1, vectors.shape[1]),
     )
-    # Question i and passage i first, so that the rest are further candidates for every question.
+    # Passages first, aligned with the questions; the other texts are candidates for all of them.
     candidates = np.concatenate([others[:, 0], others[:, 1], others[:, 2]])
     cosine = None if fitted is None else float((fitted * wanted).sum(axis=1).mean())
     return Figures(reciprocal_rank(questions, candidates), cosine)
@@ -65,7 +65,7 @@ def judge(vectors: Array, wanted: Array, fitted: Array | None) -> Figures:
 def encode_cache(
     artifact: Artifact, cache: StatesCache, texts: NDArray[np.int64] | None = None
 ) -> Array:
-    """Encode texts of a cache, all or those that are named, as the product does: float32 (n, d)."""
+    """Encode all or some texts of a cache as the product does, float32 (n, d)."""
     tuner = Tuner(artifact)
     chosen = np.arange(len(cache.lengths)) if texts is None else texts
     parts = np.array_split(chosen, range(_BATCH, len(chosen), _BATCH))
@@ -73,7 +73,7 @@ def encode_cache(
 
 
 def best_tier(figures: Mapping[str, Figures]) -> str:
-    """Name the best tier: of fitted ones the nearest to the teacher, if it finds more than none."""
+    """Return the best tier: the fitted one nearest to the teacher, if it beats no tuner."""
     fitted = [tier for tier, found in figures.items() if found.cosine is not None]
     nearest = max(fitted, key=lambda tier: figures[tier].cosine or -1.0)
     return nearest if figures[nearest].mrr >= figures[AT_ONCE].mrr else AT_ONCE

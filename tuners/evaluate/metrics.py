@@ -1,4 +1,4 @@
-"""Ranking figures, by ir-measures (trec_eval's own arithmetic), and their uncertainty."""
+"""Ranking metrics, computed by ir-measures (as trec_eval does), and their uncertainty."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ METRICS: Final = {
 }
 """Our name -> the name in ir-measures."""
 
-_DEPTH: Final = 1000  # documents of a ranking that are judged, as in trec_eval's default
+_DEPTH: Final = 1000  # documents judged per ranking: trec_eval's default
 
 
 def score_run(dataset: EvalSet, scores: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    """Judge a ranking: metric -> value of each query, float64 (n_queries,).
+    """Evaluate a ranking: metric -> value per query, float64 (n_queries,).
 
     Args:
         dataset: The judgements.
-        scores: float32 (n_queries, n_documents), higher is better; -inf keeps a document out.
+        scores: float32 (n_queries, n_documents), higher is better; -inf excludes a document.
 
     Raises:
         MissingDependencyError: ir-measures is not installed.
@@ -56,7 +56,7 @@ def score_run(dataset: EvalSet, scores: NDArray[np.float32]) -> dict[str, NDArra
 
 
 def _ranking(ids: Sequence[str], scores: NDArray[np.float32]) -> Mapping[str, float]:
-    """Give the best documents scores that leave no ties: trec_eval breaks them by id."""
+    """Give the best documents distinct scores: trec_eval would break ties by id."""
     order = np.argsort(-scores, kind="stable")[:_DEPTH]
     return {ids[i]: float(-rank) for rank, i in enumerate(order) if scores[i] > -np.inf}
 

@@ -1,4 +1,4 @@
-"""How well vectors find what was asked for: dense, lexical and hybrid rows side by side."""
+"""Evaluate rankings on a set: dense, lexical and hybrid rows side by side."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ __all__ = [
     "write_per_query",
 ]
 
-_DEPTH: Final = 100  # documents that each ranking gives to the fusion, as in the product
+_DEPTH: Final = 100  # documents per ranking that enter the fusion, as in the product
 
 
 @dataclass(frozen=True, slots=True)
 class SetTokens:
-    """Tokens of a set: the codes of each document, and each query's."""
+    """Token codes of a set's documents, and the tokens of its queries."""
 
     token_map: TokenMap
     documents: tuple[TokenCodes, ...]
@@ -82,7 +82,7 @@ class SetVectors:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Figures of one set: row name -> metric -> value of each query, float64 (n_queries,)."""
+    """Results on one set: row name -> metric -> value per query, float64 (n_queries,)."""
 
     set: str
     query_ids: tuple[str, ...]
@@ -96,7 +96,7 @@ class Report:
         }
 
     def to_json(self) -> dict[str, object]:
-        """Give the object that `lmort-mem tuner eval --json` prints."""
+        """Return the object that `lmort-mem tuner eval --json` prints."""
         return {"set": self.set, "queries": len(self.query_ids), "rows": self.means()}
 
 
@@ -104,10 +104,10 @@ def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
     """Rank a set by words, by each of the given vectors, and by both together.
 
     Args:
-        dataset: What to rank.
-        vectors: Row name -> vectors; "dense" gets a row "hybrid" beside it, "dense_in_context"
-            a "hybrid_in_context", and so on: the name's "dense" becomes "hybrid". Where there are
-            tokens they are compared in both, and "… without tokens" are the rows that they add to.
+        dataset: The set.
+        vectors: Row name -> vectors. Each row adds a hybrid one, named by replacing "dense" with
+            "hybrid": "dense_in_context" adds "hybrid_in_context". Vectors with tokens are also
+            compared token by token, and rows named "… without tokens" leave that out.
     """
     lexical = lexical_scores(dataset)
     rows = {"bm25": score_run(dataset, lexical)}
@@ -134,7 +134,7 @@ def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
 def encode_set(
     encoder: Encoder, dataset: EvalSet, *, progress: Progress | None = None
 ) -> SetVectors:
-    """Encode documents (chunked, where the encoder does that) and queries, as the product does."""
+    """Encode documents (in chunks, if the encoder does that) and queries as the product does."""
     encoded = encoder.encode([item.text for item in dataset.documents], progress=progress)
     owners = np.repeat(np.arange(len(encoded)), [len(item.vectors) for item in encoded])
     queries = [encoder.encode_query(item.text) for item in dataset.queries]
@@ -144,7 +144,7 @@ def encode_set(
 def output_losses(dataset: EvalSet, vectors: SetVectors) -> tuple[float, float]:
     """Alignment and uniformity loss of a tuner's output O (Figure 5 of the paper).
 
-    Positive pairs are queries with the nearest chunk of their best document; uniformity is taken
+    Positive pairs are queries and the nearest chunk of their best document; uniformity is computed
     over queries and those chunks.
     """
     number = {document.id: index for index, document in enumerate(dataset.documents)}
@@ -159,7 +159,7 @@ def output_losses(dataset: EvalSet, vectors: SetVectors) -> tuple[float, float]:
 
 
 def dense_scores(dataset: EvalSet, vectors: SetVectors) -> Scores:
-    """Cosine of each query and each document's best chunk; -inf where it may not be found."""
+    """Cosine of each query and each document's best chunk; -inf for excluded documents."""
     chunks = vectors.queries @ vectors.documents.T
     starts = np.flatnonzero(np.diff(vectors.owners, prepend=-1))
     scores: Scores = np.maximum.reduceat(chunks, starts, axis=1)
@@ -168,7 +168,7 @@ def dense_scores(dataset: EvalSet, vectors: SetVectors) -> Scores:
 
 
 def lexical_scores(dataset: EvalSet) -> Scores:
-    """BM25 of each query and document; -inf where no word matches or it may not be found."""
+    """BM25 of each query and document; -inf if no word matches or the document is excluded."""
     scores = bm25_scores(
         [item.text for item in dataset.documents],
         [item.text for item in dataset.queries],
@@ -179,7 +179,7 @@ def lexical_scores(dataset: EvalSet) -> Scores:
 
 
 def lenders(dataset: EvalSet) -> NDArray[np.int64]:
-    """Number the documents that another one of their session follows; none without sessions."""
+    """Return the documents that another one of their session follows; none without sessions."""
     sessions = [
         (item.fields.get(dataset.group or ""), item.fields.get("session"))
         for item in dataset.documents
@@ -189,7 +189,7 @@ def lenders(dataset: EvalSet) -> NDArray[np.int64]:
 
 
 def coverages(dataset: EvalSet, lexical: Scores) -> NDArray[np.float64]:
-    """Share of each query's letters that stand in its best document by words, (n_queries,)."""
+    """Share of each query's letters that its best document by words contains, (n_queries,)."""
     best = lexical.argmax(axis=1)
     return np.array(
         [
@@ -200,7 +200,7 @@ def coverages(dataset: EvalSet, lexical: Scores) -> NDArray[np.float64]:
 
 
 def token_scores(tokens: SetTokens, wanted: NDArray[np.bool_]) -> Scores:
-    """Compare queries with the wanted documents token by token; -inf for the others."""
+    """Compare queries with the selected documents token by token; -inf for all others."""
     scores = np.full(wanted.shape, -np.inf, dtype=np.float32)
     for row, asked in enumerate(tokens.queries):
         columns = np.flatnonzero(wanted[row])
@@ -217,15 +217,15 @@ def fuse(
     tokens: Scores | None = None,
     coverage: NDArray[np.float64] | None = None,
 ) -> Scores:
-    """Rank by all parts: the arithmetic of `lmort_memory.memory.ranking.fuse` for many queries.
+    """Rank by all parts: the formula of `lmort_memory.memory.ranking.fuse` for many queries.
 
-    What is left out is the strength, which changes no order.
+    The overall strength is omitted, because it does not change the order.
 
     Args:
         dense: Cosines, (n_queries, n_documents); -inf where a document may not be found.
-        lexical: BM25, likewise; None where words are not asked.
+        lexical: BM25, likewise; None to rank without words.
         turns: Documents that lend to the next one; see `lenders`.
-        tokens: Comparison token by token of the candidates, -inf for others.
+        tokens: Token scores of the candidates, -inf for others.
         coverage: See `coverages`.
     """
     near = _scaled(np.where(_is_first(dense), dense, -np.inf), LEAST_SPREAD)
@@ -253,7 +253,7 @@ def fuse(
 def _candidates(
     dense: Scores, lexical: Scores | None, turns: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Mark what the rankings have, and the turns that those lend to."""
+    """Mark the candidates of the rankings and the turns that they lend to."""
     found = _is_first(dense)
     if lexical is not None:
         found |= _is_first(lexical)
@@ -267,7 +267,7 @@ def _scaled(scores: Scores, least: float) -> Scores:
     there = ~np.isneginf(scores)
     low = np.where(there, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
     top = scores.max(axis=1, keepdims=True, initial=-np.inf)
-    with np.errstate(invalid="ignore"):  # a query without candidates has no best
+    with np.errstate(invalid="ignore"):  # a query without candidates has only -inf
         scaled: Scores = np.where(there, 1 - (top - scores) / np.maximum(top - low, least), 0)
     return scaled
 
@@ -288,7 +288,7 @@ def _is_first(scores: Scores) -> NDArray[np.bool_]:
 
 
 def write_per_query(report: Report, path: Path) -> None:
-    """Write one JSON object a line for every query and row: its figures."""
+    """Write the metrics of every query and row, one JSON object per line."""
     with path.open("w") as file:
         for index, query in enumerate(report.query_ids):
             for row, metrics in report.rows.items():

@@ -1,7 +1,7 @@
-"""States of an evaluation set, cached: many tuners are judged on one pass through the backbone.
+"""Cached states of an evaluation set: one run of the backbone serves many tuners.
 
-Documents are cut into the product's chunks. Sets whose documents have a `session` can be captured
-in two ways: each turn alone, and each in the context of its session.
+Documents are split into chunks as in the product. If the documents have a `session`, they can be
+captured in two ways: each turn alone, or in the context of its session.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class SetStates:
     """States of documents and queries of a set.
 
     Attributes:
-        documents: A cache with one entry for each of `parts`' texts.
-        parts: int64 (n_chunks, 4): document, entry of the cache, first and last row [start, stop).
-        queries: A cache with one entry for each chunk of each query.
-        asked: int64 (n_query_chunks,): the query that each of these entries belongs to.
+        documents: A cache of the documents' texts.
+        parts: int64 (n_chunks, 4): document, entry in the cache, and its rows [start, stop).
+        queries: A cache with one entry per chunk of each query.
+        asked: int64 (n_query_chunks,): the query that each entry belongs to.
     """
 
     documents: StatesCache
@@ -70,7 +70,7 @@ def alone(
     layers: Sequence[int],
     progress: Progress | None = None,
 ) -> SetStates:
-    """Capture every chunk as stand-alone text, and every query."""
+    """Capture every chunk and every query as stand-alone text."""
     chunks = [
         (index, text)
         for index, document in enumerate(dataset.documents)
@@ -96,13 +96,15 @@ def in_context(
     layers: Sequence[int],
     progress: Progress | None = None,
 ) -> SetStates:
-    """Capture every turn behind the turns before it in its session; queries stand alone.
+    """Capture every turn in the context of its session; queries stand alone.
 
     Raises:
         TunerError: the documents have no sessions.
     """
     if not has_sessions(dataset):
-        raise TunerError(f"the documents of {dataset.name} have no field 'session' — leave it out")
+        raise TunerError(
+            f"the documents of {dataset.name} have no field 'session' — evaluate it without context"
+        )
     texts = [document.text for document in dataset.documents]
     manifest = Manifest(
         backbone.fingerprint,
@@ -145,7 +147,7 @@ def set_vectors(tuner: Tuner, states: SetStates) -> SetVectors:
 
 
 def _tokens(tuner: Tuner, states: SetStates) -> SetTokens | None:
-    """Codes of every document, and the tokens of every query; None without a map for them."""
+    """Token codes of every document and tokens of every query; None without a token map."""
     token_map = tuner.token_map
     if token_map is None:
         return None
@@ -162,7 +164,7 @@ def _tokens(tuner: Tuner, states: SetStates) -> SetTokens | None:
 
 
 def layer_vectors(states: SetStates, layer: int) -> SetVectors:
-    """Pool one layer as it is into unit vectors: what the layer says before any tuner."""
+    """Mean-pool one layer into unit vectors: the baseline without a tuner."""
     documents, queries = states.documents, states.queries
     starts = documents.offsets[states.parts[:, 1]]
     chunks = zip(starts + states.parts[:, 2], starts + states.parts[:, 3], strict=True)
@@ -183,7 +185,7 @@ def _pooled(
 
 
 def _mean_by(owners: NDArray[np.int64], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Unit vector of the mean of each owner's vectors, as the product makes it of a question."""
+    """Normalised mean of each owner's vectors, as the product does for a question."""
     sums = np.add.reduceat(vectors, np.flatnonzero(np.diff(owners, prepend=-1)), axis=0)
     mean: NDArray[np.float32] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
     return mean
@@ -196,7 +198,7 @@ def _slice(states: HiddenStates, start: int, stop: int) -> HiddenStates:
 def _queries(
     folder: Path, backbone: Backbone, dataset: EvalSet, layers: Sequence[int]
 ) -> tuple[StatesCache, NDArray[np.int64]]:
-    """Capture every chunk of every query, and say whose each is."""
+    """Capture every chunk of every query, and return which query each belongs to."""
     chunks = [
         (index, text)
         for index, query in enumerate(dataset.queries)
@@ -229,7 +231,7 @@ def _chunk_ranges(backbone: Backbone, text: str, tokens: Sequence[int]) -> list[
 
 
 def _chunk_texts(backbone: Backbone, text: str) -> list[str]:
-    """Cut a text into the product's chunks."""
+    """Split a text into chunks as the product does."""
     tokens = backbone.prompts.tokenize(text)
     if len(tokens) <= CHUNK_TOKENS:
         return [text]

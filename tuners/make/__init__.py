@@ -1,1 +1,1 @@
-"""A tuner for any model in minutes: what `lmort-mem tuner make` does."""
+"""Make a tuner for any model in minutes: the code behind `lmort-mem tuner make`."""

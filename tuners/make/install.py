@@ -1,4 +1,4 @@
-"""Where a tuner that was made on this machine is kept, so that its model finds it."""
+"""Where tuners made on this machine are kept, so that their models find them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["install_path"]
 
 
 def install_path(backbone: Backbone, folder: Path) -> Path:
-    """Name the file in which a tuner of this model is found: its present one, or a new name.
+    """Return the file for a model's tuner: the existing one, or an unused name.
 
-    Fine-tunings of one model share a fingerprint; each has a file of its own.
+    Fine-tuned versions of a model share a fingerprint; each has its own file.
     """
     number = 0
     while (path := folder / f"{backbone.fingerprint}-{number}.gguf").exists():

@@ -1,11 +1,11 @@
-"""A tuner for any model from the calibration kit, offline: what `lmort-mem tuner make` does.
+"""Make a tuner for any model from the kit, offline: the code behind `lmort-mem tuner make`.
 
     measure ──► choose layers ──► states of the kit ──► closed form ──► LMORT ──► the best of them
      how many     a ridge map       early exit,           NumPy          where
      texts fit    from each layer   on disk               alone          torch is
 
-Every stage leaves its result in a work folder; the same call after an interruption goes on where
-it stopped. Without torch everything but LMORT is done.
+Every stage saves its result in a work folder; after an interruption, the same call resumes where it
+stopped. Without torch, the LMORT stage is skipped.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ CLOSED_FORM: Final = "closed form"
 LMORT: Final = "LMORT"
 
 MAX_TOKENS: Final = 96
-_PROBE_TEXTS: Final = 256  # that the layers are chosen by
-_FEWEST: Final = 64  # texts that are fitted to, however little time there is
+_PROBE_TEXTS: Final = 256  # for choosing the layers
+_FEWEST: Final = 64  # texts to fit to, however little time there is
 _REMOVED: Final = 10  # principal directions, as in the at-once tier
-_ENCODING_SHARE: Final = 0.5  # of the time, where LMORT is trained in the rest
-_WORTH_TRAINING: Final = 500  # texts; with fewer LMORT only learns them by heart
+_ENCODING_SHARE: Final = 0.5  # of the time; LMORT trains in the rest
+_WORTH_TRAINING: Final = 500  # texts; with fewer, LMORT overfits
 _BATCH: Final = 64
 _MAX_EPOCHS: Final = 12
 _STEPS_MEASURED: Final = 3
@@ -69,15 +69,15 @@ _STEPS_MEASURED: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What fits into the time.
+    """What can be done in the given time.
 
     Attributes:
         seconds_per_text: Measured on this machine, up to the highest layer that may be chosen.
         n_fit: Texts to fit to.
-        n_held_out: Texts to judge by.
+        n_held_out: Texts to evaluate on.
         train_s: Seconds for training LMORT; 0 without torch or with too few texts.
-        layers: The layers that were chosen; empty before that is done.
-        epochs: Of training; 0 before a step was timed.
+        layers: The chosen layers; empty until they are chosen.
+        epochs: Epochs of training; 0 until a step has been timed.
     """
 
     seconds_per_text: float
@@ -89,7 +89,7 @@ class Plan:
 
     @property
     def encoding_s(self) -> float:
-        """Seconds that the states will take."""
+        """Estimated seconds for encoding the texts."""
         return self.seconds_per_text * (self.n_fit + self.n_held_out + _PROBE_TEXTS)
 
 
@@ -99,8 +99,8 @@ class Tier:
 
     Attributes:
         artifact: The tuner.
-        figures: How good it is on the held-out texts.
-        seconds: What it took beyond the states.
+        figures: Its results on the held-out texts.
+        seconds: Time to make it, without encoding the texts.
     """
 
     artifact: Artifact
@@ -115,9 +115,9 @@ class Made:
     Attributes:
         artifact: The best tier's tuner.
         tier: Its name.
-        figures: Of every tier that was made, and of the teacher itself.
+        figures: Results of every tier that was made, and of the teacher.
         plan: What was done.
-        seconds: What it took, interruptions left out.
+        seconds: Time it took, without interruptions.
     """
 
     artifact: Artifact
@@ -129,12 +129,12 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """One tuner in the making.
+    """Makes one tuner.
 
     Attributes:
-        backbone: The model, open.
+        backbone: The open model.
         kit: Texts with the teacher's vectors.
-        minutes: How long it may take, about.
+        minutes: Approximate time limit.
         work: Folder for states and checkpoints.
         train: Whether LMORT may be trained; it needs torch.
     """
@@ -146,10 +146,10 @@ class Maker:
     train: bool = True
 
     def plan(self) -> Plan:
-        """Measure this machine, or read what an earlier call with this folder has planned.
+        """Measure this machine and plan the work, or read the plan of an earlier call.
 
         Raises:
-            TunerError: the folder belongs to another model or time.
+            TunerError: the work folder belongs to another model or time limit.
         """
         path = self.work / "plan.json"
         if path.is_file():
@@ -175,11 +175,11 @@ class Maker:
         """Make the tuner.
 
         Args:
-            plan: What `plan` returned.
+            plan: The result of `plan`.
             stages: Progress of each stage.
 
         Raises:
-            TunerError: a damaged work folder, or no room on the disk.
+            TunerError: the work folder is damaged, or the disk is full.
             BackboneError: llama.cpp refused.
         """
         start = time.monotonic()
@@ -195,7 +195,7 @@ class Maker:
         return Made(artifact, best, figures, plan, time.monotonic() - start)
 
     def with_layers(self, plan: Plan, stages: Stages) -> Plan:
-        """Choose the layers, if that is not done yet, by the kit's first texts."""
+        """Choose the layers with the kit's first texts, unless already done."""
         if plan.layers:
             return plan
         plan = replace(plan, layers=self._choose(plan, stages).layers)
@@ -203,10 +203,10 @@ class Maker:
         return plan
 
     def tiers(self, plan: Plan, stages: Stages) -> tuple[dict[str, Tier], Plan]:
-        """Make and judge every tier that a plan has time for, at once first.
+        """Make and evaluate every tier that the plan has time for, starting with the at-once tier.
 
-        What was fitted to the teacher gets the model's own directions beside it
-        (`tuners.blend`); its nearness to the teacher is judged without them.
+        Tuners fitted to the teacher also get the model's own directions (`train.blend`); their
+        cosine to the teacher is measured without these.
         """
         held = self._states("held-out", 0, plan.n_held_out, plan, stages)
         first = self.kit.n_held_out
@@ -232,7 +232,7 @@ class Maker:
         return Tier(artifact, figures, time.monotonic() - begun)
 
     def _choose(self, plan: Plan, stages: Stages) -> LayerChoice:
-        """Choose the layers by the first texts."""
+        """Choose the layers with the first texts."""
         count = min(_PROBE_TEXTS, plan.n_fit)
         first = self.kit.n_held_out
         captured = self.backbone.hidden_states(
@@ -254,7 +254,7 @@ class Maker:
         )
 
     def _at_once(self, plan: Plan) -> Artifact:
-        """Make what the model would have without this, from as few texts: the line to beat."""
+        """Make the at-once tuner from as few texts as usual: the baseline to beat."""
         first = self.kit.n_held_out
         captured = self.backbone.hidden_states(
             self.kit.texts(first, first + min(_PROBE_TEXTS, plan.n_fit)),
@@ -267,7 +267,7 @@ class Maker:
         stats = statistics(fit)
         stats = {layer: stats[layer] for layer in plan.layers}
         inputs = pooled_states(fit, plan.layers, stats)
-        # At this scale the entries of a vector are about 1, which suits the steps of AdamW.
+        # At this scale the entries of a vector are about 1, which suits AdamW's step size.
         scale = np.float32(targets.shape[1] ** 0.5)
         weight, bias = ridge_behind(inputs, targets * scale, removed=_REMOVED)
         config = self._config(plan, n_layer=0)
@@ -284,7 +284,7 @@ class Maker:
         start: Artifact,
         stages: Stages,
     ) -> tuple[Artifact, Plan]:
-        """Train LMORT from the closed form in the time that is left."""
+        """Train LMORT in the remaining time, starting from the closed form."""
         import torch
 
         from ..train.trainer import Trainer, TrainingSet
@@ -334,7 +334,7 @@ class Maker:
         )
 
     def _card(self, config: TunerConfig, tier: str, plan: Plan) -> TunerCard:
-        notes = {
+        provenance = {
             "recipe": "tuner make",
             "tier": tier,
             "data": f"calibration kit, {plan.n_fit} texts",
@@ -343,11 +343,11 @@ class Maker:
             "date": datetime.now(UTC).date().isoformat(),
         }
         if tier == LMORT:
-            notes["epochs"] = str(plan.epochs)
-        return TunerCard(config, identity_of(self.backbone), provenance=notes)
+            provenance["epochs"] = str(plan.epochs)
+        return TunerCard(config, identity_of(self.backbone), provenance=provenance)
 
     def _inputs(self) -> dict[str, object]:
-        """Everything that a plan depends on."""
+        """The inputs that a plan depends on."""
         return {
             "fingerprint": self.backbone.fingerprint,
             "minutes": self.minutes,
@@ -370,7 +370,7 @@ class Maker:
             raise TunerError(f"{path} is damaged: {error} — delete {self.work}") from error
         if inputs != self._inputs():
             raise TunerError(
-                f"{self.work} holds the work on another tuner: found {inputs}, expected "
+                f"{self.work} contains the work on another tuner: found {inputs}, expected "
                 f"{self._inputs()} — choose another folder, or delete this one"
             )
         return plan
@@ -381,7 +381,7 @@ def _blended(fitted: Artifact, fit: StatesCache) -> Artifact:
 
 
 def _recipe(epochs: int) -> Recipe:
-    """Settings of the tuner that ships (experiment 5), in smaller batches for fewer texts."""
+    """Settings of the tuner that ships (experiment 5), with smaller batches for fewer texts."""
     return Recipe(
         name="tuner make",
         model="any",

@@ -3,13 +3,13 @@
     EBAE  the vector of a passage predicts the passage's own tokens
     EBAR  the vector of a passage predicts the tokens of the passage after it
 
-(Llama2Vec, arXiv 2312.15503), both through the model's output embedding. There the model is
-trained; here it is frozen, output embedding included, and only the tuner learns, with one map
-from its vector to the model's width for each task, dropped afterwards. The softmax runs over the
-tokens that the notes contain: the others would only push against what is never said.
+(Llama2Vec, arXiv 2312.15503), both through the model's output embedding. Llama2Vec trains the
+model. Here the model is frozen, including its output embedding, and only the tuner is trained. Each
+task has a map from the tuner's vector to the model's width, which is dropped afterwards. The
+softmax covers only tokens that occur in the notes.
 
-Training starts from the at-once tuner. Whether it helps is judged on the kit's held-out texts;
-what is worse than its start is not kept.
+Training starts from the at-once tuner. The kit's held-out texts decide whether it helped; a result
+worse than the start is discarded.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ _MIN_WORDS: Final = 4
 _FEWEST: Final = 32
 _BATCH: Final = 32
 _RATE: Final = 3e-4
-_POOLED_RATE: Final = 6e-6  # the path that the at-once tuner has already: moved with care
-_STEPS: Final = 2000  # at most
+_POOLED_RATE: Final = 6e-6  # for the path inherited from the at-once tuner: small steps
+_STEPS: Final = 2000  # maximum
 _STEPS_MEASURED: Final = 3
 
 
@@ -69,7 +69,7 @@ class Notes:
     """Passages of a user's files.
 
     Attributes:
-        passages: In the order of files and lines.
+        passages: The passages in order of files and lines.
         follows: For each passage, whether the next one follows it in the same file.
     """
 
@@ -78,10 +78,10 @@ class Notes:
 
 
 def read_notes(path: Path) -> Notes:
-    """Read the paragraphs of a Markdown or text file, or of all below a folder.
+    """Read the paragraphs of a Markdown or text file, or of all such files below a folder.
 
     Raises:
-        TunerError: nothing can be read there, or too little.
+        TunerError: a file cannot be read, or there are too few passages.
     """
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     passages: list[str] = []
@@ -92,15 +92,15 @@ def read_notes(path: Path) -> Notes:
         try:
             blocks = file.read_text(encoding="utf-8", errors="replace").split("\n\n")
         except OSError as error:
-            raise TunerError(f"{file} cannot be read: {error.strerror} — leave it out") from error
+            raise TunerError(f"cannot read {file}: {error.strerror} — remove the file") from error
         cut = [cut_words(" ".join(block.split()), _MAX_WORDS) for block in blocks]
         found = [text for text in cut if len(text.split()) >= _MIN_WORDS]
         passages += found
         follows += [True] * (len(found) - 1) + [False] * bool(found)
     if len(passages) < _FEWEST:
         raise TunerError(
-            f"{path} has {len(passages)} passages of text, {_FEWEST} are the least that a tuner "
-            f"can learn from — name a folder with more {', '.join(_SUFFIXES)} files"
+            f"{path} has {len(passages)} passages of text, but a tuner needs at least {_FEWEST} — "
+            f"choose a folder with more {', '.join(_SUFFIXES)} files"
         )
     return Notes(tuple(passages), tuple(follows))
 
@@ -109,7 +109,7 @@ class Pretext(nn.Module):
     """The two tasks: cross-entropy of a text's tokens given a vector."""
 
     def __init__(self, dim: int, embedding: NDArray[np.float32]) -> None:
-        """Prepare both maps for a frozen output embedding, float32 (n_tokens, n_embd)."""
+        """Create both maps for a frozen output embedding, float32 (n_tokens, n_embd)."""
         super().__init__()
         scaled = embedding / max(float(np.linalg.norm(embedding, axis=1).mean()), 1e-6)
         self.register_buffer("embedding", torch.from_numpy(scaled))
@@ -121,9 +121,9 @@ class Pretext(nn.Module):
 
         Args:
             vectors: float (B, dim).
-            own: How often each of the tokens is in the text, as shares, float (B, n_tokens).
-            after: The same of the next text.
-            has_next: bool (B,): whether there is one.
+            own: Relative frequency of each token in the text, float (B, n_tokens).
+            after: The same for the next text.
+            has_next: bool (B,): whether there is a next text.
         """
         unit = F.normalize(vectors, dim=-1) * vectors.shape[-1] ** 0.5
         loss = -(own * self._log_likelihood(self.same(unit))).sum(dim=1).mean()
@@ -139,12 +139,12 @@ class Pretext(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class NoteMaker:
-    """A tuner in the making from notes alone.
+    """Makes a tuner from notes alone.
 
     Attributes:
-        backbone: The model, open.
-        notes: What to learn from.
-        minutes: How long it may take, about.
+        backbone: The open model.
+        notes: The passages to learn from.
+        minutes: Approximate time limit.
         work: Folder for states.
     """
 
@@ -154,12 +154,12 @@ class NoteMaker:
     work: Path
 
     def make(self, stages: Stages) -> Made:
-        """Make the tuner; better of it and its start by the kit's held-out texts.
+        """Train the tuner; return it or its start, whichever is better on the held-out texts.
 
-        States are kept, so that an interrupted call goes on; training begins anew.
+        States are kept, so an interrupted call resumes after encoding; training starts over.
 
         Raises:
-            TunerError: the work folder belongs to other notes, or no room on the disk.
+            TunerError: the work folder belongs to other notes, or the disk is full.
             BackboneError: llama.cpp refused.
         """
         begun = time.monotonic()
@@ -202,7 +202,7 @@ class NoteMaker:
     def _train(
         self, start: Artifact, cache: StatesCache, seconds: float, stages: Stages
     ) -> tuple[Lmort, int]:
-        """Train for so many seconds, at most `_STEPS` steps; AdamW at a falling rate."""
+        """Train until the time is up, at most `_STEPS` steps; AdamW with a decaying rate."""
         torch.manual_seed(0)
         counts, embedding = self._tokens(cache)
         model = _grown(start)
@@ -254,19 +254,19 @@ class NoteMaker:
         return loss
 
     def _tokens(self, cache: StatesCache) -> tuple[Tensor, NDArray[np.float32]]:
-        """Count each text's tokens, as shares (n_texts, n_tokens), and read their embeddings."""
+        """Return token frequencies (n_texts, n_tokens) and the tokens' output embeddings."""
         seen, columns = np.unique(np.asarray(cache.tokens), return_inverse=True)
         owners = np.repeat(np.arange(len(cache.lengths)), cache.lengths)
         shares = 1 / np.repeat(cache.lengths, cache.lengths)
         counts = np.zeros((len(cache.lengths), len(seen)), dtype=np.float32)
         np.add.at(counts, (owners, columns), shares.astype(np.float32))
         header = read_header(self.backbone.facts.path)
-        # Models that tie them have no output embedding of their own.
+        # Models with tied embeddings have no separate output embedding.
         name = "output.weight" if "output.weight" in header.tensors else "token_embd.weight"
         return torch.from_numpy(counts), read_tensor(header, name, rows=seen.tolist())
 
     def _artifact(self, model: Lmort, n_texts: int, steps: int) -> Artifact:
-        notes = {
+        provenance = {
             "recipe": "tuner make --unsupervised",
             "tier": UNSUPERVISED,
             "data": f"notes of the user, {n_texts} passages",
@@ -274,12 +274,12 @@ class NoteMaker:
             "steps": str(steps),
             "date": datetime.now(UTC).date().isoformat(),
         }
-        card = TunerCard(model.config, identity_of(self.backbone), provenance=notes)
+        card = TunerCard(model.config, identity_of(self.backbone), provenance=provenance)
         return Artifact(card, model.weights())
 
 
 def _grown(start: Artifact) -> Lmort:
-    """Put LMORT beside the at-once map: its output starts at zero, so the vectors are the same."""
+    """Add LMORT to the at-once map. Its output starts at zero, so the vectors do not change."""
     config = start.card.config
     width = min(256, config.n_embd)
     heads = max(n for n in (8, 4, 2, 1) if width % n == 0)

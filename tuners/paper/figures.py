@@ -1,4 +1,4 @@
-"""The paper's Figures 4 and 5 from the results of a series, as PNG."""
+"""Draw the paper's Figures 4 and 5 from the results of a series, as PNG."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WHERE: Final = ("A", "U", "O")  # align layer, uniform layer, output
 def draw_depths(results: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw nDCG@10, mean over the sets, against the number of LMORT layers (Figure 4).
 
-    Rows of the figure with several seeds show each as a point; the line is their mean.
+    With several seeds, each is a point; the line is their mean.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.

@@ -1,8 +1,8 @@
-"""The paper's tables and figures on another backbone: which rows there are, and how they are run.
+"""The paper's tables and figures on another backbone: the rows, and how to run them.
 
-Every row is the base recipe with one thing changed, trained on the same states with the same
-number of steps, and judged on the same sets. Rows that are done are kept in `results.jsonl`, so
-that an interrupted series goes on.
+Every row is the base recipe with one change, trained on the same states for the same number of
+steps and evaluated on the same sets. Finished rows are kept in `results.jsonl`, so that an
+interrupted series resumes.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ _SHOWN: Final = ("ndcg@10", "recall@10")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: which table it is of, what it is called, and what it changes.
+    """One row: its table, its name and its changes.
 
     Attributes:
-        changes: Fields of `TunerConfig`.
-        seed: Of weights and order.
+        changes: Changed fields of `TunerConfig`.
+        seed: Seed of the weights and the order of texts.
     """
 
     table: str
@@ -71,7 +71,7 @@ def paper_rows(best: Choice, worst: Choice, base: TunerConfig) -> list[Row]:
     Args:
         best: Align and uniform layer.
         worst: The layers with the worst losses.
-        base: The shape that rows start from.
+        base: The shape that the rows change.
     """
     chosen = {"align_layer": best.align_layer, "uniform_layer": best.uniform_layer}
     worse = {"align_layer": worst.align_layer, "uniform_layer": worst.uniform_layer}
@@ -93,23 +93,23 @@ def paper_rows(best: Choice, worst: Choice, base: TunerConfig) -> list[Row]:
 
 
 def needed_layers(rows: Sequence[Row], base: TunerConfig) -> tuple[int, ...]:
-    """Every layer that some row reads, ascending."""
+    """Every layer that any row reads, ascending."""
     return tuple(sorted({k for row in rows for k in replace(base, **row.changes).layers}))
 
 
 def with_seeds(rows: Sequence[Row], seeds: Sequence[int]) -> list[Row]:
-    """Repeat rows with other seeds."""
+    """Repeat rows with more seeds."""
     return [replace(row, seed=seed) for row in rows for seed in seeds]
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Rows under one budget.
+    """Rows with the same budget.
 
     Attributes:
-        base: Shape that rows change.
+        base: The shape that the rows change.
         recipe: Loss and steps, the same for every row.
-        training: Cached states with every layer that a row reads.
+        training: Cached states of every layer that a row reads.
         sets: Evaluation sets with their cached states.
         folder: For checkpoints and results.
     """
@@ -122,7 +122,7 @@ class Series:
     folder: Path
 
     def run(self, rows: Sequence[Row], *, progress: Progress | None = None) -> None:
-        """Train and judge the rows that have no result yet."""
+        """Train and evaluate the rows without a result."""
         done = {(item["table"], item["name"], item["seed"]) for item in self.results()}
         for index, row in enumerate(rows):
             if (row.table, row.name, row.seed) not in done:
@@ -131,13 +131,13 @@ class Series:
                 progress(index + 1, len(rows))
 
     def best(self, count: int) -> list[tuple[str, str]]:
-        """Name the rows of seed 0 with the highest mean nDCG@10, as (table, name)."""
+        """Return the rows of seed 0 with the highest mean nDCG@10, as (table, name)."""
         first = [item for item in self.results() if item["seed"] == 0]
         ranked = sorted(first, key=lambda item: -item["mean"]["ndcg@10"])
         return [(item["table"], item["name"]) for item in ranked[:count]]
 
     def results(self) -> list[dict[str, Any]]:
-        """Read what is there, in the order of running."""
+        """Read the existing results, in the order in which they were run."""
         path = self.folder / "results.jsonl"
         lines = path.read_text().splitlines() if path.is_file() else []
         return [json.loads(line) for line in lines]
@@ -183,10 +183,10 @@ def run_tables(
     worst: Choice,
     stages: Stages,
 ) -> list[dict[str, Any]]:
-    """Run every row once and the two best with two more seeds; return all results.
+    """Run every row once, and the two best with two more seeds; return all results.
 
-    One cache of states serves all rows, and all states are captured before the first row. The
-    paper's Figures 4 and 5 are drawn into the work folder.
+    All states are captured once, before the first row. Figures 4 and 5 of the paper are drawn into
+    the work folder.
     """
     base = workshop.recipe.config(workshop.backbone.facts.n_embd)
     rows = paper_rows(best, worst, base)
@@ -220,7 +220,7 @@ def run_tables(
 def layer_losses(
     sets: Sequence[tuple[EvalSet, SetStates]], best: Choice, results: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, tuple[float, float]]]:
-    """Give Figure 5: alignment and uniformity loss of A and U, raw, and of the output O."""
+    """Compute Figure 5: alignment and uniformity loss of A and U, raw, and of the output O."""
     row = next(item for item in results if (item["table"], item["name"]) == ("table 1", "A->U"))
     losses = {}
     for dataset, states in sets:
@@ -234,7 +234,7 @@ def layer_losses(
 
 
 def markdown(results: Sequence[Mapping[str, Any]]) -> str:
-    """Write results as one Markdown table; figures are means over the sets."""
+    """Format results as a Markdown table; the values are means over the sets."""
     head = (
         "table",
         "row",

@@ -1,8 +1,8 @@
-"""Hidden states on disk: each text passes through the backbone once, however many epochs follow.
+"""Hidden states on disk: each text runs through the backbone once, however many epochs follow.
 
-A cache is a folder with `manifest.json` (whose states, of which texts), one file of float16 rows
-for each layer, the token ids, and the lengths of the texts. Files are appended to; the lengths are
-written last, so that what they count is complete, and a run that was killed goes on from there.
+A cache is a folder with `manifest.json` (which model, which texts), a file of float16 rows per
+layer, the token ids, and the lengths of the texts. Files are only appended to. The lengths are
+written last, so every text they count is complete, and a killed run resumes from there.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
     "texts_digest",
 ]
 
-_FLUSH_EVERY: Final = 64  # texts; bounds what a kill costs to a second or two of encoding
+_FLUSH_EVERY: Final = 64  # texts; a kill loses a second or two of encoding
 _PROBES: Final = 32  # texts encoded to estimate time and tokens
 _F16_MAX: Final = 65504.0  # a few dimensions of some models exceed it at the first position
 
@@ -51,13 +51,13 @@ class Manifest:
     """What a cache holds; two caches with equal manifests hold the same states.
 
     Attributes:
-        fingerprint: Of the backbone.
+        fingerprint: The backbone's fingerprint.
         layers: Captured layers, ascending.
         n_embd: Width of a state.
-        max_tokens: Where texts were cut.
-        texts: Digest of the texts, in order.
-        n_texts: How many.
-        mode: "alone", or how else the texts met the backbone.
+        max_tokens: Length at which texts were truncated.
+        texts: Hash of the texts, in order.
+        n_texts: Number of texts.
+        mode: "alone", or another way in which the texts were run.
     """
 
     fingerprint: str
@@ -71,7 +71,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What filling a cache will cost, from a sample: tokens, bytes of disk, seconds."""
+    """Estimated cost of filling a cache: tokens, bytes of disk, seconds."""
 
     tokens: int
     nbytes: int
@@ -83,8 +83,8 @@ class StatesCache:
     """A complete cache, memory-mapped.
 
     Attributes:
-        lengths: int64 (n_texts,): tokens of each text.
-        offsets: int64 (n_texts,): its first row.
+        lengths: int64 (n_texts,): tokens per text.
+        offsets: int64 (n_texts,): first row of each text.
         tokens: int32 (rows,): token ids.
         states: float16 (rows, n_embd) for each layer of the manifest, in its order.
     """
@@ -96,7 +96,7 @@ class StatesCache:
     states: tuple[NDArray[np.float16], ...]
 
     def get(self, index: int) -> HiddenStates:
-        """Return the states of one text, as the backbone gave them (rounded to float16)."""
+        """Return the states of one text, rounded to float16."""
         rows = slice(self.offsets[index], self.offsets[index] + self.lengths[index])
         states = np.stack([layer[rows] for layer in self.states]).astype(np.float32)
         tokens = tuple(int(token) for token in self.tokens[rows])
@@ -112,7 +112,7 @@ class StatesCache:
 
 
 def texts_digest(texts: Sequence[str]) -> str:
-    """Digest of texts in order; 32 hex digits."""
+    """Hash of texts in order; 32 hex digits."""
     digest = hashlib.sha256()
     for text in texts:
         digest.update(f"{len(text)}\0{text}".encode("utf-8", "surrogatepass"))
@@ -122,7 +122,7 @@ def texts_digest(texts: Sequence[str]) -> str:
 def estimate(
     backbone: Backbone, texts: Sequence[str], *, layers: Sequence[int], max_tokens: int
 ) -> Estimate:
-    """Encode a few of the texts and extrapolate; costs about a second."""
+    """Encode a sample of the texts and extrapolate; takes about a second."""
     probes = [texts[i] for i in np.linspace(0, len(texts) - 1, min(_PROBES, len(texts)), dtype=int)]
     start = time.perf_counter()
     seen = sum(
@@ -144,14 +144,14 @@ def fill(
     max_tokens: int,
     progress: Progress | None = None,
 ) -> StatesCache:
-    """Encode the texts that a cache does not have yet, and open it.
+    """Encode the texts that a cache lacks, and open it.
 
-    A cache that was made with more layers is used as it is. Interrupted at any point, the next
-    call goes on where this one stopped.
+    A cache with more layers than needed is used as it is. After an interruption, the next call
+    resumes where this one stopped.
 
     Raises:
-        TunerError: the folder holds states of other texts or of another backbone, or the disk is
-            too small.
+        TunerError: the folder has states of other texts or of another backbone, or the disk has too
+            little space.
     """
     manifest = Manifest(
         backbone.fingerprint,
@@ -183,13 +183,13 @@ def fill_with(
     """Complete a cache from any source of states.
 
     Args:
-        folder: Of the cache.
-        manifest: What is wanted.
-        passes: Given the number of texts that are done, yields the states of the others in order.
-        progress: Called with (texts done, texts).
+        folder: The cache's folder.
+        manifest: What the cache must hold.
+        passes: Given the number of finished texts, yields the states of the others in order.
+        progress: Called with (texts done, total texts).
 
     Raises:
-        TunerError: the folder holds other states.
+        TunerError: the folder has other states.
     """
     manifest = _claim(folder, manifest)
     done = _repair(folder, manifest)
@@ -202,16 +202,16 @@ def open_cache(folder: Path) -> StatesCache:
     """Open a complete cache.
 
     Raises:
-        TunerError: there is none, or it is not complete.
+        TunerError: there is no cache, or it is incomplete.
     """
     manifest = _read_manifest(folder)
     if manifest is None:
-        raise TunerError(f"{folder} holds no states — fill it first: lmort-mem tuner train")
+        raise TunerError(f"{folder} has no cached states — run `lmort-mem tuner train` first")
     done = _complete_texts(folder, manifest)
     if done < manifest.n_texts:
         raise TunerError(
-            f"the states in {folder} are those of {done} of {manifest.n_texts} texts — run the "
-            "same command again to complete them"
+            f"{folder} has the states of {done} of {manifest.n_texts} texts — run the same command "
+            "again to complete them"
         )
     lengths = np.fromfile(folder / "lengths.u32", dtype="<u4").astype(np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)])[:-1]
@@ -229,7 +229,7 @@ def open_cache(folder: Path) -> StatesCache:
 
 
 def _claim(folder: Path, wanted: Manifest) -> Manifest:
-    """Make a folder's manifest, or check that the one it has serves for what is wanted."""
+    """Write a folder's manifest, or check that the existing one covers what is needed."""
     found = _read_manifest(folder)
     if found is None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -240,7 +240,7 @@ def _claim(folder: Path, wanted: Manifest) -> Manifest:
         return found
     differing = [key for key, value in asdict(found).items() if value != asdict(wanted)[key]]
     raise TunerError(
-        f"{folder} holds other states: {', '.join(differing)} differ from what is wanted — "
+        f"{folder} has other states: {', '.join(differing)} differ — "
         "choose another folder, or delete this one"
     )
 
@@ -261,13 +261,13 @@ def _layer_file(folder: Path, layer: int) -> Path:
 
 
 def _data_files(folder: Path, manifest: Manifest) -> list[tuple[Path, int]]:
-    """Name the files with one row for each token, and the bytes of a row."""
+    """Return the files with one row per token, and their row size in bytes."""
     files = [(_layer_file(folder, k), 2 * manifest.n_embd) for k in manifest.layers]
     return [*files, (folder / "tokens.i32", 4)]
 
 
 def _complete_texts(folder: Path, manifest: Manifest) -> int:
-    """Count the texts of which every file has all rows."""
+    """Count the texts that are complete in every file."""
     path = folder / "lengths.u32"
     if not path.is_file():
         return 0
@@ -281,7 +281,7 @@ def _complete_texts(folder: Path, manifest: Manifest) -> int:
 
 
 def _repair(folder: Path, manifest: Manifest) -> int:
-    """Cut off what a killed run left half-written; return the number of complete texts."""
+    """Truncate what a killed run left incomplete; return the number of complete texts."""
     done = _complete_texts(folder, manifest)
     lengths = folder / "lengths.u32"
     rows = int(np.fromfile(lengths, dtype="<u4", count=done).sum()) if done else 0
@@ -307,7 +307,11 @@ def _append(
             _write(states, layers, tokens, lengths)
             done += 1
             if done % _FLUSH_EVERY == 0 or done == manifest.n_texts:
-                for file in (*layers, tokens, lengths):  # the lengths last: they vouch for the rest
+                for file in (
+                    *layers,
+                    tokens,
+                    lengths,
+                ):  # lengths last: they mark the rest as complete
                     file.flush()
                 if progress is not None:
                     progress(done, manifest.n_texts)
@@ -326,6 +330,6 @@ def _check_disk(folder: Path, nbytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if nbytes > free:
         raise TunerError(
-            f"the states need about {nbytes / 1e9:.1f} GB in {folder}, {free / 1e9:.1f} GB are "
+            f"the states need about {nbytes / 1e9:.1f} GB in {folder}, but {free / 1e9:.1f} GB are "
             "free — choose another folder, fewer texts or fewer layers"
         )

@@ -1,7 +1,7 @@
-"""States of turns in the context of their session, as a chat's own pass would have made them.
+"""States of turns in the context of their session, the same as in a live chat.
 
-A session is written with the model's chat template and run through once; each turn's rows are cut
-out. The states are those of the live chat: a causal model cannot see what comes later.
+A session is rendered with the model's chat template and run through the model once; each turn's
+rows are cut out. They equal those of a live chat, because a causal model cannot see later tokens.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["replay", "session_roles", "session_states"]
 
 
 def session_roles(speakers: Sequence[str]) -> list[str]:
-    """Give the first speaker of a session the user's role and everybody else the assistant's."""
+    """Assign the user's role to the first speaker of a session, the assistant's to all others."""
     return ["user" if speaker == speakers[0] else "assistant" for speaker in speakers]
 
 
@@ -31,23 +31,23 @@ def session_states(
     layers: Sequence[int],
     max_tokens: int | None = None,
 ) -> Iterator[HiddenStates]:
-    """Capture each turn of a session behind the turns before it.
+    """Capture each turn of a session in the context of the turns before it.
 
-    A session too long for one pass is cut into windows; each opens with the latest turns that fill
-    half of it, so that no turn but the first stands without a context.
+    A session too long for one context is split into windows. Each window repeats the latest turns,
+    up to half its length, so that every turn but the first has some context.
 
     Args:
         backbone: The model.
-        roles: "user" or "assistant" of each turn.
-        texts: What the turns say; none may be empty.
+        roles: "user" or "assistant" for each turn.
+        texts: The turns' texts; must not be empty.
         layers: Layers to capture.
-        max_tokens: Tokens of a window, template included; None takes as many as fit.
+        max_tokens: Tokens per window, template included; None means as many as fit.
 
     Yields:
-        One `HiddenStates` for each turn, in order, of the turn's own tokens.
+        One `HiddenStates` per turn, in order, for the turn's own tokens.
 
     Raises:
-        ValueError: a turn that fits no window.
+        ValueError: a turn does not fit in a window.
         BackboneError: the template refuses this order of roles, or llama.cpp refused.
     """
     limit = min(max_tokens or backbone.longest_text, backbone.longest_text)
@@ -71,9 +71,9 @@ def replay(
     layers: Sequence[int],
     done: int,
 ) -> Iterator[HiddenStates]:
-    """Run sessions, each its roles and texts; yield the states of every turn from turn `done` on.
+    """Run sessions, given as (roles, texts); yield the states of every turn from turn `done` on.
 
-    Turns are counted over all sessions. Those that end before `done` cost no forward pass.
+    Turns are counted over all sessions. Sessions that end before `done` cost no forward pass.
     """
     first = 0
     for roles, texts in sessions:
@@ -86,7 +86,7 @@ def replay(
 def _windows(
     backbone: Backbone, roles: Sequence[str], contents: Sequence[Sequence[int]], limit: int
 ) -> Iterator[tuple[int, int]]:
-    """Cut turns into windows [start, stop): each goes on where the last one stopped."""
+    """Split turns into consecutive windows [start, stop)."""
 
     def size(start: int, stop: int) -> int:
         return len(
@@ -98,7 +98,9 @@ def _windows(
         while stop < len(contents) and size(start, stop + 1) <= limit:
             stop += 1
         if start == stop:
-            raise ValueError(f"turn {stop} has {len(contents[stop])} tokens; {limit} fit a window")
+            raise ValueError(
+                f"turn {stop} has {len(contents[stop])} tokens; a window holds {limit}"
+            )
         yield start, stop
         keep = stop
         while keep > start + 1 and size(keep - 1, stop) <= limit // 2:

@@ -1,1 +1,1 @@
-"""Training a tuner by a recipe: data, losses, model, loop."""
+"""Train a tuner from a recipe: data, losses, model, loop."""

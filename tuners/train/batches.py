@@ -1,4 +1,4 @@
-"""Batches: which units form a step, and their states. Deterministic, so resumable."""
+"""Batches: the units of each step and their states. Deterministic, so training can resume."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["Batch", "epoch_plan", "make_batch", "packed_states"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The texts of one step and how they belong together.
+    """The texts of one step and their relations.
 
     Attributes:
-        texts: int64 (B,): anchors first, then positives, then negatives.
-        n_units: How many of them are anchors.
-        pairs: int64 (P,): the anchors that have a positive, as rows of `texts`; the positives
-            follow the anchors in this order, and then the negatives, N for each pair.
+        texts: int64 (B,): anchors, then positives, then negatives.
+        n_units: Number of anchors.
+        pairs: int64 (P,): the anchors with a positive, as rows of `texts`. The positives follow in
+            this order, then N negatives for each pair.
         n_negatives: N.
     """
 
@@ -41,14 +41,14 @@ class Batch:
 def epoch_plan(n_units: int, batch_size: int, *, seed: tuple[int, int]) -> NDArray[np.int64]:
     """Shuffle the units of an epoch into batches: int64 (n_batches, batch_size).
 
-    Batches are random: sorted by length, each step would see texts of one kind only (turns are
-    short, paragraphs long), and training was much worse. Units that fill no batch sit the epoch
-    out; where there are fewer than one batch, all of them are one.
+    Batches are random. If they were sorted by length, each step would see one kind of text (turns
+    are short, paragraphs long); training was much worse that way. Units that do not fill a batch
+    skip the epoch; if there are too few for one batch, all of them form it.
 
     Args:
-        n_units: How many units there are.
-        batch_size: Units in a batch.
-        seed: (recipe's seed, epoch): the same gives the same plan.
+        n_units: Number of units.
+        batch_size: Units per batch.
+        seed: (recipe's seed, epoch). The same seed gives the same plan.
     """
     order = np.random.default_rng(seed).permutation(n_units)
     size = min(batch_size, n_units)
@@ -56,7 +56,7 @@ def epoch_plan(n_units: int, batch_size: int, *, seed: tuple[int, int]) -> NDArr
 
 
 def make_batch(data: TrainingData, units: NDArray[np.int64]) -> Batch:
-    """Lay out the texts of some units."""
+    """Arrange the texts of some units as a batch."""
     positives = data.positives[units]
     pairs = np.flatnonzero(positives >= 0)
     negatives = data.negatives[units][pairs]
@@ -71,10 +71,10 @@ def packed_states(
     layers: Sequence[int],
     limits: NDArray[np.int64] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Gather states of texts, row under row: float16 (L, rows, n_embd), and lengths, int64 (B,).
+    """Gather the stacked states of texts, float16 (L, rows, n_embd), and lengths, int64 (B,).
 
-    `limits` cuts texts to so many tokens. The backbone is causal: the states that stay are those
-    that the cut text would have had.
+    `limits` truncates texts to a number of tokens. The backbone is causal, so the remaining states
+    equal those of the truncated text.
     """
     lengths = cache.lengths[texts]
     if limits is not None:

@@ -1,16 +1,15 @@
-"""The model's own directions beside the teacher's: the last step of a tuner, in closed form.
+"""Add the model's own directions to a distilled tuner: the last step, in closed form.
 
-A tuner that was distilled says what its teacher would say, as far as it could learn it. The states
-it reads say more: names, numbers, turns of phrase. Where there are labelled pairs, linear
-discriminants find the directions in which a question and its answer agree while texts at large
-differ (Fisher 1936, with a question and its answer as a class):
+A distilled tuner approximates its teacher. The states it reads contain more: names, numbers, turns
+of phrase. Given labelled pairs, linear discriminants find the directions in which a question and
+its answer agree while other texts differ (Fisher 1936, with a question and its answer as a class):
 
     S_total · v = λ · (S_within + penalty · mean variance) · v
 
-Where there are none, the principal directions behind the first do (`encoder.untrained`). The
-tuner's unit vector and the own directions are put side by side and turned onto their principal
-axes, of which `dim` stay. At run time that is two small maps. Experiment 14 has the figures, also
-for the parts scaled otherwise: unit length for the tuner's part alone found most.
+Without labelled pairs, the principal directions after the first few are used
+(`encoder.untrained`). The tuner's unit vector and these directions are concatenated and projected
+onto their first `dim` principal axes. At run time that is two small maps. Experiment 14 has the
+figures, also for other scalings: normalising only the tuner's part was best.
 """
 
 from __future__ import annotations
@@ -37,27 +36,27 @@ if TYPE_CHECKING:
 __all__ = ["DIRECTIONS", "PENALTY", "blend", "discriminants"]
 
 DIRECTIONS: Final = 384
-PENALTY: Final = 1.0  # 3 and 10 found less, 0.3 as much
-_SAMPLE: Final = 4000  # texts that lengths and axes are taken from, spread over all
+PENALTY: Final = 1.0  # 3 and 10 scored lower, 0.3 the same
+_SAMPLE: Final = 4000  # evenly spread texts from which lengths and axes are computed
 
 
 def blend(
     artifact: Artifact, cache: StatesCache, find: Callable[[Array], Array], *, share: float = 1.0
 ) -> Artifact:
-    """Put directions of the pooled states beside what a tuner puts out.
+    """Concatenate directions of the pooled states with a tuner's output.
 
     Args:
         artifact: The tuner.
-        cache: States of texts, of all the layers that the tuner reads.
-        find: Gives the directions, (d, k), for the standardised pooled states of these, (n, d).
-        share: Mean length of the directions' part beside 1 for the tuner's.
+        cache: States of texts at all layers that the tuner reads.
+        find: Computes the directions, (d, k), from the standardised pooled states, (n, d).
+        share: Mean length of the directions' part, relative to 1 for the tuner's.
 
     Raises:
-        ValueError: the tuner has that part already.
+        ValueError: the tuner already has such a part.
     """
     config, weights = artifact.card.config, artifact.weights
     if config.own_layers:
-        raise ValueError(f"the tuner is blended already, from layers {config.own_layers}")
+        raise ValueError(f"the tuner is already blended, from layers {config.own_layers}")
     stats = {
         layer: (weights[f"stats.{layer}.mean"], weights[f"stats.{layer}.std"])
         for layer in config.layers
@@ -80,13 +79,13 @@ def blend(
 
 
 def discriminants(questions: Array, answers: Array, count: int, penalty: float) -> Array:
-    """Directions that tell pairs apart best, float32 (d, count).
+    """Directions that separate pairs best, float32 (d, count).
 
     Args:
         questions: Pooled states, (n, d).
-        answers: Those of the answer to each, (n, d).
-        count: How many directions.
-        penalty: Variance that is added within pairs, in units of its mean over dimensions.
+        answers: Pooled states of their answers, (n, d).
+        count: Number of directions.
+        penalty: Variance added within pairs, in units of its mean over dimensions.
     """
     within = (questions - answers).astype(np.float64)
     within -= within.mean(axis=0)
@@ -101,7 +100,7 @@ def discriminants(questions: Array, answers: Array, count: int, penalty: float) 
 
 
 def _axes(vectors: Array, count: int) -> Array:
-    """Principal axes of the unit vectors, float32 (width, count); the origin is the centre."""
+    """Uncentred principal axes of the unit vectors, float32 (width, count)."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     axes: Array = np.linalg.eigh(unit.T @ unit)[1][:, ::-1][:, :count]
     return axes

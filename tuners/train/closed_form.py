@@ -1,4 +1,4 @@
-"""What needs no gradient: statistics of the states, and the linear path by ridge regression."""
+"""Statistics of the states, and the linear path by ridge regression: no gradients needed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["MIN_STD", "pooled_states", "ridge", "ridge_behind", "statistics"]
 
-_SAMPLE_ROWS: Final = 200_000  # rows that statistics are taken from, spread over the cache
+_SAMPLE_ROWS: Final = 200_000  # rows for the statistics, spread over the cache
 _PENALTIES: Final = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)  # × mean variance
-_HELD_OUT: Final = 10  # every tenth text judges the penalty
+_HELD_OUT: Final = 10  # every tenth text is held out to choose the penalty
 
 
 def statistics(cache: StatesCache) -> dict[int, tuple[Array, Array]]:
-    """Mean and standard deviation of each dimension over tokens, for each cached layer."""
+    """Mean and standard deviation over tokens, per dimension and cached layer."""
     result = {}
     for layer in cache.manifest.layers:
         rows = cache.layer(layer)
@@ -38,7 +38,7 @@ def statistics(cache: StatesCache) -> dict[int, tuple[Array, Array]]:
 def pooled_states(
     cache: StatesCache, layers: tuple[int, ...], stats: Mapping[int, tuple[Array, Array]]
 ) -> Array:
-    """Standardised mean-pooled states, layers side by side: float32 (n_texts, L · n_embd)."""
+    """Standardised mean-pooled states, layers concatenated: float32 (n_texts, L · n_embd)."""
     width = cache.manifest.n_embd
     pooled = np.empty((len(cache.lengths), len(layers) * width), dtype=np.float32)
     for index, layer in enumerate(layers):
@@ -52,7 +52,7 @@ def pooled_states(
 
 
 def ridge(inputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Map inputs to targets linearly, with the penalty that serves held-out texts best.
+    """Ridge regression of targets on inputs, with the penalty that is best on held-out texts.
 
     Args:
         inputs: (n, d).
@@ -68,15 +68,15 @@ def ridge(inputs: Array, targets: Array) -> tuple[Array, Array]:
 
 
 def ridge_behind(inputs: Array, targets: Array, *, removed: int) -> tuple[Array, Array]:
-    """Map inputs to targets as `ridge` does, from all but their strongest principal directions.
+    """Like `ridge`, but without the inputs' strongest principal directions.
 
-    Those tell questions from statements and long texts from short ones. With few texts a map
-    leans on them alone, since they are all that it is sure of; experiment 6 has the figures.
+    Those separate questions from statements and long texts from short ones. With few texts, the
+    regression would use little else; experiment 6 has the figures.
 
     Args:
         inputs: (n, d).
         targets: (n, dim), unit norm.
-        removed: How many directions are left out.
+        removed: Number of directions to leave out.
     """
     mean = inputs.mean(axis=0, dtype=np.float64)
     centred = inputs - mean
@@ -88,7 +88,7 @@ def ridge_behind(inputs: Array, targets: Array, *, removed: int) -> tuple[Array,
 
 
 def _principal(centred: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Directions of the largest variance, (count, d), by the smaller of the two products."""
+    """Directions of largest variance, (count, d), from the smaller of the two Gram matrices."""
     n, d = centred.shape
     if n < d:
         values, vectors = np.linalg.eigh(centred @ centred.T)
@@ -103,7 +103,7 @@ def _solver(inputs: Array, targets: Array) -> _Gram | _Kernel:
 
 
 class _Gram:
-    """The eigenbasis of the centred inputs, from which every penalty's solution is a product."""
+    """The eigenbasis of the centred inputs: each penalty's solution is one matrix product."""
 
     def __init__(self, inputs: Array, targets: Array) -> None:
         self.input_mean = inputs.mean(axis=0, dtype=np.float64)
@@ -120,7 +120,7 @@ class _Gram:
 
 
 class _Kernel:
-    """The same where there are fewer texts than dimensions: solved among the texts."""
+    """The dual form, for fewer texts than dimensions."""
 
     def __init__(self, inputs: Array, targets: Array) -> None:
         self.input_mean = inputs.mean(axis=0, dtype=np.float64)

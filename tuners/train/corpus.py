@@ -1,4 +1,4 @@
-"""What a trainer reads of its texts: their states, alone or in their session, and their targets."""
+"""The trainer's inputs: the texts' states, alone or in their session, and their targets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["before_it", "corpus_states", "corpus_targets"]
 
 _ROLES: Final = ("user", "assistant")
-_BEFORE: Final = 2  # turns that a turn's context has for the teacher
+_BEFORE: Final = 2  # preceding turns in the teacher's context
 
 
 def corpus_states(
@@ -37,12 +37,12 @@ def corpus_states(
     max_tokens: int,
     progress: Progress | None = None,
 ) -> StatesCache:
-    """Bring the states of all texts to disk: the turns of sessions behind those before them.
+    """Write the states of all texts to disk; turns of a session see the turns before them.
 
-    Interrupted at any point, the next call goes on where this one stopped.
+    After an interruption, the next call resumes where this one stopped.
 
     Raises:
-        TunerError: the folder holds other states, or the disk is too small.
+        TunerError: the folder has other states, or the disk has too little space.
     """
     if not data.sessions:
         return fill(
@@ -71,18 +71,18 @@ def corpus_states(
 def corpus_targets(
     folder: Path, data: TrainingData, *, context: float, progress: Progress | None = None
 ) -> NDArray[np.float32]:
-    """Bring the teacher's vectors of all texts to disk; return them, float32 (n_texts, 384).
+    """Write the teacher's vectors of all texts to disk; return them, float32 (n_texts, 384).
 
     Args:
-        folder: Of the vectors.
+        folder: Folder of the vectors.
         data: The texts.
-        context: For a turn in its session the target is T(turn) + context · T(the two turns before
-            it and the turn), T the teacher, scaled to unit norm.
-        progress: Called with (texts done, texts).
+        context: The target of a turn in a session is T(turn) + context · T(the two turns before it
+            and the turn), scaled to unit norm, where T is the teacher.
+        progress: Called with (texts done, total texts).
 
     Raises:
-        TunerError: the folder holds the vectors of other texts.
-        MissingDependencyError: vectors are missing and so is the teacher.
+        TunerError: the folder has the vectors of other texts.
+        MissingDependencyError: vectors are missing and the teacher is not installed.
     """
     targets = fill_targets(folder, data.texts, progress=progress)
     if context and data.sessions:
@@ -93,7 +93,7 @@ def corpus_targets(
 
 
 def before_it(data: TrainingData) -> list[str]:
-    """Write each turn of a session behind the two turns before it."""
+    """Prefix each turn of a session with the two turns before it."""
     texts, start = [], data.n_alone
     for n_turns in data.sessions:
         turns = data.texts[start : start + n_turns]

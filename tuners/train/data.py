@@ -1,7 +1,7 @@
-"""Training text: drawn from a folder of JSONL files by a recipe, deterministically.
+"""Training texts, sampled deterministically from a folder of JSONL files according to a recipe.
 
 The folder has `text/SOURCE.jsonl.gz` with {"text"} and `pairs/SOURCE.jsonl.gz` with
-{"query", "positive"}. Same folder, recipe and seed give the same texts in the same order.
+{"query", "positive"}. The same folder, recipe and seed give the same texts in the same order.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ __all__ = ["TrainingData", "cut_words", "load_folder", "read_jsonl", "split_turn
 _SPEAKER: Final = re.compile(
     r"(?:^|(?<=\s))(?:User|System|Assistant|Agent|Speaker \d+|[A-Z][\w'-]+(?: [A-Z][\w'-]*)+): "
 )
-_MIN_CHARACTERS: Final = 8  # "Okay." and the like teach nothing
+_MIN_CHARACTERS: Final = 8  # skip texts such as "Okay."
 
 Unit = tuple[str, ...]  # (text,), (query, positive), or the turns of a session
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Texts, each once, and the units of training over them, as indices.
+    """Distinct texts, and the training units as indices into them.
 
     Attributes:
-        texts: Every text that needs states: first those that stand alone, each once, then the turns
-            of sessions in order.
+        texts: Every text that needs states: first the distinct stand-alone texts, then the turns of
+            sessions in order.
         anchors: int64 (U,): the text of a unit, or the query of a labelled pair.
-        positives: int64 (U,): its positive; -1 where the unit is a lone text.
-        negatives: int64 (U, N): hard negatives; N may be 0, rows of lone texts are -1.
+        positives: int64 (U,): its positive; -1 if the unit is a single text.
+        negatives: int64 (U, N): hard negatives; N may be 0; rows of single texts are -1.
         sources: What was used, for the tuner's provenance: (path, kind, units, licence).
-        sessions: Turns of each session; they are the last texts.
+        sessions: Number of turns per session; sessions are the last texts.
     """
 
     texts: tuple[str, ...]
@@ -59,12 +59,12 @@ class TrainingData:
 
     @property
     def n_alone(self) -> int:
-        """How many texts stand alone."""
+        """Number of stand-alone texts."""
         return len(self.texts) - sum(self.sessions)
 
 
 def load_folder(folder: Path, recipe: DataRecipe) -> TrainingData:
-    """Draw the units that a recipe asks for.
+    """Sample the units that a recipe asks for.
 
     Raises:
         TunerError: a source is missing or damaged.
@@ -98,10 +98,10 @@ def load_folder(folder: Path, recipe: DataRecipe) -> TrainingData:
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, object]]:
-    """Read a JSONL file, gzip-compressed where its name says so.
+    """Read a JSONL file, decompressing it if its name ends in .gz.
 
     Raises:
-        TunerError: missing, or a line that is no JSON object.
+        TunerError: the file is missing, or a line is not a JSON object.
     """
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
@@ -115,12 +115,12 @@ def read_jsonl(path: Path) -> Iterator[dict[str, object]]:
 
 
 def split_turns(dialogue: str) -> list[str]:
-    """Split a flattened dialogue at its speakers; the speakers' names are left out."""
+    """Split a flattened dialogue into turns, without the speakers' names."""
     return [turn.strip() for turn in _SPEAKER.split(dialogue) if turn.strip()]
 
 
 def cut_words(text: str, limit: int) -> str:
-    """Cut a text after `limit` words (0: nowhere), keeping the white space between them."""
+    """Truncate a text to `limit` words (0: no limit), keeping its white space."""
     for count, word in enumerate(re.finditer(r"\S+", text), 1):
         if count == limit:
             return text[: word.end()]
@@ -128,7 +128,7 @@ def cut_words(text: str, limit: int) -> str:
 
 
 def _draw(folder: Path, source: SourceRecipe, recipe: DataRecipe) -> list[Unit]:
-    """Draw up to `source.count` distinct units, by a seed of their own for each source."""
+    """Sample up to `source.count` distinct units, with a separate seed per source."""
     units: dict[Unit, None] = {}
     for row in read_jsonl(folder / f"{source.path}.jsonl.gz"):
         for unit in _units(row, source.kind):
@@ -140,7 +140,7 @@ def _draw(folder: Path, source: SourceRecipe, recipe: DataRecipe) -> list[Unit]:
 
 
 def _units(row: dict[str, object], kind: str) -> list[Unit]:
-    """Turn one row of a file into units, by the kind that the recipe names."""
+    """Turn one row of a file into units of the kind that the recipe names."""
     if kind == "pairs":
         return [(_text(row, "query"), _text(row, "positive"))]
     if kind in ("queries", "positives"):
@@ -155,5 +155,5 @@ def _units(row: dict[str, object], kind: str) -> list[Unit]:
 def _text(row: dict[str, object], key: str) -> str:
     value = row.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise TunerError(f"a training row has no text in {key!r}; found {value!r} — repair it")
+        raise TunerError(f"{key!r} of a training row must be text; found {value!r} — repair it")
     return value.strip()

@@ -10,7 +10,7 @@ __all__ = ["contrastive", "distillation", "paper_contrastive"]
 
 
 def paper_contrastive(queries: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-    """Eq. 10 as it stands: dot product, no temperature, each query against its own negatives.
+    """Eq. 10 unchanged: dot product, no temperature, each query against its own negatives.
 
     Args:
         queries: (Q, dim), not normalised.
@@ -46,7 +46,7 @@ def contrastive(
 def distillation(
     vectors: Tensor, targets: Tensor, *, cosine_weight: float, temperature: float
 ) -> Tensor:
-    """Copy a teacher: its vectors, and the order it gives to the batch.
+    """Match a teacher: its vectors, and its similarities within the batch.
 
     `cosine_weight` · mean(1 - cos) plus the KL divergence of the in-batch similarity
     distributions, each text against every other, at `temperature`.

@@ -1,9 +1,9 @@
-"""LMORT in torch: the trainer's twin of `lmort_memory.encoder.lmort`.
+"""LMORT in torch: the training twin of `lmort_memory.encoder.lmort`.
 
-Parameter names are the artifact's tensor names, and the shapes come from the same `TunerConfig`,
-so that exporting is copying; a test holds both to 1e-4. Like its twin it takes texts of different
-lengths packed, row under row: only attention itself is padded, so that random batches cost no more
-than batches of equal lengths.
+Parameter names are the artifact's tensor names, and shapes come from the same `TunerConfig`, so
+exporting only copies; a test checks that both agree to 1e-4. Like its twin it stacks texts of
+different lengths row by row. Only attention is padded, so random batches cost no more than batches
+of equal lengths.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class _Block(nn.Module):
 
 
 class _Projection(nn.Module):
-    """Standardised states into the inner width; the two-layer MLP of appendix A where asked."""
+    """Standardised states into the inner width; optionally the two-layer MLP of appendix A."""
 
     def __init__(self, config: TunerConfig) -> None:
         super().__init__()
@@ -119,13 +119,13 @@ class _Projection(nn.Module):
 
 
 class Lmort(nn.Module):
-    """The trainable network. `forward` gives vectors before normalisation: losses decide on it."""
+    """The trainable network. `forward` does not normalise vectors; losses do if they need to."""
 
     def __init__(self, config: TunerConfig) -> None:
         """Build the network with torch's default initialisation.
 
-        Beside a pooled path the output map starts at zero, so that training begins from whatever
-        the pooled path was set to.
+        If there is a pooled path, the output map starts at zero, so that training starts from the
+        pooled path alone.
         """
         super().__init__()
         self.config = config
@@ -147,7 +147,7 @@ class Lmort(nn.Module):
         """Turn packed states into vectors.
 
         Args:
-            states: float (len(config.layers), rows, n_embd), as captured, text under text.
+            states: float (len(config.layers), rows, n_embd), as captured, with the texts stacked.
             lengths: int64 (B,): rows of each text; they sum to `rows`.
 
         Returns:
@@ -177,7 +177,7 @@ class Lmort(nn.Module):
         return x
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """Every tensor under its artifact name, float32 on the CPU (shared memory there)."""
+        """Every tensor under its artifact name, float32 on the CPU; shares memory if possible."""
         return {
             name: tensor.detach().to("cpu", torch.float32).numpy()
             for name, tensor in self.state_dict().items()

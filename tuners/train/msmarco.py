@@ -1,12 +1,12 @@
-"""MS MARCO passage ranking in its public files, with sentence-transformers' hard negatives.
+"""Read MS MARCO passage ranking from its public files, with sentence-transformers' hard negatives.
 
     collection.tsv                       pid <tab> passage
     queries.train.tsv                    qid <tab> query
     qrels.train.tsv                      qid 0 pid 1
     msmarco-hard-negatives.jsonl.gz      {"qid": 1, "pos": [2], "neg": {"bm25": [3, …], …}}
 
-Each may be gzip-compressed (`….gz`). The collection (8.8 million passages) is streamed: only the
-passages that the chosen queries need are kept.
+Each file may be gzip-compressed (`….gz`). The collection (8.8 million passages) is streamed; only
+the passages of the chosen queries are kept.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ Group = tuple[str, str, tuple[str, ...]]  # query id, positive pid, negative pid
 
 
 def load_msmarco(folder: Path, recipe: DataRecipe) -> TrainingData:
-    """Read queries, one positive for each relevance judgement, and sampled hard negatives.
+    """Read queries, one positive per relevance judgement, and sampled hard negatives.
 
-    Queries without hard negatives are left out.
+    Skips queries without hard negatives.
 
     Raises:
-        TunerError: a file is missing or damaged, or ids are missing from it.
+        TunerError: a file is missing, damaged, or lacks ids.
     """
     groups = _groups(folder, recipe)
     queries = _table(folder, "queries.train.tsv", {qid for qid, _, _ in groups})
@@ -65,7 +65,7 @@ def load_msmarco(folder: Path, recipe: DataRecipe) -> TrainingData:
 
 
 def _groups(folder: Path, recipe: DataRecipe) -> list[Group]:
-    """Choose queries by the seed and sample their negatives."""
+    """Sample queries and their negatives with the seed."""
     rng = random.Random(recipe.seed)
     relevant = _qrels(folder)
     groups: list[Group] = []
@@ -84,10 +84,12 @@ def _groups(folder: Path, recipe: DataRecipe) -> list[Group]:
 
 
 def _negatives(row: Mapping[str, object]) -> set[str]:
-    """Join the negatives that the different systems found."""
+    """Merge the negatives of the different systems."""
     found = row.get("neg")
     if not isinstance(found, dict):
-        raise TunerError(f"hard negatives need an object in 'neg'; found {found!r} — get it again")
+        raise TunerError(
+            f"'neg' of hard negatives must be an object; found {found!r} — download the file again"
+        )
     return {str(pid) for pids in found.values() for pid in pids}
 
 
@@ -100,14 +102,14 @@ def _qrels(folder: Path) -> dict[str, list[str]]:
 
 
 def _table(folder: Path, name: str, wanted: set[str]) -> dict[str, str]:
-    """Read the rows of an id-to-text file that are wanted."""
+    """Read the requested rows of an id-to-text file."""
     path = _file(folder, name)
     found = {row[0]: row[1] for row in _rows(path, columns=2) if row[0] in wanted}
     missing = wanted - set(found)
     if missing:
         raise TunerError(
-            f"{path} lacks {len(missing)} of {len(wanted)} ids, such as {min(missing)} — the "
-            "files must belong together"
+            f"{path} lacks {len(missing)} of {len(wanted)} ids, such as {min(missing)} — download "
+            "all files from the same release"
         )
     return found
 
@@ -123,7 +125,7 @@ def _rows(path: Path, *, columns: int) -> Iterator[list[str]]:
                     )
                 yield row
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise TunerError(f"{path} cannot be read: {error} — get it again") from error
+        raise TunerError(f"{path} cannot be read: {error} — download it again") from error
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -1,7 +1,7 @@
-"""From a recipe to a tuner file: texts, states, teacher's vectors, training, export.
+"""From a recipe to a tuner file: texts, states, teacher vectors, training, export.
 
-Every stage leaves its result in the work folder and takes it up again, so that the same command
-after an interruption goes on where it stopped.
+Every stage saves its result in the work folder, so that after an interruption the same command
+resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ if TYPE_CHECKING:
 __all__ = ["Stages", "Workshop", "load_data", "to_artifact"]
 
 Stages: TypeAlias = Callable[[str], Progress]
-"""Given the name of a stage that begins, returns what is called as it goes on."""
+"""Given the name of a stage, returns its progress callback."""
 
 
 def load_data(folder: Path, recipe: DataRecipe) -> TrainingData:
     """Read the training data in the layout that the recipe names.
 
     Raises:
-        TunerError: something is missing or damaged.
+        TunerError: data is missing or damaged.
     """
     return (load_msmarco if recipe.layout == "msmarco" else load_folder)(folder, recipe)
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """A recipe at work: on this model, with this data, in this folder.
+    """A recipe applied to a model and data in a work folder.
 
     Attributes:
-        recipe: What to make.
-        backbone: The model, open.
-        data_folder: Training data.
-        work: For states, teacher's vectors and checkpoints; gigabytes.
+        recipe: The recipe.
+        backbone: The open model.
+        data_folder: Folder of the training data.
+        work: Folder for states, teacher vectors and checkpoints; takes gigabytes.
         device: "cpu" or "cuda".
     """
 
@@ -66,7 +66,7 @@ class Workshop:
     device: str = "cpu"
 
     def estimate(self) -> Estimate:
-        """Say what the states will cost, from a sample."""
+        """Estimate the cost of the states from a sample."""
         config = self.recipe.config(self.backbone.facts.n_embd)
         data = load_data(self.data_folder, self.recipe.data)
         return estimate(
@@ -77,14 +77,15 @@ class Workshop:
         )
 
     def prepare(self, stages: Stages, *, layers: tuple[int, ...] = ()) -> TrainingSet:
-        """Bring states and teacher's vectors of all texts to disk.
+        """Write states and teacher vectors of all texts to disk.
 
         Args:
             stages: Progress of each stage.
             layers: Layers to capture; empty means those that the recipe's tuner reads.
 
         Raises:
-            TunerError: data missing or damaged, another run's folder, or no room.
+            TunerError: data is missing or damaged, the folder belongs to another run, or the disk
+                is full.
         """
         data = load_data(self.data_folder, self.recipe.data)
         config = self.recipe.config(self.backbone.facts.n_embd)
@@ -110,7 +111,7 @@ class Workshop:
         """Make the tuner and write it to `out`; return its fingerprint.
 
         Raises:
-            TunerError: as for `prepare`, or a checkpoint of another run.
+            TunerError: as for `prepare`, or the checkpoint belongs to another run.
         """
         training = self.prepare(stages)
         config = self.recipe.config(self.backbone.facts.n_embd)
@@ -119,14 +120,14 @@ class Workshop:
         )
         model = trainer.run(progress=stages("train"))
         artifact = to_artifact(
-            model, self.backbone, provenance(self.recipe, training, trainer.step)
+            model, self.backbone, provenance_of(self.recipe, training, trainer.step)
         )
         if self.recipe.blend is not None:
             artifact = self._blended(artifact, self.recipe.blend, stages)
         return write_artifact(out, artifact, matrix_type=matrix_type)
 
     def _blended(self, artifact: Artifact, recipe: BlendRecipe, stages: Stages) -> Artifact:
-        """Put the model's own directions, from labelled pairs, beside the trained ones."""
+        """Add the model's own directions, found with labelled pairs, to the trained ones."""
         wanted = replace(
             self.recipe.data, layout="folder", sources=recipe.sources, max_tokens=recipe.max_tokens
         )
@@ -147,21 +148,22 @@ class Workshop:
             ),
             share=recipe.share,
         )
-        notes = {**artifact.card.provenance, **_blend_notes(artifact.card.provenance, data)}
-        return replace(blended, card=replace(blended.card, provenance=notes))
+        before = artifact.card.provenance
+        after = {**before, **_blend_provenance(before, data)}
+        return replace(blended, card=replace(blended.card, provenance=after))
 
 
-def to_artifact(model: Lmort, backbone: Backbone, notes: dict[str, str]) -> Artifact:
-    """Put a trained network together with what it belongs to and where it comes from."""
-    card = TunerCard(model.config, identity_of(backbone), provenance=notes)
+def to_artifact(model: Lmort, backbone: Backbone, provenance: dict[str, str]) -> Artifact:
+    """Combine a trained network with its model's identity and its provenance."""
+    card = TunerCard(model.config, identity_of(backbone), provenance=provenance)
     return Artifact(card, model.weights())
 
 
-def provenance(recipe: Recipe, training: TrainingSet, steps: int) -> dict[str, str]:
-    """Describe how a tuner came about: goes into its metadata."""
+def provenance_of(recipe: Recipe, training: TrainingSet, steps: int) -> dict[str, str]:
+    """Return the provenance of a tuner, for its metadata."""
     sources = training.data.sources
     licences = sorted({licence for *_, licence in sources if licence})
-    notes = {
+    provenance = {
         "recipe": recipe.name,
         "data": _drawn(training.data),
         "data_licences": ", ".join(licences),
@@ -171,15 +173,15 @@ def provenance(recipe: Recipe, training: TrainingSet, steps: int) -> dict[str, s
         "date": datetime.now(UTC).date().isoformat(),
     }
     if recipe.loss.distillation:
-        notes["teacher"] = f"{TEACHER_NAME} ({TEACHER_LICENCE})"
-    return notes
+        provenance["teacher"] = f"{TEACHER_NAME} ({TEACHER_LICENCE})"
+    return provenance
 
 
 def _drawn(data: TrainingData) -> str:
     return "; ".join(f"{path} {kind} {count}" for path, kind, count, _ in data.sources)
 
 
-def _blend_notes(before: Mapping[str, str], data: TrainingData) -> dict[str, str]:
+def _blend_provenance(before: Mapping[str, str], data: TrainingData) -> dict[str, str]:
     licences = {*before["data_licences"].split(", "), *(licence for *_, licence in data.sources)}
     return {
         "blend": _drawn(data),

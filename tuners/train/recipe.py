@@ -1,4 +1,4 @@
-"""Recipes: the exact settings behind a tuner, as a TOML file. Reads and checks, nothing else."""
+"""Recipes: all settings of a tuner, as a TOML file. This module reads and checks them."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class SourceRecipe:
 
     Attributes:
         path: Relative to the data folder, without ".jsonl.gz", such as "text/topical_chat".
-        kind: "paragraphs" (as they are), "turns" (flattened dialogues, split at their speakers),
-            "sessions" (flattened dialogues whole: their turns in the context of one another),
+        kind: "paragraphs" (unchanged), "turns" (flattened dialogues, split into turns),
+            "sessions" (the same, with each turn in the context of its dialogue),
             "queries" or "positives" (one side of pairs), "pairs" (both, as a labelled pair).
-        count: How many units to draw, at most.
-        licence: Goes into the tuner's provenance.
+        count: Maximum number of units to sample.
+        licence: Recorded in the tuner's provenance.
     """
 
     path: str
@@ -57,13 +57,14 @@ class DataRecipe:
 
     Attributes:
         layout: "folder" (../text and ../pairs as JSONL) or "msmarco" (its public files).
-        max_tokens: Tokens of a text, at most; the rest is cut off.
+        max_tokens: Texts are truncated to this many tokens.
         query_max_tokens: The same for queries of pairs; 0 means `max_tokens`.
-        max_words: Words of a text, at most, so that student and teacher see the same; 0: no limit.
-        n_negatives: Hard negatives for each pair.
-        max_pairs: With "msmarco": how many queries to use; 0 means all.
-        seed: Of all random choices.
-        sources: Where the text comes from; not used with "msmarco".
+        max_words: Texts are truncated to this many words, so that student and teacher see the same
+            text; 0 means no limit.
+        n_negatives: Hard negatives per pair.
+        max_pairs: With "msmarco": number of queries to use; 0 means all.
+        seed: Seed of all random choices.
+        sources: Sources of text; not used with "msmarco".
     """
 
     layout: str = "folder"
@@ -78,17 +79,17 @@ class DataRecipe:
 
 @dataclass(frozen=True, slots=True)
 class LossRecipe:
-    """What to optimise: a weighted sum.
+    """The loss, a weighted sum.
 
     Attributes:
-        distillation: Weight of copying the teacher; 0 needs no teacher.
+        distillation: Weight of the distillation loss; with 0 no teacher is needed.
         cosine_weight: Weight of the cosine term inside distillation.
-        distillation_temperature: Of the in-batch similarity distributions.
-        context_target: Of a turn in its session, the weight of the teacher's vector of the turn
-            with the two before it, beside 1 for that of the turn alone.
+        distillation_temperature: Temperature of the in-batch similarity distributions.
+        context_target: For a turn in a session: weight of the teacher's vector for the turn and the
+            two before it, relative to 1 for the turn alone.
         contrastive: Weight of the contrastive loss on labelled pairs.
         contrastive_kind: "paper" is Eq. 10 (dot product, own negatives only); "cosine" is ours.
-        temperature: Of "cosine".
+        temperature: Temperature of "cosine".
     """
 
     distillation: float = 0.0
@@ -102,15 +103,15 @@ class LossRecipe:
 
 @dataclass(frozen=True, slots=True)
 class TrainRecipe:
-    """How to optimise: AdamW, warm-up, decay to zero.
+    """The optimiser: AdamW with warm-up and decay to zero.
 
     Attributes:
-        batch_size: Units (texts or groups of a pair) in a step.
-        warmup_ratio: Part of all steps in which the rate rises.
-        schedule: "linear" or "cosine" decay after it.
+        batch_size: Units (texts or labelled pairs) per step.
+        warmup_ratio: Share of the steps in which the learning rate rises.
+        schedule: "linear" or "cosine" decay after the warm-up.
         closed_form: Start the pooled path from the ridge solution on the teacher's vectors.
-        pooled_rate: Factor on the learning rate of the pooled path. It sums over thousands of
-            correlated inputs, where a step of AdamW moves the output far more than elsewhere.
+        pooled_rate: Factor on the learning rate of the pooled path. That path sums thousands of
+            correlated inputs, so an AdamW step moves its output far more than elsewhere.
     """
 
     epochs: int = 3
@@ -126,12 +127,12 @@ class TrainRecipe:
 
 @dataclass(frozen=True, slots=True)
 class BlendRecipe:
-    """The last step: the model's own directions beside the teacher's (`tuners.blend`).
+    """The last step: adding the model's own directions to the teacher's (`train.blend`).
 
     Attributes:
-        max_tokens: Tokens of a question or answer, at most.
-        share: Length of the own part beside 1 for the trained one.
-        sources: Labelled pairs, of kind "pairs".
+        max_tokens: Questions and answers are truncated to this many tokens.
+        share: Length of the own part, relative to 1 for the trained part.
+        sources: Sources of kind "pairs".
     """
 
     max_tokens: int = 64
@@ -141,12 +142,12 @@ class BlendRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that makes a tuner, but the model, the data and the machine.
+    """Everything that determines a tuner, except the model, the data and the machine.
 
     Attributes:
         name: Name of the recipe.
-        model: What it was made for, in words.
-        tuner: Fields of `TunerConfig` except `n_embd`, which the backbone gives.
+        model: The model it was made for, in words.
+        tuner: Fields of `TunerConfig` except `n_embd`, which comes from the backbone.
         blend: The last step, or None.
     """
 
@@ -159,9 +160,9 @@ class Recipe:
     blend: BlendRecipe | None = None
 
     def config(self, n_embd: int) -> TunerConfig:
-        """Give the tuner's shape on a backbone with states of width `n_embd`.
+        """Return the tuner's shape for a backbone with states of width `n_embd`.
 
-        A `width` or `dim` that the recipe leaves out is `n_embd`, as in the paper.
+        If the recipe omits `width` or `dim`, it is `n_embd`, as in the paper.
 
         Raises:
             TunerError: the shape is impossible.
@@ -175,10 +176,10 @@ class Recipe:
 
 
 def recipe_path(name_or_path: str | Path) -> Path:
-    """Find a recipe: a file, or the name of one that ships.
+    """Find a recipe by file or by the name of one that ships.
 
     Raises:
-        TunerError: neither.
+        TunerError: there is neither.
     """
     path = Path(name_or_path)
     shipped = _RECIPES / f"{name_or_path}.toml"
@@ -193,7 +194,7 @@ def load_recipe(path: Path) -> Recipe:
     """Read and check a recipe.
 
     Raises:
-        TunerError: not readable, not TOML, or with keys or values that no recipe has.
+        TunerError: the file is not readable, not TOML, or has invalid keys or values.
     """
     try:
         with path.open("rb") as file:
@@ -253,7 +254,7 @@ def _check(name: str, recipe: Recipe) -> None:
         if value not in allowed:
             raise _bad(name, f"{what} is {value!r}, expected one of {', '.join(allowed)}")
     if not (recipe.loss.distillation or recipe.loss.contrastive):
-        raise _bad(name, "[loss] has no weight on anything; set distillation or contrastive")
+        raise _bad(name, "all weights in [loss] are 0; set distillation or contrastive")
     if recipe.blend and {source.kind for source in recipe.blend.sources} != {"pairs"}:
         raise _bad(name, "[blend] needs sources, all of kind 'pairs'")
     if recipe.train.closed_form and not recipe.loss.distillation:

@@ -1,7 +1,7 @@
-"""The teacher: all-MiniLM-L6-v2 (Apache-2.0), from the package that carries its weights.
+"""The teacher: all-MiniLM-L6-v2 (Apache-2.0), from the package that contains its weights.
 
-Its vectors are the targets of distillation and the peer to beat in evaluation. They are cached
-next to the states and, like them, appended to: a run that was killed goes on.
+Its vectors are the targets of distillation and the baseline in evaluation. They are cached beside
+the states and, like them, only appended to, so a killed run resumes.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ TEACHER_NAME: Final = "sentence-transformers/all-MiniLM-L6-v2"
 TEACHER_LICENCE: Final = "Apache-2.0"
 
 _BATCH: Final = 64
-_CHUNK: Final = 1024  # texts sorted by length together, and written together
+_CHUNK: Final = 1024  # texts that are sorted by length and written together
 
 
 class Teacher:
-    """all-MiniLM-L6-v2: mean pooling over at most 256 tokens, unit norm, 384 wide."""
+    """all-MiniLM-L6-v2: mean pooling over at most 256 tokens, unit norm, 384 dimensions."""
 
     dim: Final = 384
 
     def __init__(self) -> None:
-        """Load the weights from the package; touches no network.
+        """Load the weights from the package, without network access.
 
         Raises:
             MissingDependencyError: the package or transformers is not installed.
@@ -84,8 +84,8 @@ def fill_targets(
     """Encode the texts whose teacher vectors are missing; return all, float32 (n, 384).
 
     Raises:
-        TunerError: the folder holds the vectors of other texts.
-        MissingDependencyError: vectors are missing and so is the teacher.
+        TunerError: the folder has the vectors of other texts.
+        MissingDependencyError: vectors are missing and the teacher is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _claim(folder / "teacher.json", {"teacher": TEACHER_NAME, "texts": texts_digest(texts)})
@@ -109,6 +109,6 @@ def _claim(path: Path, wanted: dict[str, str]) -> None:
         path.write_text(json.dumps(wanted, indent=1))
     elif json.loads(path.read_text()) != wanted:
         raise TunerError(
-            f"{path.parent} holds the teacher's vectors of other texts — choose another folder, "
+            f"{path.parent} has the teacher's vectors of other texts — choose another folder, "
             "or delete this one"
         )

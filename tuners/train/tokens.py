@@ -1,9 +1,9 @@
-"""Train a tuner's map of tokens on question and answer pairs; the tuner's vectors stay as they are.
+"""Train a tuner's token map on question and answer pairs, without changing the tuner's vectors.
 
 The states of the pairs are captured once. The map starts from the closed form
-(`lmort_memory.encoder.token_fit`) and learns, among the answers of a batch, to give the right one
-the best comparison, alone and beside the cosine of the vectors, so that it adds what those lack
-(experiment 19 of docs/experiments.md; `benchmarks/make_token_map.py` is the command).
+(`lmort_memory.encoder.token_fit`) and learns to score the right answer best among those of a batch,
+both alone and together with the cosine of the vectors, so that it adds what the vectors lack
+(experiment 19 of docs/experiments.md; run by `benchmarks/make_token_map.py`).
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
 
 _QUESTION_TOKENS: Final = 64
-_ANSWER_TOKENS: Final = 128  # of a chunk
-_ALONE: Final = 0.5  # weight of the loss in which tokens stand alone
-_TEMPERATURES: Final = (20.0, 20.0, 20.0)  # inverse, at the start: alone, beside, the cosine
+_ANSWER_TOKENS: Final = 128  # one chunk
+_ALONE: Final = 0.5  # weight of the loss on token scores alone
+_TEMPERATURES: Final = (20.0, 20.0, 20.0)  # initial, inverse: tokens alone, with cosine, the cosine
 _WARM_UP: Final = 30  # steps
 _SEED: Final = 11
 
@@ -44,7 +44,7 @@ __all__ = ["Pairs", "TokenTrainer", "capture", "read_pairs"]
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """States of questions and of the answer to each, of one source, with their vectors."""
+    """States and vectors of questions and their answers, from one source."""
 
     questions: StatesCache
     answers: StatesCache
@@ -52,19 +52,19 @@ class Pairs:
     answering: Array
 
     def first(self, count: int) -> Pairs:
-        """Return the first pairs only; batches are drawn by the number of vectors."""
+        """Return only the first pairs; batches are sampled by the number of vectors."""
         return replace(self, asked=self.asked[:count], answering=self.answering[:count])
 
 
 def read_pairs(path: Path, count: int) -> list[tuple[str, str]]:
-    """Draw pairs with different answers, always the same."""
+    """Sample pairs with distinct answers, deterministically."""
     rows = ((str(row["query"]), str(row["positive"])) for row in read_jsonl(path))
     unlike = list({answer: (query, answer) for query, answer in rows}.values())
     return random.Random(_SEED).sample(unlike, min(count, len(unlike)))
 
 
 def capture(backbone: Backbone, tuner: Tuner, path: Path, count: int, work: Path) -> Pairs:
-    """Capture the states of a source's pairs, or read those that were captured."""
+    """Capture the states of a source's pairs, or read the cached ones."""
     drawn = read_pairs(path, count)
     folder = work / path.name.split(".")[0]
     sides = [
@@ -81,7 +81,7 @@ def capture(backbone: Backbone, tuner: Tuner, path: Path, count: int, work: Path
 
 
 class TokenTrainer:
-    """Trains the map of tokens of an artifact that has one."""
+    """Trains the token map of an artifact that has one."""
 
     def __init__(self, artifact: Artifact) -> None:
         import torch
@@ -105,7 +105,7 @@ class TokenTrainer:
         rate: float,
         progress: Progress | None = None,
     ) -> None:
-        """Take steps on batches that are each of one source: like competes with like."""
+        """Train on batches from one source each, so that similar texts compete."""
         import torch
 
         rng = np.random.default_rng(0)
@@ -126,12 +126,12 @@ class TokenTrainer:
                 progress(step + 1, steps)
 
     def artifact(self) -> Artifact:
-        """Return the tuner with the map as it is now."""
+        """Return the tuner with the current map."""
         trained = {name: value.detach().numpy() for name, value in self._maps.items()}
         return replace(self._artifact, weights={**self._artifact.weights, **trained})
 
     def _groups(self, rate: float) -> list[dict[str, object]]:
-        """Give each tensor a rate in proportion to its size: AdamW's steps do not know it."""
+        """Scale each tensor's learning rate by its magnitude, which AdamW's steps ignore."""
         groups: list[dict[str, object]] = [{"params": [self._scales], "lr": 0.02}]
         for value in self._maps.values():
             size = 3 * float(value.detach().std()) if value.ndim == 2 else 1.0
@@ -179,7 +179,7 @@ class TokenTrainer:
     def _rows(
         self, cache: StatesCache, chosen: NDArray[np.int64]
     ) -> tuple[torch.Tensor, list[int]]:
-        """Standardised states of texts, row under row, and how many rows each has."""
+        """Stacked standardised states of texts, and the number of rows of each."""
         import torch
 
         states = [np.concatenate(list(cache.get(int(i)).states), axis=1) for i in chosen]

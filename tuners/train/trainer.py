@@ -1,8 +1,8 @@
-"""The training loop: AdamW with warm-up and decay, checkpoints that continue exactly.
+"""The training loop: AdamW with warm-up and decay, and exact resumption from checkpoints.
 
-The backbone is not here: its states come from a cache, so no gradient can reach it. A run that was
-interrupted and resumed gives the same weights, bit for bit, as one that was not: every epoch's
-order comes from the seed and the epoch's number, and the checkpoint holds the rest.
+The backbone is not involved: its states come from a cache, so no gradient can reach it. A resumed
+run gives the same weights, bit for bit, as an uninterrupted one: the order of each epoch depends
+only on the seed and the epoch, and the checkpoint holds the rest.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ _CLIP: Final = 1.0  # norm of the gradient
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """What a trainer learns from.
+    """The trainer's inputs.
 
     Attributes:
         cache: States of `data.texts`.
-        data: Units over them.
-        targets: Teacher's vectors of the texts, float32 (n_texts, dim); None without distillation.
+        data: The training units.
+        targets: Teacher vectors of the texts, float32 (n_texts, dim); None without distillation.
     """
 
     cache: StatesCache
@@ -62,7 +62,7 @@ def new_model(config: TunerConfig, recipe: TrainRecipe, training: TrainingSet) -
     """Build a network: seeded weights, statistics of the states, closed-form linear path.
 
     Raises:
-        ValueError: `recipe.closed_form` without targets or pooled layers.
+        ValueError: `recipe.closed_form` is set without targets or pooled layers.
     """
     torch.manual_seed(recipe.seed)
     model = Lmort(config)
@@ -76,8 +76,8 @@ def new_model(config: TunerConfig, recipe: TrainRecipe, training: TrainingSet) -
         if training.targets is None or not config.pooled_layers:
             raise ValueError("closed_form needs the teacher's vectors and pooled_layers")
         inputs = pooled_states(training.cache, config.pooled_layers, stats)
-        # Only the direction counts. At this scale the entries of a vector are about 1, as those of
-        # every other layer, and AdamW's steps, whose size does not depend on scale, are as fine.
+        # Only the direction matters. At this scale the entries of a vector are about 1, as in every
+        # other layer, which suits AdamW's scale-independent steps.
         weight, bias = ridge(inputs, training.targets * np.float32(config.dim**0.5))
         model.pooled.load_state_dict(
             {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
@@ -86,7 +86,7 @@ def new_model(config: TunerConfig, recipe: TrainRecipe, training: TrainingSet) -
 
 
 def rate_factor(step: int, total: int, *, warmup_ratio: float, schedule: str) -> float:
-    """Factor on the learning rate at a step: up linearly, then down to zero."""
+    """Factor on the learning rate at a step: linear warm-up, then decay to zero."""
     warmup = max(1, round(warmup_ratio * total))
     if step < warmup:
         return (step + 1) / warmup
@@ -95,7 +95,7 @@ def rate_factor(step: int, total: int, *, warmup_ratio: float, schedule: str) ->
 
 
 class Trainer:
-    """One training run, bound to a folder for its checkpoints. Single-threaded use."""
+    """One training run with a folder for its checkpoints. Not thread-safe."""
 
     def __init__(
         self,
@@ -106,15 +106,15 @@ class Trainer:
         folder: Path,
         device: str = "cpu",
     ) -> None:
-        """Prepare a run, or continue the one whose checkpoint is in `folder`.
+        """Prepare a run, or resume from the checkpoint in `folder`.
 
         Raises:
-            TunerError: the folder's checkpoint is damaged or of another run, or without a teacher
-                some units have nothing to learn from.
+            TunerError: the checkpoint is damaged or belongs to another run, or there are single
+                texts but no teacher to give them targets.
         """
         if not recipe.loss.distillation and (training.data.positives < 0).any():
             raise TunerError(
-                f"the recipe {recipe.name} has no teacher, and some of its texts are no labelled "
+                f"the recipe {recipe.name} has no teacher, but some of its texts are not labelled "
                 "pairs — set distillation above 0, or use pairs only"
             )
         self.recipe = recipe
@@ -141,12 +141,12 @@ class Trainer:
         checkpoint_every: int = 200,
         progress: Progress | None = None,
     ) -> Lmort:
-        """Train to the end, or up to step `stop_at`; a checkpoint is there whenever this returns.
+        """Train to the end, or up to step `stop_at`, and write a checkpoint before returning.
 
         Args:
             stop_at: Step to stop before; None means the end of the schedule.
-            checkpoint_every: Steps between two checkpoints.
-            progress: Called with (steps done, all steps).
+            checkpoint_every: Steps between checkpoints.
+            progress: Called with (steps done, total steps).
         """
         end = self.total if stop_at is None else min(stop_at, self.total)
         self.model.train()
@@ -183,7 +183,7 @@ class Trainer:
         return loss.item()
 
     def _loss(self, batch: Batch) -> Tensor:
-        """Weigh the losses of one batch together."""
+        """Return the weighted sum of the losses of one batch."""
         states, lengths = packed_states(
             self.training.cache,
             batch.texts,
@@ -206,7 +206,7 @@ class Trainer:
         return loss
 
     def _limits(self, batch: Batch) -> NDArray[np.int64]:
-        """Most tokens of each text: queries of pairs may have a limit of their own."""
+        """Maximum tokens per text; queries of pairs may have their own limit."""
         data = self.recipe.data
         limits = np.full(len(batch.texts), data.max_tokens)
         limits[batch.pairs] = data.query_max_tokens or data.max_tokens
@@ -248,7 +248,7 @@ class Trainer:
 
 
 def _parameter_groups(model: Lmort, recipe: TrainRecipe) -> list[dict[str, Any]]:
-    """Give the pooled path a learning rate of its own; the rest has the recipe's."""
+    """Give the pooled path its own learning rate; everything else uses the recipe's."""
     pooled = [p for name, p in model.named_parameters() if name.startswith("pooled.")]
     others = [p for name, p in model.named_parameters() if not name.startswith("pooled.")]
     rates = ((others, recipe.learning_rate), (pooled, recipe.learning_rate * recipe.pooled_rate))
@@ -270,7 +270,7 @@ def _contrastive(vectors: Tensor, batch: Batch, weights: LossRecipe) -> Tensor:
 
 
 def _identity(config: TunerConfig, recipe: Recipe, training: TrainingSet) -> str:
-    """Digest of everything that must be the same when a run is continued."""
+    """Hash of everything that must not change when a run resumes."""
     manifest = training.cache.manifest
     parts = (
         asdict(config),

@@ -1,13 +1,13 @@
-"""Which llama.cpp runs: found, checked for its layout, tried in a child process, then loaded.
+"""Choose which llama.cpp runs: find libraries, check their layout, try them, load one.
 
     candidates ──► verdicts ──► choice ──► binding ──► the module of llama.cpp's C functions
-    where libraries  has it decoded   which   llama-cpp-python's ctypes
-    may lie          here before?     one     over any libllama
+    where libraries  has it worked    which   llama-cpp-python's ctypes
+    may be           here before?     one     over any libllama
 
-llama-cpp-python stays the binding. Its library may come from elsewhere: from `$LMORT_LLAMA_LIB`,
-from its own compilation, or from a wheel. A library that this processor cannot run ends the process
-at its first matrix product, so a child process decodes a few tokens with it first, once for each
-library, processor and type of weights (`trial`).
+llama-cpp-python is always the binding, but the library can come from `$LMORT_LLAMA_LIB`, from the
+binding's own build, or from a wheel. A library that this processor cannot run kills the process at
+its first matrix product. So a child process first decodes a few tokens with it, once per library,
+processor and type of weights (`trial`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The back-ends of a library: processors' and graphics cards' code that it may carry as modules.
+"""A library's back-ends: code for processors and graphics cards, possibly in separate modules.
 
-A library that was compiled for one machine has its back-end linked in. Those that are made for many
-machines carry one module for each kind of processor, and others for Vulkan, Metal or CUDA, and
-nothing of them is loaded until it is asked for.
+A library compiled for one machine has its back-end linked in. One built for many machines ships a
+module for each kind of processor, and others for Vulkan, Metal or CUDA; a module is loaded only on
+request.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Device:
     Attributes:
         name: "CPU", "Vulkan0" and so on.
         description: What the driver calls it.
-        is_gpu: Whether layers of a model can be put onto it.
+        is_gpu: Whether layers of a model can be put on it.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Device:
 
 
 def code_of(library: Library, *, gpu: bool) -> tuple[Path, ...]:
-    """Return the files of which code may run: libllama, libggml and the back-ends' modules."""
+    """Return the files whose code may run: libllama, libggml and the back-ends' modules."""
     parts = library.parts("ggml")
     return (
         library.path,
@@ -51,10 +51,10 @@ def code_of(library: Library, *, gpu: bool) -> tuple[Path, ...]:
 
 
 def load_backends(bound: Bound, *, gpu: bool) -> None:
-    """Load the module for this processor where none is linked in, and on request the others.
+    """Load the module for this processor unless it is linked in; with `gpu`, load the others too.
 
     Raises:
-        Unusable: there is none for this processor.
+        Unusable: there is no module for this processor.
     """
     parts = bound.library.parts("ggml")
     loaded = {device.name for device in devices(bound)}
@@ -68,7 +68,7 @@ def load_backends(bound: Bound, *, gpu: bool) -> None:
 
 
 def devices(bound: Bound) -> list[Device]:
-    """List the devices of the back-ends that are loaded."""
+    """List the devices of the loaded back-ends."""
     ggml = bound.registry
     ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
     ggml.ggml_backend_dev_get.argtypes = [ctypes.c_size_t]
@@ -92,18 +92,18 @@ def _text(bound: Bound, function: str, argument: int) -> str:
 
 
 def _load_cpu(bound: Bound, modules: list[Path]) -> None:
-    """Load the module that suits this processor best, by the score that each gives itself."""
+    """Load the module that suits this processor best, by the score that each reports."""
     for path in sorted(modules, key=_score, reverse=True):
         if _score(path) > 0 and _load(bound, path):
             return
-    if not modules:  # in a folder that the library itself knows: a distribution's package
+    if not modules:  # a distribution's package: the library knows its own folder
         bound.registry.ggml_backend_load_all()
     if not any(device.name == "CPU" for device in devices(bound)):
         raise Unusable("it has no back-end for this processor")
 
 
 def _score(module: Path) -> int:
-    """Return how well a module suits this processor: 0 not at all; 1 where it does not say."""
+    """Return how well a module suits this processor: 0 for not at all, 1 if it does not say."""
     try:
         score = ctypes.CDLL(str(module)).ggml_backend_score
     except AttributeError:

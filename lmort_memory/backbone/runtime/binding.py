@@ -1,9 +1,9 @@
 """llama-cpp-python's ctypes module, bound to a library of our choice.
 
-Importing `llama_cpp` as it is would load the library in its own folder and all of its high-level
-code, which takes 0.1 s and is not used here. So only `llama_cpp.llama_cpp` is imported, with its
-loader handing out the chosen library. The package itself is completed when somebody asks it for
-anything else: one process has one libllama, whoever uses it.
+A plain `import llama_cpp` would load the library in its own folder, and high-level code that takes
+0.1 s and is not used here. So we import only `llama_cpp.llama_cpp` and make its loader return the
+chosen library. If anyone later accesses another attribute of the package, the rest is imported
+then, over the same library: a process has one libllama.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FUNCTIONS: Final = tuple(
         " vocab_n_tokens vocab_type"
     ).split()
 )
-"""The functions of libllama that this project calls: all of them have to be there."""
+"""The functions of libllama that this project calls; a usable library has all of them."""
 
 
 class Unusable(Exception):
@@ -54,11 +54,11 @@ class Bound:
     """A library in use.
 
     Attributes:
-        library: Where it was loaded from.
+        library: The file it was loaded from.
         cpp: The module of its C functions.
-        ggml: Where the functions of libggml-base are.
-        registry: Where those of libggml are, the registry of back-ends.
-        layout: Name of the layout of its structs.
+        ggml: The library with the functions of libggml-base.
+        registry: The library with those of libggml, the registry of back-ends.
+        layout: Name of its struct layout.
     """
 
     library: Library
@@ -69,17 +69,17 @@ class Bound:
 
 
 def already_imported() -> Library | None:
-    """Return the library that another part of this process has bound already, or None."""
+    """Return the library that other code in this process has already bound, or None."""
     module = sys.modules.get(_MODULE)
     path = getattr(getattr(module, "_lib", None), "_name", None)
     return None if path is None else Library(Path(path), "already loaded in this process")
 
 
 def bind(library: Library) -> Bound:
-    """Load a library, and llama-cpp-python's functions over it.
+    """Load a library and bind llama-cpp-python's functions to it.
 
     Raises:
-        Unusable: it does not load, lacks a function, or its structs are of no known layout.
+        Unusable: it does not load, lacks a function, or has an unknown struct layout.
         MissingDependencyError: llama-cpp-python is not installed.
     """
     known = sys.modules.get(_MODULE)
@@ -90,7 +90,7 @@ def bind(library: Library) -> Bound:
     except OSError as error:
         raise Unusable(f"it does not load: {error}") from error
     except (AttributeError, NotImplementedError) as error:
-        raise Unusable(f"it is no libllama of this interface: {error}") from error
+        raise Unusable(f"it is not a libllama with this interface: {error}") from error
     if absent := [name for name in FUNCTIONS if isinstance(getattr(cpp, name), _Absent)]:
         raise Unusable(f"it lacks the functions {', '.join(absent)}")
     try:
@@ -101,7 +101,7 @@ def bind(library: Library) -> Bound:
 
 
 class _Tolerant(ctypes.CDLL):
-    """A library of which some functions may be missing: another release's."""
+    """A library of another release, which may lack some functions."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         try:
@@ -113,7 +113,7 @@ class _Tolerant(ctypes.CDLL):
 
 
 class _Absent:
-    """A function that a library does not have; it is missed when it is called."""
+    """Stands in for a missing function; raises when called."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -125,7 +125,7 @@ class _Absent:
 def _open(library: Library) -> dict[str, ctypes.CDLL]:
     """Open libllama and the two ggml libraries that are called directly.
 
-    Where the loader knows them as dependencies of libllama, they answer through its handle.
+    If the loader already opened them as dependencies of libllama, its handle reaches them.
     """
     found = _Tolerant(str(library.path))
     opened: dict[str, ctypes.CDLL] = {"llama": found}
@@ -136,7 +136,7 @@ def _open(library: Library) -> dict[str, ctypes.CDLL]:
 
 
 def _import_over(loaded: dict[str, ctypes.CDLL]) -> Any:  # noqa: ANN401
-    """Import llama_cpp.llama_cpp alone; leave a package that completes itself when it is used."""
+    """Import only llama_cpp.llama_cpp; leave a package that imports the rest on demand."""
     spec = find_spec("llama_cpp")
     if spec is None or spec.loader is None:
         raise MissingDependencyError(BINDING, extra="prebuilt")

@@ -1,4 +1,4 @@
-"""Where a libllama may come from, in the order in which they are taken."""
+"""Where a libllama may come from, in order of preference."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _SHARED: Final = re.compile(r"^(?:lib)?(?P<stem>[\w-]+?)(?:\.\d+)*\.(?:so|dylib|
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """One libllama with the ggml libraries beside it.
+    """One libllama and the ggml libraries beside it.
 
     Attributes:
-        path: The shared library itself.
-        origin: Where it comes from, for people: a variable, or a package and its version.
-        named: Whether the user named it, rather than it being found.
+        path: The shared library.
+        origin: Where it comes from, for display: a variable, or a package and its version.
+        named: Whether the user named it; otherwise it was found.
     """
 
     path: Path
@@ -42,15 +42,15 @@ class Library:
         return f"{self.path} ({self.origin})"
 
     def folders(self) -> tuple[Path, ...]:
-        """Folders in which its ggml libraries and back-ends may lie, the nearest first."""
+        """Folders that may hold its ggml libraries and back-ends, nearest first."""
         here = self.path.parent
         inside = (here, here.parent / "bin", here.parent / "lib", here / "ggml", here / "backends")
         return tuple(folder for folder in inside if folder.is_dir())
 
     def parts(self, prefix: str) -> dict[str, Path]:
-        """Find the shared libraries beside it whose names begin so: one path for each name.
+        """Find the shared libraries beside it with this prefix, one path per name.
 
-        Of several versions of one library it takes the one that the others ask the loader for.
+        If a library is there in several versions, takes the one that other libraries depend on.
         """
         found: dict[str, Path] = {}
         for folder in self.folders():
@@ -67,7 +67,7 @@ def find_libraries() -> Iterator[Library]:
     """Yield the libraries of this installation, the preferred one first.
 
     Raises:
-        BackboneError: `$LMORT_LLAMA_LIB` names no library.
+        BackboneError: there is no library at `$LMORT_LLAMA_LIB`.
     """
     if named := os.environ.get(VARIABLE):
         yield Library(library_at(expanded(named)), f"the library of ${VARIABLE}", named=True)
@@ -81,22 +81,22 @@ def find_libraries() -> Iterator[Library]:
 
 
 def library_at(path: Path) -> Path:
-    """Return the libllama that a path names: the file, or the one in that folder.
+    """Return the libllama at a path: the file itself, or the one in that folder.
 
     Raises:
-        BackboneError: there is none.
+        BackboneError: there is no libllama.
     """
     found = _in_folder(path) if path.is_dir() else path if path.is_file() else None
     if found is None:
         raise BackboneError(
-            f"${VARIABLE} is {str(path)!r}, where there is no libllama — "
-            "give the shared library of llama.cpp or its folder, or unset the variable"
+            f"${VARIABLE} is {str(path)!r}, but there is no libllama — "
+            "set it to llama.cpp's shared library or its folder, or unset it"
         )
     return found.absolute()
 
 
 def package_folder(package: str, *inside: str) -> Path | None:
-    """Return a folder of an installed package, which is not imported, or None."""
+    """Return a folder of an installed package without importing it, or None."""
     spec = find_spec(package) if package not in sys.modules else sys.modules[package].__spec__
     if spec is None or spec.origin is None:
         return None
@@ -110,7 +110,7 @@ def _in_folder(folder: Path) -> Path | None:
 
 
 def _is_soname(name: str) -> bool:
-    """Whether it ends in .so.N or .N.dylib: what other libraries name as needed."""
+    """Whether a name ends in .so.N or .N.dylib, the form that other libraries depend on."""
     return bool(re.search(r"(\.so\.\d+|[a-z]\.\d+\.dylib)$", name))
 
 

@@ -1,4 +1,4 @@
-"""Running something in a process of its own, which may die of what it runs."""
+"""Run a function in a child process that may crash."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Ended:
     """How a child process ended.
 
     Attributes:
-        answer: What its last line on stdout said, as JSON; None where it said nothing.
+        answer: Its last line on stdout, parsed as JSON; None if there was none.
         signal: Name of the signal that ended it, or None.
-        reason: Where there is no answer: one sentence.
+        reason: Why there is no answer, in one sentence; empty if there is one.
     """
 
     answer: dict[str, Any] | None
@@ -32,13 +32,13 @@ class Ended:
 
 
 def run_apart(function: str, question: object, *, patience_s: float) -> Ended:
-    """Let a child process answer a question.
+    """Ask a child process a question and wait for its answer.
 
     Args:
-        function: "package.module:name" of what is called there. It reads the question from stdin,
-            as JSON, and prints its answer as one line of JSON.
-        question: Any value that JSON has.
-        patience_s: After this many seconds the child is ended.
+        function: "package.module:name" of the function to call. It reads the question from stdin
+            as JSON and prints its answer as one line of JSON.
+        question: Any JSON value.
+        patience_s: Seconds after which the child is killed.
     """
     module, _, name = function.partition(":")
     environment = os.environ | {
@@ -47,7 +47,7 @@ def run_apart(function: str, question: object, *, patience_s: float) -> Ended:
     }
     try:
         child = subprocess.run(
-            # -P: the working folder is not looked into for modules
+            # -P: do not import modules from the working folder
             [sys.executable, "-P", "-c", f"from {module} import {name}; {name}()"],
             input=json.dumps(question),
             capture_output=True,
@@ -57,26 +57,26 @@ def run_apart(function: str, question: object, *, patience_s: float) -> Ended:
             timeout=patience_s,
         )
     except subprocess.TimeoutExpired:
-        return Ended(None, reason=f"it did not end within {patience_s:.0f} s")
+        return Ended(None, reason=f"it did not finish within {patience_s:.0f} s")
     if child.returncode < 0:
         with suppress(ValueError):
             name = signal.Signals(-child.returncode).name
-            return Ended(None, signal=name, reason=f"it was ended by {name}")
+            return Ended(None, signal=name, reason=f"it was killed by {name}")
     with suppress(ValueError, LookupError):
         answer = json.loads(child.stdout.splitlines()[-1])
         if isinstance(answer, dict):
             return Ended(answer)
     last = (child.stderr.splitlines() or ["nothing on stderr"])[-1]
-    return Ended(None, reason=f"it ended with status {child.returncode}: {last}")
+    return Ended(None, reason=f"it exited with status {child.returncode}: {last}")
 
 
 def can_run_apart() -> bool:
-    """Return whether there is a Python to start: in a frozen application that is itself."""
+    """Whether `sys.executable` is Python: in a frozen application it is the application."""
     return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
 def leave_no_core() -> None:
-    """Keep a crash of this process from writing a core file into the user's folder."""
+    """Prevent a crash of this process from writing a core file."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -1,4 +1,4 @@
-"""The library of this process: the first that decoded a few tokens on this processor."""
+"""Choose this process's library: the first that decodes a few tokens on this processor."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Rejected:
 
     Attributes:
         attempt: What was tried.
-        ended: A signal's name, or the reason.
+        ended: The name of a signal, or the reason.
     """
 
     attempt: Attempt
@@ -40,7 +40,7 @@ class Rejected:
 
     @property
     def crashed(self) -> bool:
-        """Whether it ended its process, rather than being refused."""
+        """Whether it crashed its process; otherwise it was refused."""
         return self.ended.startswith("SIG")
 
     def __str__(self) -> str:
@@ -50,12 +50,12 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What decodes weights of some types here.
+    """The way chosen to run weights of certain types here.
 
     Attributes:
         attempt: The library and how weights are loaded.
         verdict: How its trial ended.
-        rejected: What was preferred to it and failed.
+        rejected: The preferred attempts that failed.
     """
 
     attempt: Attempt
@@ -64,10 +64,10 @@ class Choice:
 
     @property
     def notice(self) -> str | None:
-        """One line for people where something preferred failed, or None."""
+        """One line for the user if a preferred attempt failed, else None."""
         if not self.rejected:
             return None
-        return f"llama.cpp: using {self.attempt}, since {'; '.join(map(str, self.rejected))}"
+        return f"llama.cpp: using {self.attempt}, because {'; '.join(map(str, self.rejected))}"
 
 
 _lock = threading.RLock()
@@ -76,13 +76,13 @@ _choices: dict[tuple[tuple[WeightType, ...], bool], Choice] = {}
 
 
 def choose(types: Sequence[WeightType], *, gpu: bool = False) -> Choice:
-    """Find what decodes weights of these types on this processor; loads nothing here.
+    """Find a way to run weights of these types on this processor, without loading it.
 
-    The first time, child processes try it, each for about half a second; what came of it is kept in
-    the cache.
+    The first time, child processes try each candidate for about half a second; the results are
+    cached.
 
     Raises:
-        BackboneError: nothing does, or the user named a library that cannot be used.
+        BackboneError: nothing works, or the library that the user named cannot be used.
         MissingDependencyError: there is no library at all.
     """
     key = (tuple(types), gpu)
@@ -93,18 +93,18 @@ def choose(types: Sequence[WeightType], *, gpu: bool = False) -> Choice:
 
 
 def chosen() -> Choice | None:
-    """Return the choice that the loaded library came from, or None before it is loaded."""
+    """Return the choice behind the loaded library, or None before it is loaded."""
     with _lock:
         return next(iter(_choices.values()), None) if _bound is not None else None
 
 
 def load(types: Sequence[WeightType], *, gpu: bool = False) -> Choice:
-    """Bind what `choose` finds; where this process has a library already, that one is tried.
+    """Bind what `choose` finds; if this process already has a library, only that one is tried.
 
-    Call `load_modules` next: what that writes belongs into a log, which only a bound library has.
+    Call `load_modules` afterwards: its output goes to the log, which needs a bound library.
 
     Raises:
-        BackboneError: nothing decodes these types here.
+        BackboneError: nothing runs these types here.
         MissingDependencyError: there is no library at all, or no llama-cpp-python.
     """
     global _bound
@@ -119,10 +119,10 @@ def load(types: Sequence[WeightType], *, gpu: bool = False) -> Choice:
 
 
 def load_modules(choice: Choice) -> None:
-    """Load the back-ends that a choice needs, where they are not loaded yet.
+    """Load the back-ends that a choice needs, unless they are already loaded.
 
     Raises:
-        BackboneError: there is none for this processor.
+        BackboneError: there is no back-end for this processor.
     """
     with _lock, _refusing(choice):
         if _bound is not None:
@@ -131,7 +131,7 @@ def load_modules(choice: Choice) -> None:
 
 @contextmanager
 def _refusing(choice: Choice) -> Iterator[None]:
-    """Turn what the trial did not see, for the file was replaced since, into an error of ours."""
+    """Raise BackboneError for failures the trial could not see: the file was replaced since."""
     try:
         yield
     except Unusable as error:
@@ -144,9 +144,9 @@ def loaded() -> Bound | None:
 
 
 def build() -> str:
-    """Return what tells the library in use from every other; "" before there is one.
+    """Return an identifier of the library in use; "" before there is one.
 
-    Saved K/V cells are those of one build: llama.cpp does not look whether they are its own.
+    Saved KV cells belong to one build, and llama.cpp does not check that they are its own.
     """
     return "" if _bound is None else code_hash(_bound.library, gpu=False).hex()[:32]
 
@@ -168,12 +168,12 @@ def _try_all(types: Sequence[WeightType], *, gpu: bool) -> Choice:
     if not rejected:
         raise MissingDependencyError("a library of llama.cpp", extra="prebuilt")
     raise BackboneError(
-        f"no llama.cpp runs on this processor — {'; '.join(map(str, rejected))} — {_CURE}"
+        f"no llama.cpp runs on this processor: {'; '.join(map(str, rejected))} — {_CURE}"
     )
 
 
 def _attempts(*, gpu: bool) -> Iterator[Attempt]:
-    """Yield what may be tried, the preferred first; a graphics card is given up last."""
+    """Yield attempts in order of preference; those without the graphics card come last."""
     libraries = [_bound.library] if _bound is not None else _found()
     for with_gpu in (True, False) if gpu else (False,):
         for library in libraries:
@@ -188,14 +188,14 @@ def _found() -> list[Library]:
 
 def _try(attempt: Attempt, types: Sequence[WeightType]) -> Verdict:
     names = ", ".join(one.name for one in types)
-    logger.info("a child process tries %s with weights of %s", attempt, names)
+    logger.info("trying %s with weights of %s in a child process", attempt, names)
     verdict = run_trial(attempt, types)
     remember(attempt, types, verdict)
     return verdict
 
 
 def _told(choice: Choice, *, fresh: bool) -> Choice:
-    """Say once, when it is found out, that the preferred choice failed."""
+    """Report that the preferred choice failed, once, when it is found out."""
     if fresh and choice.notice:
         logger.warning("%s", choice.notice)
     return choice

@@ -1,9 +1,9 @@
-"""The memory layouts of llama.cpp's parameter structs, and how one is recognised.
+"""The memory layouts of llama.cpp's parameter structs, and how to recognise them.
 
-Parameters are passed by value, so a field more or less moves all that follow it. What a library's
-own `llama_*_default_params` return has to make sense in a known layout, field by field, before
-anything is computed with it; what makes sense in none is refused. Fields that a newer library adds
-at the end keep the library's own values: the structs have room for them.
+Parameters are passed by value, so an added or removed field moves all that follow. Before a library
+is used, the values its `llama_*_default_params` return are compared with a known layout, field by
+field; a library that matches no layout is refused. Fields that a newer library adds at the end keep
+the library's defaults: the structs have room for them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any, Final
 
 __all__ = ["LAYOUTS", "Field", "Layout", "LayoutMismatch", "apply_layout"]
 
-_ROOM: Final = 1024  # bytes for what later versions append; a library writes all that it has
+_ROOM: Final = 1024  # bytes for fields of later versions; a library writes all of its fields
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field that llama_context_params has in addition to the binding's."""
+    """A field of llama_context_params that the binding does not have."""
 
     name: str
     kind: type
@@ -29,11 +29,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One layout of the structs, as what it adds to that of the binding.
+    """One layout of the structs, described by its additions to the binding's layout.
 
     Attributes:
-        name: The release in which it was found.
-        context: Fields more in llama_context_params.
+        name: The release that has it.
+        context: Additional fields of llama_context_params.
     """
 
     name: str
@@ -107,19 +107,19 @@ _QUANTIZE: Final = {
 
 
 class LayoutMismatch(Exception):
-    """The structs of a library are of no known layout."""
+    """A library's structs match no known layout."""
 
 
 def apply_layout(cpp: Any, *, replace: bool = True) -> Layout:  # noqa: ANN401
-    """Find the layout of the library that a binding is bound to, and put it into the binding.
+    """Find the layout of the bound library and apply it to the binding.
 
     Args:
-        cpp: The module `llama_cpp.llama_cpp`, which has no types.
-        replace: Whether to put the layout's struct classes into it, and into the signatures of the
-            functions that take or return them; otherwise the layout must be the binding's own.
+        cpp: The module `llama_cpp.llama_cpp`, which has no type hints.
+        replace: Whether to install the layout's struct classes in the module and in the signatures
+            that use them; otherwise the layout must be the binding's own.
 
     Raises:
-        LayoutMismatch: none of `LAYOUTS` fits; the message says where each differs.
+        LayoutMismatch: none of `LAYOUTS` fits; the message shows where each differs.
     """
     own = (cpp.llama_model_params, cpp.llama_context_params, cpp.llama_model_quantize_params)
     model = _roomy(cpp.llama_model_params, ())
@@ -142,7 +142,7 @@ def apply_layout(cpp: Any, *, replace: bool = True) -> Layout:  # noqa: ANN401
 
 
 def _roomy(struct: Any, more: tuple[Field, ...]) -> Any:  # noqa: ANN401
-    """Return the struct with these fields more, and room at its end."""
+    """Return the struct with these additional fields and room at its end."""
     fields: list[tuple[str, Any]] = []
     for name, kind in struct._fields_:
         fields += [(field.name, field.kind) for field in more if field.before == name]
@@ -170,7 +170,7 @@ def _differences(values: Any, expected: Mapping[str, float]) -> list[_Difference
 
 
 def _number(values: Any, place: Any, kind: Any) -> float:  # noqa: ANN401
-    """Read a field as a number: a bool as its byte, whatever it holds, a pointer as its address."""
+    """Read a field as a number: a bool as its raw byte, a pointer as its address."""
     if not issubclass(kind, ctypes._SimpleCData) or kind is ctypes.c_void_p:
         kind = ctypes.c_size_t
     elif kind is ctypes.c_bool:
@@ -180,7 +180,7 @@ def _number(values: Any, place: Any, kind: Any) -> float:  # noqa: ANN401
 
 def _told(difference: _Difference) -> str:
     struct, name, found, expected = difference
-    return f"{struct}.{name} is {found:g} by default where {expected:g} is known"
+    return f"the default of {struct}.{name} is {found:g}, expected {expected:g}"
 
 
 def _put(cpp: Any, model: Any, context: Any, quantize: Any) -> None:  # noqa: ANN401

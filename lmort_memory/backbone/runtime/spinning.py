@@ -1,8 +1,8 @@
-"""How long llama.cpp's threads wait for one another by spinning, before they sleep.
+"""Limit how long llama.cpp's threads spin at a barrier before they sleep.
 
-libgomp spins up to 300,000 pauses at each barrier, some 15 ms here. On an idle machine that is
-never reached. With other work on the cores the thread that is waited for does not run until the
-one that spins gives its core up: recall took 2 to 5 s where it takes 40 ms (docs/benchmarks.md).
+libgomp spins for up to 300,000 pauses at each barrier, about 15 ms here. On an idle machine that
+limit is never reached. On a busy one, the late thread cannot run until a spinning thread gives up
+its core: recall took 2 to 5 s instead of 40 ms (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ __all__ = ["short_spins"]
 
 _SPINS: Final = "1000"
 _VARIABLE: Final = "GOMP_SPINCOUNT"
-_USERS: Final = (_VARIABLE, "OMP_WAIT_POLICY")  # who sets either has decided
+_USERS: Final = (_VARIABLE, "OMP_WAIT_POLICY")  # if the user sets either, leave both alone
 
 
 @contextmanager
 def short_spins() -> Iterator[None]:
-    """Tell the libgomp that is loaded in this context to spin briefly; it reads this once.
+    """Make a libgomp that is loaded inside this block spin only briefly.
 
-    The environment is as before afterwards: another library's libgomp, or a child process, is not
-    concerned.
+    It reads the environment variable once, when loaded; the variable is restored afterwards, so
+    other copies of libgomp and child processes are not affected.
     """
     if any(name in os.environ for name in _USERS):
         yield

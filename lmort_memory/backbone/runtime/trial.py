@@ -1,9 +1,8 @@
-"""A child process decodes a few tokens, so that a library that cannot run here ends that one.
+"""Try a library: a child process decodes a few tokens, so that a crash stays in the child.
 
-The model is written for the trial: one block for each type of weights, all zeros, for it is the
-kernels that are tried, not the numbers. One token and then forty are decoded, which are different
-kernels, with the states captured and a computation stopped on the way, as the product does it. It
-takes some half a second.
+The trial writes its own model, with one block for each type of weights, all zeros: it tests the
+kernels, not the numbers. It decodes one token and then forty, which use different kernels, captures
+states and stops a computation midway, as the product does. This takes about half a second.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ _HEAD: Final = 64
 
 
 def run_trial(attempt: Attempt, types: Sequence[WeightType]) -> Verdict:
-    """Let a child process decode with a library, and say how it ended.
+    """Decode with a library in a child process and return how that ended.
 
-    In an application that was frozen into one file nothing is tried: it brings its own library.
+    A frozen application skips the trial, because it ships its own library.
     """
     if not can_run_apart():
         return Verdict(GOOD, lasts=False)
@@ -71,7 +70,7 @@ def run_trial(attempt: Attempt, types: Sequence[WeightType]) -> Verdict:
 
 
 def list_devices(library: Library) -> list[Device] | str:
-    """List the devices of all back-ends of a library, in a child process, or say why it cannot."""
+    """List the devices of a library's back-ends in a child process, or return why it failed."""
     question = {"library": [str(library.path), library.origin], "types": None}
     ended = run_apart(f"{__name__}:main", question, patience_s=_PATIENCE_S)
     if ended.answer is None or "devices" not in ended.answer:
@@ -80,7 +79,7 @@ def list_devices(library: Library) -> list[Device] | str:
 
 
 def main() -> None:
-    """Decode what stdin asks for, or list the devices; print how it ended."""
+    """Answer the question on stdin: decode or list the devices, and print how it ended."""
     from lmort_memory.backbone.runtime.binding import Unusable
 
     leave_no_core()
@@ -90,7 +89,7 @@ def main() -> None:
     except Unusable as error:
         answer = {"ended": str(error)}
     print(json.dumps(answer), flush=True)  # noqa: T201 — a child's answer
-    os._exit(0)  # what llama.cpp does at exit is not on trial
+    os._exit(0)  # skip llama.cpp's exit handlers, which are not under test
 
 
 def _bind(wanted: dict[str, Any], *, gpu: bool) -> Bound:
@@ -123,14 +122,14 @@ def _decode(wanted: dict[str, Any]) -> dict[str, Any]:
         parameters.n_gpu_layers = 999 if wanted["gpu"] else 0
         model = bound.cpp.llama_model_load_from_file(os.fsencode(file), parameters)
         if not model:
-            raise Unusable("it does not load a model of these types")
+            raise Unusable("it cannot load a model of these types")
         _pass_tokens(bound, model, gpu=wanted["gpu"])
     features = re.findall(r"(\w+) = 1\b", bound.cpp.llama_print_system_info().decode())
     return {"ended": GOOD, "layout": bound.layout, "built_for": ", ".join(features)}
 
 
 def _pass_tokens(bound: Bound, model: Any, *, gpu: bool) -> None:  # noqa: ANN401
-    """Decode one token, then many; see that both callbacks come where the layout has them."""
+    """Decode one token, then many, and check that both callbacks are called."""
     import ctypes
 
     from lmort_memory.backbone.runtime.binding import Unusable
@@ -153,7 +152,7 @@ def _pass_tokens(bound: Bound, model: Any, *, gpu: bool) -> None:  # noqa: ANN40
     parameters.abort_callback = kept = cpp.ggml_abort_callback(lambda _data: bool(stop))
     context = cpp.llama_init_from_model(model, parameters)
     if not context:
-        raise Unusable("it makes no context")
+        raise Unusable("it cannot create a context")
 
     def decode(count: int) -> bool:
         tokens = (ctypes.c_int32 * count)(*(i % _N_VOCAB for i in range(count)))
@@ -161,9 +160,9 @@ def _pass_tokens(bound: Bound, model: Any, *, gpu: bool) -> None:  # noqa: ANN40
 
     for count in (1, _N_TOKENS):
         if not decode(count):
-            raise Unusable(f"it does not decode {count} tokens")
+            raise Unusable(f"it cannot decode {count} tokens")
     if not seen:
-        raise Unusable("it does not call back: no state can be captured")
+        raise Unusable("it does not call the eval callback, so hidden states cannot be captured")
     stop.add("now")
     if decode(_N_TOKENS) and not gpu:  # a graphics card computes its part to the end
         raise Unusable("it cannot be stopped")
@@ -171,7 +170,7 @@ def _pass_tokens(bound: Bound, model: Any, *, gpu: bool) -> None:  # noqa: ANN40
 
 
 def write_blank_model(path: Path, types: Sequence[WeightType]) -> None:
-    """Write a llama model with one block of zeros for each type of weights, and no vocabulary."""
+    """Write a llama model with one all-zero block per type of weights, without a vocabulary."""
     numbers = {
         "block_count": len(types),
         "context_length": 512,
@@ -203,7 +202,7 @@ def write_blank_model(path: Path, types: Sequence[WeightType]) -> None:
 def _blank_tensors(
     types: Sequence[WeightType],
 ) -> Sequence[tuple[str, tuple[int, ...], int, int]]:
-    """List name, shape (ggml's order), type and bytes of each tensor."""
+    """List name, shape (ggml's order), type and size in bytes of each tensor."""
 
     def matrix(name: str, kind: WeightType, rows: int = WIDTH) -> tuple[str, Any, int, int]:
         return f"{name}.weight", (WIDTH, rows), kind.id, rows * kind.row_bytes

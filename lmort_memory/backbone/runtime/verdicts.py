@@ -1,8 +1,8 @@
-"""What is known of a library on this processor: one small file for each trial that ended.
+"""Cached results of trials: one small file per library, processor and type of weights.
 
-The name of the file is a hash of the code, of what the processor says it can do, of the types of
-the weights and of how they are loaded. So a container that moves to another host, or a library that
-pip replaces, is tried anew.
+The file's name is a hash of the library's code, the processor's features, the types of the weights
+and how they are loaded. So a new trial runs when a container moves to another host or pip replaces
+a library.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 __all__ = ["GOOD", "Attempt", "Verdict", "code_hash", "processor", "recall", "remember"]
 
 GOOD: Final = "good"
-_CONTRACT: Final = 1  # of the trial: another way of trying is another number
+_CONTRACT: Final = 1  # version of the trial; increase it when the trial changes
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A way of decoding that can be tried.
+    """A way of decoding, to be tried.
 
     Attributes:
-        library: Whose code.
-        extra_buffers: Whether weights may be repacked for this processor: AMX needs it.
+        library: The library whose code runs.
+        extra_buffers: Whether weights may be repacked for this processor, which AMX requires.
         gpu: Whether layers go to a graphics card.
     """
 
@@ -58,12 +58,12 @@ class Verdict:
     """How a trial ended.
 
     Attributes:
-        ended: `GOOD`; the signal's name; or a sentence that says why it cannot be used.
-        seconds: What the trial took.
-        lasts: Whether the same trial would end so again.
-        refused: Whether the library was looked at and found unfit, before anything was computed.
-        layout: Name of the layout of the library's structs.
-        built_for: What of processors its code uses, as it says itself.
+        ended: `GOOD`, the name of a signal, or a sentence that says why it cannot be used.
+        seconds: Duration of the trial.
+        lasts: Whether the same trial would end the same way again.
+        refused: Whether the library was found unfit before anything was computed.
+        layout: Name of the library's struct layout.
+        built_for: The processor features that its code uses, as reported by the library.
     """
 
     ended: str
@@ -80,7 +80,7 @@ class Verdict:
 
 
 def recall(attempt: Attempt, types: Sequence[WeightType]) -> Verdict | None:
-    """Return the verdict on an attempt that was tried before, or None."""
+    """Return the cached verdict on an attempt, or None."""
     try:
         known = json.loads(_path(attempt, types).read_text(encoding="utf-8"))
         return Verdict(**{one.name: known[one.name] for one in fields(Verdict)})
@@ -89,7 +89,7 @@ def recall(attempt: Attempt, types: Sequence[WeightType]) -> Verdict | None:
 
 
 def remember(attempt: Attempt, types: Sequence[WeightType], verdict: Verdict) -> None:
-    """Write down a verdict that lasts; without a cache the next process tries again."""
+    """Cache a lasting verdict; if that fails, the next process tries again."""
     if not verdict.lasts:
         return
     path = _path(attempt, types)
@@ -117,7 +117,7 @@ def _path(attempt: Attempt, types: Sequence[WeightType]) -> Path:
 
 @cache
 def code_hash(library: Library, *, gpu: bool) -> bytes:
-    """Return a hash of the files of which code may run."""
+    """Return a hash of the files whose code may run."""
     digest = hashlib.blake2b()
     for path in code_of(library, gpu=gpu):
         digest.update(path.read_bytes())
@@ -126,13 +126,13 @@ def code_hash(library: Library, *, gpu: bool) -> bytes:
 
 @cache
 def processor() -> str:
-    """Return what this processor can do, in the words of its system."""
+    """Return this processor's features as the operating system reports them."""
     if sys.platform == "darwin":
         asked = ["sysctl", "-n", "machdep.cpu.brand_string", "hw.optional.arm64"]
         with suppress(OSError):
             return subprocess.run(asked, capture_output=True, text=True).stdout
     with suppress(OSError), Path("/proc/cpuinfo").open(errors="replace") as lines:
-        for line in lines:  # those of the first core
+        for line in lines:  # of the first core
             if line.startswith(("flags", "Features")):
                 return line
     return f"{platform.machine()} {platform.processor()}"

@@ -1,4 +1,4 @@
-"""The types of a model's weights: what decides which of a library's kernels run."""
+"""The types of a model's weights, which decide the kernels that run."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Q8_0", "WIDTH", "WeightType", "weight_types"]
 
-WIDTH: Final = 256  # of a row that every type divides into whole blocks
+WIDTH: Final = 256  # a row length that is a whole number of blocks in every type
 
 
 class WeightType(NamedTuple):
-    """A ggml type, with what a tensor of it takes.
+    """A ggml type and its size.
 
     Attributes:
         name: "Q4_K" and so on.
         id: Its ggml_type.
-        row_bytes: Bytes of a row of `WIDTH` numbers.
+        row_bytes: Size of a row of `WIDTH` numbers in bytes.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Tuners that ship, and how a model finds the one made for it: by its weights' fingerprint."""
+"""Tuners that ship, found by the fingerprint of a model's weights."""
 
 from __future__ import annotations
 
@@ -25,16 +25,15 @@ def find_tuner(fingerprint: str, folder: Path | None = None) -> Path | None:
 
 
 def find_tuners(fingerprint: str, folder: Path | None = None) -> Iterator[Path]:
-    """Find the tuners for a backbone: the newest one in `folder` first, those that ship last.
+    """Find the tuners for a backbone: those in `folder`, newest first, then those that ship.
 
-    There are several where a model was fine-tuned: its fine-tunings share the fingerprint, and
-    `lmort_memory.encoder.tuned_encoder.check_match` tells them apart. Reads metadata only. A file
-    in `folder` that is no usable tuner is logged and passed over, so that it cannot keep a program
-    from starting.
+    Fine-tuned versions of a model share its fingerprint, so there can be several;
+    `lmort_memory.encoder.tuned_encoder.check_match` tells them apart. Reads metadata only. An
+    unusable file in `folder` is logged and skipped, so that it cannot keep a program from starting.
 
     Args:
-        fingerprint: Of the backbone.
-        folder: Where tuners made on this machine lie; it need not exist.
+        fingerprint: The backbone's fingerprint.
+        folder: Folder of the tuners made on this machine; it need not exist.
     """
     from lmort_memory.encoder.artifact import read_card
     from lmort_memory.errors import TunerError

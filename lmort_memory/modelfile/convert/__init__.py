@@ -1,10 +1,10 @@
-"""Make GPT-2 and GPT-J models runnable: checkpoints and `gptj` files to GGUF that llama.cpp runs.
+"""Convert GPT-2 and GPT-J checkpoints and `gptj` files to GGUFs that llama.cpp runs.
 
     jsonfile ← safetensors ← checkpoint ← weights ← plans ← gptj_gguf ← here
                               tokenizer ← output ← weights
 
-Reads some rows at a time whatever the model's size, trusts no file, and writes a whole file or
-none. Command line: `lmort-mem model convert SOURCE OUT.gguf`.
+Reads a few rows at a time, trusts no file, and writes a complete file or none. Command line:
+`lmort-mem model convert SOURCE OUT.gguf`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lmort_memory.types import Progress
 
 __all__ = ["FILE_TYPES", "convert", "converted_path", "ensure_runnable", "needs_conversion"]
 
-_VERSION = 1  # of what is written; another one does not find what an older one has cached
+_VERSION = 1  # of the output; a new version ignores files that an older one cached
 
 
 def convert(
@@ -36,40 +36,40 @@ def convert(
 ) -> Path:
     """Convert a GPT-2 or GPT-J model to a GGUF file that llama.cpp runs.
 
-    Costs one pass over the weights; memory is that of some rows, or of one matrix of GPT-2.
+    Reads the weights once; holds a few rows in memory, or one matrix of a GPT-2.
 
     Args:
         source: Folder of a Hugging Face checkpoint (safetensors, or PyTorch files with torch
             installed), or a GGUF file of the architecture gptj.
-        out: Written with mode 0600 and only when whole; replaced if it exists.
+        out: Written with mode 0600 and only when complete; replaced if it exists.
         type: Type of the matrices, one of `FILE_TYPES`; None means f16 for a checkpoint. A GGUF
-            keeps its own types, to the byte.
-        progress: Called with (bytes written, bytes in all).
+            keeps its types, byte for byte.
+        progress: Called with (bytes written, total bytes).
 
     Returns:
         `out`.
 
     Raises:
         ValueError: an unknown type, or a type for a GGUF source.
-        BackboneError: the source is no such model or damaged, or the disk is full.
-        MissingDependencyError: the checkpoint has only PyTorch files, and torch is missing.
+        BackboneError: the source is damaged or not such a model, or the disk is full.
+        MissingDependencyError: the checkpoint has only PyTorch files and torch is not installed.
     """
     source, out = Path(source), Path(out)
     if source.resolve() == out.resolve():
-        raise BackboneError(f"{out} is the source itself — give another name for the output")
+        raise BackboneError(f"{out} is the source itself — choose another name for the output")
     write_gguf(_plan(source, type), out, progress=progress)
     return out
 
 
 def needs_conversion(facts: ModelFacts) -> bool:
-    """Whether llama.cpp has no graph for this model and `convert` makes it one that it has."""
+    """Whether llama.cpp cannot run this model as it is but `convert` supports it."""
     return facts.architecture == "gptj"
 
 
 def converted_path(source: str | Path, cache_dir: str | Path) -> Path:
     """Return where `ensure_runnable` keeps the converted form of a model.
 
-    The name changes with the source's path, size and time of change, and with the converter.
+    The name depends on the source's path, size and modification time, and on the converter version.
 
     Raises:
         BackboneError: the source is missing.
@@ -95,17 +95,17 @@ def ensure_runnable(
 ) -> Path:
     """Return a GGUF that llama.cpp runs: the file itself, or its converted form in the cache.
 
-    A checkpoint's folder and a `gptj` file are converted once and found again later.
+    A checkpoint folder or a `gptj` file is converted the first time and reused afterwards.
 
     Args:
-        path: A GGUF file, the folder of a GPT-2 or GPT-J checkpoint, or a model of another program
-            by its name (`lmort_memory.modelfile.elsewhere`).
+        path: A GGUF file, the folder of a GPT-2 or GPT-J checkpoint, or the name of another
+            program's model (`lmort_memory.modelfile.elsewhere`).
         cache_dir: Created with mode 0700 if it is missing.
         announce: Called with one sentence before a conversion starts.
-        progress: Called with (bytes written, bytes in all) while converting.
+        progress: Called with (bytes written, total bytes) while converting.
 
     Raises:
-        BackboneError: no usable model, or it cannot be converted.
+        BackboneError: the model is not usable, or it cannot be converted.
         MissingDependencyError: as for `convert`.
     """
     path = located(path, announce)
@@ -117,13 +117,13 @@ def ensure_runnable(
     plan = _plan(path, None)
     if announce is not None:
         announce(
-            f"{path.name} has no graph in llama.cpp as it is: converting it once, "
+            f"llama.cpp cannot run {path.name} as it is: converting it once, "
             f"{_size(sum(piece.nbytes for piece in plan.pieces))} into {out}"
         )
     try:
         out.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise BackboneError(f"{out.parent} cannot be made: {error.strerror}") from error
+        raise BackboneError(f"cannot create {out.parent}: {error.strerror}") from error
     write_gguf(plan, out, progress=progress)
     return out
 
@@ -134,9 +134,9 @@ def _size(nbytes: int) -> str:
 
 def _plan(source: Path, type_name: str | None) -> ModelPlan:
     if type_name is not None and type_name not in FILE_TYPES:
-        raise ValueError(f"the type must be one of {', '.join(FILE_TYPES)}; found {type_name!r}")
+        raise ValueError(f"type must be one of {', '.join(FILE_TYPES)}; found {type_name!r}")
     if source.is_dir():
         return plan_checkpoint(source, type_name=type_name or "f16")
     if type_name is not None:
-        raise ValueError("a GGUF keeps its types when it is converted: leave the type out")
+        raise ValueError("a GGUF keeps its types when it is converted: omit type")
     return plan_gptj_gguf(source)

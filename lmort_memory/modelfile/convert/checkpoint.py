@@ -1,4 +1,4 @@
-"""Hugging Face checkpoints as named tensors that are read some rows at a time."""
+"""Hugging Face checkpoints as named tensors, read a few rows at a time."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ __all__ = ["Checkpoint", "open_checkpoint"]
 
 
 class Checkpoint(Protocol):
-    """Weights by name; nothing is read before `rows` asks for it."""
+    """Weights by name; only `rows` reads their data."""
 
     def names(self) -> Collection[str]:
         """Names of all tensors."""
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor; KeyError where there is none of this name."""
+        """Shape of a tensor; KeyError if there is none with this name."""
 
     def rows(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
-        """Rows [start, stop) along the first axis, as float32, in memory of their own."""
+        """Rows [start, stop) along the first axis, copied as float32."""
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Open the weights in a folder: safetensors if there are any, otherwise PyTorch's files.
 
     Raises:
-        BackboneError: no weights, or damaged ones.
-        MissingDependencyError: only PyTorch's files are there, and torch is not installed.
+        BackboneError: the weights are missing or damaged.
+        MissingDependencyError: there are only PyTorch files and torch is not installed.
     """
     safetensors = _files(folder, "model.safetensors")
     if safetensors:
@@ -46,8 +46,8 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if pytorch:
         return _Shards([_TorchFile(path) for path in pytorch])
     raise BackboneError(
-        f"{folder} has neither model.safetensors nor pytorch_model.bin — give the folder of a "
-        "whole Hugging Face checkpoint"
+        f"{folder} has neither model.safetensors nor pytorch_model.bin — pass the folder of a "
+        "complete Hugging Face checkpoint"
     )
 
 
@@ -86,7 +86,7 @@ class _Shards:
 
 
 class _TorchFile:
-    """A PyTorch file: mapped, not read, where it has the format of PyTorch 1.6 or newer."""
+    """A PyTorch file; memory-mapped if it has the format of PyTorch 1.6 or newer."""
 
     def __init__(self, path: Path) -> None:
         self._tensors = _load_torch(path)
@@ -105,7 +105,7 @@ class _TorchFile:
 
 
 def _load_torch(path: Path) -> Mapping[str, torch.Tensor]:
-    """Load with `weights_only`: a checkpoint can hold tensors, but no code."""
+    """Load with `weights_only`, so that a checkpoint cannot run code."""
     import zipfile
 
     try:
@@ -120,5 +120,5 @@ def _load_torch(path: Path) -> Mapping[str, torch.Tensor]:
             f"{path} cannot be read as PyTorch weights: {e} — download the checkpoint again"
         ) from e
     if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
-        raise BackboneError(f"{path} holds no plain dictionary of tensors — save the state_dict")
+        raise BackboneError(f"{path} is not a plain dictionary of tensors — save the state_dict")
     return {str(name): tensor for name, tensor in state.items()}

@@ -1,7 +1,7 @@
-"""A GGUF of the architecture `gptj`, which llama.cpp lists but cannot run, as a phi2 one.
+"""Convert a GGUF of the architecture `gptj`, which llama.cpp lists but cannot run, to phi2.
 
 GPT4All shipped such files. The conversion is lossless and decodes no matrix: a quantised matrix is
-stored row by row, so the rotary order of q and k is an order of byte rows.
+stored row by row, so q and k get their rotary order by moving rows of bytes.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def plan_gptj_gguf(path: Path) -> ModelPlan:
     """Plan the conversion of a `gptj` GGUF.
 
     Raises:
-        BackboneError: the file is not a whole GPT-J.
+        BackboneError: the file is not a complete GPT-J.
     """
     header = read_header(path)
     facts = facts_of(header)
     if facts.architecture != "gptj":
         raise BackboneError(
-            f"{path} is of the architecture {facts.architecture}; only gptj needs converting"
+            f"{path} has the architecture {facts.architecture}; only gptj needs converting"
         )
     sizes = _sizes(header, n_head=facts.n_head)
     n_rows = _tensor_shape(header, "token_embd.weight")[0]
@@ -58,11 +58,14 @@ def _sizes(header: GgufHeader, *, n_head: int | None) -> Sizes:
     eps = header.metadata.get("gptj.attention.layer_norm_epsilon")
     n_rotary = header.metadata.get("gptj.rope.dimension_count")
     if n_head is None:
-        refuse(header.path, "it states no gptj.attention.head_count")
+        refuse(header.path, "it lacks gptj.attention.head_count")
     if not isinstance(eps, float) or not 0 < eps < 1:
-        refuse(header.path, f"gptj.attention.layer_norm_epsilon is {eps!r}, not a small number")
+        refuse(
+            header.path,
+            f"gptj.attention.layer_norm_epsilon is {eps!r}; expected a small positive number",
+        )
     if isinstance(n_rotary, bool) or not isinstance(n_rotary, int):
-        refuse(header.path, f"gptj.rope.dimension_count is {n_rotary!r}, not a number")
+        refuse(header.path, f"gptj.rope.dimension_count is {n_rotary!r}; expected an integer")
     check_heads(header.path, n_embd=facts.n_embd, n_head=n_head, n_rotary=n_rotary)
     return Sizes(
         n_ctx=facts.n_ctx_train,
@@ -107,7 +110,7 @@ def _pieces(header: GgufHeader, sizes: Sizes, n_rows: int) -> Iterator[Piece]:
 
 
 def _vector(header: GgufHeader, name: str, n: int) -> Piece:
-    """Return a norm or bias as float32, which is all that llama.cpp takes for these."""
+    """Return a norm or bias as float32, the only type that llama.cpp accepts for these."""
     import numpy as np
 
     _check_shape(header, name, (n,))
@@ -127,7 +130,7 @@ def _rotary(header: GgufHeader, name: str, sizes: Sizes) -> Piece:
 def _rows(
     header: GgufHeader, name: str, shape: tuple[int, int], *, group: int, order: list[int]
 ) -> Piece:
-    """Return a matrix as it is stored, with the rows of each group of `group` in `order`."""
+    """Return a matrix as stored, with the rows of each group of `group` rows in `order`."""
     _check_shape(header, name, shape)
     info = header.tensors[name]
     step = max(1, _CHUNK_BYTES // (group * info.nbytes // info.n_rows)) * group
@@ -144,10 +147,10 @@ def _rows(
 def _check_shape(header: GgufHeader, name: str, shape: tuple[int, ...]) -> None:
     found = _tensor_shape(header, name)
     if found != shape:
-        refuse(header.path, f"the tensor {name!r} has the shape {found}, {shape} is due")
+        refuse(header.path, f"the tensor {name!r} has the shape {found}; expected {shape}")
 
 
 def _tensor_shape(header: GgufHeader, name: str) -> tuple[int, ...]:
     if name not in header.tensors:
-        refuse(header.path, f"it has no tensor {name!r}; a whole GPT-J has")
+        refuse(header.path, f"it lacks the tensor {name!r} of a complete GPT-J")
     return header.tensors[name].shape

@@ -1,4 +1,4 @@
-"""Write a GGUF file tensor by tensor, in bounded memory, under its final name only when whole."""
+"""Write a GGUF file tensor by tensor, in bounded memory, renamed into place when complete."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Piece:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the tensor takes, without padding."""
+        """Size of the tensor in bytes, without padding."""
         import gguf
 
         block, block_bytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[self.type_name]]
@@ -51,7 +51,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Hyper-parameters of a graph; `n_rotary` is None where positions are learned."""
+    """Hyper-parameters of a graph; `n_rotary` is None if positions are learned."""
 
     n_ctx: int
     n_embd: int
@@ -64,11 +64,11 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
-    """A model as it is to be written: nothing of the weights is read yet.
+    """A model to be written; no weights have been read yet.
 
     Attributes:
         architecture: llama.cpp's graph.
-        file_type: The llama_ftype that the header states.
+        file_type: The llama_ftype for the header.
     """
 
     architecture: str
@@ -80,15 +80,15 @@ class ModelPlan:
 
 
 def write_gguf(plan: ModelPlan, out: Path, *, progress: Progress | None = None) -> None:
-    """Write the plan to `out` with mode 0600, atomically: on any failure nothing is left behind.
+    """Write the plan to `out` atomically, with mode 0600; a failure leaves nothing behind.
 
     Args:
         plan: What to write.
         out: Replaced if it exists.
-        progress: Called with (bytes written, bytes in all).
+        progress: Called with (bytes written, total bytes).
 
     Raises:
-        BackboneError: the disk is too small, or writing failed.
+        BackboneError: the disk has too little space, or writing failed.
     """
     _check_space(plan, out)
     try:
@@ -112,11 +112,11 @@ def _check_space(plan: ModelPlan, out: Path) -> None:
     try:
         free = shutil.disk_usage(out.parent).free
     except OSError as error:
-        raise BackboneError(f"{out.parent} cannot be used: {error.strerror}") from error
+        raise BackboneError(f"cannot use the folder {out.parent}: {error.strerror}") from error
     if free < needed:
         raise BackboneError(
-            f"{out} needs {needed / 1e9:.2f} GB, its disk has {free / 1e9:.2f} GB free — "
-            "free some, choose another folder, or a smaller --type"
+            f"{out} needs {needed / 1e9:.2f} GB, but its disk has {free / 1e9:.2f} GB free — "
+            "free some space, or choose another folder or a smaller --type"
         )
 
 
@@ -131,7 +131,7 @@ def _write_header(plan: ModelPlan, path: Path) -> None:
         writer.add_tensor_info(
             piece.name,
             piece.shape,
-            np.dtype(np.float32),  # not looked at where the ggml type is given
+            np.dtype(np.float32),  # ignored when the ggml type is given
             piece.nbytes,
             raw_dtype=gguf.GGMLQuantizationType[piece.type_name],
         )
@@ -181,8 +181,8 @@ def _append_tensors(pieces: Sequence[Piece], path: Path, progress: Progress | No
                     progress(done, total)
             if done - start != piece.nbytes:
                 raise BackboneError(
-                    f"the tensor {piece.name} has {done - start} bytes, {piece.nbytes} were "
-                    "announced — the source changed while it was read; try again"
+                    f"the tensor {piece.name} has {done - start} bytes, expected {piece.nbytes}: "
+                    "the source changed while it was read — try again"
                 )
             file.write(bytes(_padded(piece.nbytes) - piece.nbytes))
         file.flush()

@@ -1,9 +1,9 @@
-"""Which tensor of a GPT-2 or GPT-J checkpoint becomes which of a GGUF.
+"""Map the tensors of a GPT-2 or GPT-J checkpoint to those of a GGUF.
 
-GPT-2 has a graph of its own in llama.cpp. GPT-J has none, but its computation is a special case of
-the phi2 graph: one norm feeds attention and feed-forward side by side, rotary positions cover a
-part of each head, GELU in its tanh form, a bias on the output. What differs is the order of the
-rotary rows of q and k, and biases that GPT-J does not have (zeros here).
+llama.cpp has a graph for GPT-2. It has none for GPT-J, but GPT-J's computation is a special case of
+the phi2 graph: one norm feeds attention and feed-forward in parallel, rotary positions cover part
+of each head, GELU is in its tanh form, and the output has a bias. Two things differ: the order of
+the rotary rows of q and k, and biases that GPT-J lacks (zeros here).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def plan_checkpoint(folder: Path, *, type_name: str) -> ModelPlan:
     kind = config.get("model_type")
     if kind not in ("gpt2", "gptj"):
         raise BackboneError(
-            f"{folder} is a checkpoint of the type {kind!r}; this converts gpt2 and gptj — for "
+            f"{folder} is a checkpoint of type {kind!r}; only gpt2 and gptj can be converted — for "
             "others use llama.cpp's convert_hf_to_gguf.py, or download a GGUF"
         )
     _check_variant(config, folder)
@@ -61,7 +61,7 @@ def plan_checkpoint(folder: Path, *, type_name: str) -> ModelPlan:
 
 
 def _check_variant(config: Mapping[str, Any], folder: Path) -> None:
-    """Refuse the switches of GPT-2 and GPT-J that no graph of llama.cpp knows."""
+    """Refuse options of GPT-2 and GPT-J that llama.cpp's graphs do not implement."""
     wanted: list[tuple[str, Any, tuple[Any, ...]]] = [
         ("activation_function", "gelu_new", _GELUS),
         ("scale_attn_weights", True, (True,)),
@@ -78,12 +78,12 @@ def _check_variant(config: Mapping[str, Any], folder: Path) -> None:
 
 
 def _check_nothing_left(weights: Weights, folder: Path) -> None:
-    """Refuse tensors that the graph has no place for: adapters would be dropped in silence."""
+    """Refuse tensors that the graph has no place for, or adapters would be dropped silently."""
     rest = set(weights.checkpoint.names()) - weights.used - {"lm_head.weight"}
     rest = {name for name in rest if not name.endswith(_MASKS)}
     if rest:
         raise BackboneError(
-            f"{folder} has {len(rest)} tensors that the model has no place for, such as "
+            f"{folder} has {len(rest)} tensors that are not part of the model, such as "
             f"{min(rest)!r} — merge adapters into the weights first"
         )
 
@@ -99,7 +99,9 @@ def _sizes(config: Mapping[str, Any], folder: Path, *, rotary: bool) -> Sizes:
     check_heads(folder, n_embd=n_embd, n_head=n_head, n_rotary=n_rotary)
     eps = config.get("layer_norm_epsilon", 1e-5)
     if not isinstance(eps, float) or not 0 < eps < 1:
-        raise BackboneError(f"{folder} has layer_norm_epsilon = {eps!r}, a small number is due")
+        raise BackboneError(
+            f"{folder} has layer_norm_epsilon = {eps!r}; expected a small positive number"
+        )
     return Sizes(
         n_ctx=_count(config, "n_positions", folder),
         n_embd=n_embd,
@@ -115,21 +117,21 @@ def check_heads(path: Path, *, n_embd: int, n_head: int, n_rotary: int | None) -
     """Refuse head counts and rotary rows that do not fit the width.
 
     Raises:
-        BackboneError: as said.
+        BackboneError: they do not fit.
     """
     head_dim = n_embd // n_head
     fits = n_rotary is None or (0 < n_rotary <= head_dim and n_rotary % 2 == 0)
     if n_embd % n_head or not fits:
         raise BackboneError(
-            f"{path} states {n_head} heads and {n_rotary} rotary rows for a width of {n_embd}; "
-            "heads must divide the width, and rotary rows be even and fit a head"
+            f"{path} declares {n_head} heads and {n_rotary} rotary rows for a width of {n_embd}; "
+            "heads must divide the width, and rotary rows must be even and fit in a head"
         )
 
 
 def _count(config: Mapping[str, Any], key: str, folder: Path) -> int:
     value = config.get(key)
     if type(value) is not int or not 0 < value < 1 << 31:
-        raise BackboneError(f"{folder / 'config.json'} has {key} = {value!r}, a number is due")
+        raise BackboneError(f"{folder / 'config.json'} has {key} = {value!r}; expected an integer")
     return value
 
 
@@ -179,6 +181,6 @@ def _norm(weights: Weights, name: str, source: str, width: int) -> Iterator[Piec
 
 
 def no_attention_biases(block: int, width: int) -> Iterator[Piece]:
-    """Yield zeros for the four attention biases that phi2 has and GPT-J has not."""
+    """Yield zeros for the four attention biases that phi2 has and GPT-J lacks."""
     for part in ("q", "k", "v", "output"):
         yield zeros(f"blk.{block}.attn_{part}.bias", width)

@@ -1,4 +1,4 @@
-"""A reader for the safetensors format that takes every file for hostile and reads only rows.
+"""A reader for safetensors files that treats every file as hostile and reads only rows.
 
 The format: eight bytes with the length of a JSON header, the header (name to dtype, shape and
 [begin, end) in the data), the data.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SafetensorsFile"]
 
-_MAX_HEADER_BYTES = 1 << 24  # GPT-J's has 40 KB
+_MAX_HEADER_BYTES = 1 << 24  # GPT-J's is 40 KB
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 # Causal masks that old checkpoints carry along; they are not read, so any dtype will do.
 _UNREAD = {"BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "I32": 4, "I64": 8}
@@ -38,7 +38,7 @@ class SafetensorsFile:
     """The tensors of one safetensors file.
 
     Raises:
-        BackboneError: the file is damaged, truncated, or not of this format.
+        BackboneError: the file is damaged, truncated, or not in this format.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,20 +53,20 @@ class SafetensorsFile:
         return self._entries.keys()
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor; KeyError where there is none of this name."""
+        """Shape of a tensor; KeyError if there is none with this name."""
         return self._entries[name].shape
 
     def rows(self, name: str, start: int, stop: int) -> NDArray[np.float32]:
         """Read rows [start, stop) along the first axis, as float32.
 
         Raises:
-            BackboneError: the tensor holds no floats, or the file changed.
+            BackboneError: the tensor does not hold floats, or the file changed.
         """
         import numpy as np
 
         entry = self._entries[name]
         if entry.dtype not in _DTYPES:
-            self._refuse(f"the tensor {name!r} is of the type {entry.dtype}, floats are due")
+            self._refuse(f"the tensor {name!r} has the type {entry.dtype}; expected floats")
         dtype = np.dtype(_DTYPES[entry.dtype])
         row = prod(entry.shape[1:])
         count = (stop - start) * row
@@ -84,7 +84,7 @@ class SafetensorsFile:
         with self._path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= min(size - 8, _MAX_HEADER_BYTES):
-                self._refuse(f"its header claims {length} bytes, the file has {size}")
+                self._refuse(f"its header claims {length} bytes, but the file has {size}")
             header = parse_object(file.read(length), self._path)
         header.pop("__metadata__", None)
         return {
@@ -105,7 +105,7 @@ class SafetensorsFile:
             self._refuse(f"the tensor {name!r} has the shape {shape!r} at {begin!r} to {end!r}")
         if end - begin != prod(shape) * item or data_start + end > size:
             self._refuse(
-                f"the tensor {name!r} of shape {shape} claims bytes {begin} to {end}, the file "
+                f"the tensor {name!r} of shape {shape} claims bytes {begin} to {end}, but the file "
                 f"has {size - data_start} — is it truncated?"
             )
         return _Entry(dtype, tuple(shape), data_start + begin)

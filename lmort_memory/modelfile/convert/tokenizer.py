@@ -1,4 +1,4 @@
-"""The byte-pair tokenizer of GPT-2 and GPT-J, from a checkpoint's files or from a GGUF."""
+"""Read the byte-pair tokenizer of GPT-2 and GPT-J from a checkpoint or a GGUF."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Tokenizer:
     """A vocabulary in GPT-2's spelling, with one token for each row of the embeddings.
 
     Attributes:
-        tokens: UTF-8; rows that no token uses are spelled "[PAD<id>]".
+        tokens: UTF-8; rows without a token are named "[PAD<id>]".
         types: The llama_token_type of each token.
         merges: Pairs as "left right", best first.
     """
@@ -44,10 +44,10 @@ def read_hf_tokenizer(folder: Path, config: Mapping[str, Any], *, n_rows: int) -
     Args:
         folder: The checkpoint.
         config: Its config.json.
-        n_rows: Rows of the token embeddings; GPT-J has 143 more than tokens.
+        n_rows: Rows of the token embeddings; GPT-J has 143 more rows than tokens.
 
     Raises:
-        BackboneError: the files are missing or damaged, or cut text otherwise than GPT-2 does.
+        BackboneError: the files are missing or damaged, or split text differently from GPT-2.
     """
     if (folder / "tokenizer.json").is_file():
         vocab, merges, control, added = _from_tokenizer_json(folder / "tokenizer.json")
@@ -73,14 +73,14 @@ def read_hf_tokenizer(folder: Path, config: Mapping[str, Any], *, n_rows: int) -
 
 
 def read_gguf_tokenizer(header: GgufHeader, *, n_rows: int) -> Tokenizer:
-    """Read the tokenizer of a `gptj` GGUF, mending what files of 2023 have otherwise.
+    """Read the tokenizer of a `gptj` GGUF, fixing what files of 2023 got wrong.
 
-    GPT4All wrote tokens as the raw bytes they stand for, where llama.cpp expects GPT-2's spelling
-    of bytes as characters, and left out the token types and special ids.
+    GPT4All wrote tokens as raw bytes, where llama.cpp expects GPT-2's spelling of bytes as
+    characters, and left out the token types and special ids.
 
     Raises:
-        BackboneError: there are no merges, more tokens than rows, or a number that cannot be: an
-            id of no row, a type that llama.cpp does not know.
+        BackboneError: there are no merges, more tokens than rows, an id out of range, or a token
+            type that llama.cpp does not know.
     """
     tokens = read_strings(header, "tokenizer.ggml.tokens")
     merges = read_strings(header, "tokenizer.ggml.merges")
@@ -113,16 +113,16 @@ def _from_tokenizer_json(path: Path) -> _Vocabulary:
     data = read_object(path)
     model, splitter = data.get("model"), data.get("pre_tokenizer")
     if not isinstance(model, dict) or not isinstance(splitter, dict):
-        raise BackboneError(f"{path} states no model or pre_tokenizer — download it again")
+        raise BackboneError(f"{path} lacks a model or a pre_tokenizer — download it again")
     plain = splitter.get("type") == "ByteLevel" and splitter.get("use_regex") is not False
     if model.get("type") != "BPE" or not plain or data.get("normalizer") is not None:
         raise BackboneError(
-            f"{path} is a tokenizer of the type {model.get('type')} with the pre_tokenizer "
+            f"{path} is a tokenizer of type {model.get('type')} with the pre_tokenizer "
             f"{splitter.get('type')}; only GPT-2's (byte-level BPE) can be converted"
         )
     vocab, merges = model.get("vocab"), model.get("merges")
     if not isinstance(vocab, dict) or not isinstance(merges, list):
-        raise BackboneError(f"{path} has no vocab or no merges — download it again")
+        raise BackboneError(f"{path} lacks its vocab or merges — download it again")
     pairs = [" ".join(map(str, pair)) if isinstance(pair, list) else str(pair) for pair in merges]
     control: set[int] = set()
     added: set[int] = set()
@@ -137,7 +137,7 @@ def _from_vocab_json(folder: Path) -> _Vocabulary:
     vocab = read_object(folder / "vocab.json")
     merges = folder / "merges.txt"
     if not merges.is_file():
-        raise BackboneError(f"the checkpoint has no {merges} — download it again")
+        raise BackboneError(f"the checkpoint lacks {merges} — download it again")
     pairs = [
         line
         for line in merges.read_bytes().splitlines()
@@ -152,19 +152,19 @@ def _added_token(token: object, path: Path) -> tuple[str, int, bool]:
     fields = token if isinstance(token, dict) else {}
     text, row = fields.get("content"), fields.get("id")
     if not isinstance(text, str) or type(row) is not int:
-        raise BackboneError(f"{path} has the added token {token!r} — download it again")
+        raise BackboneError(f"{path} has an invalid added token: {token!r} — download it again")
     return text, row, bool(fields.get("special"))
 
 
 def _rows(vocab: Mapping[str, int], folder: Path, *, n_rows: int) -> tuple[list[bytes], list[int]]:
-    """Lay the vocabulary out by id; rows without a token become unused padding."""
+    """Order the vocabulary by id; rows without a token become unused padding."""
     tokens = [_padding(row) for row in range(n_rows)]
     types = [_UNUSED] * n_rows
     for text, row in vocab.items():
         if type(row) is not int or not 0 <= row < n_rows:
             raise BackboneError(
-                f"the tokenizer in {folder} gives {text!r} the id {row!r}, the embeddings have "
-                f"{n_rows} rows — they do not belong together"
+                f"the tokenizer in {folder} gives {text!r} the id {row!r}, but the embeddings have "
+                f"{n_rows} rows — use the tokenizer that belongs to the model"
             )
         tokens[row] = _utf8(text)
         types[row] = _NORMAL
@@ -188,11 +188,11 @@ def _stated_id(header: GgufHeader, kind: str, default: int | None, *, n_rows: in
     stated = header.metadata.get(key, default)
     if stated is None:
         raise BackboneError(
-            f"{header.path} states no {key} and has no {_END_OF_TEXT.decode()} — convert the "
+            f"{header.path} has neither {key} nor the token {_END_OF_TEXT.decode()} — convert the "
             "original checkpoint instead"
         )
     if isinstance(stated, bool) or not isinstance(stated, int) or not 0 <= stated < n_rows:
-        refuse(header.path, f"{key} is {stated!r}, where an id from 0 to {n_rows - 1} is due")
+        refuse(header.path, f"{key} is {stated!r}; expected an id from 0 to {n_rows - 1}")
     return stated
 
 
@@ -216,11 +216,11 @@ def _stated_types(header: GgufHeader, n_tokens: int) -> list[int] | None:
         return None
     whole = isinstance(stated, ArrayRef) and stated.is_integer and stated.count == n_tokens
     if not whole:
-        refuse(header.path, f"{key} has not one whole number for each token")
+        refuse(header.path, f"{key} does not have one integer for each token")
     types = [int(kind) for kind in read_array(header, key)]
     unknown = set(types) - set(_TYPES)
     if unknown:
-        refuse(header.path, f"{key} has {min(unknown)}, where {_TYPES[0]} to {_TYPES[-1]} exist")
+        refuse(header.path, f"{key} has {min(unknown)}; expected {_TYPES[0]} to {_TYPES[-1]}")
     return types
 
 
@@ -239,7 +239,7 @@ _BYTE_CHARACTERS = _byte_characters()
 
 
 def _utf8(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")  # JSON can spell halves of a pair
+    return text.encode("utf-8", "surrogatepass")  # JSON can contain lone surrogates
 
 
 def _padding(row: int) -> bytes:

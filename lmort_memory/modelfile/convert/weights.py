@@ -1,4 +1,4 @@
-"""Weights of a checkpoint as pieces of a GGUF: read, laid out anew, encoded in small chunks."""
+"""Read a checkpoint's weights, rearrange them and encode them for a GGUF, a few rows at a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FILE_TYPES = {
     "q4_1": 3,
     "q4_0": 2,
 }
-"""Types that can be written, and the llama_ftype that stands for each in a header."""
+"""The types that can be written, each with its llama_ftype for the header."""
 
 _CHUNK_VALUES = 1 << 22  # 16 MiB as float32
 
@@ -37,16 +37,16 @@ _Scalar = TypeVar("_Scalar", bound="np.generic")
 
 
 def rotary_order(head_dim: int, n_rotary: int) -> list[int]:
-    """Return which row of a head goes where, from GPT-J's rotary pairs to the half-split order.
+    """Return the order of a head's rows that turns GPT-J's rotary pairs into the half-split order.
 
-    GPT-J turns the rows 2i and 2i + 1 of a head together, the phi2 graph the rows i and
-    i + n_rotary / 2. Rows past n_rotary stay where they are.
+    GPT-J rotates rows 2i and 2i + 1 of a head together; the phi2 graph rotates rows i and
+    i + n_rotary / 2. Rows past n_rotary keep their place.
     """
     return [*range(0, n_rotary, 2), *range(1, n_rotary, 2), *range(n_rotary, head_dim)]
 
 
 def zeros(name: str, n: int) -> Piece:
-    """Return a bias of zeros, where a graph wants one that the model does not have."""
+    """Return a bias of zeros, for a graph that needs one the model lacks."""
     import numpy as np
 
     return Piece(name, (n,), "F32", lambda: iter([np.zeros(4 * n, np.uint8)]))
@@ -57,7 +57,7 @@ class Weights:
     """Makes the pieces of a GGUF from a checkpoint.
 
     Attributes:
-        prefix: What the names in the checkpoint start with; "" in files of the bare model.
+        prefix: Prefix of the names in the checkpoint; "" in files of the bare model.
         type_name: Type of the matrices, a key of `FILE_TYPES`.
         used: Names of the checkpoint's tensors that became pieces.
     """
@@ -68,18 +68,18 @@ class Weights:
     used: set[str] = field(default_factory=set)
 
     def vector(self, name: str, source: str, shape: tuple[int, ...]) -> Piece:
-        """Return a tensor that is kept as float32, as llama.cpp wants norms and biases."""
+        """Return a norm or bias, kept as float32 as llama.cpp requires."""
         rows = self._rows(source, shape)
         return Piece(name, shape, "F32", partial(_encoded, rows, shape, type_name="F32"))
 
     def matrix(self, name: str, source: str, shape: tuple[int, int]) -> Piece:
-        """Return a matrix (n_out, n_in) that the checkpoint has in this very layout."""
+        """Return a matrix that the checkpoint already stores as (n_out, n_in)."""
         return self._matrix(name, shape, self._rows(source, shape))
 
     def turned(self, name: str, source: str, shape: tuple[int, int]) -> Piece:
-        """Return a matrix (n_out, n_in) that the checkpoint has as (n_in, n_out).
+        """Return a matrix (n_out, n_in) that the checkpoint stores as (n_in, n_out).
 
-        The whole matrix is in memory while it is written; GPT2-XL's largest has 41 MB.
+        The whole matrix is in memory while it is written; GPT2-XL's largest takes 41 MB.
         """
         rows = self._rows(source, shape[::-1])
 
@@ -105,11 +105,13 @@ class Weights:
     def _rows(self, source: str, shape: tuple[int, ...]) -> _Rows:
         full = source if source.startswith("lm_head") else self.prefix + source
         if full not in self.checkpoint.names():
-            raise BackboneError(f"the checkpoint has no tensor {full!r} — it is not whole")
+            raise BackboneError(
+                f"the checkpoint is incomplete: it lacks the tensor {full!r} — download it again"
+            )
         if self.checkpoint.shape(full) != shape:
             raise BackboneError(
-                f"the tensor {full!r} has the shape {self.checkpoint.shape(full)}, config.json "
-                f"makes it {shape} — they do not belong together"
+                f"the tensor {full!r} has the shape {self.checkpoint.shape(full)}, but config.json "
+                f"implies {shape} — use the config.json that belongs to the weights"
             )
         self.used.add(full)
         return partial(self.checkpoint.rows, full)
@@ -126,8 +128,8 @@ class Weights:
 def _type_of(name: str, shape: tuple[int, int], wanted: str) -> str:
     """Return the ggml type of a matrix.
 
-    As in llama.cpp's own quantisation the output is kept better than the rest (for GPT-2 that is
-    the token embeddings too), and rows that are no whole number of blocks stay float16.
+    As in llama.cpp's own quantisation, the output matrix keeps more bits than the rest (in GPT-2 it
+    is also the token embeddings), and rows that are not a multiple of the block stay float16.
     """
     import gguf
 
@@ -154,7 +156,7 @@ def _encode(values: NDArray[np.float32], type_name: str) -> NDArray[np.uint8]:
     if type_name == "F32":
         return _as_bytes(values)
     if type_name == "F16":
-        with np.errstate(over="ignore"):  # looked at in the next line
+        with np.errstate(over="ignore"):  # checked on the next line
             half = values.astype(np.float16)
         if not np.isfinite(half).all() and np.isfinite(values).all():
             raise BackboneError("a weight is too large for float16 — use --type bf16 or f32")

@@ -1,1 +1,1 @@
-"""Forgetting: `rows.py` deletes in SQL, `forget.py` cleans every place where traces may be."""
+"""Forgetting: `rows.py` deletes in SQL, `forget.py` removes every remaining trace."""

@@ -1,8 +1,8 @@
-"""Forget: delete records, and clean every place where a trace of them may be left.
+"""Forget: delete records and every trace of them.
 
-Deleting rows is one transaction, which also writes a plan (numbers only, no text). Cleaning follows
-and can be repeated: graph files, saved chat states, FTS5's segments, free pages, the write-ahead
-log. A plan that is still there at the next open is finished then.
+The rows are deleted in one transaction, which also writes a plan (numbers only, no text). Cleaning
+follows and can be repeated: graph files, saved chat states, FTS5's segments, free pages, the
+write-ahead log. A plan that was interrupted is finished when the database is next opened.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from lmort_memory.store.words.quotes import quoting
 
 __all__ = ["Purger", "state_path"]
 
-LOOK_FOR = 32  # texts that are looked for; with more, the file is rewritten without looking
-NEEDLE = 24  # bytes; shorter pieces of a text turn up elsewhere by chance
+LOOK_FOR = 32  # texts to look for; with more, the file is rewritten without looking
+NEEDLE = 24  # bytes; shorter pieces of a text occur elsewhere by chance
 MOST_QUOTES = 100
-SMALL = 256 << 20  # bytes; up to there a file is always rewritten, and in memory: about a second
+SMALL = 256 << 20  # bytes; files up to this size are always rewritten, in memory: about a second
 
 
 def state_path(database: Path, session: str) -> Path:
-    """Return where a chat may save the state of a session, tokens included; forget deletes it.
+    """Return where a chat may save a session's state, tokens included; forgetting deletes it.
 
-    The name is a digest, since a session may be called anything.
+    The name is a hash, because a session can have any name.
     """
     digest = blake2b(session.encode(), digest_size=16).hexdigest()
     return database.with_name(database.name + ".states") / f"{digest}.state"
 
 
 class Purger:
-    """Forgets in one database; what needs cleaning is in the table `purges`."""
+    """Forgets records in one database; unfinished cleaning is recorded in the table `purges`."""
 
     def __init__(self, database: Database, dense: DenseSearch) -> None:
         self._database = database
@@ -72,7 +72,7 @@ class Purger:
         )
 
     def quoting(self, chosen: Filter) -> list[str]:
-        """Return the ids of other records that repeat some of what the chosen ones say."""
+        """Return the ids of other records that quote the chosen ones."""
         condition, values = compile_filter(chosen)
         with self._database.snapshot("read") as connection:
             texts = connection.execute(
@@ -84,11 +84,11 @@ class Purger:
         return [id_ for id_ in found if id_ not in own][:MOST_QUOTES]
 
     def finish(self, erased: Erased | None = None) -> bool:
-        """Carry out every plan that is left; returns whether nothing can be found any more.
+        """Carry out all unfinished plans; returns whether no text was found afterwards.
 
         Args:
-            erased: What this process has just deleted, whose texts can be looked for. Without it
-                they are unknown, and the file is rewritten.
+            erased: What this process has just deleted, with texts to look for. Without it the
+                texts are unknown, and the file is rewritten.
         """
         with self._database.read("forget in") as connection:
             plans = connection.execute("SELECT p, plan FROM purges").fetchall()
@@ -109,7 +109,7 @@ class Purger:
         return clean
 
     def sweep(self) -> Receipt:
-        """Forget what has expired."""
+        """Forget expired records."""
         with self._database.read() as connection:
             old = connection.execute(
                 "SELECT id FROM records WHERE expires_at <= ?", (now_us(),)
@@ -119,15 +119,15 @@ class Purger:
         return self.forget(Filter(ids=tuple(id_ for (id_,) in old), expired=True))
 
     def reclaim(self) -> None:
-        """Give back what a dropped space took, in the file and beside it."""
+        """Free the space that a dropped vector space used, in the file and beside it."""
         self._dense.release()
         self._database.free_pages()
         self._database.truncate_log()
 
     def compact(self) -> None:
-        """Rewrite the database without free pages, and finish what is left of a forget."""
+        """Rewrite the database without free pages, and finish an interrupted forget."""
         self.finish()
-        self._dense.files.sweep()
+        self._dense.files.delete_orphans()
         self._vacuum()
         self._database.truncate_log()
 
@@ -137,7 +137,7 @@ class Purger:
         few = wanted is not None and len(wanted) <= 3 * LOOK_FOR
         blind = self._database.key is not None  # no text can be looked for
         if blind or self._size() <= SMALL or not few or self._found(wanted or []):
-            # A page that SQLite has rebalanced may keep a copy that secure_delete did not see.
+            # A page that SQLite rebalanced may keep a copy that secure_delete missed.
             self._vacuum()
             clean = self._database.truncate_log()
         return clean
@@ -167,7 +167,7 @@ class Purger:
 
 
 def needles(texts: Iterable[str]) -> Iterator[bytes]:
-    """Yield pieces of texts to look for: beginning, middle and end, since pages may divide them."""
+    """Yield pieces of texts to look for: start, middle and end, because pages may split them."""
     for text in texts:
         data = text.encode()
         for start in {0, len(data) // 2, max(0, len(data) - NEEDLE)}:

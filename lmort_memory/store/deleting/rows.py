@@ -21,7 +21,7 @@ TEXTS = """
 SELECT text FROM records WHERE n IN (SELECT n FROM doomed)
 UNION SELECT text FROM history WHERE n IN (SELECT n FROM doomed) LIMIT ?
 """
-# What a forgotten record took the place of holds no longer all the same: `valid_to` stays.
+# A record whose replacement is forgotten stays outdated: `valid_to` is kept.
 FREED = """
 UPDATE records SET superseded_by = NULL WHERE superseded_by IN (SELECT id FROM doomed)
 """
@@ -37,7 +37,7 @@ class Erased:
     """What one transaction deleted.
 
     Attributes:
-        texts: Some of the texts, to look for what is left of them; at most as many as asked for.
+        texts: Some of the texts, to look for traces of them; at most as many as requested.
         vectors: The numbers of the deleted vectors.
         sessions: Sessions whose saved chat states may hold the texts.
     """
@@ -51,7 +51,7 @@ class Erased:
 
 
 def erase(connection: sqlite3.Connection, condition: Condition, *, texts: int = 0) -> Erased:
-    """Delete the records for which the condition (on `records r`) holds, inside a transaction."""
+    """Delete the records that meet a condition on `records r`, inside a transaction."""
     connection.execute("DROP TABLE IF EXISTS temp.doomed")
     connection.execute(
         "CREATE TEMP TABLE doomed AS SELECT r.n, r.id, r.source_uri, r.scope FROM records r"

@@ -1,4 +1,4 @@
-"""What people look through: the newest records, the sessions there are, and how many."""
+"""Listings for people: the newest records, the sessions, and counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["count", "latest", "list_sessions"]
 
 
 def latest(connection: sqlite3.Connection, condition: Condition, *, limit: int) -> list[Record]:
-    """Return the records that were stored last, the newest at the end."""
+    """Return the records stored last, newest at the end."""
     sql, values = condition
     found = connection.execute(
         f"SELECT {rows.COLUMNS} FROM records r WHERE {sql} ORDER BY r.id DESC LIMIT ?",
@@ -41,7 +41,7 @@ def count(connection: sqlite3.Connection, condition: Condition) -> Facets:
 def list_sessions(
     connection: sqlite3.Connection, condition: Condition, *, limit: int
 ) -> list[SessionInfo]:
-    """Return the sessions that were spoken in last, the newest at the end."""
+    """Return the most recently active sessions, newest at the end."""
     sql, values = condition
     found = connection.execute(
         f"""

@@ -25,7 +25,7 @@ CHANGE = """
 UPDATE records SET text = ?, role = ?, updated_at = ?, expires_at = ?, metadata = ?, origin = ?
 WHERE n = ?
 """
-# A version as a record: what never changes comes from the record itself.
+# A version as a record: fields that never change come from the record itself.
 VERSIONS = """
 SELECT r.n, r.id, h.text, h.role, r.scope, r.session, r.created_at, h.updated_at, h.metadata,
        r.source_uri, r.source_start, r.source_end, h.expires_at,
@@ -39,19 +39,19 @@ SAME_SOURCE = "r.session IS NULL AND r.source_uri = :uri AND r.scope = :scope"
 def update(connection: sqlite3.Connection, record_id: str, turn: Turn) -> Record:
     """Replace text, role, metadata and expiry of a record by those of `turn`.
 
-    The old version becomes history. A new text loses the vectors of the old one, in every space.
+    The old version becomes history. If the text changes, its vectors are deleted in every space.
 
     Raises:
         RecordNotFoundError: no record has the id.
     """
     n, old = _find(connection, record_id)
     connection.execute(KEEP, (n,))
-    now = max(now_us(), to_us(old.updated_at) + 1)  # a new version is told apart by its time
+    now = max(now_us(), to_us(old.updated_at) + 1)  # every version has its own time
     expires = None if turn.expires_at is None else to_us(turn.expires_at)
     origin: bytes | None = rows.origin_of(turn)
     taken = "SELECT 1 FROM records WHERE origin = ? AND n != ?"
     if connection.execute(taken, (origin, n)).fetchone():
-        origin = None  # another record has this content already; both stay
+        origin = None  # another record already has this content; both stay
     metadata = rows.dump_metadata(turn.metadata)
     connection.execute(CHANGE, (turn.text, turn.role, now, expires, metadata, origin, n))
     connection.execute("UPDATE words SET body = ? WHERE rowid = ?", (rows.searchable(turn), n))
@@ -63,7 +63,7 @@ def update(connection: sqlite3.Connection, record_id: str, turn: Turn) -> Record
 def set_expiry(
     connection: sqlite3.Connection, ids: Sequence[str], expires_at: datetime | None
 ) -> int:
-    """Change when records expire, without a new version; returns how many there were."""
+    """Change when records expire, without a new version; returns how many were changed."""
     return connection.execute(
         "UPDATE records SET expires_at = ? WHERE id IN (SELECT value FROM json_each(?))",
         (None if expires_at is None else to_us(expires_at), json.dumps(list(ids))),
@@ -71,7 +71,7 @@ def set_expiry(
 
 
 def history(connection: sqlite3.Connection, record_id: str) -> list[Record]:
-    """Return the versions of a record, oldest first, the present one last.
+    """Return the versions of a record, oldest first; the current one is last.
 
     Raises:
         RecordNotFoundError: no record has the id.
@@ -82,10 +82,10 @@ def history(connection: sqlite3.Connection, record_id: str) -> list[Record]:
 
 
 def around(connection: sqlite3.Connection, record_id: str, n: int) -> list[Record]:
-    """Return the `n` turns before and after a record in its session, in order, without itself.
+    """Return the `n` turns before and the `n` after a record in its session, in order.
 
-    A record without a session has the neighbours of its source, in order of place, and behind them
-    up to `n` of other sources that link to its note.
+    For a record without a session, these are its neighbours in its source, followed by up to `n`
+    records of other sources that link to its note.
 
     Raises:
         RecordNotFoundError: no record has the id.
@@ -123,7 +123,7 @@ def followers(
 ) -> dict[str, str]:
     """Return the id of the turn after each record in its session, in order of time.
 
-    A turn that is not chosen is nobody's follower; nobody else takes its place.
+    If that turn does not pass the filter there is no follower, rather than a later one.
     """
     condition, values = chosen
     sql = (

@@ -1,4 +1,4 @@
-"""The ledger's rows: which records a reply was given, and what its maker wants to keep of that."""
+"""The ledger's rows: which records a reply was given, with a payload from the caller."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FROM ledger l
 
 
 def add(connection: sqlite3.Connection, entry: LedgerEntry) -> None:
-    """Insert an entry, in place of one of the same reply."""
+    """Insert an entry, replacing that of the same reply."""
     payload = dump_metadata(entry.payload)
     connection.execute("DELETE FROM ledger WHERE reply_id = ?", (entry.reply_id,))
     connection.execute(
@@ -35,7 +35,7 @@ def add(connection: sqlite3.Connection, entry: LedgerEntry) -> None:
 def latest(
     connection: sqlite3.Connection, *, record_id: str | None, session: str | None, limit: int
 ) -> list[LedgerEntry]:
-    """Return the latest entries of which every given condition holds, the oldest of them first."""
+    """Return the latest entries that meet every given condition, oldest first."""
     rows = connection.execute(
         f"{ROWS} WHERE (:session IS NULL OR session = :session) AND (:record IS NULL OR reply_id IN"
         " (SELECT reply_id FROM ledger_records WHERE record_id = :record))"

@@ -1,4 +1,4 @@
-"""Notes that link to a note, found by its name in the index of words."""
+"""Find the notes that link to a note, by its name in the full-text index."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lmort_memory.types import JsonValue, Record
 
 __all__ = ["linking"]
 
-LOOKED_AT = 200  # records that have the name's words; only some of them link to it
+LOOKED_AT = 200  # records to check that contain the name's words; only some link to it
 CANDIDATES = f"""
 SELECT {rows.COLUMNS} FROM words CROSS JOIN records r ON r.n = words.rowid
 WHERE words MATCH ? AND r.scope = ? AND r.source_uri IS NOT ?
@@ -24,7 +24,8 @@ WHERE words MATCH ? AND r.scope = ? AND r.source_uri IS NOT ?
 def linking(connection: sqlite3.Connection, record: Record, n: int) -> list[Record]:
     """Return up to `n` records of other sources whose links name the note of a record.
 
-    A note is named by its file, its title and its aliases. Of each source the latest record counts.
+    A note's names are its file, its title and its aliases. Only the latest record of each source
+    counts.
     """
     names = set(map(_folded, _names(record)))
     terms = [f'"{words}"' for name in names if (words := fold(name).replace('"', " ").strip())]
@@ -60,5 +61,5 @@ def _texts(value: JsonValue) -> Iterator[str]:
 
 
 def _folded(name: str) -> str:
-    """Return the last part of a path in a vault, as names are compared."""
+    """Return the last part of a path in a vault, normalised for comparison."""
     return name.rpartition("/")[2].strip().casefold()

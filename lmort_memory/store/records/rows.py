@@ -37,21 +37,21 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
-# What importers note of a text, and nobody asks for.
+# Metadata from importers that nobody searches for.
 _NOT_SEARCHED = frozenset(
     """format note_format message_id conversation_id model folder branch headings note_headings
     links note_links""".split()  # noqa: SIM905
 )
-_MOST_CHARS = 4_000  # of metadata; more would outweigh the text
+_MOST_CHARS = 4_000  # limit for metadata; more would outweigh the text
 
 
 def origin_of(turn: Turn, *, occurrence: int | None = None) -> bytes:
     """Return the digest under which a turn is stored only once.
 
-    It covers text, role, scope and session, and where the turn comes from: its source and span;
-    with no source, the time that was given. A turn of a session with neither is always new,
-    since people say "yes" more than once. `occurrence` counts equal turns of one source instead
-    of looking at their spans, which move when a file is edited.
+    It covers text, role, scope, session and origin: the source and span or, without a source, the
+    given time. A turn in a session that has neither is always new, because people say "yes" more
+    than once. With `occurrence`, equal turns of one source are numbered and the span, which moves
+    when a file is edited, is ignored.
     """
     place: list[JsonValue]
     if turn.source is None:
@@ -85,7 +85,7 @@ def insert(connection: sqlite3.Connection, turn: Turn, origin: bytes) -> tuple[i
 
 
 def insert_record(connection: sqlite3.Connection, record: Record, origin: bytes | None) -> int:
-    """Insert a whole record under its own id; returns its row number."""
+    """Insert a complete record under its own id; returns its row number."""
     source = record.source or Source(uri="")
     values = (
         record.id,
@@ -112,10 +112,10 @@ def insert_record(connection: sqlite3.Connection, record: Record, origin: bytes 
 
 
 def searchable(record: Record | Turn) -> str:
-    """Return what the index of words holds of a record, folded.
+    """Return the folded words of a record for the full-text index.
 
-    Beside the text these are the title of what it is a part of, and of a note its properties: a
-    note is found by its aliases. What the text says already is not said twice.
+    These are the text, the title of its document and, for a note, its properties, so that a note is
+    found by its aliases. Words that the text already contains are not repeated.
     """
     known = record.metadata.items() if record.role == "note" else ()
     values = [record.metadata.get("title"), *(v for key, v in known if key not in _NOT_SEARCHED)]
@@ -153,10 +153,10 @@ def to_record(row: tuple[Any, ...]) -> Record:
 
 
 def dump_metadata(metadata: Mapping[str, JsonValue]) -> str:
-    """Return metadata as the store keeps it: JSON with sorted keys and no spaces.
+    """Return metadata as stored: JSON with sorted keys and no spaces.
 
     Raises:
-        ValueError: a value is not of JSON: NaN, infinity, or another type.
+        ValueError: a value is not valid JSON: NaN, infinity, or another type.
     """
     try:
         return json.dumps(

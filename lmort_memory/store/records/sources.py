@@ -1,4 +1,4 @@
-"""Sources: files and exports that were stored whole, so that only what changed is stored again."""
+"""Sources: completely imported files and exports, so that only changes are stored again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lmort_memory.types import Progress, Source, Turn
 
 __all__ = ["list_sources", "replace_source", "source_state"]
 
-BATCH = 500  # turns in one transaction: a reader or another writer waits no longer than that
+BATCH = 500  # turns per transaction; bounds how long other writers wait
 STATE = "SELECT uri, digest, size_bytes, modified_ns FROM sources"
 STALE = "r.source_uri = ? AND r.scope = ? AND r.n NOT IN (SELECT n FROM temp.kept)"
 OTHER = "SELECT 1 FROM records WHERE n = ? AND metadata != ?"
@@ -30,7 +30,7 @@ WHERE n = ?
 
 
 def source_state(connection: sqlite3.Connection, uri: str, *, scope: str) -> SourceState | None:
-    """Return what is known of a source, or None if it was never stored whole."""
+    """Return the state of a source, or None if it was never completely imported."""
     row = connection.execute(f"{STATE} WHERE uri = ? AND scope = ?", (uri, scope)).fetchone()
     return None if row is None else SourceState(*row)
 
@@ -51,12 +51,12 @@ def replace_source(
 ) -> SourceChange:
     """Make the records of a source equal to `turns`.
 
-    Turns are matched by content and by how often it occurs; those that were there keep their id,
-    vectors and history. Each batch is committed, so that a source that fits one is one transaction:
-    two thousand notes are two thousand waits for the disk, and not three times as many. The state
-    is written, and what is no longer in the source deleted, with the last batch: a run that is cut
-    short is repeated, and finds its work done. What came before an `ImportFileError` of `turns` is
-    stored, nothing is removed, the state is not written, and the error is part of the result.
+    Turns are matched by content and by how often it occurs; known turns keep their id, vectors and
+    history. Each batch is one transaction, so a small source costs only one wait for the disk. The
+    last batch also deletes what the source no longer contains and writes the source's state. An
+    interrupted run is repeated, and finds the finished batches stored. If `turns` raises
+    `ImportFileError`, the turns before it are stored, nothing is deleted, the state is not written,
+    and the error is part of the result.
     """
     added = done = 0
     removed: int | None = None
@@ -77,7 +77,7 @@ def replace_source(
 
 
 def _take(rest: Iterator[Turn]) -> tuple[list[Turn], ImportFileError | None]:
-    """Take the next batch, and the error that cut it short."""
+    """Return the next batch, and the error that ended it early, if any."""
     batch: list[Turn] = []
     try:
         for turn in islice(rest, BATCH):
@@ -88,7 +88,7 @@ def _take(rest: Iterator[Turn]) -> tuple[list[Turn], ImportFileError | None]:
 
 
 def _finish(connection: sqlite3.Connection, state: SourceState, scope: str) -> int:
-    """Delete what the source no longer holds and write its state; returns how many went."""
+    """Delete what the source no longer contains and write its state; returns how many records."""
     removed = erase(connection, (STALE, [state.uri, scope])).records
     connection.execute(
         "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?)",
@@ -105,7 +105,7 @@ def _start(connection: sqlite3.Connection) -> None:
 
 
 def _keep(connection: sqlite3.Connection, turn: Turn, uri: str, scope: str) -> bool:
-    """Store a turn of a source, or find it stored; returns whether it is new."""
+    """Store a turn of a source unless it is stored already; returns whether it is new."""
     span = turn.source or Source(uri)
     turn = replace(turn, scope=scope, source=replace(span, uri=uri))
     origin = rows.origin_of(turn, occurrence=_times_met(connection, turn))
@@ -126,7 +126,7 @@ def _keep(connection: sqlite3.Connection, turn: Turn, uri: str, scope: str) -> b
 
 
 def _times_met(connection: sqlite3.Connection, turn: Turn) -> int:
-    """Return how often this run has met the same content already."""
+    """Return how often this run has already seen the same content."""
     content = rows.origin_of(turn, occurrence=0)
     row = connection.execute("SELECT times FROM met WHERE content = ?", (content,)).fetchone()
     times = 0 if row is None else row[0] + 1

@@ -1,4 +1,4 @@
-"""Which record took the place of which, and since when; inside the caller's transaction."""
+"""Which record replaced which, and since when; inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ ORDER BY IFNULL(r.valid_to, r.created_at) DESC, r.n DESC
 def supersede(
     connection: sqlite3.Connection, old_id: str, new_id: str, at: datetime | None
 ) -> tuple[Record, Record]:
-    """Let one record take the place of another from `at` on; returns both as they are then.
+    """Replace one record by another from `at` on; returns both records after the change.
 
     Raises:
-        RecordNotFoundError: one of them is not there.
-        ValueError: the old one would take its own place, in one step or several.
+        RecordNotFoundError: one of them does not exist.
+        ValueError: the old record would replace itself, directly or through others.
     """
     for record_id in (old_id, new_id):
         if connection.execute(READ, (record_id,)).fetchone() is None:
             raise RecordNotFoundError(record_id)
     if connection.execute(CHAIN, (new_id, old_id)).fetchone():
         raise ValueError(
-            f"{new_id} cannot take the place of {old_id}, which has taken its place already"
+            f"{new_id} cannot replace {old_id}: {old_id} has already replaced {new_id}"
         )
     new = rows.to_record(connection.execute(READ, (new_id,)).fetchone())
     when = to_us(at or new.valid_from or new.created_at)
@@ -59,7 +59,7 @@ def supersede(
 
 
 def predecessors(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, list[Record]]:
-    """Return the records whose place each of these has taken, the latest first."""
+    """Return the records that each of these has replaced, latest first."""
     found: dict[str, list[Record]] = {}
     for row in connection.execute(PREDECESSORS, (json.dumps(list(ids)), now_us())):
         record = rows.to_record(row)

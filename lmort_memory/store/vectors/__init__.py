@@ -1,8 +1,8 @@
-"""How the nearest vectors are found.
+"""Nearest-neighbour search.
 
 search.py          the vectors of one space, searched under a filter
 ├── vector_query.py   one query: which rankings are tried
-├── candidates.py     the few vectors that a filter lets through
+├── candidates.py     the few vectors that can pass a filter
 ├── matrix.py         exactly: cosines over all of them
 └── graph.py          approximately: HNSW
 spaces.py          vectors in and out of SQLite

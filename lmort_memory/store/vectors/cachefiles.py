@@ -1,8 +1,8 @@
-"""Files that can be made again: written whole, named in SQLite with checksum and watermark.
+"""Cache files: written completely, then recorded in SQLite with a checksum and a watermark.
 
-A cache is written under a new name, flushed, and only then named in the table `caches`; the file it
-replaces is deleted last. So a file that SQLite names is complete, or was damaged later, which the
-checksum shows before anyone else reads it. All of this happens under one lock between processes.
+A cache is written under a new name, flushed, and only then recorded in the table `caches`; the file
+it replaces is deleted last. So a recorded file is complete, and the checksum reveals later damage
+before the file is used. All of this happens under one lock between processes.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ CACHES = "SELECT s, kind, file, sha256, watermark, items, deleted, settings FROM
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """What SQLite knows of a cache.
+    """The row of a cache in SQLite.
 
     Attributes:
         s: Number of the space.
         kind: "graph" or "matrix".
-        file: Name in the folder of caches.
-        sha256: Digest of the file, in hex.
+        file: File name in the cache folder.
+        sha256: SHA-256 of the file, in hex.
         watermark: Number of the last vector that was considered.
-        items: Vectors in the file.
-        deleted: How many vectors of the space had been deleted by then; none of them is in it.
-        settings: What it was built with; a cache of other settings is not used.
+        items: Number of vectors in the file.
+        deleted: Number of vectors deleted from the space before the file was written.
+        settings: Parameters it was built with; a cache with other settings is ignored.
     """
 
     s: int
@@ -60,7 +60,7 @@ class CacheFiles:
 
     @contextmanager
     def writing(self) -> Iterator[bool]:
-        """Give whether this process may write caches until the end of the block."""
+        """Yield whether this process may write caches inside the block."""
         if not self.kept:
             yield False
             return
@@ -69,7 +69,7 @@ class CacheFiles:
             yield ours
 
     def find(self, connection: sqlite3.Connection, s: int, kind: str) -> Cache | None:
-        """Return what SQLite knows of a cache."""
+        """Return the row of a cache, or None."""
         if not self.kept:
             return None
         row = connection.execute(f"{CACHES} WHERE s = ? AND kind = ?", (s, kind)).fetchone()
@@ -86,14 +86,15 @@ class CacheFiles:
         return path if digest == cache.sha256 else None
 
     def publish(self, cache: Cache, write: Callable[[Path], None]) -> Cache | None:
-        """Write a cache and name it in SQLite; to be called while `writing`.
+        """Write a cache and record it in SQLite; call inside `writing`.
 
         Args:
-            cache: What is to be known of it; `file` and `sha256` are filled in here.
+            cache: Its row; `file` and `sha256` are filled in here.
             write: Writes the file at a path.
 
         Returns:
-            None if vectors were deleted meanwhile: the file might hold them, and is gone again.
+            The row, or None if vectors were deleted meanwhile: the file might contain them and was
+            deleted again.
         """
         name = f"{cache.s}-{secrets.token_hex(8)}.{cache.kind}"
         path = self.folder / name
@@ -112,22 +113,22 @@ class CacheFiles:
         return published if named else None
 
     def drop(self, s: int, kind: str) -> None:
-        """Forget a cache and delete its file."""
+        """Remove a cache and its file."""
         with self._database.write("clean") as connection:
             cache = self.find(connection, s, kind)
             connection.execute("DELETE FROM caches WHERE s = ? AND kind = ?", (s, kind))
         if cache is not None:
             (self.folder / Path(cache.file).name).unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Delete files that a kill left behind, unless another process is writing."""
+    def delete_orphans(self) -> None:
+        """Delete files left by a killed process, unless another process is writing."""
         if self.folder.is_dir():
             with self.writing() as ours:
                 if ours:
                     self._remove_unnamed()
 
     def size_bytes(self) -> int:
-        """Return what the caches take on disk."""
+        """Return the disk space of the caches in bytes."""
         if not self.folder.is_dir():
             return 0
         return sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())

@@ -1,9 +1,8 @@
-"""Which vectors a filter can let through at all, where an index of SQLite says that they are few.
+"""Find the few vectors that can pass a filter, if an SQLite index shows that they are few.
 
-Those are ranked among themselves, exactly, instead of searching all vectors for the few that pass.
-The vectors of a small scope are remembered: a record never changes its scope and a vector never
-its record, so that only newer vectors have to be looked at. Deleted ones are passed over by the
-matrix.
+These are then ranked exactly, instead of searching all vectors for the few that pass. The vectors
+of a small scope are remembered: a record never changes its scope, nor a vector its record, so only
+newer vectors need to be checked. The matrix skips deleted ones.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from lmort_memory.store.vectors.matrix import Ids
 
 __all__ = ["CandidateFilter"]
 
-MOST = 20_000  # vectors; picking so many single rows takes about 8 ms
-SHARE = 16  # of a large store a sixteenth: picking one row costs as much as scanning several
-SCOPES = 64  # that are remembered
+MOST = 20_000  # vectors; picking this many single rows takes about 8 ms
+SHARE = 16  # at most 1/16 of a large store: picking one row costs as much as scanning several
+SCOPES = 64  # number of scopes to remember
 
 # Both are answered from indexes alone; CROSS JOIN keeps SQLite from walking through the space.
 SELECT = """
@@ -44,7 +43,7 @@ class CandidateFilter:
         self._scopes: OrderedDict[tuple[int, str], tuple[int, Ids]] = OrderedDict()
 
     def likely(self, s: int, chosen: Filter) -> bool:
-        """Return whether the filter names few records, before anything is looked up."""
+        """Whether the filter can select few records, without looking anything up."""
         named = (chosen.ids, chosen.session, chosen.source)
         if any(one is not None for one in named):
             return True
@@ -53,11 +52,11 @@ class CandidateFilter:
     def vectors(
         self, connection: sqlite3.Connection, s: int, chosen: Filter, *, of: int
     ) -> Ids | None:
-        """Return the vectors of a space that the filter may let through, ascending.
+        """Return the vectors of a space that can pass the filter, ascending.
 
-        It may name too many, since not every condition is looked at; it never misses one. None
-        where they are many, or where no index tells. `s` is the number of the space, `of` how many
-        vectors it holds.
+        The result may be too large, because not every condition is checked, but never misses one.
+        None if they are many, or if no index can tell. `s` is the number of the space, `of` its
+        number of vectors.
         """
         most = max(MOST, of // SHARE)
         indexed = replace(chosen, role=None, where=None, exclude=(), expired=True)
@@ -92,7 +91,7 @@ class CandidateFilter:
         with self._guard:
             if ids is None:
                 self._scopes.pop(key, None)
-            elif seen <= last:  # else another thread has looked later than this one
+            elif seen <= last:  # otherwise another thread has read a later state
                 self._scopes[key] = (last, ids)
                 self._scopes.move_to_end(key)
                 if len(self._scopes) > SCOPES:

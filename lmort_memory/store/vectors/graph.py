@@ -1,7 +1,7 @@
 """The only place that knows hnswlib: an approximate index over the vectors of one space.
 
-hnswlib only hides what is deleted and still walks over it, must be told its capacity, and may not
-search while it adds. All of that stays in here.
+hnswlib only hides deleted vectors and still visits them, needs its capacity in advance, and cannot
+search while adding. This module handles all of that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lmort_memory.store.vectors.matrix import Floats, Halves, Ids
 
 __all__ = ["SETTINGS", "Graph", "has_graphs"]
 
-M = 16  # links of a node; twice that on the ground layer
+M = 16  # links per node; twice as many on the bottom layer
 EF_CONSTRUCTION = 200
 EF_FACTOR = 2.0
 EF_LEAST = 128
@@ -30,9 +30,9 @@ SEED = 100
 
 
 def has_graphs() -> bool:
-    """Return whether hnswlib is installed. It has to be compiled; without it every search is exact.
+    """Whether hnswlib is installed. It has to be compiled; without it every search is exact.
 
-    Up to 20,000 vectors of a space no graph is kept anyway.
+    A space of up to 20,000 vectors has no graph anyway.
     """
     return find_spec("hnswlib") is not None
 
@@ -42,7 +42,7 @@ class Graph:
 
     Attributes:
         watermark: The last vector that was considered.
-        saved: Vectors that are in its file, 0 without one.
+        saved: Number of vectors in its file; 0 without a file.
     """
 
     def __init__(self, dim: int, *, capacity: int, threads: int) -> None:
@@ -54,7 +54,7 @@ class Graph:
         self._threads = threads
         self._lock = threading.Lock()
         self._hidden: set[int] = set()
-        self._exposed: set[int] = set()  # hidden, but with their numbers still in place
+        self._exposed: set[int] = set()  # hidden, but not yet overwritten
         self._index: Any = hnswlib.Index(space="ip", dim=dim)
         self._index.init_index(
             max(capacity, 1), M=M, ef_construction=EF_CONSTRUCTION, random_seed=SEED
@@ -62,7 +62,7 @@ class Graph:
 
     @classmethod
     def load(cls, path: Path, dim: int, *, watermark: int, threads: int) -> Graph:
-        """Read a file that `save` wrote; one whose checksum was not verified may end the process.
+        """Read a file that `save` wrote. A damaged file can crash the process: verify it first.
 
         Raises:
             RuntimeError: hnswlib cannot read it.
@@ -88,7 +88,7 @@ class Graph:
         """Write the graph to a file.
 
         Raises:
-            OSError: the file came out too short; hnswlib itself does not notice a full disk.
+            OSError: the file is too short; hnswlib itself does not notice a full disk.
         """
         with self._lock:
             self._index.save_index(str(path))
@@ -109,7 +109,7 @@ class Graph:
             self.watermark = int(ids[-1])
 
     def hide(self, alive: Ids) -> None:
-        """Leave out of searches whatever is not among `alive`."""
+        """Exclude everything that is not in `alive` from searches."""
         with self._lock:
             labels = np.asarray(self._index.get_ids_list(), np.int64)
             for label in labels[~np.isin(labels, alive, assume_unique=True)].tolist():
@@ -117,17 +117,17 @@ class Graph:
                     self._hidden.add(label)
                     try:
                         self._index.mark_deleted(label)
-                    except RuntimeError:  # it was so in the file, where zeros are in its place
+                    except RuntimeError:  # already hidden in the file, and overwritten with zeros
                         continue
                     self._exposed.add(label)
 
     def overwrite_hidden(self) -> None:
-        """Put zeros in the place of what is deleted, so that no file holds it again."""
+        """Overwrite deleted vectors with zeros, so that no file contains them again."""
         with self._lock:
             labels = np.fromiter(self._exposed, np.int64)
             if len(labels):
                 zeros = np.zeros((len(labels), self.dim), np.float32)
-                self._index.add_items(zeros, labels, num_threads=1)  # this shows them again
+                self._index.add_items(zeros, labels, num_threads=1)  # this makes them visible again
                 for label in labels.tolist():
                     self._index.mark_deleted(label)
             self._exposed.clear()
@@ -136,7 +136,7 @@ class Graph:
         """Return about the `count` nearest vectors, best first, with cosines.
 
         None if vectors are being added and the lock was not free within `wait_s` seconds, or if the
-        walk met fewer than `count`.
+        search found fewer than `count`.
         """
         if not self._lock.acquire(timeout=wait_s):
             return None
@@ -154,5 +154,5 @@ class Graph:
 
 
 def widen(halves: Halves) -> NDArray[np.float32]:
-    """Return float16 bits as float32 numbers."""
+    """Convert float16 bits to float32 numbers."""
     return halves.view(np.float16).astype(np.float32)

@@ -1,8 +1,8 @@
-"""Exact cosine over many vectors: float16 in memory, the arithmetic in float32.
+"""Exact cosine search over many vectors: float16 in memory, arithmetic in float32.
 
-A matrix is append-only blocks of vectors with their ids, ascending; what is deleted stays as a
-dead row until the matrix is made anew. Reading is safe while another thread appends, because
-readers work on a `View`, whose arrays never change.
+A matrix consists of append-only blocks of vectors with ascending ids. A deleted vector stays as a
+dead row until the matrix is rebuilt. Reading is safe while another thread appends, because readers
+use a `View`, whose arrays never change.
 """
 
 from __future__ import annotations
@@ -19,64 +19,64 @@ Ids = NDArray[np.int64]
 Halves = NDArray[np.int16]  # the bits of float16 numbers
 Floats = NDArray[np.float32]
 
-ROWS = 1024  # rows widened at a time: 1.5 MB of 384 float32, which stays in the L2 cache
+ROWS = 1024  # rows widened at a time: 1.5 MB of 384 float32, which fits in the L2 cache
 WIDEN = np.int32(-0x70002000)  # 0x8FFFE000: sign, and the exponent and fraction of a shifted half
 REBIAS = np.float32(2.0**112)
 
 
 def to_halves(vectors: Floats) -> bytes:
-    """Return vectors as the store keeps them: float16, little-endian, row after row.
+    """Return vectors as stored: float16, little-endian, row by row.
 
     Raises:
         ValueError: a number is not finite.
     """
     if not np.isfinite(vectors).all():
-        raise ValueError("a vector must hold finite numbers; found NaN or infinity")
+        raise ValueError("vectors must be finite; found NaN or infinity")
     return vectors.astype("<f2").tobytes()
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An unchanging look at a matrix: blocks of (ids, halves, alive) in order of id."""
+    """An immutable view of a matrix: blocks of (ids, halves, alive) in order of id."""
 
-    blocks: tuple[tuple[Ids, Halves, NDArray[np.bool_]], ...]  # at least one, perhaps empty
+    blocks: tuple[tuple[Ids, Halves, NDArray[np.bool_]], ...]  # at least one, which may be empty
 
     def __len__(self) -> int:
         return sum(len(ids) for ids, _, _ in self.blocks)
 
     def best(self, vector: Floats, count: int) -> tuple[Ids, Floats]:
-        """Return the ids and cosines of the `count` nearest rows that are alive, best first."""
+        """Return the ids and cosines of the `count` nearest live rows, best first."""
         ids, scores = self.scored(vector)
         order = top(scores, min(count, len(ids)))
         return ids[order], scores[order]
 
     def scored(self, vector: Floats) -> tuple[Ids, Floats]:
-        """Return the ids of all rows that are alive, with cosines, in no order."""
+        """Return the ids and cosines of all live rows, unordered."""
         scored = [(ids, dots(halves, vector), alive) for ids, halves, alive in self.blocks]
         ids = np.concatenate([ids if alive.all() else ids[alive] for ids, _, alive in scored])
         return ids, np.concatenate([s if alive.all() else s[alive] for _, s, alive in scored])
 
     def after(self, id_: int) -> View:
-        """Return the rows with greater ids."""
+        """Return the rows with ids above this one."""
         return self._cut(id_, upper=True)
 
     def upto(self, id_: int) -> View:
-        """Return the rows with ids no greater."""
+        """Return the rows with ids up to this one."""
         return self._cut(id_, upper=False)
 
     def alive_ids(self) -> Ids:
-        """Return the ids of the rows that are alive, ascending."""
+        """Return the ids of the live rows, ascending."""
         return np.concatenate([ids[alive] for ids, _, alive in self.blocks])
 
     def slices(self, rows: int) -> Iterator[tuple[Ids, Halves]]:
-        """Yield what is alive, in order, at most `rows` at a time."""
+        """Yield the live rows in order, at most `rows` at a time."""
         for ids, halves, alive in self.blocks:
             for start in range(0, len(ids), rows):
                 some = slice(start, start + rows)
                 yield ids[some][alive[some]], halves[some][alive[some]]
 
     def among(self, vector: Floats, wanted: Ids) -> tuple[Ids, Floats]:
-        """Return the wanted ids (ascending) that are here and alive, with cosines, in no order."""
+        """Return those of the ascending ids `wanted` that are live, with cosines, unordered."""
         found: list[Ids] = []
         scores: list[Floats] = []
         for ids, halves, alive in self.blocks:
@@ -97,11 +97,11 @@ class View:
 
 
 class Matrix:
-    """The growing vectors of one space. Not thread-safe, except for the views it has given.
+    """The growing vectors of one space. Not thread-safe, but its views are.
 
     Args:
         dim: Width of a vector.
-        base: Ids and halves to begin with, which are never written to: a mapped file.
+        base: Initial ids and halves, such as a memory-mapped file; never written to.
     """
 
     def __init__(self, dim: int, base: tuple[Ids, Halves] | None = None) -> None:
@@ -115,7 +115,7 @@ class Matrix:
         self._alive = np.empty(0, np.bool_)
 
     def extend(self, ids: Sequence[int], blobs: Sequence[bytes]) -> None:
-        """Append rows whose ids are ascending and greater than `last`."""
+        """Append rows with ascending ids above `last`."""
         halves = np.frombuffer(b"".join(blobs), "<i2").reshape(len(ids), self.dim)
         n = self._n + len(ids)
         if n > len(self._ids):
@@ -126,14 +126,14 @@ class Matrix:
         self._n, self.last = n, ids[-1]
 
     def keep_only(self, ids: Ids) -> None:
-        """Mark every row dead that is not among `ids`; views given before stay as they were."""
+        """Mark every row that is not in `ids` as dead; existing views do not change."""
         self._base_alive = np.isin(self._base[0], ids, assume_unique=True)
         alive = np.zeros(len(self._alive), np.bool_)
         alive[: self._n] = np.isin(self._ids[: self._n], ids, assume_unique=True)
         self._alive = alive
 
     def view(self) -> View:
-        """Return the rows as they are now."""
+        """Return a view of the current rows."""
         n = self._n
         tail = (self._ids[:n], self._halves[:n], self._alive[:n])
         return View(((*self._base, self._base_alive), tail))
@@ -150,9 +150,9 @@ class Matrix:
 def dots(halves: Halves, vector: Floats) -> Floats:
     """Return the products of float16 rows (n, dim) with a vector (dim,), float32 (n,).
 
-    NumPy widens float16 one number at a time (1.6 ns each). Shifting the bits of a finite half
-    into the place of a float32 gives its value times 2**-112; the factor is put back through the
-    vector. On the same machine this takes 0.23 ns a number, as fast as a product in float32.
+    NumPy widens float16 one number at a time (1.6 ns each). Shifting the bits of a finite half into
+    a float32 gives its value times 2**-112, and the vector is scaled to compensate. On the same
+    machine this takes 0.23 ns per number, as fast as a product in float32.
     """
     out = np.empty(len(halves), np.float32)
     scaled = vector.astype(np.float32) * REBIAS
@@ -168,7 +168,7 @@ def dots(halves: Halves, vector: Floats) -> Floats:
 
 
 def descending(ids: Ids, scores: Floats, count: int) -> Iterator[tuple[Ids, Floats]]:
-    """Yield rows best first, `count` at first and ever more then: mostly few are needed."""
+    """Yield rows best first, `count` at first and then more at a time: usually few are needed."""
     while len(ids):
         order = top(scores, min(count, len(ids)))
         yield ids[order], scores[order]
@@ -178,7 +178,7 @@ def descending(ids: Ids, scores: Floats, count: int) -> Iterator[tuple[Ids, Floa
 
 
 def top(scores: Floats, count: int) -> NDArray[np.intp]:
-    """Return the places of the `count` greatest scores, greatest first, equal ones in order."""
+    """Return the indices of the `count` highest scores, highest first, ties in order."""
     if count < 1:
         return np.empty(0, np.intp)
     if count < len(scores):

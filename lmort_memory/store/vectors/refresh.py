@@ -1,8 +1,8 @@
-"""Keeping the caches of a space up to date: loaded, built, grown, rebuilt and saved.
+"""Keep the caches of a space up to date: load, build, extend, rebuild and save them.
 
-Nothing waits for this. A search takes the graph for the vectors up to its watermark and scans the
-rest exactly; with no graph it scans all. One thread does the work, in slices, and stops between
-them when the store is closed; what it has by then is a valid, shorter graph.
+Nothing waits for this. A search uses the graph for the vectors up to its watermark and scans the
+rest exactly; without a graph it scans everything. One thread does the work in slices and stops
+after a slice when the store is closed; the result is a valid, shorter graph.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from lmort_memory.types import Progress
 
 __all__ = ["Refresher", "Space", "load_matrix"]
 
-SLICE = 256  # vectors added at a time: a search, or closing the store, waits no longer than that
+SLICE = 256  # vectors added at a time; bounds how long a search or `close` waits
 MAX_TAIL = 4_000  # vectors that are scanned beside the graph: 0.4 ms at 384 dimensions
-SAVE_GROWTH = 0.1  # a graph is saved when it has grown by this share: each save writes all of it
-SAVE_LEAST = 5_000  # vectors; adding fewer again takes less than saving
-MAX_HIDDEN = 0.2  # of a graph may be deleted before it is built anew
+SAVE_GROWTH = 0.1  # growth after which a graph is saved: each save writes all of it
+SAVE_LEAST = 5_000  # vectors; fewer are faster to add again than to save
+MAX_HIDDEN = 0.2  # share of deleted vectors above which a graph is rebuilt
 MATRIX = "float16"
 IDS = np.dtype("<i8")
 HALVES = np.dtype("<i2")
@@ -37,7 +37,7 @@ HALVES = np.dtype("<i2")
 
 @dataclass(slots=True)
 class Space:
-    """What is in memory of one space: all vectors up to `matrix.last`, less `deleted` ones."""
+    """One space in memory: all vectors up to `matrix.last`, minus `deleted` ones."""
 
     s: int
     dim: int
@@ -50,7 +50,7 @@ class Space:
 
 
 class Refresher:
-    """Does the work of one database, in the background or at once.
+    """Refreshes the caches of one database, in the background or at once.
 
     Args:
         current: Brings a space up to date with SQLite and returns its vectors.
@@ -73,10 +73,12 @@ class Refresher:
         self._stop = threading.Event()
         self._pause = threading.Event()
         self._thread: threading.Thread | None = None
-        self._threads = max(1, (os.cpu_count() or 1) // 2)  # the others are for the conversation
+        self._threads = max(
+            1, (os.cpu_count() or 1) // 2
+        )  # the other cores are for the conversation
 
     def wanted(self, space: Space, view: View) -> bool:
-        """Return whether the graph of a space is missing or falls behind."""
+        """Whether the graph of a space is missing or behind."""
         if len(view) < self._graph_from or space.refused:
             return False
         graph = space.graph
@@ -85,7 +87,7 @@ class Refresher:
         return len(view.after(graph.watermark)) > MAX_TAIL
 
     def begin(self, space: Space) -> None:
-        """Refresh a space in the background, unless some space is being refreshed."""
+        """Refresh a space in the background, unless a refresh is already running."""
         with self._guard:
             if self._stop.is_set() or (self._thread is not None and self._thread.is_alive()):
                 return
@@ -95,7 +97,7 @@ class Refresher:
             self._thread.start()
 
     def refresh(self, space: Space, *, progress: Progress | None = None) -> None:
-        """Load, grow or build the graph of a space, and save it if that is worth it."""
+        """Load, extend or build the graph of a space, and save it if that is worthwhile."""
         with self._working:
             if space.graph is None:
                 self._load(space)
@@ -108,7 +110,7 @@ class Refresher:
                     self._save(space)
 
     def scrub(self, space: Space) -> None:
-        """Delete the files of a space, and save them again without what has been deleted."""
+        """Delete the files of a space and save them again without the deleted vectors."""
         self._pause.set()
         with self._working:
             self._pause.clear()
@@ -124,7 +126,7 @@ class Refresher:
                     self._save(space)
 
     def close(self) -> None:
-        """Stop the background work after its present slice and wait for it."""
+        """Stop the background work after its current slice and wait for it."""
         self._stop.set()
         with self._guard:
             thread = self._thread
@@ -135,11 +137,11 @@ class Refresher:
         try:
             self.refresh(space)
         except (StoreError, OSError, RuntimeError):
-            # No room, or no right to write. Searching stays exact; the next process tries again.
+            # Disk full or not writable. Searching stays exact; the next process tries again.
             space.refused = True
 
     def _load(self, space: Space) -> None:
-        """Take the saved graph into memory; one that is damaged is dropped."""
+        """Load the saved graph, or remove it if it is damaged."""
         cache = self._cache(space, "graph")
         if cache is None or cache.settings != SETTINGS:
             return
@@ -176,10 +178,10 @@ class Refresher:
         space.graph = graph
 
     def _save(self, space: Space) -> None:
-        """Write graph and matrix, without anything deleted, unless little has changed."""
+        """Write graph and matrix without deleted vectors, unless little has changed."""
         graph = space.graph
         if graph is None or space.saved != self._cache(space, "graph"):
-            space.graph = None  # another process has saved since: its file is loaded next time
+            space.graph = None  # another process has saved a newer file: load that next time
             return
         view = self._current(space)
         deleted = space.deleted
@@ -202,7 +204,7 @@ class Refresher:
 
 
 def write_matrix(path: Path, view: View) -> None:
-    """Write the rows that are alive: all ids, then all vectors."""
+    """Write the live rows: all ids, then all vectors."""
     with path.open("wb") as file:
         file.write(view.alive_ids().astype(IDS).tobytes())
         for _, halves in view.slices(65_536):
@@ -210,7 +212,7 @@ def write_matrix(path: Path, view: View) -> None:
 
 
 def load_matrix(files: CacheFiles, cache: Cache | None, dim: int) -> Matrix:
-    """Map the file that `write_matrix` wrote; an empty matrix if it is missing or damaged."""
+    """Map a file that `write_matrix` wrote; returns an empty matrix if it is missing or damaged."""
     path = None if cache is None or cache.settings != MATRIX else files.intact(cache)
     if cache is None or path is None or cache.items == 0:
         return Matrix(dim)

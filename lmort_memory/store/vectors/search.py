@@ -1,7 +1,8 @@
-"""Dense ranking: the spaces of one database, kept current in memory, and searched.
+"""Dense ranking: keep the spaces of one database current in memory, and search them.
 
-How a filter meets a ranking is in look.py, which records a filter may mean at all in narrow.py.
-Small spaces, small scopes and selective filters are ranked exactly; the graph answers the rest.
+vector_query.py applies a filter to a ranking; candidates.py finds the few records that a selective
+filter can match. Small spaces, small scopes and selective filters are ranked exactly; the graph
+answers the rest.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from lmort_memory.types import Progress
 
 __all__ = ["DenseSearch"]
 
-BATCH = 2000  # vectors read with one statement
+BATCH = 2000  # vectors read per statement
 
 
 class DenseSearch:
     """Searches the spaces of one database; thread-safe.
 
     Args:
-        graph_from: Vectors in a space from which on a graph is kept for it.
+        graph_from: Number of vectors in a space above which a graph is kept.
     """
 
     def __init__(self, database: Database, *, graph_from: int) -> None:
@@ -49,10 +50,10 @@ class DenseSearch:
     def search(
         self, space: str, vector: NDArray[np.float32], chosen: Filter, *, limit: int
     ) -> list[DenseMatch]:
-        """Return the best `limit` records of a space that the filter lets through.
+        """Return the best `limit` records of a space that pass the filter.
 
         Raises:
-            SpaceMismatchError: the vector has another width than the space.
+            SpaceMismatchError: the vector's width is not the space's.
         """
         condition = compile_filter(chosen)
         with self._database.snapshot("search") as connection:
@@ -67,26 +68,26 @@ class DenseSearch:
             return self._matches(look, found.s, chosen)
 
     def build(self, *, progress: Progress | None = None) -> None:
-        """Load, grow or build the graph of every space now, and save it."""
+        """Load, extend or build the graph of every space now, and save it."""
         with self._database.translated("index"):
             for space in self._all():
                 self._refresher.refresh(space, progress=progress)
 
     def scrub(self, vectors: Sequence[int]) -> None:
-        """Leave no file that holds one of these deleted vectors."""
+        """Make sure that no file contains one of these deleted vectors."""
         if vectors:
             with self._database.translated("clean"):
                 for space in self._all():
                     self._refresher.scrub(space)
 
     def release(self) -> None:
-        """Let go of the memory and the files of spaces that are no longer there."""
+        """Free the memory and the files of spaces that no longer exist."""
         with self._database.read("clean") as connection:
             there = {s for (s,) in connection.execute("SELECT s FROM spaces")}
         with self._guard:
             self._spaces = {s: space for s, space in self._spaces.items() if s in there}
         with self._database.translated("clean"):
-            self.files.sweep()
+            self.files.delete_orphans()
 
     def close(self) -> None:
         """Stop the background work."""
@@ -112,7 +113,7 @@ class DenseSearch:
         return [space for space in found if space is not None]
 
     def _space(self, connection: sqlite3.Connection, name: str) -> Space | None:
-        """Return a space, with the matrix that was saved of it the first time."""
+        """Return a space; the first time, with its saved matrix."""
         row = connection.execute("SELECT s, dim FROM spaces WHERE name = ?", (name,)).fetchone()
         if row is None:
             return None
@@ -126,7 +127,7 @@ class DenseSearch:
             return self._spaces[s]
 
     def _current(self, space: Space) -> View:
-        """Return all vectors that this thread's connection sees, reading only what is new."""
+        """Return all vectors that this thread's connection sees, reading only new ones."""
         with self._database.snapshot() as connection, space.lock:
             new = connection.execute(
                 "SELECT v, vector FROM vectors WHERE s = ? AND v > ? ORDER BY v",
@@ -137,7 +138,9 @@ class DenseSearch:
             row = connection.execute(
                 "SELECT deleted FROM spaces WHERE s = ?", (space.s,)
             ).fetchone()
-            if row is not None and row[0] > space.deleted:  # else an older look than the last
+            if (
+                row is not None and row[0] > space.deleted
+            ):  # otherwise this snapshot is older than the last one
                 alive = connection.execute("SELECT v FROM vectors WHERE s = ?", (space.s,))
                 space.matrix.keep_only(_ids(alive))
                 space.deleted = row[0]
@@ -145,7 +148,7 @@ class DenseSearch:
 
 
 def check_width(space: str, vector: Floats, dim: int) -> None:
-    """Raise SpaceMismatchError unless the vector is one of `dim` numbers."""
+    """Raise SpaceMismatchError unless the vector has `dim` numbers."""
     if vector.shape != (dim,):
         raise SpaceMismatchError(
             f"cannot search the space {space}: found a vector of shape {vector.shape}, expected "

@@ -1,4 +1,4 @@
-"""Vectors in and out of their spaces, inside the caller's transaction."""
+"""Write and read the vectors of spaces, inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -42,17 +42,19 @@ def put_vectors(
     records: Sequence[Record],
     encoded: Sequence[Encoded],
 ) -> int:
-    """Give records their vectors, with token codes where there are some.
+    """Store vectors of records, and token codes if there are any.
 
-    Records that were changed or are gone are passed over. One that has its vectors keeps them, and
-    gets the codes that it lacks.
+    Skips records that were changed or deleted. A record with vectors keeps them, and gets missing
+    token codes.
 
     Raises:
         ValueError: not one Encoded for each record, or a vector that is not finite.
         SpaceMismatchError: another width than the space's.
     """
     if len(records) != len(encoded):
-        raise ValueError(f"found {len(encoded)} sets of vectors for {len(records)} records")
+        raise ValueError(
+            f"expected one Encoded for each of {len(records)} records; found {len(encoded)}"
+        )
     if not encoded:
         return 0
     s = _space(connection, space, encoded)
@@ -66,7 +68,7 @@ def put_vectors(
 
 
 def _put(connection: sqlite3.Connection, s: int, n: int, encoded: Encoded) -> bool:
-    """Store what one record lacks; returns whether it had no vectors."""
+    """Store the missing vectors or codes of one record; returns whether it had no vectors."""
     numbers = [v for (v,) in connection.execute(THERE, (n, s))]
     new = not numbers
     if new:
@@ -81,7 +83,7 @@ def _put(connection: sqlite3.Connection, s: int, n: int, encoded: Encoded) -> bo
 def read_vectors(
     connection: sqlite3.Connection, space: str, ids: Iterable[str]
 ) -> dict[str, Encoded]:
-    """Return the vectors of records by id, float32 of float16 accuracy, with their token codes."""
+    """Return vectors of records by id, float32 with float16 precision, and their token codes."""
     rows = connection.execute(READ, (space, dumps(list(ids))))
     found = {}
     for id_, group in groupby(rows, key=lambda row: row[0]):
@@ -104,12 +106,12 @@ def drop_vectors(connection: sqlite3.Connection, n: int) -> None:
 
 
 def list_spaces(connection: sqlite3.Connection) -> list[SpaceInfo]:
-    """Return every space that has been used, the oldest first."""
+    """Return every space in use, oldest first."""
     return [SpaceInfo(*row) for row in connection.execute(LIST)]
 
 
 def drop_space(connection: sqlite3.Connection, space: str) -> int:
-    """Delete a space and its vectors; returns how many there were."""
+    """Delete a space and its vectors; returns how many vectors there were."""
     count = connection.execute(
         "DELETE FROM vectors WHERE s = (SELECT s FROM spaces WHERE name = ?)", (space,)
     ).rowcount
@@ -118,14 +120,14 @@ def drop_space(connection: sqlite3.Connection, space: str) -> int:
 
 
 def _space(connection: sqlite3.Connection, name: str, encoded: Sequence[Encoded]) -> int:
-    """Return the number of a space, made where it is new."""
+    """Return the number of a space, creating it if it is new."""
     widths = {one.vectors.shape[1] for one in encoded}
     row = connection.execute("SELECT s, dim FROM spaces WHERE name = ?", (name,)).fetchone()
     expected = row[1] if row is not None else encoded[0].vectors.shape[1]
     if widths != {expected}:
         raise SpaceMismatchError(
             f"cannot store vectors in the space {name}: found widths {sorted(widths)}, expected "
-            f"{expected} — a space has one width; name another space",
+            f"{expected} — a space has one width; use another space",
             expected=str(expected),
             found=str(sorted(widths)),
         )

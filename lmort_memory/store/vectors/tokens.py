@@ -1,4 +1,4 @@
-"""Token codes beside the vectors of their chunks, inside the caller's transaction."""
+"""Write and read the token codes of chunks, inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["LACKING", "drop_tokens", "put_tokens", "to_tokens", "token_sizes"]
 
 PUT = "INSERT OR REPLACE INTO token_codes (v, k, codes) VALUES (?, ?, ?)"
 SIZES = "SELECT count(*), IFNULL(sum(length(codes)), 0) FROM token_codes"
-# Of the records `r`: those with vectors in a space, of which one lacks codes of this kind.
+# Condition on `records r`: has a vector in the space that lacks codes of this kind.
 LACKING = """
 EXISTS (SELECT 1 FROM vectors v WHERE v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = ?)
         AND NOT EXISTS (SELECT 1 FROM token_codes t JOIN token_kinds USING (k)
@@ -30,24 +30,26 @@ DELETE FROM token_codes WHERE v IN
 
 
 def put_tokens(connection: sqlite3.Connection, vectors: Sequence[int], tokens: TokenCodes) -> None:
-    """Store the codes of a record's chunks, whose vectors have these numbers.
+    """Store the codes of a record's chunks, given the numbers of their vectors.
 
     Raises:
-        ValueError: not one array of codes for each chunk.
-        SpaceMismatchError: codes of another width than the others of their kind.
+        ValueError: there is not one array of codes per chunk.
+        SpaceMismatchError: the codes' width differs from that of their kind.
     """
     if len(vectors) != len(tokens.chunks):
-        raise ValueError(f"found token codes of {len(tokens.chunks)} chunks for {len(vectors)}")
+        raise ValueError(
+            f"expected token codes of {len(vectors)} chunks; found {len(tokens.chunks)}"
+        )
     k = _kind(connection, tokens)
     rows = [(v, k, codes.tobytes()) for v, codes in zip(vectors, tokens.chunks, strict=True)]
     connection.executemany(PUT, rows)
 
 
 def to_tokens(rows: Sequence[tuple[str | None, int | None, bytes | None]]) -> TokenCodes | None:
-    """Return the codes of a record from the kind, width and bytes of each chunk, if all have one.
+    """Return the codes of a record from each chunk's kind, width and bytes, if all have codes.
 
     Args:
-        rows: One for each chunk, in order; None where a chunk has no codes.
+        rows: One per chunk, in order, with None if a chunk has no codes.
     """
     kind, width, _ = rows[0]
     if kind is None or width is None or any(row[0] != kind for row in rows):
@@ -57,18 +59,18 @@ def to_tokens(rows: Sequence[tuple[str | None, int | None, bytes | None]]) -> To
 
 
 def token_sizes(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Return how many chunks have codes, and the bytes of all codes."""
+    """Return the number of chunks with codes, and the size of all codes in bytes."""
     chunks, size = connection.execute(SIZES).fetchone()
     return int(chunks), int(size)
 
 
 def drop_tokens(connection: sqlite3.Connection, space: str) -> int:
-    """Delete the token codes of a space; returns of how many chunks."""
+    """Delete the token codes of a space; returns the number of chunks that had some."""
     return connection.execute(DROP, (space,)).rowcount
 
 
 def _kind(connection: sqlite3.Connection, tokens: TokenCodes) -> int:
-    """Return the number of a kind of codes, made where it is new."""
+    """Return the number of a kind of codes, creating it if it is new."""
     (width,) = {codes.shape[1] for codes in tokens.chunks}
     named = "SELECT k, width FROM token_kinds WHERE name = ?"
     row = connection.execute(named, (tokens.kind,)).fetchone()
@@ -77,8 +79,8 @@ def _kind(connection: sqlite3.Connection, tokens: TokenCodes) -> int:
         return int(connection.execute(insert, (tokens.kind, width)).lastrowid or 0)
     if row[1] != width:
         raise SpaceMismatchError(
-            f"cannot store token codes of the kind {tokens.kind}: found {width} bytes a token, "
-            f"expected {row[1]} — a kind has one width; name another kind",
+            f"cannot store token codes of kind {tokens.kind}: found {width} bytes per token, "
+            f"expected {row[1]} — a kind has one width; use another kind",
             expected=str(row[1]),
             found=str(width),
         )

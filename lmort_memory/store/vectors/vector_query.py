@@ -1,7 +1,7 @@
-"""One search among the vectors of a space: which rankings are tried, and what SQL says of them.
+"""One search in a space: which rankings to try, and how the filter is applied to them.
 
-A filter is applied to a ranking itself, never to a cut-off top k: the best vectors are checked in
-SQL, more of them when too few pass, and all of them in order where that is not enough either.
+The filter applies to the whole ranking, never to a fixed top k: the best vectors are checked in
+SQL, then more if too few pass, and finally all of them in order.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from lmort_memory.store.vectors.matrix import Floats, Ids, View, descending, top
 
 __all__ = ["VectorQuery"]
 
-WIDER = 8  # how many times more vectors the second look at the nearest takes
+WIDER = 8  # factor by which the second attempt checks more vectors
 GRAPH_MOST = 1024  # vectors asked of a graph; walking to more takes longer than scanning
-WAIT_S = 0.005  # for a slice of additions to end, before scanning instead
-BATCH = 2000  # vectors checked with one statement
+WAIT_S = 0.005  # how long to wait for a slice of additions before scanning instead
+BATCH = 2000  # vectors checked per statement
 
 # CROSS JOIN fixes SQLite's order: left alone, it may walk through a whole scope instead.
 CHECK = """
@@ -43,8 +43,8 @@ class VectorQuery:
         view: All vectors of the space.
         graph: The graph over some of them, or None.
         vector: The query, float32 (dim,).
-        condition: What a record must fulfil.
-        limit: The most records wanted.
+        condition: The condition that a record must meet.
+        limit: Maximum number of records.
     """
 
     connection: sqlite3.Connection
@@ -55,32 +55,32 @@ class VectorQuery:
     limit: int
 
     def nearest(self) -> list[DenseMatch] | None:
-        """Check the nearest vectors; None where too few pass to be sure of the best `limit`."""
+        """Check the nearest vectors; None if too few pass to be sure of the best `limit`."""
         count = self._first()
         for wanted in (count, count * WIDER):
             matches = self._walk([self._near(wanted)])
             if len(matches) == self.limit or wanted >= len(self.view):
                 return matches
             if len(matches) * WIDER < self.limit:
-                return None  # the second look would not be enough either
+                return None  # the second attempt would not be enough either
         return None
 
     def among(self, ids: Ids) -> list[DenseMatch]:
-        """Rank these vectors only, exactly."""
+        """Rank only these vectors, exactly."""
         return self._walk(descending(*self.view.among(self.vector, ids), self._first()))
 
     def everything(self) -> list[DenseMatch]:
-        """Go down the exact ranking of all vectors as far as needed."""
+        """Walk down the exact ranking of all vectors as far as needed."""
         return self._walk(descending(*self.view.scored(self.vector), BATCH))
 
     def _first(self) -> int:
-        return self.limit + self.limit // 2 + 16  # some records own several chunks
+        return self.limit + self.limit // 2 + 16  # some records have several chunks
 
     def _near(self, count: int) -> Ranking:
-        """Return the nearest vectors: by the graph as far as it reaches, exactly beyond."""
+        """Return the nearest vectors, from the graph up to its watermark and exactly beyond it."""
         if self.graph is None or count > GRAPH_MOST:
             return self.view.best(self.vector, count)
-        # Read before the walk: what is added meanwhile is found twice, not never.
+        # Read before searching the graph: vectors added meanwhile are found twice, not missed.
         watermark = self.graph.watermark
         near = self.graph.nearest(self.vector, count, wait_s=WAIT_S)
         if near is None:
@@ -92,7 +92,7 @@ class VectorQuery:
         return ids[order], scores[order]
 
     def _walk(self, rankings: Iterable[Ranking]) -> list[DenseMatch]:
-        """Go down a ranking of vectors until it has given `limit` records that pass the filter."""
+        """Walk down a ranking of vectors until `limit` records have passed the filter."""
         sql = CHECK.format(condition=self.condition[0])
         matches: dict[str, DenseMatch] = {}
         for ids, scores in self._pieces(rankings):
@@ -107,7 +107,7 @@ class VectorQuery:
         return list(matches.values())
 
     def _pieces(self, rankings: Iterable[Ranking]) -> Iterator[tuple[list[int], list[float]]]:
-        """Cut rankings into what one statement checks: little at first, for most it is enough."""
+        """Split a ranking into batches, small at first because that is usually enough."""
         size = self._first()
         for ids, scores in rankings:
             start = 0

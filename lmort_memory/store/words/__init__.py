@@ -1,1 +1,1 @@
-"""How records are found by words: `tokenizer.py` folds text for FTS5, `search.py` ranks by BM25."""
+"""Full-text search: `tokenizer.py` folds text for FTS5, `search.py` ranks by BM25."""

@@ -1,4 +1,4 @@
-"""Which records repeat the words of others: a forgotten sentence may live on in a reply."""
+"""Find records that quote others: a forgotten sentence may survive in a reply."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from lmort_memory.store.words.tokenizer import words_of
 
 __all__ = ["quoting"]
 
-RUN = 6  # words in a row that are no coincidence
-SHORTEST = 3  # words of a text that can be told from ordinary speech
+RUN = 6  # consecutive words that are not a coincidence
+SHORTEST = 3  # words; shorter texts cannot be told from ordinary speech
 
 
 def quoting(connection: sqlite3.Connection, texts: Sequence[str], *, limit: int) -> list[str]:
-    """Return the ids of records that hold the beginning, the middle or the end of a text.
+    """Return the ids of records that contain the start, the middle or the end of a text.
 
-    The index of words finds them, whatever the size of the store; case and punctuation do not
-    count.
+    The full-text index finds them, so the size of the store does not matter; case and punctuation
+    are ignored.
     """
     phrases = dict.fromkeys(phrase for text in texts for phrase in _phrases(text))
     if not phrases:

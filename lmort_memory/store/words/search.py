@@ -1,9 +1,9 @@
-"""Ranking by words: BM25 from FTS5, with a bound on how many rows one question scores.
+"""Ranking by words: BM25 from FTS5, with a limit on the rows scored per question.
 
-Finding the rows that hold a word is cheap (0.06 µs each), scoring them is not (0.8 to 2 µs). In a
-large store a question of ordinary words would have most rows scored, to bring up those that share
-nothing else with it. So only rows are scored that hold one of its rarest words, or two of the next
-ones; docs/experiments.md, experiment 8, has what that costs.
+Finding the rows that contain a word is cheap (0.06 µs each); scoring them is not (0.8 to 2 µs). In
+a large store, a question of ordinary words would score most rows, only to rank those that share
+nothing else with it. So only rows that contain one of its rarest words, or two of the next rarest,
+are scored. Experiment 8 in docs/experiments.md has the cost in quality.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from lmort_memory.store.values import LexicalMatch
 
 __all__ = ["search"]
 
-ROWS = 5_000  # that are scored
-PAIRED = 3  # words too common to be looked for alone, that are looked for together
-ENOUGH = 10  # one in so many of the records wanted; with fewer, common words are looked for alone
+ROWS = 5_000  # rows to score
+PAIRED = 3  # words too common to search for alone, which are searched for in pairs
+ENOUGH = 10  # with fewer hits than 1/10 of the requested records, also search common words alone
 
 COUNT = "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)"
-# CROSS JOIN: the words come first, then the filter looks at single rows.
+# CROSS JOIN: find the words first, then apply the filter to single rows.
 RANK = """
 SELECT r.id, -bm25(words) AS score FROM words CROSS JOIN records r ON r.n = words.rowid
 WHERE words MATCH ? AND {condition} ORDER BY score DESC, r.n LIMIT ?
@@ -38,17 +38,17 @@ SELECT id, score FROM (
 def search(
     connection: sqlite3.Connection, terms: Sequence[str], condition: Condition, limit: int
 ) -> list[LexicalMatch]:
-    """Rank records by BM25 of any of the terms, best first; equals in order of storing.
+    """Rank records by BM25 of any of the terms, best first; ties in the order of storing.
 
-    As long as no more than `ROWS` rows hold one of them, this is the ranking of all records.
-    Otherwise it is that of the rows named above, in which the words they were found by count twice;
-    where these are very few, the newest `ROWS` rows that pass the filter are ranked too.
+    If at most `ROWS` rows contain a term, this is the ranking of all records. Otherwise only the
+    rows described above are ranked, and the words that found them count twice. If these are very
+    few, the newest `ROWS` rows that pass the filter are ranked too.
     """
     everything = " OR ".join(terms)
     drivers = _drivers(connection, terms)
     ranked: list[tuple[str, float]] = []
     if drivers is None or drivers:
-        # FTS5 scores every word of an expression that a row holds, and seeks along an AND.
+        # FTS5 scores every word of an expression that a row contains, and seeks along an AND.
         some = f"({' OR '.join(drivers)}) AND ({everything})" if drivers else everything
         sql = RANK.format(condition=condition[0])
         ranked = connection.execute(sql, (some, *condition[1], limit)).fetchall()
@@ -61,7 +61,7 @@ def search(
 
 
 def _drivers(connection: sqlite3.Connection, terms: Sequence[str]) -> list[str] | None:
-    """Return the rarest terms and pairs, which at most `ROWS` rows hold; None if all terms do."""
+    """Return the rarest terms and pairs found in at most `ROWS` rows; None if that is all terms."""
     stored = connection.execute("SELECT IFNULL(max(n), 0) FROM records").fetchone()[0]
     if stored <= ROWS:
         return None
@@ -90,6 +90,6 @@ def _pairs(terms: Sequence[str]) -> Iterator[str]:
 
 
 def _count(connection: sqlite3.Connection, expression: str) -> int:
-    """Return how many rows match, counted up to one more than `ROWS`."""
+    """Return the number of matching rows, counting at most `ROWS` + 1."""
     count: int = connection.execute(COUNT, (expression, ROWS + 1)).fetchone()[0]
     return count

@@ -1,9 +1,9 @@
-"""Words for FTS5: how a text is folded before it is indexed, and how a query is made of any text.
+"""Fold text for the FTS5 index, and turn any text into an FTS5 query.
 
-FTS5's unicode61 finds words where spaces stand between them. Chinese, Japanese, Korean, Thai, Lao,
-Khmer and Burmese do without, so a run of their letters is indexed as overlapping pairs (as Lucene's
-CJKAnalyzer does): a word of two characters is found, which trigrams cannot, and one table ranks all
-scripts together.
+FTS5's unicode61 tokenizer finds words separated by spaces. Chinese, Japanese, Korean, Thai, Lao,
+Khmer and Burmese are written without, so a run of their letters is indexed as overlapping pairs (as
+in Lucene's CJKAnalyzer). This finds words of two characters, which trigrams cannot, and one table
+ranks all scripts together.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ UNSPACED = (
     "\uac00-\ud7af"  # Hangul
 )
 RUN = re.compile(f"[{UNSPACED}]+")
-# What unicode61 takes for a word under the categories of schema.py, near enough for a query: a
-# superset is harmless, because every word is quoted and FTS5 splits it again itself.
+# Approximately what unicode61 treats as a word with the categories in schema.py. A superset is
+# harmless, because every word is quoted and FTS5 splits it again.
 WORD = re.compile(r"[^\W_]+(?:[^\W_]|[\u0300-\u036f\u0900-\u0dff\u0610-\u06ff])*")
 
-# SQLite strips accents of Latin letters only. All but the breve: Cyrillic й is no и.
+# SQLite only strips accents from Latin letters. We strip all but the breve: й is not и.
 ACCENT = re.compile("[\u0300-\u0305\u0307-\u036f]")
 
-# What somebody joined stands for one thing: a date, a path, a version, a name in code.
+# Joined words mean one thing: a date, a path, a version, a name in code.
 JOINED = re.compile(r"\w+(?:[-./:_]+\w+)+")
 
-MAX_TERMS = 64  # a query is a question, not a document; more only costs time
+MAX_TERMS = 64  # a query is a question, not a document; more terms only cost time
 
-# Words that stand in most English texts and tell none apart. Only where other words remain.
+# Words that occur in most English texts. Dropped only if other words remain.
 STOP = frozenset(
     """a an and are as at be been by did do does for from had has have he her his how i if in into
     is it its me my no not of on or our she so that the their them then there they this to was we
@@ -42,15 +42,15 @@ STOP = frozenset(
 
 
 def fold(text: str) -> str:
-    """Return the text as it is indexed: case and accents unified, unspaced runs as pairs.
+    """Return the text to index: case and accents folded, unspaced runs split into pairs.
 
-    The last character of a run follows alone, so that each of them begins some word of the index.
+    The last character of a run is added alone, so that every character starts an indexed word.
     """
     return RUN.sub(lambda run: f" {_pairs(run.group())} {run.group()[-1]} ", _normal(text))
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text in order, as they are indexed."""
+    """Return the indexed words of a text in order."""
     return WORD.findall(fold(text))
 
 
@@ -58,9 +58,9 @@ def query_terms(query: str) -> list[str]:
     """Return the words of any text as terms of FTS5, each once; none where it has no words.
 
     Every word is quoted, so FTS5's own syntax in a query is just text. A lone character of an
-    unspaced script finds every pair that it begins. Words joined by `. - / : _` come together as
-    well, before the single ones: quoted together they are a phrase, so a text in which they stand
-    together scores higher, whatever joins them there.
+    unspaced script matches every pair that starts with it. Words joined by `. - / : _` are also
+    searched for as a phrase, before the single words, so a text in which they stand together scores
+    higher, whatever joins them there.
     """
     spaced = RUN.sub(lambda run: f" {_pairs(run.group())} ", _normal(query))
     words = list(dict.fromkeys(WORD.findall(spaced)))
@@ -70,7 +70,7 @@ def query_terms(query: str) -> list[str]:
 
 
 def _normal(text: str) -> str:
-    """Unify case, compatibility forms and accents; FTS5 would stop reading at a NUL."""
+    """Fold case, compatibility forms and accents; drop NUL, at which FTS5 would stop reading."""
     plain = ACCENT.sub("", unicodedata.normalize("NFKD", text.casefold()))
     return unicodedata.normalize("NFC", plain).replace("\0", " ")
 

@@ -77,7 +77,7 @@ def test_without_a_place_for_it_the_packaged_file_is_used(tmp_path: Path, caplog
     blocked.write_text("in the way")
     with caplog.at_level(logging.WARNING):
         assert fast_default_path(blocked / "models") == default_model_path()
-    assert "used as it is" in caplog.text
+    assert "without its faster copy" in caplog.text
 
 
 def test_a_full_disk_keeps_its_last_gigabyte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -94,7 +94,7 @@ def test_the_speakers_of_plain_lines_can_be_named():
 @pytest.mark.parametrize("speakers", [("A", "A"), ("", "B"), ("A", " "), ("A\nB", "C")])
 def test_speakers_must_be_told_apart(speakers):
     """Two names that are alike, empty, or of several lines are the caller's mistake."""
-    with pytest.raises(ValueError, match="two different names of one line"):
+    with pytest.raises(ValueError, match="two different single-line names"):
         ChatTemplate(None, speakers=speakers)
 
 

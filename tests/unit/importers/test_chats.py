@@ -281,7 +281,7 @@ def test_jsonl_of_turns(tmp_path):
     [
         ('{"text": "a", "colour": 1}', "colour"),
         ('{"text": 7}', "text is 7"),
-        ('{"role": "user"}', "needs text"),
+        ('{"role": "user"}', "must not be empty"),
         ('{"text": "a", "created_at": "soon"}', "soon"),
         ('{"text": "a", "metadata": 3}', "metadata"),
         ('{"text": "a", "scope": "work"}', "scope"),

@@ -56,7 +56,7 @@ def not_ours(tmp_path):
         ("gguf", "not a SQLite database"),
         ("another program's", "another program"),
         ("a plain database", "another program"),
-        ("a newer schema", f"found schema {schema.VERSION + 1}"),
+        ("a newer schema", f"has schema {schema.VERSION + 1}"),
         ("a folder", "not a file"),
     ],
 )

@@ -89,7 +89,7 @@ def test_codes_of_another_width_are_refused(store):
     with pytest.raises(SpaceMismatchError, match="9 bytes"):
         store.add([Turn("a")], space=SPACE, encoded=[Encoded(one.vectors, one.spans, wide)])
     short = TokenCodes(ENCODER.token_kind, ())
-    with pytest.raises(ValueError, match="0 chunks"):
+    with pytest.raises(ValueError, match="1 chunks; found 0"):
         store.add([Turn("b")], space=SPACE, encoded=[Encoded(one.vectors, one.spans, short)])
 
 

@@ -47,7 +47,7 @@ def test_round_trip(artifact, tmp_path, matrix_type, tolerance):
     loaded = Tuner.load(path)
     states = random_states(SMALL, 12)
     assert loaded.config == artifact.card.config
-    assert loaded.metadata == artifact.card.provenance
+    assert loaded.provenance == artifact.card.provenance
     assert loaded.card.backbone.fingerprint == artifact.card.backbone.fingerprint
     assert loaded.fingerprint == written
     assert np.abs(loaded.encode(states) - Tuner(artifact).encode(states)).max() < tolerance

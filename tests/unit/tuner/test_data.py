@@ -112,7 +112,7 @@ def test_damaged_sources_name_their_file(folder):
     """A missing source, broken JSON and a row without text are errors that say where."""
     (folder / "text/broken.jsonl.gz").write_bytes(gzip.compress(b'{"text": "fine"}\n{"te'))
     write_jsonl(folder / "text/empty.jsonl.gz", [{"text": " "}])
-    for name, words in (("missing", "missing"), ("broken", "broken"), ("empty", "no text")):
+    for name, words in (("missing", "missing"), ("broken", "broken"), ("empty", "must be text")):
         recipe = DataRecipe(sources=(SourceRecipe(f"text/{name}", "paragraphs", 5),))
         with pytest.raises(TunerError, match=words):
             load_folder(folder, recipe)

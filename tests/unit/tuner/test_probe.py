@@ -94,5 +94,5 @@ def test_pooling_standardises_tokens():
     assert np.allclose(found.mean, rows.mean(axis=1), atol=1e-5)
     assert np.allclose(found.std, rows.std(axis=1), atol=1e-5)
     assert np.allclose(found.pooled[:, 1], texts[1].mean(axis=1), atol=1e-5)
-    with pytest.raises(ValueError, match="no text"):
+    with pytest.raises(ValueError, match="empty list of texts"):
         pool_states(iter(()))

@@ -50,7 +50,7 @@ def test_a_named_library_comes_first(monkeypatch):
 
 def test_a_name_without_a_library_is_refused(tmp_path):
     """The message says what was named, and what to do."""
-    with pytest.raises(BackboneError, match="no libllama — give the shared library"):
+    with pytest.raises(BackboneError, match="no libllama — set it to llama"):
         library_at(tmp_path)
 
 
