@@ -89,7 +89,7 @@ $(STAMP)/test: $(STAMP)/chat $(STAMP)/compiler pyproject.toml
 	@echo "Installing what the tests need; torch for CPU and transformers are most of it."
 	@$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@$(PIP) install --quiet --no-cache-dir 'hnswlib>=0.8'
-	@$(PIP) install --quiet --editable '.[hnsw,train,serve,mcp,documents,watch]' --group dev
+	@$(PIP) install --quiet --editable '.[hnsw,train,serve,mcp,documents,watch,encrypt]' --group dev
 	@touch $@
 
 # The peers bring packages of their own: they, and we beside them, get another environment.

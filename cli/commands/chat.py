@@ -95,7 +95,7 @@ def chat(
     base: Base,
     models: Models,
 ) -> None:
-    """Talk to a model that remembers; /help lists the commands inside.
+    """Talk to a model that remembers; /help lists its commands.
 
     Lines from a pipe are turns, and the replies come out as plain text, or with --json as one
     object a line.

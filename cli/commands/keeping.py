@@ -153,8 +153,11 @@ def forget(
 
     Says what was removed, and looks for the texts in the files afterwards.
     """
+    from lmort_memory.store.filters import names_nothing
     from lmort_memory.store.values import Filter
 
+    if names_nothing(where):
+        raise WrongUsage("--where holds for every record: name what the records have in common")
     if not ids and (scope, session, source, where) == (None,) * 4:
         raise WrongUsage("name records, or what they have in common")
     chosen = Filter(

@@ -137,7 +137,8 @@ class Purger:
         self._database.free_pages()
         clean = self._database.truncate_log()
         few = wanted is not None and len(wanted) <= 3 * LOOK_FOR
-        if self._size() <= SMALL or not few or self._found(wanted or []):
+        blind = self._database.key is not None  # no text can be looked for
+        if blind or self._size() <= SMALL or not few or self._found(wanted or []):
             # A page that SQLite rebalanced may keep a copy that secure_delete missed.
             self._vacuum()
             clean = self._database.truncate_log()
@@ -145,7 +146,7 @@ class Purger:
 
     def _vacuum(self) -> None:
         with self._database.read("compact") as connection:
-            if self._size() > SMALL:
+            if self._size() > SMALL and self._database.key is None:  # SQLite's own file is plain
                 connection.execute("PRAGMA temp_store = FILE")
             connection.execute("VACUUM")
             connection.execute("PRAGMA temp_store = MEMORY")
