@@ -110,7 +110,8 @@ def failures(name: str = "Error") -> tuple[type[sqlite3.Error], ...]:
     SQLCipher's module has classes of its own. What has not been imported has raised nothing.
     """
     modules = (sqlite3, sys.modules.get(_SQLCIPHER))
-    return tuple(getattr(module, name) for module in modules if module is not None)
+    # Another thread may be half-way through the import.
+    return tuple(getattr(module, name) for module in modules if hasattr(module, name))
 
 
 def failures_or(*others: type[Exception], name: str = "Error") -> tuple[type[Exception], ...]:
