@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import transformers
 
-from lmort_memory.backbone.library import llama
+from lmort_memory.backbone.library import llama, take_log_back
 from lmort_memory.backbone.model import Backbone
 
 TEXT = "The quick brown fox jumps over the lazy dog, and then it rests a while."
@@ -49,6 +49,7 @@ def best_tokens(path: Path, tokens: Sequence[int]) -> np.ndarray:
     llama()  # binds llama_cpp to the library in use, which need not be its own
     from llama_cpp import Llama
 
+    take_log_back()
     model = Llama(str(path), n_ctx=128, n_batch=128, logits_all=True, verbose=False)
     model.eval(tokens)
     best = np.array(model.scores[: len(tokens)]).argmax(axis=1)
