@@ -1,8 +1,8 @@
 """The command line, `lmort-mem`: parse, call the library once, print.
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 partly done, 130 stopped by the user. Results go to
-stdout, everything else to stderr. The library is imported inside the commands, so that help comes
-at once.
+stdout, everything else to stderr. Commands import the library when they run, so that help is
+instant.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ app.add_typer(tuner.app, name="tuner")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status. Errors of ours become one line on stderr."""
+    """Run a command and return its exit status. Our own errors become one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
     for argument in arguments:
         if not _is_text(argument):
@@ -59,7 +59,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except LmortError as error:
         return _failed(str(error))
     except BrokenPipeError:
-        raise  # nobody reads any more: `main` ends quietly
+        raise  # the reader closed the pipe: `main` exits quietly
     except OSError as error:
         named = f": {error.filename}" if error.filename else ""
         return _failed(f"{error.strerror or error}{named}")
@@ -85,28 +85,29 @@ def main() -> None:
     try:
         status = run()
         sys.stdout.flush()
-    except BrokenPipeError:  # `lmort-mem list | head` has seen enough
+    except BrokenPipeError:  # `lmort-mem list | head` closed the pipe
         status = 1
         _drop_output()
     except OSError as error:
-        status = _failed(f"the output cannot be written: {error.strerror}")
+        status = _failed(f"cannot write the output: {error.strerror}")
         _drop_output()
     sys.exit(status)
 
 
 def _use_streams() -> None:
-    """Make sure that there are streams, and that no character can fail in them."""
+    """Make sure that the standard streams exist and accept every character."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller: lmort-mem … >&-
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet is no failure
+        if isinstance(stream, io.TextIOWrapper):
+            # characters that the terminal lacks are not an error
             stream.reconfigure(errors="backslashreplace")
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # `read_stdin` replaces and counts them
 
 
 def _drop_output() -> None:
-    """Let the interpreter flush what is left into nothing, instead of failing a second time."""
+    """Send what is left to the null device, so that the interpreter's flush cannot fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

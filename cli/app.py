@@ -32,7 +32,7 @@ _CARE = (
 
 
 def in_order(*names: str) -> type[TyperGroup]:
-    """Return a group that lists its commands in this order, and not as modules are imported."""
+    """Return a group that lists its commands in this order, not in import order."""
 
     class InOrder(TyperGroup):
         def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  a private class of typer
@@ -42,10 +42,10 @@ def in_order(*names: str) -> type[TyperGroup]:
 
 
 class PlainCommand(TyperCommand):
-    """A command whose help names its arguments as the examples do, without Python's types."""
+    """A command whose help names arguments as in the examples, without Python's types."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  private, of typer
-        """Parse what was typed; a text that begins with a dash is a text, no option."""
+        """Parse the arguments; a text that begins with a dash is a text, not an option."""
         given = list(args)
         try:
             return super().parse_args(ctx, self._texts_last(ctx, args))
@@ -81,7 +81,7 @@ class PlainCommand(TyperCommand):
         return [*kept, "--", *texts] if texts else kept
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  private, of typer
-        """Write the options as typer does, but without the types."""
+        """Write the options as typer does, without the types."""
         write = formatter.write_dl
 
         def write_plainly(rows: Sequence[tuple[str, str]], *rest: Any, **more: Any) -> None:  # noqa: ANN401
@@ -106,7 +106,7 @@ app = typer.Typer(
     help="Talk to a GGUF model that remembers, and search what it remembers. Nothing leaves this"
     " computer.",
     no_args_is_help=True,
-    # Plain help and plain errors: they are quicker to load, and the same in a pipe and in the docs.
+    # Plain help and errors: they load faster, and look the same in a pipe and in the docs.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -143,7 +143,7 @@ def examples(*lines: str) -> str:
 def command(
     *lines: str, name: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add a command, under its function's name or another one, with examples below its help."""
+    """Add a command, named after its function or otherwise, with examples below its help."""
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
         return app.command(name=name, cls=PlainCommand, epilog=examples(*lines))(expanded(function))

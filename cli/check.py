@@ -1,4 +1,4 @@
-"""One line of `doctor`, and the commands that such lines name."""
+"""One line of `doctor`, and the commands that such lines suggest."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SENTENCE: Final = "Ada keeps bees in Trondheim."
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
         name: What it is.
-        state: "bad" is what must be mended, "note" what may be.
+        state: "bad" must be fixed, "note" may be improved, "good" is fine.
         found: What was found.
-        mend: The command that mends it; empty where there is nothing to mend.
+        mend: The command that fixes it; empty if there is nothing to fix.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Check:
 
 
 def required(extra: str = "") -> list[str]:
-    """Return what the project needs, or what one of its extras adds."""
+    """Return the project's requirements, or those that an extra adds."""
     parts = [one.partition(";") for one in requires("lmort-memory") or ()]
     return [
         wanted.strip()
@@ -41,12 +41,12 @@ def required(extra: str = "") -> list[str]:
 
 
 def pip_line(arguments: str) -> str:
-    """Return a pip command of this Python."""
+    """Return a pip command for this Python."""
     return f"{sys.executable} -m pip {arguments}"
 
 
 def prebuilt_line() -> str:
-    """Return the command that installs llama.cpp as a wheel, and the binding without compiling."""
+    """Return the command that installs llama.cpp from a wheel and the binding without compiling."""
     wanted = [*required("prebuilt"), *(one for one in required() if one.startswith(BINDING))]
     quoted = " ".join(f"'{one}'" for one in wanted)
     return f"SKBUILD_WHEEL_CMAKE=false {pip_line(f'install --no-cache-dir {quoted}')}"
@@ -56,6 +56,6 @@ def compile_line() -> str:
     """Return the command that compiles llama.cpp for this processor."""
     (wanted,) = (one for one in required() if one.startswith(BINDING))
     install = pip_line(f"install --force-reinstall --no-deps --no-cache-dir '{wanted}'")
-    # GCC would drop the stores that fill AMX's tile configuration.
+    # GCC would optimise away the stores that fill AMX's tile configuration.
     flags = 'CXXFLAGS="-fno-tree-dse -fno-dse" ' if sys.platform == "linux" else ""
     return f"{flags}{install}"

@@ -1,4 +1,4 @@
-"""What `doctor` looks at: each check says what it found, and the command that mends it."""
+"""The checks of `doctor`: each says what it found, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Check", "Named", "count_connections", "run_checks"]
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What is to be looked at, and where each name comes from."""
+    """What to check, and where each name comes from."""
 
     db: Setting
     model: Setting
@@ -40,7 +40,7 @@ class Named:
         return expanded(str(self.db.value)) if self.db.value else default_db()
 
     def undo(self, name: str) -> str:
-        """Return the command that takes back what was named."""
+        """Return the command that undoes the setting."""
         return {
             "option": f"lmort-mem doctor    # without --{name}",
             "environment": f"unset LMORT_{name.upper()}",
@@ -49,13 +49,13 @@ class Named:
 
 
 def run_checks(named: Named) -> Iterator[Check]:
-    """Yield the checks one after the other: the machine, the model, the database."""
+    """Yield the checks in order: the machine, the model, the database."""
     yield _python()
     yield _compiler()
     packages = list(_packages())
     yield from packages
     if any(check.state == "bad" for check in packages):
-        return  # nothing below can be loaded
+        return  # nothing after this can load
     library = list(check_library(named.model))
     yield from library
     yield _capture()
@@ -93,8 +93,8 @@ def _packages() -> Iterator[Check]:
             yield Check(name, "bad", "not installed", mend)
             continue
         pinned = wanted.partition("==")[2]
-        if pinned and found != pinned:  # its structures are mirrored, so no other will do
-            yield Check(name, "bad", f"{found}, and not {pinned}", mend)
+        if pinned and found != pinned:  # its structures are mirrored, so the version must match
+            yield Check(name, "bad", f"{found}, expected {pinned}", mend)
         else:
             yield Check(name, "good", found)
     yield _index()
@@ -104,7 +104,7 @@ def _index() -> Check:
     try:
         return Check("hnswlib", "good", version("hnswlib"))
     except PackageNotFoundError:
-        found = "not installed: every search is exact; from 20,000 notes on an index is quicker"
+        found = "not installed: every search is exact; from 20,000 notes an index is faster"
         return Check("hnswlib", "note", found, pip_line("install --no-cache-dir hnswlib"))
 
 
@@ -122,14 +122,14 @@ def _sqlite() -> Check:
     except LmortError as error:
         return Check("sqlite", "bad", str(error), "use a Python whose SQLite has FTS5")
     state: Literal["good", "bad"] = "good" if found else "bad"
-    return Check("sqlite", state, "a new database stores, and finds by words")
+    return Check("sqlite", state, "a new database stores records and finds them by words")
 
 
 def _capture() -> Check:
     try:
         from lmort_memory.backbone import fastcapture  # noqa: F401
     except ImportError:
-        found = "in Python, which is slower: there was no compiler at installation"
+        found = "in Python, which is slower: no compiler was found at installation"
         again = pip_line(
             f"install --force-reinstall --no-deps --no-cache-dir '{_installed_from()}'"
         )
@@ -138,7 +138,7 @@ def _capture() -> Check:
 
 
 def _installed_from() -> str:
-    """Return what pip was given: a folder or file, else the name."""
+    """Return what pip installed from: a folder or file, else the package name."""
     told = distribution("lmort-memory").read_text("direct_url.json")
     return str(json.loads(told)["url"]) if told else "lmort-memory"
 
@@ -148,7 +148,7 @@ def _database(named: Named) -> Iterator[Check]:
 
     path = named.database
     if not path.exists():
-        yield Check("database", "good", f"{path} will be made at first use")
+        yield Check("database", "good", f"{path} will be created on first use")
         return
     try:
         passphrase = passphrase_for(path, named.passphrase_file)

@@ -1,7 +1,7 @@
-"""What `doctor` looks at by computing: llama.cpp and the model, each in a process of its own.
+"""The checks of `doctor` that compute: llama.cpp and the model, each in its own process.
 
-A library that this processor cannot run ends the process that computes with it. That must not be
-the one that is to report it.
+A library that this processor cannot run kills the process that uses it, so that must not be the
+process that reports it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PATIENCE_S: Final = 600.0  # a model of many gigabytes from a slow disk
 
 
 def check_library(model: Setting) -> Iterator[Check]:
-    """Say which llama.cpp runs, after a child process has decoded with it, and on what devices."""
+    """Say which llama.cpp runs and on which devices, after a child process decoded with it."""
     from lmort_memory.backbone.devices import gpu_layers_wanted
     from lmort_memory.backbone.runtime import choose
 
@@ -53,9 +53,11 @@ def _told(choice: Choice) -> Check:
     if choice.notice:
         return Check("llama.cpp", "note", f"{choice.notice}; {library.path}", compile_line())
     if "AVX2" not in verdict.built_for and "avx2" in _processor_flags():
-        return Check("llama.cpp", "note", f"{found}; this processor has AVX2 too", compile_line())
+        return Check("llama.cpp", "note", f"{found}; this processor also has AVX2", compile_line())
     if "AMX_INT8" not in verdict.built_for and "amx_int8" in _processor_flags():
-        found = f"{found}; compiled for this processor (AMX) it would read three times as fast"
+        found = (
+            f"{found}; compiled for this processor (AMX) it would read prompts three times as fast"
+        )
         return Check("llama.cpp", "note", found, compile_line())
     return Check("llama.cpp", "good", found)
 
@@ -66,7 +68,7 @@ def _cure(problem: str) -> str:
 
 
 def _weights(model: Setting) -> tuple[WeightType, ...]:
-    """Return the types of the model's weights; those of the default's copy where it has no file."""
+    """Return the types of the model's weights; those of the default's copy if it has no file."""
     from lmort_memory.backbone.runtime import Q8_0, weight_types
     from lmort_memory.modelfile.header import read_header
 
@@ -77,7 +79,7 @@ def _weights(model: Setting) -> tuple[WeightType, ...]:
 
 
 def _processor_flags() -> str:
-    """Return what Linux says that the processor can do; elsewhere nothing is known."""
+    """Return the processor features that Linux reports; empty elsewhere."""
     from lmort_memory.backbone.runtime.verdicts import processor
 
     return processor() if sys.platform == "linux" else ""
@@ -88,15 +90,15 @@ def _devices(library: Library) -> Check:
 
     found = list_devices(library)
     if isinstance(found, str):
-        return Check("devices", "note", f"back-ends of graphics cards do not load: {found}")
+        return Check("devices", "note", f"GPU back-ends failed to load: {found}")
     told = ", ".join(f"{one.name} ({one.description})" for one in found)
     if any(one.is_gpu for one in found):
-        told += "; --gpu-layers -1 puts the model onto the graphics card"
+        told += "; --gpu-layers -1 puts the model on the GPU"
     return Check("devices", "good", told)
 
 
 def check_model(model: Setting, tuner: Setting, *, undo: Callable[[str], str]) -> Iterator[Check]:
-    """Open the model in a child process, encode a sentence there, and yield what it found."""
+    """Open the model in a child process, encode a sentence there, and yield the results."""
     from lmort_memory.backbone.runtime.children import run_apart
 
     question = {name: None if s.value is None else str(s.value)
@@ -116,7 +118,7 @@ def check_model(model: Setting, tuner: Setting, *, undo: Callable[[str], str]) -
 
 
 def answer() -> None:
-    """Look at the model that stdin names, in this process; print the checks as JSON."""
+    """Check the model named on stdin, in this process; print the checks as JSON."""
     from lmort_memory.backbone.runtime.children import leave_no_core
 
     leave_no_core()
@@ -128,9 +130,9 @@ def answer() -> None:
 
 @contextmanager
 def count_connections() -> Iterator[list[str]]:
-    """Watch this process for network connections: Python's own audit events name each attempt.
+    """Record this process's attempts to connect to a network, from Python's audit events.
 
-    The hook stays for the life of the process, as Python has it, and does nothing afterwards.
+    Python cannot remove the hook, so it stays for the life of the process, inactive afterwards.
     """
     attempts: list[str] = []
     watching = True
@@ -175,7 +177,7 @@ def _opened(opened: OpenedEncoder) -> Iterator[Check]:
     )
     yield _template(facts.chat_template is not None)
     encoder = opened.encoder
-    if opened.notice:  # at once, or a tuner of another model lies where this model's would
+    if opened.notice:  # at-once, or another model's tuner lies where this model's would
         make = f"lmort-mem tuner make --model '{facts.path}' && lmort-mem reencode"
         yield Check("tuner", "note", opened.notice, make)
     else:
@@ -183,11 +185,11 @@ def _opened(opened: OpenedEncoder) -> Iterator[Check]:
     (encoded,) = encoder.encode([SENTENCE])
     norm = float((encoded.vectors**2).sum() ** 0.5)
     state: Literal["good", "bad"] = "good" if abs(norm - 1) < 1e-3 else "bad"
-    yield Check("vectors", state, f"of {encoder.dim} numbers, with the norm {norm:.4f}")
+    yield Check("vectors", state, f"{encoder.dim} numbers, norm {norm:.4f}")
     yield Check("space", "good", encoder.space)
 
 
 def _template(present: bool) -> Check:
     if present:
-        return Check("template", "good", "the model brings its chat template")
-    return Check("template", "note", "the model has none; it is talked to in plain paragraphs")
+        return Check("template", "good", "the model has its own chat template")
+    return Check("template", "note", "the model has none; chats use plain speaker lines")

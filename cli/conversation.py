@@ -1,4 +1,4 @@
-"""The loop of a chat: what is said goes to the model, what begins with a slash is a command."""
+"""The chat loop: lines go to the model, except commands, which begin with a slash."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Conversation:
     """A chat with a person or a program.
 
     Args:
-        memory: What is talked with; `/model` closes it and goes on with another.
-        screen: The user's side.
+        memory: The memory to talk with; `/model` closes it and continues with another.
+        screen: The user's side of the chat.
         scope: Turns are stored and recalled here.
-        options: How the chat behaves.
+        options: The chat's settings.
         reopen: Opens the same database with another model.
 
     Attributes:
-        failed: Whether something that was asked for could not be done.
+        failed: Whether any command failed.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class Conversation:
         self._ledger: Ledger | None = None
         self._commands: dict[str, tuple[str, Callable[[str], None]]] = {
             "/why": ("what the last reply was given, and why", self._why),
-            "/recall": ("TEXT: find what is remembered", self._recall),
+            "/recall": ("TEXT: search the memory", self._recall),
             "/add": ("TEXT: remember something without talking about it", self._add),
             "/forget": ("N: forget memory [N] of the last list", self._forget),
-            "/correct": ("N TEXT: what holds in place of memory [N]", self._correct),
-            "/session": ("[NAME]: show this session, or go to another", self._session),
+            "/correct": ("N TEXT: correct memory [N] of the last list", self._correct),
+            "/session": ("[NAME]: show this session, or switch to another", self._session),
             "/sessions": (f"list the last {_SESSIONS} sessions", self._sessions),
-            "/clear": ("leave this conversation, and begin a new one", self._clear),
-            "/export": ("FILE: write everything in this scope to a new file", self._export),
+            "/clear": ("leave this conversation and start a new one", self._clear),
+            "/export": ("FILE: export everything in this scope to a new file", self._export),
             "/model": (
-                "[GGUF]: the model that talks and remembers, or change to another",
+                "[GGUF]: show the model, or switch to another",
                 self._model,
             ),
             "/help": ("this list", self._help),
@@ -104,7 +104,7 @@ class Conversation:
         if name in self._commands:
             self._commands[name][1](rest)
         else:
-            self._fail(f"there is no {name}; /help lists the commands")
+            self._fail(f"unknown command {name}; /help lists the commands")
 
     def _fail(self, text: str) -> None:
         self.failed = True
@@ -120,14 +120,14 @@ class Conversation:
         self._screen.remember_lines(self._said_before())
 
     def _said_before(self) -> list[str]:
-        """Return what was typed last in this scope, for the arrow keys; imports were not typed."""
+        """Return the lines typed last in this scope, for the arrow keys, without imported turns."""
         from lmort_memory.store.values import Filter
 
         said = self._memory.store.latest(Filter(scope=self._scope, role="user"), limit=_HISTORY)
         return [record.text for record in said if record.source is None]
 
     def _close(self) -> None:
-        """Close the chat. The state of a session with a name is saved: it is meant to go on."""
+        """Close the chat. A named session's state is saved, since it is meant to be resumed."""
         if self._chat is None:
             return
         try:
@@ -152,14 +152,14 @@ class Conversation:
         return self._chat
 
     def _reply(self, text: str) -> None:
-        """Let the model answer. Ctrl-C ends the reply; what was said until then is kept."""
+        """Let the model answer. Ctrl-C ends the reply; what was said so far is kept."""
         reply: Reply | None = None
         try:
             reply = self.chat.say(text)
             if reply.unread_tokens:
                 self._screen.say(
-                    f"(too long for the model's context: {reply.unread_tokens:,} tokens of it are"
-                    " not read now, and all of it is remembered; --ctx N gives more room)"
+                    f"(too long for the model's context: {reply.unread_tokens:,} tokens of it were"
+                    " not read, but all of it is remembered; --ctx N gives more room)"
                 )
             self._show([memory.record for memory in reply.memories])
             self._screen.show_reply(reply.pieces())
@@ -190,12 +190,12 @@ class Conversation:
         if not ledger.memories:
             self._screen.say("no memory was given to the model")
         for record in ledger.dropped:
-            self._screen.say(f"left out, no room: {_line(record)}")
+            self._screen.say(f"left out for lack of room: {_line(record)}")
         if ledger.likelihood is not None:
             self._screen.say(f"likelihood that the answer is remembered: {ledger.likelihood:.2f}")
         for repeat in ledger.repeats:
             whose = "your words" if repeat.role == "user" else "the reply"
-            self._screen.say(f"{whose} only repeated what was said: kept as a link, not again")
+            self._screen.say(f"{whose} only repeated earlier text: stored as a link, not a copy")
         self._say_costs(ledger)
 
     def _say_costs(self, ledger: Ledger) -> None:
@@ -213,7 +213,7 @@ class Conversation:
 
     def _recall(self, query: str) -> None:
         if not query:
-            self._fail("/recall needs a text to look for")
+            self._fail("/recall needs a text to search for")
             return
         hits = self._memory.recall(query, top_k=_RECALLED, scope=self._scope)
         self._shown = [hit.record for hit in hits]
@@ -224,10 +224,10 @@ class Conversation:
 
     def _forget(self, number: str) -> None:
         if not self._shown:
-            self._fail("there is no list yet to forget something of; /recall TEXT makes one")
+            self._fail("no memories are listed yet; list some with /recall TEXT, then /forget N")
             return
         if not number.isdecimal() or not 1 <= int(number) <= len(self._shown):
-            self._fail(f"/forget needs a number from 1 to {len(self._shown)} of the last list")
+            self._fail(f"/forget needs a number from 1 to {len(self._shown)}, from the last list")
             return
         receipt = self.chat.forget(self._shown[int(number) - 1].id)
         self._screen.say(f"forgotten: {receipt.records} record, {receipt.vectors} vectors")
@@ -235,12 +235,14 @@ class Conversation:
     def _correct(self, rest: str) -> None:
         number, _, text = rest.partition(" ")
         if not self._shown:
-            self._fail("there is no list yet to correct something of; /recall TEXT makes one")
+            self._fail(
+                "no memories are listed yet; list some with /recall TEXT, then /correct N TEXT"
+            )
             return
         if not number.isdigit() or not 1 <= int(number) <= len(self._shown) or not text.strip():
             self._fail(
-                f"/correct needs a number from 1 to {len(self._shown)} of the last list, and then"
-                " what holds instead"
+                f"/correct needs a number from 1 to {len(self._shown)}, from the last list, and"
+                " then the corrected text"
             )
             return
         old = self._shown[int(number) - 1]
@@ -284,13 +286,13 @@ class Conversation:
                 f" began {_line(one.first)}"
             )
         if not found:
-            self._screen.say("no session has a turn yet")
+            self._screen.say("no sessions yet")
 
     def _model(self, other: str) -> None:
         if other:
             self._change_model(other)
         backbone = self._memory.backbone
-        assert backbone is not None, "a chat cannot be opened without one"
+        assert backbone is not None, "a chat needs a model"
         facts = backbone.facts
         self._screen.say(
             f"{facts.name}: {facts.architecture}, {facts.n_layer} blocks of {facts.n_embd},"
@@ -301,7 +303,7 @@ class Conversation:
         self._screen.say(f"tokens evaluated in this chat: {self.chat.tokens_evaluated}")
 
     def _change_model(self, other: str) -> None:
-        """Go on with this session and another model."""
+        """Continue this session with another model."""
         memory, session = self._reopen(other), self.chat.session
         self._close()
         self._memory.close()
@@ -312,7 +314,7 @@ class Conversation:
         for name, (text, _function) in self._commands.items():
             self._screen.say(f"{name:<10} {text}")
         self._screen.say("/quit      leave (exit and Ctrl-D do too); Ctrl-C stops a reply")
-        self._screen.say('"""        begins and ends a text of many lines')
+        self._screen.say('"""        starts and ends a text of several lines')
 
 
 def _line(record: Record, width: int = _WIDTH) -> str:
@@ -320,7 +322,7 @@ def _line(record: Record, width: int = _WIDTH) -> str:
 
 
 def _listed(number: int, record: Record, facts: str) -> str:
-    """Write a record of a list in one line, its facts at the end; a terminal wraps none."""
+    """Write a listed record in one line that no terminal wraps, with its facts at the end."""
     before, after = f"[{number}] ", f" ({facts})"
     room = terminal_width() - len(before) - len(after) if sys.stdout.isatty() else _WIDTH
     return f"{before}{_line(record, max(_NARROWEST, room))}{after}"

@@ -1,4 +1,4 @@
-"""Options that many commands share, written once as a dataclass.
+"""Options shared by many commands, written once as a dataclass.
 
     @dataclass(frozen=True, slots=True)
     class Where:
@@ -23,7 +23,7 @@ __all__ = ["expanded"]
 
 
 def expanded(function: Callable[..., None]) -> Callable[..., None]:
-    """Replace each parameter that is a dataclass by the dataclass's fields, as options."""
+    """Replace each dataclass parameter by the dataclass's fields, as options."""
     hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters
     groups: dict[str, Any] = {name: hints[name] for name in parameters if is_dataclass(hints[name])}

@@ -33,7 +33,7 @@ __all__ = [
 
 
 def borrowed_or_own(base: Base, models: Models) -> Memory:
-    """Open the memory that the options name, with the running server's model or its own."""
+    """Open the memory named by the options, with the running server's model or its own."""
     from lmort_memory.memory import Memory
     from lmort_memory.serve.borrowed import borrow_memory
 
@@ -63,16 +63,16 @@ def open_memory(
     find_tuner: bool = False,
     redact: bool | None = None,
 ) -> Iterator[Memory]:
-    """Open the memory that the options name; without `models` no model is loaded.
+    """Open the memory named by the options; without `models` no model is loaded.
 
-    What there is to say about the model goes to stderr, and what was redacted meanwhile.
+    Notices about the model and counts of redacted secrets go to stderr.
 
     Args:
         base: Where the memory is.
-        models: Which weights make the vectors: the running server's, if it has them loaded.
+        models: Which weights make the vectors; the running server's if it has them loaded.
         talks: Load the model in this process, for text and tokens.
-        find_tuner: Look the tuner up for the model, whatever the settings name.
-        redact: Whether secrets are replaced before they are stored; None takes the setting.
+        find_tuner: Look up the model's own tuner and ignore the one in the settings.
+        redact: Whether to replace secrets before storing; None takes the setting.
     """
     from lmort_memory.memory import Memory
     from lmort_memory.redaction import Redactor
@@ -100,7 +100,7 @@ def open_memory(
         opened.redactor = Redactor()
     with opened as memory:
         if new:
-            note(f"a new database: {path}")  # which may be a name that was mistyped
+            note(f"a new database: {path}")  # perhaps a mistyped name
         if memory.notice:
             note(memory.notice)
         try:
@@ -112,7 +112,7 @@ def open_memory(
 
 
 def database_path(base: Base) -> Path:
-    """Return the database that the options name."""
+    """Return the path of the database named by the options."""
     path = setting_text("db", base.db)
     return default_db() if path is None else expanded(path)
 
@@ -124,7 +124,7 @@ def passphrase_of(base: Base) -> str | None:
 
 @contextmanager
 def open_damaged(base: Base) -> Iterator[Memory]:
-    """Open what can be read of a database in whatever state; nothing is written to it."""
+    """Open what can be read of a database, even if it is damaged, without writing to it."""
     from lmort_memory.memory import Memory
     from lmort_memory.store import SQLiteStore
     from lmort_memory.store.salvage import repaired_copy
@@ -138,24 +138,24 @@ def open_damaged(base: Base) -> Iterator[Memory]:
             raise
         except StoreError as error:
             raise StoreError(
-                f"nothing can be read of {path} — go back to a backup: lmort-mem restore BACKUP"
+                f"cannot read anything from {path} — return to a backup: lmort-mem restore BACKUP"
             ) from error
         with Memory(None, store) as memory:
             yield memory
 
 
 def chosen_scope(option: str | None) -> str | None:
-    """Return the scope to look in; None is all of them."""
+    """Return the scope to search; None for all."""
     scope = setting_text("scope", option) or DEFAULT_SCOPE
     return None if scope == "*" else scope
 
 
 def scope_to_write(option: str | None) -> str:
-    """Return the scope to store into."""
+    """Return the scope to store in."""
     return setting_text("scope", option) or DEFAULT_SCOPE
 
 
 def setting_text(name: str, option: object) -> str | None:
-    """Return the value of a setting that is a text."""
+    """Return the value of a text setting."""
     value = setting(name, None if option is None else str(option)).value
     return None if value is None else str(value)

@@ -1,4 +1,4 @@
-"""The options that commands share."""
+"""The options shared by commands."""
 
 from __future__ import annotations
 
@@ -31,39 +31,39 @@ __all__ = [
 
 
 class WrongUsage(typer.BadParameter):
-    """A call that cannot be meant, though each of its options is well-formed; exit status 2."""
+    """Options that are valid alone but not together; exit status 2."""
 
     def format_message(self) -> str:
-        """Return the message alone: no single value is the wrong one."""
+        """Return only the message: no single option is at fault."""
         return self.message
 
 
 def given_text(text: str) -> str:
-    """Return a text that was given as an argument; "-" stands for what comes in through stdin."""
+    """Return a text given as an argument; "-" reads stdin."""
     if text != "-":
         return text
     return read_stdin(sys.stdin.read)
 
 
 def read_stdin(read: Callable[[], str]) -> str:
-    """Return what a read of stdin gives, with U+FFFD for what is not UTF-8, and say how much was.
+    """Read stdin, replace what is not UTF-8 by U+FFFD, and report how often.
 
     `main` lets such bytes through as lone surrogates.
     """
     with counted() as replaced:
         text = valid(read())
     if replaced.characters:
-        note(f"not UTF-8, and replaced by U+FFFD on stdin: {replaced.characters} x")
+        note(f"stdin was not all UTF-8; replaced by U+FFFD: {replaced.characters} x")
     return text
 
 
-MOST = 1_000_000  # records that one call may ask for
+MOST = 1_000_000  # maximum records per call
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def parse_time(text: str | datetime) -> datetime:
-    """Read a time: ISO 8601, local where it has no zone, an age such as 12h, or "last week"."""
+    """Read a time: ISO 8601 (local without a zone), an age such as 12h, or "last week"."""
     if isinstance(text, datetime):
         return text
     try:
@@ -77,7 +77,7 @@ def parse_time(text: str | datetime) -> datetime:
         if span is not None:
             return span.start
         raise typer.BadParameter(
-            f"{text!r} is not a time; give 2024-05-01, 2024-05-01T10:00, an age such as 7d, or"
+            f"{text!r} is not a time — give 2024-05-01, 2024-05-01T10:00, an age such as 7d, or"
             ' "last week"'
         ) from error
 
@@ -89,14 +89,14 @@ def parse_object(text: str | dict[str, Any]) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no JSON: {error}") from error
+        raise typer.BadParameter(f"{text!r} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
-        raise typer.BadParameter(f"{text!r} is no JSON object")
+        raise typer.BadParameter(f"{text!r} is not a JSON object")
     return value
 
 
 def parse_where(text: str | dict[str, Any]) -> dict[str, Any]:
-    """Read conditions on metadata, of the grammar in `lmort_memory.store.filters`."""
+    """Read conditions on metadata, in the grammar of `lmort_memory.store.filters`."""
     from lmort_memory.store.filters import compile_filter
     from lmort_memory.store.values import Filter
 
@@ -110,11 +110,13 @@ def parse_where(text: str | dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Where the memory is and how results are printed."""
+    """Where the memory is, and how to print results."""
 
     db: Annotated[
         Path | None,
-        typer.Option("--db", metavar="PATH", help="Database. [env: LMORT_DB]", show_default=False),
+        typer.Option(
+            "--db", metavar="PATH", help="Database file. [env: LMORT_DB]", show_default=False
+        ),
     ] = None
     passphrase_file: Annotated[
         Path | None,
@@ -136,7 +138,10 @@ class Models:
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", metavar="GGUF", help="Model. [env: LMORT_MODEL]", show_default=False
+            "--model",
+            metavar="GGUF",
+            help="Model file (GGUF). [env: LMORT_MODEL]",
+            show_default=False,
         ),
     ] = None
     tuner: Annotated[
@@ -153,7 +158,7 @@ class Models:
         typer.Option(
             "--gpu-layers",
             metavar="N",
-            help="Layers on the graphics card, -1 for all. [env: LMORT_GPU_LAYERS]",
+            help="Layers to run on the GPU, -1 for all. [env: LMORT_GPU_LAYERS]",
             show_default=False,
         ),
     ] = None
@@ -163,7 +168,7 @@ class Models:
             "--threads",
             metavar="N",
             min=1,
-            help="Threads that compute; one for each core by default. [env: LMORT_THREADS]",
+            help="Compute threads; one per core by default. [env: LMORT_THREADS]",
             show_default=False,
         ),
     ] = None
@@ -171,14 +176,14 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which records are meant."""
+    """Which records to consider."""
 
     scope: Annotated[
         str | None,
         typer.Option(
             "--scope",
             metavar="NAME",
-            help='Only this scope; "*" is all of them. [env: LMORT_SCOPE]',
+            help='Only this scope; "*" for all. [env: LMORT_SCOPE]',
             show_default=False,
         ),
     ] = None
@@ -198,7 +203,7 @@ class Choice:
             "--since",
             parser=parse_time,
             metavar="TIME",
-            help='From then on: 2024-05-01, 7d or "last week".',
+            help='Created then or later: 2024-05-01, 7d or "last week".',
             show_default=False,
         ),
     ] = None
@@ -220,7 +225,7 @@ class Choice:
     ] = None
 
     def filters(self) -> dict[str, Any]:
-        """Return the choice as the arguments that the library takes."""
+        """Return the choice as arguments for the library."""
         return {
             "scope": chosen_scope(self.scope),
             "session": self.session,

@@ -1,7 +1,7 @@
 """Settings: an option wins over `$LMORT_…`, that over the settings file, that over the default.
 
-The file is config.toml in the platform's folder, or the one that `$LMORT_CONFIG` names. A file in
-the working folder is never read: a folder that came from somewhere must not choose what runs.
+The file is config.toml in the platform's folder, or the one named by `$LMORT_CONFIG`. A file in the
+working folder is never read: an untrusted folder must not choose what runs.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Setting:
 
 
 def tell_library(*, gpu_layers: int | None = None, threads: int | None = None) -> None:
-    """Hand on the settings that say what computes, to this process and its children.
+    """Export the settings about computing to this process and its children.
 
     The library takes them from the environment: they concern the process, not one memory.
 
@@ -81,9 +81,9 @@ def setting(name: str, option: str | float | None = None) -> Setting:
     """Find the value of a setting.
 
     Raises:
-        LmortError: the settings file, or the variable's value, is not as it must be.
+        LmortError: the settings file or the variable's value is invalid.
     """
-    if option not in (None, ""):  # "" is what a script passes for a variable that is not set
+    if option not in (None, ""):  # scripts pass "" for an unset variable
         return Setting(option, "option")
     variable = f"LMORT_{name.upper()}"
     if text := os.environ.get(variable):
@@ -94,10 +94,10 @@ def setting(name: str, option: str | float | None = None) -> Setting:
 
 
 def parse_value(name: str, text: str, *, where: str) -> str | int | float:
-    """Read a setting's value from a text.
+    """Parse a setting's value.
 
     Raises:
-        LmortError: there is no such setting, or it is of another type.
+        LmortError: there is no such setting, or the value has the wrong type.
     """
     kind = _kind(name, where)
     try:
@@ -134,15 +134,15 @@ _SWITCH |= {"false": False, "0": False, "no": False, "off": False}
 
 def _kind(name: str, where: str) -> type:
     if name not in KINDS:
-        raise LmortError(f"{where}: no setting is named {name!r} — there are {', '.join(KINDS)}")
+        raise LmortError(f"{where}: unknown setting {name!r} — choose one of {', '.join(KINDS)}")
     return KINDS[name]
 
 
 def read_config() -> dict[str, str | int | float]:
-    """Read the settings file; an absent one is empty.
+    """Read the settings file; a missing file is empty.
 
     Raises:
-        LmortError: it cannot be read, is no TOML, or sets what does not exist.
+        LmortError: it cannot be read, is not TOML, or has an unknown setting.
     """
     path = config_path()
     try:
@@ -151,7 +151,7 @@ def read_config() -> dict[str, str | int | float]:
         return {}
     except (OSError, ValueError) as error:
         raise LmortError(
-            f"settings file {path} cannot be read: {error} — correct or remove it"
+            f"cannot read the settings file {path}: {error} — correct or remove it"
         ) from error
     for name, value in entries.items():
         kind = _kind(name, str(path))
@@ -164,7 +164,7 @@ def read_config() -> dict[str, str | int | float]:
 
 
 def write_config(entries: dict[str, str | int | float]) -> Path:
-    """Replace the settings file, readable by its owner alone.
+    """Replace the settings file, mode 0600.
 
     Raises:
         LmortError: it cannot be written.
@@ -178,7 +178,7 @@ def write_config(entries: dict[str, str | int | float]) -> Path:
         fresh.write_text("".join(lines), encoding="utf-8")
         fresh.replace(path)
     except OSError as error:
-        raise LmortError(f"settings file {path} cannot be written: {error}") from error
+        raise LmortError(f"cannot write the settings file {path}: {error}") from error
     return path
 
 

@@ -1,1 +1,1 @@
-"""The settings files of MCP clients: where they are, what belongs in them, how they are edited."""
+"""The settings files of MCP clients: where they are, what goes in them, how to edit them."""

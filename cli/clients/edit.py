@@ -1,4 +1,4 @@
-"""A client's settings file with our entry in it, or without: what it would be, and writing it."""
+"""Add our entry to a client's settings file, or remove it: preview the result, then write it."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def read(path: Path) -> str:
     """Return a settings file's text; a missing one is empty.
 
     Raises:
-        LmortError: it cannot be read.
+        LmortError: the file cannot be read.
     """
     try:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise LmortError(f"{path} cannot be read: {error}") from error
+        raise LmortError(f"cannot read {path}: {error}") from error
 
 
 def edited(client: Client, path: Path, text: str, entry: Entry | None) -> str:
-    """Return the settings with our entry, or for None without it; all else as it was.
+    """Return the settings with our entry, or without it for None; all else stays the same.
 
     Raises:
-        LmortError: the settings are not of their format, or would not say the same afterwards.
+        LmortError: the settings are malformed, or the edit would change other settings.
     """
     parse = tomllib.loads if client.toml else _parse
     try:
@@ -47,16 +47,16 @@ def edited(client: Client, path: Path, text: str, entry: Entry | None) -> str:
             raise ValueError("other settings would change")
     except (ValueError, TypeError, AttributeError) as error:
         raise LmortError(
-            f"{path} cannot be edited: {error} — correct it, or add the entry by hand"
+            f"cannot edit {path}: {error} — correct the file, or add the entry by hand"
         ) from error
     return after
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a settings file, with the mode that it had; a new one is for its owner alone.
+    """Replace a settings file and keep its mode; a new file gets mode 0600.
 
     Raises:
-        LmortError: it cannot be written.
+        LmortError: the file cannot be written.
     """
     target = path.resolve()  # a link stays a link
     try:
@@ -69,7 +69,7 @@ def write(path: Path, text: str) -> None:
         temporary.chmod(mode)
         temporary.replace(target)
     except OSError as error:
-        raise LmortError(f"{path} cannot be written: {error}") from error
+        raise LmortError(f"cannot write {path}: {error}") from error
 
 
 def _parse(text: str) -> Any:  # noqa: ANN401 — any JSON
@@ -83,7 +83,7 @@ def _json(text: str, key: str, entry: Entry | None) -> str:
 
 
 def _toml(text: str, key: str, entry: Entry | None) -> str:
-    """Set or remove a table by its header; what follows up to the next header is its content."""
+    """Set or remove a table; its content runs from its header to the next one."""
     table = re.compile(rf"(?ms)^\[{key}\.{NAME}\]\n(?:(?!^\[).)*")
     without = table.sub("", text).rstrip("\n")
     without = f"{without}\n" if without else ""

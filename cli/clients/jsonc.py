@@ -1,4 +1,4 @@
-"""JSON with comments, edited in place: one member is set or removed, every other byte stays."""
+"""JSON with comments, edited in place: set or remove one member, leave every other byte."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["parse", "remove_member", "set_member"]
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A member of an object: where its key begins, where its value stands."""
+    """A member of an object: where its key begins, and where its value is."""
 
     key: str
     start: int
@@ -21,10 +21,10 @@ class _Member:
 
 
 def parse(text: str) -> Any:  # noqa: ANN401 — any JSON
-    """Return the value of a text; comments and trailing commas are allowed.
+    """Parse a text; comments and trailing commas are allowed.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text is not valid JSON with comments.
     """
     out: list[str] = []
     i = 0
@@ -44,10 +44,10 @@ def parse(text: str) -> Any:  # noqa: ANN401 — any JSON
 
 
 def set_member(text: str, path: Sequence[str], value: object) -> str:
-    """Return the text with the member at a path set; objects on the way are made.
+    """Return the text with the member at a path set; missing objects on the way are created.
 
     Raises:
-        ValueError: the text is not an object, or something on the path is none.
+        ValueError: the text, or something on the path, is not an object.
     """
     if not text.strip():
         text = "{}\n"
@@ -63,11 +63,11 @@ def set_member(text: str, path: Sequence[str], value: object) -> str:
             indent = _indent_at(text, found.start)
             return text[: found.value] + _dump(value, indent) + text[found.end :]
         start = found.value
-    raise ValueError("a path has at least one name")
+    raise ValueError("a path must have at least one name")
 
 
 def remove_member(text: str, path: Sequence[str]) -> str:
-    """Return the text without the member at a path, and without the object that is empty then."""
+    """Return the text without the member at a path, or its object if that becomes empty."""
     start, place = _skip(text, 0), None
     for depth, name in enumerate(path):
         members, _ = _members(text, start)
@@ -97,7 +97,7 @@ def _cut(text: str, members: Sequence[_Member], index: int) -> str:
     while not index and begin and text[begin - 1] in " \t\r\n":
         begin -= 1
     kept = ""
-    if index:  # the comma before it goes, a comment after that comma stays
+    if index:  # remove the comma before it, keep a comment after that comma
         comma = text.index(",", _skip(text, begin))
         kept = text[begin:comma] + text[comma + 1 : member.start].rstrip()
     end = member.end
@@ -138,7 +138,7 @@ def _indent_at(text: str, place: int) -> str:
 
 
 def _members(text: str, start: int) -> tuple[list[_Member], int]:
-    """Return the members of the object that begins here, and where it ends."""
+    """Return the members of the object that begins here, and its end."""
     if text[start : start + 1] != "{":
         raise ValueError(f"expected an object at character {start}")
     members: list[_Member] = []
@@ -207,7 +207,7 @@ def _comment_end(text: str, i: int) -> int:
 
 
 def _skip(text: str, i: int) -> int:
-    """Return where the next thing begins that is neither space nor comment."""
+    """Return where the next token begins, after white space and comments."""
     while i < len(text):
         if text[i] in " \t\r\n\ufeff":
             i += 1

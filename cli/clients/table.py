@@ -1,4 +1,4 @@
-"""MCP clients: the file in which each lists its servers, and the form of an entry."""
+"""MCP clients: the file where each lists its servers, and the format of an entry."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Client:
     """A client.
 
     Attributes:
-        title: Its name for people.
+        title: Its display name.
         path: Its settings file on this system.
         key: The member of the file that lists servers.
-        entry: What stands there for a command and its arguments.
+        entry: Makes the entry for a command and its arguments.
         toml: Whether the file is TOML; else it is JSON, with comments allowed.
     """
 
@@ -52,7 +52,7 @@ def _home(*parts: str) -> Callable[[], Path]:
 
 
 def _settings(*parts: str) -> Callable[[], Path]:
-    """Name a file in the platform's folder of settings."""
+    """Return the path of a file in the platform's settings folder."""
 
     def path() -> Path:
         if sys.platform == "darwin":

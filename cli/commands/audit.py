@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A secret that is stored; `old` is a version that an edit has replaced, and history keeps."""
+    """A stored secret; `old` if it is in an earlier version kept as history."""
 
     id: str
     created_at: datetime
@@ -39,15 +39,13 @@ def audit(
     *,
     scope: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help='Only this scope; "*" is all of them.', show_default=False
-        ),
+        typer.Option(metavar="NAME", help='Only this scope; "*" for all.', show_default=False),
     ] = None,
     base: Base,
 ) -> None:
     """List stored secrets, masked: keys, passwords, card numbers.
 
-    Older versions of edited records count too. Status 1 if there are any.
+    Checks older versions of edited records too. Exit status 1 if any are found.
     """
     with open_memory(base) as memory, Meter("looking", unit="records") as meter:
         found = list(_findings(memory, chosen_scope(scope or "*"), meter))
@@ -69,7 +67,7 @@ def _sum_up(found: list[Finding]) -> None:
         return
     kinds = Counter(one.kind for one in found)
     note(", ".join(f"{count} x {kind}" for kind, count in sorted(kinds.items())))
-    note("`lmort-mem forget ID` deletes one; `lmort-mem import --redact` reads its file anew")
+    note("`lmort-mem forget ID` deletes one; `lmort-mem import --redact` imports its file again")
 
 
 def _findings(memory: Memory, scope: str | None, meter: Meter) -> Iterator[Finding]:

@@ -20,26 +20,29 @@ if TYPE_CHECKING:
 def bench(
     *,
     own: Annotated[
-        bool, typer.Option("--self", help="On your own data, with questions the model writes.")
+        bool,
+        typer.Option(
+            "--self", help="Measure on your own data, with questions that the model writes."
+        ),
     ] = False,
     size: Annotated[
-        int, typer.Option(metavar="N", min=5, help="How many records to ask about.")
+        int, typer.Option(metavar="N", min=5, help="Number of records to ask about.")
     ] = 50,
     scope: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only records of this scope.")
+        str | None, typer.Option(metavar="NAME", help="Only records in this scope.")
     ] = None,
     base: Base,
     models: Models,
 ) -> None:
     """Measure recall on your own memory.
 
-    The model writes a question for each of some records drawn at random; recall should find the
-    record: by words, by meaning, by both. Nothing is stored.
+    The model writes a question for each record of a random sample; the benchmark measures how often
+    recall finds that record by words, by meaning, and by both. Nothing is stored.
     """
     from lmort_memory.memory.selftest import self_test
 
     if not own:
-        raise WrongUsage("say --self; the project's other benchmarks are in benchmarks")
+        raise WrongUsage("pass --self; the project's other benchmarks are in benchmarks/")
     with open_memory(base, models, talks=True) as memory, Meter("asking", unit="records") as meter:
         found = self_test(memory, size=size, scope=scope_to_write(scope), progress=meter)
     if base.json:

@@ -1,4 +1,4 @@
-"""Commands that look after the memory: status, verify, reencode, gc."""
+"""Maintenance commands: status, verify, reencode, gc."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 def status(
     *,
     with_model: Annotated[
-        bool, typer.Option("--with-model", help="Load the model too, to see what waits for it.")
+        bool,
+        typer.Option("--with-model", help="Also load the model, to count records without vectors."),
     ] = False,
     base: Base,
     models: Models,
 ) -> None:
-    """Show where the memory is, how large it is, and what is in it."""
+    """Show where the memory is, how large it is, and what it holds."""
     named = with_model or models.model is not None or models.tuner is not None
     from lmort_memory.importing import pulses
 
@@ -71,7 +72,7 @@ def _say_watcher(pulse: Pulse) -> None:
     if pulse.alive:
         say(f"  alive   {_ago(pulse.beat_at)}; last change {_ago(pulse.changed_at)}")
     else:
-        say(f"  dead    no sign of life since {_ago(pulse.beat_at)}; start it again")
+        say(f"  dead    no sign of life since {_ago(pulse.beat_at)}; restart it")
     if pulse.error:
         say(f"  error   {pulse.error}")
 
@@ -89,11 +90,13 @@ def _say_space(name: str | None, tier: str) -> None:
 
 def _tier_of(space: str) -> str:
     card = card_of_space(space)
-    return "not installed here: these vectors wait for it" if card is None else tier_text(card.tier)
+    return (
+        "not installed here; needed to use these vectors" if card is None else tier_text(card.tier)
+    )
 
 
 def _waiting(count: int) -> str:
-    return f"{count:,} records wait for theirs" if count else "no record waits"
+    return f"{count:,} records still need theirs" if count else "complete"
 
 
 def _index(space: SpaceInfo, size_bytes: int) -> str:
@@ -104,9 +107,9 @@ def _index(space: SpaceInfo, size_bytes: int) -> str:
 
 @command("lmort-mem verify")
 def verify(*, base: Base) -> None:
-    """Look for damage in every page and row of the database.
+    """Check every page and row of the database for damage.
 
-    Status 1 if anything is damaged.
+    Exit status 1 if anything is damaged.
     """
     found = _verified(base)
     if base.json:
@@ -125,7 +128,7 @@ def verify(*, base: Base) -> None:
 
 
 def _verified(base: Base) -> Verification:
-    """Look at the database itself, or, where it cannot be opened, at what can be read of it."""
+    """Check the database, or whatever can be read of it if it cannot be opened."""
     from lmort_memory.store.values import Verification
 
     try:
@@ -153,27 +156,27 @@ def reencode(
     base: Base,
     models: Models,
 ) -> None:
-    """Make the vectors that are missing for the present model.
+    """Make the missing vectors for the current model.
 
-    It may be stopped and repeated. Meanwhile everything is found by its words.
+    You can stop it and run it again. Meanwhile everything can be found by words.
     """
     with open_memory(base, models) as memory:
         try:
             with Meter("making vectors", unit="records") as meter:
                 count = memory.reencode(progress=meter, drop_old=drop_old)
         except KeyboardInterrupt:
-            note("stopped; what was made is stored, and the same command goes on from here")
+            note("stopped; the vectors made so far are stored — run the same command to resume")
             raise typer.Exit(130) from None
         spaces = memory.store.spaces()
     if base.json:
         print_json({"encoded": count, "spaces": spaces})
     else:
-        note(f"{count} records have new vectors")
+        note(f"{count} records got new vectors")
 
 
 @command("lmort-mem gc")
 def gc(*, base: Base) -> None:
-    """Delete what has expired, and give free space back to the disk."""
+    """Delete expired records and return free space to the disk."""
     with open_memory(base) as memory:
         before = memory.status().store.size_bytes
         receipt = memory.store.sweep()

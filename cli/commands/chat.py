@@ -27,21 +27,21 @@ _PARTLY = 3
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How the model is talked to, and how it answers."""
+    """How to talk to the model, and how it answers."""
 
     system: Annotated[
         str | None, typer.Option(metavar="TEXT", help="System prompt.", show_default=False)
     ] = None
     max_tokens: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="The most tokens of a reply.", show_default=False),
+        typer.Option(metavar="N", min=1, help="Maximum tokens of a reply.", show_default=False),
     ] = None
     ctx: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             min=256,
-            help="Tokens of the context; 2048 by default, the model's own at most.",
+            help="Context size in tokens; 2048 by default, at most the model's own.",
             show_default=False,
         ),
     ] = None
@@ -50,7 +50,7 @@ class Style:
         typer.Option(
             metavar="X",
             min=0.0,
-            help="How freely words are chosen; 0 takes the likeliest.",
+            help="Sampling temperature; 0 always takes the likeliest token.",
             show_default=False,
         ),
     ] = None
@@ -58,7 +58,7 @@ class Style:
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Chat template (Jinja) in place of the model's own; plain for lines of speakers.",
+            help="Chat template (Jinja) to use instead of the model's; plain for speaker lines.",
             show_default=False,
         ),
     ] = None
@@ -66,13 +66,15 @@ class Style:
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="Who speaks in plain lines; User,Assistant by default.",
+            help="Speaker names for plain lines; User,Assistant by default.",
             show_default=False,
         ),
     ] = None
     stop: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help="Ends a reply; may be repeated.", show_default=False),
+        typer.Option(
+            metavar="TEXT", help="Text that ends a reply; repeatable.", show_default=False
+        ),
     ] = None
 
 
@@ -86,10 +88,10 @@ def chat(
     *,
     session: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Session to go on with; a new one by default."),
+        typer.Option(metavar="NAME", help="Session to resume; a new one by default."),
     ] = None,
     scope: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Scope to recall from and to store in.")
+        str | None, typer.Option(metavar="NAME", help="Scope to recall from and store in.")
     ] = None,
     style: Style,
     base: Base,
@@ -97,8 +99,8 @@ def chat(
 ) -> None:
     """Talk to a model that remembers; /help lists its commands.
 
-    Lines from a pipe are turns, and the replies come out as plain text, or with --json as one
-    object a line.
+    Each line from a pipe is a turn; replies are printed as plain text, or with --json as one object
+    per line.
     """
     from ..conversation import Conversation
     from ..terminal.screen import Pipe, Terminal
@@ -146,7 +148,7 @@ def _options(style: Style) -> ChatOptions:
 
 
 def _template(named: str | None) -> str | None:
-    """Read the chat template that is named, if it is a file."""
+    """Read the named chat template if it is a file."""
     from lmort_memory.backbone.template import PLAIN
 
     if named is None or named == PLAIN:
@@ -155,15 +157,15 @@ def _template(named: str | None) -> str | None:
         source = expanded(named).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LmortError(
-            f"the chat template {named} cannot be read: {error} — give a file of Jinja, or plain"
+            f"cannot read the chat template {named}: {error} — give a Jinja file, or plain"
         ) from error
     if not source.strip():
-        raise LmortError(f"the chat template {named} is empty — give a file of Jinja, or plain")
+        raise LmortError(f"the chat template {named} is empty — give a Jinja file, or plain")
     return source
 
 
 def _speakers(named: str | None) -> tuple[str, ...] | None:
-    """Read the names of user and model, with a comma between them."""
+    """Read the names of user and model, separated by a comma."""
     from lmort_memory.backbone.template import check_speakers
 
     if named is None:

@@ -23,22 +23,22 @@ def config(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help=f"One of {', '.join(KINDS)}.")
     ] = None,
-    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="What to set it to.")] = None,
+    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="The new value.")] = None,
     *,
-    unset: Annotated[bool, typer.Option("--unset", help="Go back to the default.")] = False,
+    unset: Annotated[bool, typer.Option("--unset", help="Restore the default.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Show the settings and where each comes from, or change them.
 
-    An option wins over $LMORT_<NAME>, that over the file, that over the default.
+    Precedence: option, $LMORT_<NAME>, settings file, default.
     """
     if unset and (name is None or value is not None):
-        raise WrongUsage("--unset takes the name of a setting, and no value")
+        raise WrongUsage("--unset takes a setting's name and no value")
     if name is None:
         _show(json=json)
         return
     if name not in KINDS:
-        raise WrongUsage(f"no setting is named {name!r}; there are {', '.join(KINDS)}")
+        raise WrongUsage(f"unknown setting {name!r}; choose one of {', '.join(KINDS)}")
     if value is None and not unset:
         found = setting(name)
         if json:
@@ -62,7 +62,7 @@ def config(
 
 def _parsed(name: str, value: str) -> str | int | float:
     if not value:
-        raise WrongUsage(f"give a value; lmort-mem config {name} --unset goes back to the default")
+        raise WrongUsage(f"give a value; lmort-mem config {name} --unset restores the default")
     try:
         return parse_value(name, value, where="config")
     except LmortError as error:

@@ -21,8 +21,8 @@ _SIGNS = {"good": "  ok ", "note": "  -- ", "bad": "FAIL "}
 def doctor(*, base: Base, models: Models) -> None:
     """Check machine, packages, model, tuner and database.
 
-    For what is wrong it names the command that mends it. It works without a network, and
-    counts the connections that were tried meanwhile: none.
+    Shows the command that fixes each problem. Works offline, and counts the network connections
+    attempted during the check: none.
     """
     from ..check import Check
     from ..checks import Named, run_checks
@@ -40,7 +40,7 @@ def doctor(*, base: Base, models: Models) -> None:
         for check in run_checks(named):
             checks.append(check)
             _say(check, quiet=base.json)
-    tried = f"{len(attempts)} connections were tried"
+    tried = f"{len(attempts)} connections were attempted"
     offline = Check("offline", "bad" if attempts else "good", "; ".join([tried, *attempts]))
     _say(offline, quiet=base.json)
     if base.json:

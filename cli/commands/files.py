@@ -1,4 +1,4 @@
-"""Commands that carry memory in and out: import, export, backup."""
+"""Commands that move memories in and out: import, export, backup, restore."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lmort_memory.importing import ImportReport
     from lmort_memory.memory import Memory
 
-_SHOWN = 10  # files named one by one; -v and --json have them all
+_SHOWN = 10  # files listed by name; -v and --json list all
 _STOPPED = 130
 _PARTLY = 3
 
@@ -42,10 +42,10 @@ def _say_formats(wanted: bool) -> None:
 
 
 def chosen_formats(columns: list[str] | None) -> tuple[Format, ...]:
-    """Return the formats that are known, with the columns of tables that the user has named.
+    """Return the known formats, with the table columns that the user named.
 
     Raises:
-        WrongUsage: a column is not NAME=COLUMN, or none is the text.
+        WrongUsage: a column is not NAME=COLUMN, or there is no text column.
     """
     from lmort_memory.importers import known_formats
     from lmort_memory.importers.formats.csv_table import Columns, csv_format
@@ -66,7 +66,9 @@ def chosen_formats(columns: list[str] | None) -> tuple[Format, ...]:
     name="import",
 )
 def import_(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Files and folders to import.")
+    ],
     *,
     scope: Annotated[
         str | None,
@@ -77,10 +79,10 @@ def import_(
         ),
     ] = None,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Forget the turns of files that are gone.")
+        bool, typer.Option("--prune", help="Forget the turns of deleted files.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Store nothing; say what it would take.")
+        bool, typer.Option("--dry-run", help="Store nothing; estimate time and disk space.")
     ] = False,
     redact: Annotated[
         bool | None,
@@ -104,21 +106,21 @@ def import_(
             "--list-formats",
             callback=_say_formats,
             is_eager=True,
-            help="List the formats.",
+            help="List the supported formats.",
         ),
     ] = False,
     vectors: Annotated[
-        bool, typer.Option(help="Make vectors now; later, `lmort-mem reencode` makes them.")
+        bool, typer.Option(help="Make vectors now, or later with `lmort-mem reencode`.")
     ] = True,
     verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Name every file that is passed over.")
+        bool, typer.Option("-v", "--verbose", help="Name every skipped file.")
     ] = False,
     base: Base,
     models: Models,
 ) -> None:
     """Remember notes, documents, mail and exported chats.
 
-    A second run reads only what has changed. --list-formats has the formats.
+    A second run reads only what has changed. See --list-formats for the formats.
     """
     from lmort_memory.importers import scan
 
@@ -132,24 +134,24 @@ def import_(
             else:
                 _import(memory, report, scope=scope_to_write(scope), prune=prune, shown=shown)
         except KeyboardInterrupt:
-            note("stopped; what was stored is safe, and the same command goes on from here")
+            note("stopped; what was stored is safe — run the same command to resume")
             raise typer.Exit(_STOPPED) from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """How a report is shown; `verbose` names every file."""
+    """How to show a report; `verbose` names every file."""
 
     json: bool
     verbose: bool
 
     def list(self, lines: Sequence[str]) -> None:
-        """Print lines, not too many of them."""
+        """Print lines, up to a limit."""
         shown = lines if self.verbose else lines[:_SHOWN]
         for line in shown:
             note(f"  {line}")
         if len(lines) > len(shown):
-            note(f"  and {len(lines) - len(shown)} more; -v names them all")
+            note(f"  and {len(lines) - len(shown)} more; -v lists them all")
 
 
 def _import(memory: Memory, scan: ScanReport, *, scope: str, prune: bool, shown: _Shown) -> None:
@@ -184,7 +186,8 @@ def _estimate(memory: Memory, scan: ScanReport, *, scope: str, shown: _Shown) ->
     if found.tokens is not None:
         say(f"tokens   about {found.tokens:,}")
     if found.encode_s is not None:
-        say(f"time     about {duration(found.encode_s)} for the vectors, as busy as it is now")
+        time = duration(found.encode_s)
+        say(f"time     about {time} for the vectors, at the machine's current load")
     say(f"disk     about {size(found.disk_bytes)}")
     _report_passed_over(found.passed_over, shown)
 
@@ -200,9 +203,9 @@ def _report(done: ImportReport, encoded: int) -> None:
 
 def _report_deleted(deleted: list[str], pruned: int, shown: _Shown) -> None:
     if pruned:
-        note(f"{len(deleted)} files are gone: {pruned} turns forgotten")
+        note(f"{len(deleted)} files were deleted: {pruned} turns forgotten")
     elif deleted:
-        note(f"{len(deleted)} files are gone, and still remembered; --prune forgets them:")
+        note(f"{len(deleted)} files were deleted but are still remembered; --prune forgets them:")
         shown.list(deleted)
 
 
@@ -215,7 +218,7 @@ def _report_passed_over(items: Sequence[PassedOver], shown: _Shown) -> None:
         if shown.verbose:
             shown.list([_line(item) for item in aside])
     if unknown:
-        note(f"skipped, of no known format: {_counted(Counter(_suffix(i.path) for i in unknown))}")
+        note(f"skipped, unknown format: {_counted(Counter(_suffix(i.path) for i in unknown))}")
         shown.list([_line(item) for item in unknown])
     if problems:
         note(f"not imported, {len(problems)}:")
@@ -241,27 +244,27 @@ def _suffix(path: str) -> str:
     "lmort-mem export - | gzip > memory.jsonl.gz",
 )
 def export(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help='A new file; "-" is stdout.')],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help='A new file; "-" for stdout.')],
     *,
     scope: Annotated[str | None, typer.Option(metavar="NAME", help="Only this scope.")] = None,
     vectors: Annotated[
-        bool, typer.Option("--vectors", help="With vectors: larger, and quicker to import.")
+        bool, typer.Option("--vectors", help="Include vectors: larger, but faster to import.")
     ] = False,
     plain: Annotated[
         bool, typer.Option("--plain", help="Of an encrypted database: write its texts readable.")
     ] = False,
     salvage: Annotated[
-        bool, typer.Option("--salvage", help="Of a damaged database: step over what is lost.")
+        bool, typer.Option("--salvage", help="From a damaged database: skip what cannot be read.")
     ] = False,
     base: Base,
 ) -> None:
-    """Write what is remembered to a file, one JSON object a line.
+    """Export memories to a file, one JSON object per line.
 
-    `import` brings it back whole.
+    `import` restores it completely.
     """
     if path == Path("-"):
         if salvage:
-            raise WrongUsage("--salvage needs a file: what is read may end at any record")
+            raise WrongUsage("--salvage needs a file, not stdout: reading may stop at any record")
         with open_memory(base) as memory:
             warn_of_plain(memory, plain=plain)
             _print_records(memory, scope=scope, vectors=vectors)
@@ -305,17 +308,19 @@ def _print_records(memory: Memory, *, scope: str | None, vectors: bool) -> None:
     "lmort-mem backup ~/backups --keep 7",
 )
 def backup(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; with --keep a folder.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A new file; with --keep, a folder.")
+    ],
     *,
     keep: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Keep the last N backups of the folder."),
+        typer.Option(metavar="N", min=1, help="Keep the last N backups in the folder."),
     ] = None,
     base: Base,
 ) -> None:
-    """Copy the whole database, while it may be in use.
+    """Copy the whole database, even while it is in use.
 
-    The copy is a database like any other: `--db` opens it, and `restore` goes back to it.
+    The copy is an ordinary database: open it with `--db`, or return to it with `restore`.
     """
     removed: list[Path] = []
     with open_memory(base) as memory:
@@ -332,7 +337,7 @@ def backup(
 
 
 def _backup_into(memory: Memory, folder: Path, name: str, keep: int) -> tuple[Path, list[Path]]:
-    """Write a backup named by the time, and remove those of the same name beyond `keep`."""
+    """Write a backup named by the time, and remove all but the newest `keep` of this name."""
     new = folder / f"{name}-{datetime.now():%Y%m%dT%H%M%S%f}.db"  # noqa: DTZ005  for a person
     memory.backup(new)
     kept = sorted(one for one in folder.glob(f"{name}-*.db") if _STAMPED.search(one.stem))
@@ -342,7 +347,7 @@ def _backup_into(memory: Memory, folder: Path, name: str, keep: int) -> tuple[Pa
     return new, removed
 
 
-_STAMPED = re.compile(r"-\d{8}T\d{12}$")  # of a backup that --keep has made, and may remove
+_STAMPED = re.compile(r"-\d{8}T\d{12}$")  # of backups that --keep made and may remove
 
 
 @command(
@@ -350,21 +355,21 @@ _STAMPED = re.compile(r"-\d{8}T\d{12}$")  # of a backup that --keep has made, an
     "lmort-mem restore ~/backups/memory-2026-05-01.db --db other.db --yes",
 )
 def restore(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `backup` wrote.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A file written by `backup`.")],
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     base: Base,
 ) -> None:
-    """Go back to a backup. The database that it replaces is kept beside it, under another name.
+    """Return to a backup. The replaced database is kept beside it under another name.
 
-    A file that `export` wrote is brought back by `import`.
+    To restore a file written by `export`, use `import`.
     """
     from lmort_memory.store.restoring import restore_backup
 
     database = database_path(base)
     if database.exists() and not yes:
         if not sys.stdin.isatty():
-            raise WrongUsage(f"this replaces {database}; say --yes if that is meant")
+            raise WrongUsage(f"this replaces {database} — pass --yes to confirm")
         typer.confirm(f"Replace {database}?", abort=True, err=True)
     backup = expanded(path)
     passphrase = passphrase_for(backup, base.passphrase_file)
@@ -374,4 +379,4 @@ def restore(
         return
     note(f"restored {database}")
     if aside is not None:
-        note(f"what was there is now {aside}")
+        note(f"the previous database is now {aside}")

@@ -14,21 +14,22 @@ __all__ = ["hook"]
 @command("lmort-mem hook prompt < event.json", "lmort-mem hook stop --scope work < event.json")
 def hook(
     event: Annotated[
-        str | None, typer.Argument(help="session-start, prompt or stop; else as the event says.")
+        str | None,
+        typer.Argument(help="session-start, prompt or stop; by default as in the event."),
     ] = None,
     *,
     db: Annotated[str | None, typer.Option(metavar="PATH", help="Database file.")] = None,
     scope: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Scope to look in and to store into.")
+        str | None, typer.Option(metavar="NAME", help="Scope to search and store in.")
     ] = None,
 ) -> None:
     """Give a command line agent its memory.
 
-    The agent runs this, with the JSON of an event on stdin.
+    The agent runs this with an event as JSON on stdin.
 
-    Notes come as JSON that Claude Code, Codex and Gemini CLI understand; small talk gets none.
-    `lmort-mem serve` makes them better (by meaning) and faster; without it, words alone decide.
-    Errors are silent: the agent goes on without notes. $LMORT_HOOK_DEBUG=1 shows them.
+    Prints notes as JSON for Claude Code, Codex and Gemini CLI; small talk gets none.
+    With `lmort-mem serve` running, recall is by meaning and faster; without it, by words only.
+    Errors are silent: the agent continues without notes. $LMORT_HOOK_DEBUG=1 shows them.
     """
     from lmort_memory.adapters.hooks import main
 

@@ -1,4 +1,4 @@
-"""The command `install`: our MCP server in a client's settings, shown first."""
+"""The command `install`: add our MCP server to a client's settings, after a preview."""
 
 from __future__ import annotations
 
@@ -28,25 +28,27 @@ __all__ = ["install"]
 def install(
     client: Annotated[str, typer.Argument(metavar="CLIENT", help=f"One of {', '.join(CLIENTS)}.")],
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Write it; else it is only shown.")] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Take it out again.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Write the change; otherwise only show it.")
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the entry.")] = False,
     scope: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Scope that this client gets.")
+        str | None, typer.Option(metavar="NAME", help="Scope for this client.")
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Another settings file, such as a project's."),
+        typer.Option(metavar="PATH", help="A different settings file, such as a project's."),
     ] = None,
     base: Base,
     models: Models,
 ) -> None:
     """Give an MCP client this memory.
 
-    Shows the change to the client's settings, and writes it with --yes. Its other settings, and the
-    comments in them, stay as they are.
+    Shows the change to the client's settings, and writes it with --yes. Other settings and comments
+    stay unchanged.
     """
     if client not in CLIENTS:
-        raise WrongUsage(f"no client is named {client!r}; there are {', '.join(CLIENTS)}")
+        raise WrongUsage(f"unknown client {client!r}; choose one of {', '.join(CLIENTS)}")
     known = CLIENTS[client]
     path = (file or known.path()).expanduser()
     entry = None if remove else known.entry(_program(), _arguments(base, models, scope))
@@ -58,7 +60,7 @@ def install(
         print_json({"file": path, "changed": after != before, "written": yes and after != before})
         return
     if after == before:
-        note(f"{path} is as it should be")
+        note(f"{path} needs no change")
         return
     named = str(path)
     lines = difflib.unified_diff(
@@ -66,13 +68,13 @@ def install(
     )
     say("".join(line if line.endswith("\n") else f"{line}\n" for line in lines).rstrip("\n"))
     if yes:
-        note(f"written; start {known.title} again")
+        note(f"written; restart {known.title}")
     else:
-        note("nothing was written; --yes writes it")
+        note("nothing written; pass --yes to write it")
 
 
 def _program() -> str:
-    """Return this program by its whole path: clients start it without a shell's PATH."""
+    """Return this program's full path: clients start it without a shell's PATH."""
     own = Path(sys.argv[0])
     if own.name.startswith("lmort-mem") and own.exists():
         return str(own.absolute())
@@ -80,7 +82,7 @@ def _program() -> str:
 
 
 def _arguments(base: Base, models: Models, scope: str | None) -> list[str]:
-    """Return the arguments; paths become absolute, since a client has another working folder."""
+    """Return the arguments with absolute paths, since a client runs in another folder."""
     from .model import runnable_model
 
     arguments = ["mcp"]

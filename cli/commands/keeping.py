@@ -1,4 +1,4 @@
-"""Commands that mind what is remembered: list, show, edit, forget."""
+"""Commands that manage memories: list, show, edit, forget."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def list_(
         int, typer.Option("-n", "--count", metavar="N", min=1, max=MOST, help="How many.")
     ] = 20,
     after: Annotated[
-        str | None, typer.Option(metavar="ID", help="The next ones after this record.")
+        str | None, typer.Option(metavar="ID", help="Continue after this record.")
     ] = None,
     choice: Choice,
     base: Base,
 ) -> None:
-    """List what was remembered last, the newest at the end."""
+    """List the latest memories, newest last."""
     from lmort_memory.store.values import Filter
 
     with open_memory(base) as memory:
@@ -68,7 +68,7 @@ def show(
     *,
     base: Base,
 ) -> None:
-    """Show a record, what is known of it, and its earlier versions."""
+    """Show a record, its details and its earlier versions."""
     with open_memory(base) as memory:
         record = memory.get(record_id)
         versions = memory.history(record_id)[:-1]
@@ -80,7 +80,7 @@ def show(
     for name, value in _facts(record):
         say(f"{name:<10} {value}", faint=True)
     for before in earlier:
-        say(f"took the place of {before.id}: {before.text}", faint=True)
+        say(f"replaced {before.id}: {before.text}", faint=True)
     for version in versions:
         say(f"until {day(version.updated_at)}: {version.text}", faint=True)
 
@@ -104,17 +104,17 @@ def edit(
     *,
     metadata: Annotated[
         dict[str, Any] | None,
-        typer.Option(parser=parse_object, metavar="JSON", help="The new metadata, in full."),
+        typer.Option(parser=parse_object, metavar="JSON", help="The complete new metadata."),
     ] = None,
     base: Base,
     models: Models,
 ) -> None:
-    """Change what is remembered; the old version is kept as history."""
+    """Edit a record; the old version is kept as history."""
     text = None if text is None else given_text(text)
     if text is None and metadata is None:
-        raise WrongUsage("give a new text, or --metadata, or both")
+        raise WrongUsage("give a new text, --metadata, or both")
     if text is not None and not text.strip():
-        raise WrongUsage("there is no text to remember; `forget` deletes a record")
+        raise WrongUsage("the new text is empty; to delete a record, use `forget`")
     with open_memory(base, models if text else None) as memory:
         record = memory.update(record_id, text, metadata=metadata)
     if base.json:
@@ -134,24 +134,24 @@ def forget(
     ] = None,
     *,
     scope: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Everything in this scope.")
+        str | None, typer.Option(metavar="NAME", help="All records in this scope.")
     ] = None,
     session: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Everything of this session.")
+        str | None, typer.Option(metavar="NAME", help="All records of this session.")
     ] = None,
     source: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Everything from this file.")
+        str | None, typer.Option(metavar="PATH", help="All records from this file.")
     ] = None,
     where: Annotated[
         dict[str, Any] | None,
-        typer.Option(parser=parse_where, metavar="JSON", help="Everything with this metadata."),
+        typer.Option(parser=parse_where, metavar="JSON", help="All records with this metadata."),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     base: Base,
 ) -> None:
     """Delete records and every trace of them.
 
-    Says what was removed, and looks for the texts in the files afterwards.
+    Reports what was removed, then checks that no copy of the texts is left in the database files.
     """
     from lmort_memory.store.filters import names_nothing
     from lmort_memory.store.values import Filter
@@ -159,7 +159,7 @@ def forget(
     if names_nothing(where):
         raise WrongUsage("--where holds for every record: name what the records have in common")
     if not ids and (scope, session, source, where) == (None,) * 4:
-        raise WrongUsage("name records, or what they have in common")
+        raise WrongUsage("give record ids, or an option that selects records")
     chosen = Filter(
         ids=tuple(ids) if ids else None,
         scope=None if scope is None else chosen_scope(scope),
@@ -178,12 +178,12 @@ def forget(
     else:
         _say_receipt(receipt)
     if ids and receipt.records < len(set(ids)):
-        note(f"of {len(set(ids))} records named, {receipt.records} were there")
+        note(f"of {len(set(ids))} records named, {receipt.records} existed")
         raise typer.Exit(_PARTLY if receipt.records else 1)
 
 
 def _with_quotes(memory: Memory, chosen: Filter) -> Filter:
-    """Show a person the other records that repeat what is to be forgotten, and ask about them."""
+    """Show the user other records that repeat what is being forgotten, and ask about them."""
     if not sys.stdin.isatty() or not (quotes := memory.store.quoting(chosen)):
         return chosen
     note(f"{len(quotes)} other records repeat some of it:")
@@ -198,7 +198,7 @@ def _with_quotes(memory: Memory, chosen: Filter) -> Filter:
 
 
 def _known_source(memory: Memory, source: str) -> str:
-    """Return a source as it is stored: a path that is relative or begins with ~ in full."""
+    """Return a source as it is stored: relative paths and ~ expanded."""
     from lmort_memory.importers import file_uri
     from lmort_memory.store.values import Filter
 
@@ -211,7 +211,7 @@ def _forget(memory: Memory, chosen: Filter, *, sure: bool) -> Receipt:
     if not sure:
         count = sum(1 for _ in memory.store.records(chosen))
         if count and not sys.stdin.isatty():
-            raise WrongUsage(f"this forgets {count} records; say --yes if that is meant")
+            raise WrongUsage(f"this forgets {count} records — pass --yes to confirm")
         if count:
             typer.confirm(f"Forget {count} records?", abort=True, err=True)
     return memory.store.forget(chosen)
@@ -227,10 +227,10 @@ def _say_receipt(receipt: Receipt) -> None:
         f" {receipt.states} saved chat states"
     )
     if receipt.quoted_by:
-        say(f"{len(receipt.quoted_by)} other records repeat some of it, and are still there:")
+        say(f"{len(receipt.quoted_by)} other records repeat some of it and still exist:")
         for id_ in receipt.quoted_by:
             say(f"  {id_}")
     elif receipt.verified:
         say("no byte of their texts is left in the database")
     else:
-        note("another process still uses old pages; the next forget or open finishes the work")
+        note("another process still uses old pages; the next forget or open finishes the cleanup")

@@ -20,15 +20,15 @@ __all__ = ["mcp"]
 def mcp(
     *,
     scope: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Scope to search in and to store into.")
+        str | None, typer.Option(metavar="NAME", help="Scope to search and store in.")
     ] = None,
     base: Base,
     models: Models,
 ) -> None:
     """Serve the memory to an MCP client.
 
-    The client starts this command itself and speaks with it over stdin and stdout. Vectors come
-    from `lmort-mem serve` where that runs, else from a model of this process.
+    The client starts this command itself and talks to it over stdin and stdout. Vectors come from
+    `lmort-mem serve` if it is running, otherwise from a model in this process.
     """
     from lmort_memory.serve import require_mcp
 

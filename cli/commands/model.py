@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "runnable_model"]
 
 app = typer.Typer(
-    help="Look at models, and make GPT-2 and GPT-J models run.",
+    help="Inspect models, and convert GPT-2 and GPT-J models.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -33,7 +33,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """A model that can be named: where it comes from, and what its header says or what is wrong."""
+    """A known model: where it comes from, and what its header says or what is wrong with it."""
 
     path: Path
     origin: str
@@ -44,7 +44,7 @@ class _Listed:
 
 @app.command(cls=PlainCommand, name="list", epilog=examples("lmort-mem model list --json"))
 def list_models(*, json: _Json = False) -> None:
-    """List the models that are known here."""
+    """List the known models."""
     found = list(_known())
     if json:
         print_json(found)
@@ -53,18 +53,18 @@ def list_models(*, json: _Json = False) -> None:
         say(f"{'*' if one.in_use else ' '} {one.path}")
         say(f"    {one.origin}; {one.problem or _summary(one.facts)}")
     if not found:
-        note("no model is known: name a GGUF with --model, or pip install 'lmort-memory[smollm2]'")
+        note("no model found — pass a GGUF with --model, or pip install 'lmort-memory[smollm2]'")
 
 
 @app.command(cls=PlainCommand, epilog=examples("lmort-mem model info ~/models/qwen3-4b.gguf"))
 def info(
     model: Annotated[
-        str | None, typer.Argument(metavar="GGUF", help="The model in use by default.")
+        str | None, typer.Argument(metavar="GGUF", help="By default, the model in use.")
     ] = None,
     *,
     json: _Json = False,
 ) -> None:
-    """Show what a model's file says of it, without loading its weights."""
+    """Show a model file's metadata, without loading its weights."""
     from lmort_memory.modelfile.convert import needs_conversion
     from lmort_memory.modelfile.facts import facts_of, read_header
     from lmort_memory.modelfile.fingerprint import fingerprint
@@ -118,12 +118,12 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
     json: _Json = False,
 ) -> None:
-    """Make a GGUF that llama.cpp runs of a GPT-2 or GPT-J model."""
+    """Convert a GPT-2 or GPT-J model to a GGUF that llama.cpp can run."""
     from lmort_memory.modelfile.convert import convert as convert_model
     from lmort_memory.modelfile.facts import read_facts
 
     if out.exists() and not force:
-        raise LmortError(f"{out} exists — give another name, or --force to replace it")
+        raise LmortError(f"{out} exists — choose another name, or pass --force to replace it")
     try:
         with Meter("converting", unit="bytes") as meter:
             convert_model(source, out, type=kind, progress=meter)
@@ -140,9 +140,9 @@ def convert(
 
 
 def runnable_model(model: str | None) -> str | None:
-    """Return a model that llama.cpp runs, converted first where it must be, and say so.
+    """Return a model that llama.cpp can run; convert it first if needed, and say so.
 
-    None, the model that is used when none is named, stays None.
+    None, the default model, stays None.
     """
     from lmort_memory.modelfile.convert import ensure_runnable
 
@@ -162,7 +162,7 @@ def _known() -> Iterator[_Listed]:
         yield _listed(packaged, "packaged default", in_use=named is None and copy is None)
     for path in sorted(paths.models_dir().glob("*.gguf")):
         if path == copy:
-            yield _listed(path, "copy of the default, read faster", in_use=named is None)
+            yield _listed(path, "copy of the default, faster to read", in_use=named is None)
         else:
             yield _listed(path, "converted here", in_use=False)
 
@@ -186,7 +186,7 @@ def _packaged() -> Path | None:
 
 
 def _copy() -> Path | None:
-    """Return the copy of the packaged model that is opened in its place, if it was made."""
+    """Return the copy that is opened instead of the packaged model, if it was made."""
     from lmort_memory.backbone.default import fast_copy_path
 
     copy = None if _packaged() is None else fast_copy_path()
@@ -210,4 +210,4 @@ def _summary(facts: ModelFacts | None) -> str:
 
 
 def _fixed(facts: ModelFacts) -> str:
-    return ", and no more: its positions are learned" if facts.learned_positions else ""
+    return ", fixed: its positions are learned" if facts.learned_positions else ""

@@ -21,7 +21,7 @@ from ..terminal.output import note, print_json, say
 )
 def add(
     text: Annotated[
-        str, typer.Argument(metavar="TEXT", help='What to remember; "-" reads it from stdin.')
+        str, typer.Argument(metavar="TEXT", help='The text to remember; "-" reads stdin.')
     ],
     *,
     role: Annotated[str, typer.Option(metavar="NAME", help="Who said it.")] = "user",
@@ -30,11 +30,11 @@ def add(
         typer.Option(metavar="NAME", help="Scope to store it in; other scopes do not see it."),
     ] = None,
     session: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Ordered run of turns.")
+        str | None, typer.Option(metavar="NAME", help="Session that the text belongs to.")
     ] = None,
     metadata: Annotated[
         dict[str, Any] | None,
-        typer.Option(parser=parse_object, metavar="JSON", help="Anything to filter by later."),
+        typer.Option(parser=parse_object, metavar="JSON", help="JSON metadata to filter by later."),
     ] = None,
     at: Annotated[
         datetime | None,
@@ -62,7 +62,7 @@ def add(
 
 def _to_remember(text: str) -> str:
     if not text.strip():
-        raise WrongUsage("there is no text to remember")
+        raise WrongUsage("the text to remember is empty")
     return text
 
 
@@ -71,37 +71,38 @@ def _to_remember(text: str) -> str:
     """lmort-mem recall bees --since 30d --where '{"tags": {"$contains": "garden"}}' --json""",
 )
 def recall(
-    query: Annotated[str, typer.Argument(metavar="TEXT", help="A question will do.")],
+    query: Annotated[str, typer.Argument(metavar="TEXT", help="A question or any text.")],
     *,
     top_k: Annotated[
-        int, typer.Option("-k", "--top-k", metavar="N", min=1, max=MOST, help="The most hits.")
+        int,
+        typer.Option("-k", "--top-k", metavar="N", min=1, max=MOST, help="Maximum number of hits."),
     ] = 5,
     mode: Annotated[
         Literal["hybrid", "dense", "lexical"],
-        typer.Option(metavar="MODE", help="dense is by meaning, lexical by words, hybrid by both."),
+        typer.Option(metavar="MODE", help="dense: by meaning, lexical: by words, hybrid: both."),
     ] = "hybrid",
     full: Annotated[
-        bool, typer.Option("--full", help="Show whole texts, not the part that matches.")
+        bool, typer.Option("--full", help="Show whole texts instead of the matching part.")
     ] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show ranks too, and what each part counts.")
+        bool, typer.Option("--explain", help="Also show ranks and the weight of each part.")
     ] = False,
     superseded: Annotated[
-        bool, typer.Option("--superseded", help="Find what no longer holds, too.")
+        bool, typer.Option("--superseded", help="Include records that were replaced by newer ones.")
     ] = False,
     choice: Choice,
     base: Base,
     models: Models,
 ) -> None:
-    """Find what is remembered, by meaning and by words.
+    """Find memories by meaning and by words.
 
-    A score is 1 for what is first in both: by meaning, shown as the cosine of vectors, and by
-    words, shown as BM25. With --mode dense it is the cosine, with lexical BM25.
+    The score combines meaning (the cosine of vectors) and words (BM25); it is at most 1. With
+    --mode dense it is the cosine, with lexical BM25.
     """
     from ..terminal.hits import say_hit
 
     if not query.strip():
-        raise WrongUsage("there is no text to look for")
+        raise WrongUsage("the query is empty")
     needs_model = mode != "lexical" or explain
     with open_memory(base, models if needs_model else None) as memory:
         hits = memory.recall(

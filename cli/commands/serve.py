@@ -22,25 +22,28 @@ __all__ = ["serve"]
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Who may come in."""
+    """Who may connect."""
 
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Listen there; this machine only by default.")
+        str,
+        typer.Option(metavar="ADDRESS", help="Address to listen on; this machine only by default."),
     ] = "127.0.0.1"
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes any.")] = 7373
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0 takes any free one.")
+    ] = 7373
     no_token: Annotated[
-        bool, typer.Option("--no-token", help="Ask for no token; on this machine only.")
+        bool, typer.Option("--no-token", help="Require no token; this machine only.")
     ] = False
     show_token: Annotated[
-        bool, typer.Option("--show-token", help="Print the token and its file, and end.")
+        bool, typer.Option("--show-token", help="Print the token and its file, then exit.")
     ] = False
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Another name of this server; may be repeated."),
+        typer.Option(metavar="NAME", help="Another name of this server; repeatable."),
     ] = None
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL", help="Origin of web pages that may use it; may be repeated."),
+        typer.Option(metavar="URL", help="Origin of web pages that may use it; repeatable."),
     ] = None
 
 
@@ -54,17 +57,17 @@ def serve(
     memory: Annotated[
         bool,
         typer.Option(
-            "--memory", help="Remember under the model's plain name too; NAME+memory always does."
+            "--memory", help="Use memory under the model's plain name too; NAME+memory always does."
         ),
     ] = False,
     ctx: Annotated[
-        int, typer.Option(metavar="N", min=256, help="Tokens of a conversation's context.")
+        int, typer.Option(metavar="N", min=256, help="Context size of a conversation, in tokens.")
     ] = 4096,
     contexts: Annotated[
-        int, typer.Option(metavar="N", min=1, max=64, help="Conversations held in memory.")
+        int, typer.Option(metavar="N", min=1, max=64, help="Number of conversations held in RAM.")
     ] = 4,
     scope: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Scope of requests that name none.")
+        str | None, typer.Option(metavar="NAME", help="Scope of requests that do not name one.")
     ] = None,
     door: Door,
     base: Base,
@@ -72,8 +75,8 @@ def serve(
 ) -> None:
     """Serve model and memory to other programs.
 
-    They use OpenAI's API, the memory's own, MCP or a page, and find one model. Nothing but this
-    machine can reach it unless --host says so.
+    Offers an OpenAI-compatible API, the memory's own API, MCP and a web page, all with one model.
+    Only this machine can reach it, unless you set --host.
     """
     from lmort_memory.paths import data_dir, expanded
     from lmort_memory.serve import require_server
@@ -86,13 +89,13 @@ def serve(
 
     token_file = data_dir() / "serve-token"
     if door.no_token and not is_loopback(door.host):
-        raise WrongUsage("--no-token is for this machine alone; leave --host out, or the flag")
+        raise WrongUsage("--no-token works on this machine only — remove --host or --no-token")
     token = None if door.no_token else read_token(token_file)
     if door.show_token:
         if base.json:
             print_json({"token": token, "file": token_file})
         else:
-            say(token or "no token is asked for")
+            say(token or "no token required")
             note(f"from {token_file}")
         return
     from .model import runnable_model
@@ -127,14 +130,14 @@ def serve(
         if token is not None:
             note(f"token       {token_file}")
         if not is_found:
-            note("another server runs already; lmort-mem commands go on using that one")
-        note("Ctrl-C ends it")
+            note("another server is already running; lmort-mem commands keep using that one")
+        note("Ctrl-C stops it")
 
     running.serve(listener, engine, options, on_ready=ready)
 
 
 def _defaults() -> ChatOptions:
-    """Return what the settings file says about replies."""
+    """Return the settings about replies."""
     from lmort_memory.chat import ChatOptions
 
     options = ChatOptions()

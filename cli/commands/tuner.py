@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     cls=in_order("make", "info", "eval", "analyze", "train", "tables"),
-    help="Make, judge and look into tuners.",
+    help="Make, evaluate and inspect tuners.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -50,20 +50,20 @@ def analyze(
     data: Annotated[
         list[Path], typer.Option("--data", metavar="DIR", help="Set in BEIR layout; repeatable.")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For JSON and pictures.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for JSON and plots.")],
     model: Model = None,
     pairs: Annotated[
-        int, typer.Option("--pairs", metavar="N", help="Positive pairs of a set, at most.")
+        int, typer.Option("--pairs", metavar="N", help="Maximum positive pairs per set.")
     ] = 500,
     fraction: Annotated[
         float,
         typer.Option(
-            "--fraction", metavar="X", help="Upper layer, at most, as a part of the network."
+            "--fraction", metavar="X", help="Highest layer to consider, as a fraction of the depth."
         ),
     ] = 0.4,
     json: Json = False,
 ) -> None:
-    """Measure every layer, and name the align and the uniform layer."""
+    """Measure every layer, and choose the align and the uniform layer."""
     from lmort_memory.tuners.evaluate.analyze import Analysis, analyze_set
     from lmort_memory.tuners.evaluate.heatmap import draw_heatmap
 
@@ -95,11 +95,14 @@ def analyze(
 def train(
     *,
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="Name of one that ships, or a TOML file.")
+        str, typer.Argument(metavar="RECIPE", help="Name of a packaged recipe, or a TOML file.")
     ],
     data: Data,
     work: Annotated[
-        Path, typer.Option("--work", metavar="DIR", help="For states and checkpoints; gigabytes.")
+        Path,
+        typer.Option(
+            "--work", metavar="DIR", help="Folder for states and checkpoints; takes gigabytes."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="GGUF", help="The tuner file to write.")],
     model: Model = None,
@@ -111,7 +114,7 @@ def train(
 ) -> None:
     """Train a tuner.
 
-    Stopped at any point, the same command goes on where it was.
+    If stopped at any point, the same command resumes.
     """
     need("torch")
     from lmort_memory.tuners.train.pipeline import Workshop
@@ -149,19 +152,24 @@ def evaluate_set(
     data: Data,
     model: Model = None,
     tuner: Annotated[
-        Path | None, typer.Option("--tuner", metavar="GGUF", help="Tuner; the model's by default.")
+        Path | None,
+        typer.Option("--tuner", metavar="GGUF", help="Tuner file; the model's own by default."),
     ] = None,
     work: Annotated[
-        Path | None, typer.Option("--work", metavar="DIR", help="Keeps states for the next time.")
+        Path | None,
+        typer.Option("--work", metavar="DIR", help="Folder that caches states for the next run."),
     ] = None,
     per_query: Annotated[
-        Path | None, typer.Option("--per-query", metavar="FILE", help="Figures of every query.")
+        Path | None,
+        typer.Option(
+            "--per-query", metavar="FILE", help="Write the results per query to this file."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Rank a set in BEIR layout by words, by vectors and by both.
+    """Evaluate ranking on a set in BEIR layout by words, by vectors and by both.
 
-    Turns are ranked in the context of their session too.
+    Turns are also ranked in the context of their session.
     """
     from lmort_memory.tuners.evaluate.report import evaluate, output_losses, write_per_query
 
@@ -198,26 +206,33 @@ def tables(
     sets: Annotated[
         list[Path], typer.Option("--set", metavar="DIR", help="Set in BEIR layout; repeatable.")
     ],
-    work: Annotated[Path, typer.Option("--work", metavar="DIR", help="States and results.")],
+    work: Annotated[
+        Path, typer.Option("--work", metavar="DIR", help="Folder for states and results.")
+    ],
     best: Annotated[
-        tuple[int, int], typer.Option("--best", metavar="A U", help="Align and uniform layer.")
+        tuple[int, int],
+        typer.Option("--best", metavar="A U", help="The best align and uniform layer."),
     ],
     worst: Annotated[
-        tuple[int, int], typer.Option("--worst", metavar="A U", help="The worst of both.")
+        tuple[int, int],
+        typer.Option("--worst", metavar="A U", help="The worst align and uniform layer."),
     ],
     model: Model = None,
     groups: Annotated[
         int,
         typer.Option(
-            "--groups", metavar="N", help="Only the first groups of grouped sets; 0 is all."
+            "--groups", metavar="N", help="Only the first N groups of grouped sets; 0 for all."
         ),
     ] = 0,
     recipe: Annotated[
-        str, typer.Option("--recipe", metavar="RECIPE", help="Data and steps of every row.")
+        str,
+        typer.Option(
+            "--recipe", metavar="RECIPE", help="Recipe with the data and steps of every row."
+        ),
     ] = "paper-tables",
     json: Json = False,
 ) -> None:
-    """Run the paper's tables on a model, and print them as Markdown."""
+    """Reproduce the paper's tables on a model, and print them as Markdown."""
     need("torch")
     from lmort_memory.tuners.evaluate.analyze import Choice
     from lmort_memory.tuners.evaluate.beir import first_groups
@@ -243,7 +258,7 @@ def tables(
 
 
 def _set_in(folder: Path) -> EvalSet:
-    """Read an evaluation set; of a folder that holds none, say what belongs into it."""
+    """Read an evaluation set; if the folder is not one, say what it should contain."""
     from lmort_memory.tuners.evaluate.beir import load_set
 
     if not (folder / "qrels.tsv").is_file():
@@ -258,7 +273,7 @@ def _set_in(folder: Path) -> EvalSet:
 def _vectors(
     work: Path, backbone: Backbone, dataset: EvalSet, tuner: Tuner
 ) -> dict[str, SetVectors]:
-    """Capture and encode a set: turns alone and, where it has sessions, in their context."""
+    """Capture and encode a set: turns alone and, if it has sessions, in context."""
     from lmort_memory.tuners.evaluate.set_states import alone, has_sessions, in_context, set_vectors
 
     ways = {"dense": alone}
@@ -276,7 +291,7 @@ def _vectors(
 
 @contextmanager
 def opened_backbone(model: str | None) -> Iterator[Backbone]:
-    """Open the model that the option, the environment or the settings name."""
+    """Open the model named by the option, the environment or the settings."""
     from lmort_memory.backbone import Backbone, fast_default_path
 
     tell_library()
@@ -298,7 +313,7 @@ def _tuner(path: Path | None, backbone: Backbone) -> Tuner:
             "or train one"
         )
     tuner = Tuner.load(path)
-    TunedEncoder(backbone, tuner)  # raises where the two do not belong together
+    TunedEncoder(backbone, tuner)  # raises if they do not belong together
     return tuner
 
 
@@ -311,7 +326,7 @@ def _n_parameters(backbone: Backbone) -> int:
 
 
 def need(package: str) -> None:
-    """Refuse to go on without a package of the extra [train]."""
+    """Raise unless the packages of the extra [train] are installed."""
     try:
         __import__(package)
     except ImportError as error:

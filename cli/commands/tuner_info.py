@@ -1,4 +1,4 @@
-"""The command `tuner info`, and what other commands say of a tuner."""
+"""The command `tuner info`, and the text that other commands print about a tuner."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TIERS = {
 
 
 def tier_text(tier: str) -> str:
-    """Say what a tier is, and what makes a better tuner where there is something."""
+    """Describe a tier, and how to make a better tuner if there is a way."""
     return _TIERS.get(tier, tier)
 
 
@@ -43,11 +43,11 @@ def card_of_space(space: str) -> TunerCard | None:
 def info(
     *,
     tuner: Annotated[
-        Path | None, typer.Argument(metavar="GGUF", help="All installed ones by default.")
+        Path | None, typer.Argument(metavar="GGUF", help="By default, all installed tuners.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show what a tuner is made of, and which model it belongs to."""
+    """Show how a tuner was made, and which model it belongs to."""
     from lmort_memory.encoder.artifact import read_card
 
     found = list(_installed()) if tuner is None else [(tuner, read_card(tuner))]
@@ -59,7 +59,7 @@ def info(
 
 
 def _installed() -> Iterator[tuple[Path, TunerCard]]:
-    """Yield the tuners that models find: made here, those that ship, made at once."""
+    """Yield the tuners that models can find: made here, packaged, and at-once."""
     from lmort_memory.encoder.artifact import read_card
     from lmort_memory.encoder.pretrained import shipped_tuners
     from lmort_memory.errors import TunerError

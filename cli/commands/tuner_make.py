@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmort_memory.encoder.artifact import Artifact
     from lmort_memory.tuners.make.maker import Made
 
-_STOPPED = "stopped; what is done is kept, and the same command goes on from here"
+_STOPPED = "stopped; the work so far is kept — run the same command to resume"
 
 
 @app.command(
@@ -34,14 +34,14 @@ def make(
     *,
     model: Model = None,
     minutes: Annotated[
-        float, typer.Option("--minutes", metavar="N", min=0, help="How long it may take, about.")
+        float, typer.Option("--minutes", metavar="N", min=0, help="Approximate time limit.")
     ] = 10.0,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             metavar="GGUF",
-            help="The tuner file to write; by default it is installed for the model.",
+            help="Tuner file to write; by default it is installed for the model.",
             show_default=False,
         ),
     ] = None,
@@ -50,7 +50,7 @@ def make(
         typer.Option(
             "--work",
             metavar="DIR",
-            help="For states and checkpoints; a folder in the cache by default.",
+            help="Folder for states and checkpoints; by default in the cache.",
             show_default=False,
         ),
     ] = None,
@@ -65,16 +65,16 @@ def make(
     ] = None,
     unsupervised: Annotated[
         bool,
-        typer.Option("--unsupervised", help="Learn from the notes alone, without a teacher."),
+        typer.Option("--unsupervised", help="Learn from your notes alone, without a teacher."),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Make a tuner for a model from the texts that ship.
+    """Make a tuner for a model from the packaged texts.
 
-    No network, no other model.
+    Needs no network and no other model.
     """
     if unsupervised != (texts is not None):
-        raise typer.BadParameter("--texts and --unsupervised belong together")
+        raise typer.BadParameter("--texts and --unsupervised must be used together")
     with opened_backbone(model) as backbone, ExitStack() as meters:
         folder = work or _work_folder(backbone, minutes, texts)
         try:
@@ -141,7 +141,7 @@ def _work_folder(backbone: Backbone, minutes: float, texts: Path | None) -> Path
 
 
 def _write(artifact: Artifact, backbone: Backbone, out: Path | None) -> Path:
-    """Write the tuner where it was asked for, or where the model finds it."""
+    """Write the tuner to the given file, or where the model finds it."""
     from lmort_memory.encoder.artifact import write_artifact
     from lmort_memory.paths import data_dir, make_private_dir
     from lmort_memory.tuners.make.install import install_path
@@ -159,4 +159,4 @@ def _say_made(made: Made, path: Path) -> None:
     for tier, found in made.figures.items():
         cosine = "" if found.cosine is None else f"{found.cosine:.3f}"
         say(f"{tier:14}{found.mrr:>30.3f}{cosine:>20}")
-    note("what is stored gets the new vectors with `lmort-mem reencode`")
+    note("run `lmort-mem reencode` to give stored records the new vectors")

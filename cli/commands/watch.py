@@ -22,7 +22,7 @@ _STOPPED = 130
 
 @command("lmort-mem watch ~/notes", "lmort-mem watch ~/notes ~/journal --redact")
 def watch(
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders to follow.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders to watch.")],
     *,
     scope: Annotated[
         str | None,
@@ -37,15 +37,15 @@ def watch(
         ),
     ] = None,
     vectors: Annotated[
-        bool, typer.Option(help="Make vectors too; later, `lmort-mem reencode` makes them.")
+        bool, typer.Option(help="Make vectors too, or later with `lmort-mem reencode`.")
     ] = True,
     base: Base,
     models: Models,
 ) -> None:
-    """Keep the memory equal to folders, until Ctrl-C.
+    """Keep the memory in sync with folders, until Ctrl-C.
 
-    What is new, changed, moved or deleted there is so here within seconds. `lmort-mem status` shows
-    whether it is alive. What cannot be read is never forgotten.
+    New, changed, moved and deleted files are reflected within seconds. `lmort-mem status` shows
+    whether the watcher is alive. Files that cannot be read are never forgotten.
     """
     from lmort_memory.importing import Heartbeat, Watcher
 
@@ -60,11 +60,11 @@ def watch(
             report=_print_json if base.json else _say,
             heartbeat=Heartbeat(memory.status().store.path),
         )
-        note(f"watching {', '.join(str(folder) for folder in folders)}; Ctrl-C ends it")
+        note(f"watching {', '.join(str(folder) for folder in folders)}; Ctrl-C stops it")
         try:
             watcher.run(stop)
         except KeyboardInterrupt:
-            note("stopped; what was stored is safe, and the same command goes on from here")
+            note("stopped; what was stored is safe — run the same command to resume")
             raise typer.Exit(_STOPPED) from None
 
 
@@ -86,5 +86,5 @@ def _say(report: WatchReport) -> None:
         parts += [item.reason for item in done.passed_over if item.kind == "problem"]
     if report.forgotten:
         files = len(report.forgotten)
-        parts.append(f"{files} files gone: {report.turns_forgotten} turns forgotten")
+        parts.append(f"{files} files deleted: {report.turns_forgotten} turns forgotten")
     note(f"{at}  {'; '.join(parts)}")

@@ -1,4 +1,4 @@
-"""How a hit of `recall` is shown: the place of a note, the part that matches, where it is from."""
+"""How a hit of `recall` is shown: a note's headings, the matching part, and its source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORD = re.compile(r"\w+")
 
 
 def say_hit(hit: Hit, query: str, *, full: bool, explain: bool) -> None:
-    """Print a hit: heading, the matching part of its text or all of it, date, score, source."""
+    """Print a hit: heading, matching part or whole text, date, score, source."""
     record = hit.record
     heading, body = _split(record)
     lines = [one_line(heading, terminal_width() - 6)] if heading else []
@@ -43,10 +43,10 @@ def say_hit(hit: Hit, query: str, *, full: bool, explain: bool) -> None:
 
 
 def snippet(text: str, query: str, width: int) -> str:
-    """Cut the part of a text that has most of a question's words: one line, at most `width`.
+    """Return the part of a text with most of a question's words: one line, at most `width`.
 
-    Words count by their length, since the short ones are in every text; an ending of two letters
-    may differ. Where no word is found it is the beginning.
+    Words are weighed by length, since short ones are in every text; endings of up to two letters
+    may differ. If no word is found, the beginning is returned.
     """
     line = one_line(text, len(text) + 1)
     if len(line) <= width:
@@ -78,7 +78,7 @@ def _best_start(line: str, query: str, width: int) -> int:
 
 
 def _split(record: Record) -> tuple[str, str]:
-    """Return the path of headings that a note stands under, or its title, and its own text."""
+    """Return a note's path of headings, or its title, and its own text."""
     form = record.metadata.get("note_format", record.metadata.get("format"))
     if form == "markdown":
         heading, gap, body = record.text.partition("\n\n")
@@ -88,7 +88,7 @@ def _split(record: Record) -> tuple[str, str]:
 
 
 def _wrapped(line: str) -> list[str]:
-    """Break a line for a terminal; in a pipe a snippet stays one line."""
+    """Wrap a line for a terminal; in a pipe a snippet stays on one line."""
     if not is_terminal(sys.stdout):
         return [line]
     from rich.console import Console
@@ -99,7 +99,7 @@ def _wrapped(line: str) -> list[str]:
 
 
 def parts_of(scores: Scores) -> list[str]:
-    """Say what a score is made of: the cosines of meaning and of tokens, and BM25 of words."""
+    """Describe a score's parts: the cosines of meaning and of tokens, and BM25 of words."""
     dense, tokens, words = scores.dense, scores.tokens, scores.bm25
     return [
         *([] if dense is None else [f"meaning {dense:.2f}"]),
@@ -113,7 +113,7 @@ def _score(hit: Hit) -> str:
 
 
 def _ranks(scores: Scores) -> list[str]:
-    """Say where each of the two rankings has the hit, if it has."""
+    """Give the hit's rank in each of the two rankings, if it has one."""
     ranks = {"meaning": scores.dense_rank, "words": scores.bm25_rank}
     said = [f"{'unranked' if rank is None else rank} by {name}" for name, rank in ranks.items()]
     halved = [] if scores.recency is None else [f"recency {scores.recency:.2f}"]
@@ -121,7 +121,7 @@ def _ranks(scores: Scores) -> list[str]:
 
 
 def _weights(scores: Scores) -> list[str]:
-    """Say how much each part counted for this question."""
+    """Give the weight of each part for this question."""
     parts = {
         "meaning": scores.dense_weight,
         "tokens": scores.tokens_weight,

@@ -1,4 +1,4 @@
-"""Markdown that is shown while it is written."""
+"""Markdown rendered while it streams."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def complete_length(text: str) -> int:
 
 
 def stream_markdown(pieces: Iterable[str]) -> None:
-    """Print Markdown as it comes: the block in the making as it is, complete ones laid out.
+    """Print Markdown as it arrives: the unfinished block raw, complete blocks formatted.
 
-    Only the last block is drawn again and again, so a long reply scrolls like any other text.
+    Only the last block is redrawn, so a long reply scrolls like any other text.
     """
     from rich.console import Console
     from rich.live import Live

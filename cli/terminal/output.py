@@ -36,7 +36,7 @@ __all__ = [
 
 
 def say(text: str = "", *, faint: bool = False, flush: bool = False, end: str = "\n") -> None:
-    """Print a line of result, faintly if it is not what was asked for."""
+    """Print a line of output, faint if it is secondary."""
     print(_styled(text, sys.stdout) if faint else visible(text), flush=flush, end=end)
 
 
@@ -51,7 +51,7 @@ def print_json(value: object) -> None:
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
-    """Write a value as JSON. Whatever a terminal would obey is escaped, so nothing is lost."""
+    """Write a value as JSON. Terminal control characters are escaped, so nothing is lost."""
     ascii_only = (sys.stdout.encoding or "utf-8").lower() not in ("utf-8", "utf8")
     text = json.dumps(as_json(value), ensure_ascii=ascii_only, indent=indent)
     return "".join(c if _is_harmless(c) else _json_escape(c) for c in text)
@@ -63,7 +63,7 @@ def _json_escape(character: str) -> str:
 
 
 def as_json(value: object) -> JsonValue:
-    """Turn our values into JSON: dataclasses to objects, times to ISO 8601 in UTC."""
+    """Convert our values to JSON: dataclasses to objects, times to ISO 8601 in UTC."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, datetime):
@@ -76,22 +76,22 @@ def as_json(value: object) -> JsonValue:
         return [as_json(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"no JSON for a {type(value).__name__}")
+    raise TypeError(f"cannot write a {type(value).__name__} as JSON")
 
 
 def is_terminal(stream: IO[str]) -> bool:
-    """Whether a person is looking at the stream on a terminal that can move its cursor."""
+    """Whether the stream is a terminal that can move its cursor."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _styled(text: str, stream: IO[str]) -> str:
-    """Write a text faintly where that can be shown."""
+    """Write a text faintly if the terminal can show that."""
     shown = is_terminal(stream) and not os.environ.get("NO_COLOR")
     return f"\x1b[2m{visible(text)}\x1b[0m" if shown else visible(text)
 
 
 def visible(text: str) -> str:
-    """Remove what a terminal would obey: every control but line ends and tabs.
+    """Remove the control characters that a terminal obeys, except line ends and tabs.
 
     Each line that this program prints goes through here once, so that no stored text, file name or
     id can move the cursor, set a title, or reverse the order of what is read.
@@ -99,7 +99,7 @@ def visible(text: str) -> str:
     return "".join(c for c in text if _is_harmless(c))
 
 
-_JOINERS = "\u200c\u200d"  # what holds an emoji of several parts together, and Indic letters
+_JOINERS = "\u200c\u200d"  # joiners of multi-part emoji and of Indic letters
 
 
 def _is_harmless(character: str) -> bool:
@@ -112,12 +112,12 @@ def _is_harmless(character: str) -> bool:
 
 
 def terminal_width() -> int:
-    """Return how many characters a line of the terminal holds."""
+    """Return the terminal's width in characters."""
     return shutil.get_terminal_size().columns
 
 
 def one_line(text: str, width: int) -> str:
-    """Bring a text into one line of at most `width` columns, control characters removed.
+    """Fit a text into one line of at most `width` columns, without control characters.
 
     A Chinese character takes two columns, a joined emoji as many as the terminal gives it.
     """
@@ -132,12 +132,12 @@ def one_line(text: str, width: int) -> str:
 
 
 def day(when: datetime) -> str:
-    """Write a time as the day it was here; a day without a time is that day in every zone."""
+    """Format a time as the local day; a day without a time is that day in every zone."""
     return day_of(when).isoformat()
 
 
 def size(count: float) -> str:
-    """Write a number of bytes for people."""
+    """Format a number of bytes."""
     for unit in ("B", "KB", "MB", "GB"):
         if count < 1000 or unit == "GB":
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -146,5 +146,5 @@ def size(count: float) -> str:
 
 
 def duration_ms(seconds: float) -> str:
-    """Write a short length of time for people."""
+    """Format a short duration."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""Progress with the time that is left, on stderr, for work of more than a second."""
+"""Progress with the remaining time, on stderr, for work of more than a second."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _EVERY_S = 0.1
 
 
 class Meter:
-    """Shows how far work has come; is itself the `Progress` callback that the library calls.
+    """Shows the progress of work; is itself the `Progress` callback that the library calls.
 
-    Nothing is shown in the first second, nor where stderr is no terminal.
+    Shows nothing in the first second, or if stderr is not a terminal.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class Meter:
             sys.stderr.flush()
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Take note that `done` of `total` is finished."""
+        """Record that `done` of `total` is finished."""
         now = self._clock()
         if self._first is None:
-            self._first = done  # work that an earlier run had done says nothing about speed
+            self._first = done  # work done by an earlier run says nothing about speed
         elapsed = now - self._started
         if not self._terminal or elapsed < _QUIET_S or now - self._shown < _EVERY_S:
             return
@@ -59,7 +59,7 @@ class Meter:
         sys.stderr.flush()
 
     def line(self, done: int, total: int | None) -> str:
-        """Say how far the work is, how fast it goes, and when it will be done."""
+        """Describe the progress, the speed and the remaining time."""
         elapsed = self._clock() - self._started
         speed = (done - (self._first or 0)) / elapsed if elapsed > 0 else 0.0
         parts = [f"{self._label}: {done:,}" + (f" of {total:,}" if total else "")]
@@ -72,7 +72,7 @@ class Meter:
 
 
 def duration(seconds: float) -> str:
-    """Write a length of time for people."""
+    """Format a duration."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""The two ways a chat is shown: to a person at a terminal, and to a program over a pipe."""
+"""The two displays of a chat: for a person at a terminal, and for a program over a pipe."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _BLOCK_MARK = '"""'
 
 
 class Screen(Protocol):
-    """What a conversation needs of its user's side."""
+    """What a conversation needs from the user's side."""
 
     def read(self) -> str | None:
-        """Return the next thing that the user says; None when there is no more."""
+        """Return the user's next line; None at the end of the input."""
 
     def say(self, text: str) -> None:
-        """Show a line about the conversation, not of it."""
+        """Show a line about the conversation, not part of it."""
 
     def show_memories(self, records: Sequence[Record]) -> None:
-        """Show what was recalled for the reply that comes."""
+        """Show what was recalled for the coming reply."""
 
     def show_reply(self, pieces: Iterable[ReplyPiece]) -> None:
-        """Show a reply as it is made, and the reasoning before it."""
+        """Show a reply as it streams, and the reasoning before it."""
 
     def end_reply(self, reply: Reply) -> None:
-        """Take note that a reply is finished, or was stopped."""
+        """Note that a reply is finished or was stopped."""
 
     def remember_lines(self, lines: Iterable[str]) -> None:
-        """Let earlier lines be called back."""
+        """Make earlier lines available again."""
 
 
 class Pipe:
-    """Lines in, plain text out, or with `as_json` one object for each reply."""
+    """Lines in, plain text out, or with `as_json` one object per reply."""
 
     def __init__(self, *, json_lines: bool = False) -> None:
         self._json = json_lines
@@ -54,18 +54,18 @@ class Pipe:
         return line.rstrip("\n") if line else None
 
     def say(self, text: str) -> None:
-        """Print a line, on stderr where stdout holds JSON."""
+        """Print a line; on stderr if stdout holds JSON."""
         note(text) if self._json else say(text, flush=True)
 
     def show_memories(self, records: Sequence[Record]) -> None:
-        """Print a line for each memory."""
+        """Print one line per memory."""
         if not self._json:
             for number, record in enumerate(records, 1):
                 text = one_line(record.text, sys.maxsize)
                 self.say(f"[{number}] recalled {day(record.created_at)}, {record.role}: {text}")
 
     def show_reply(self, pieces: Iterable[ReplyPiece]) -> None:
-        """Print the pieces as they come, without the reasoning."""
+        """Print the pieces as they arrive, without the reasoning."""
         for piece in pieces:
             if not self._json:
                 print(visible(piece.text), end="", flush=True)
@@ -82,7 +82,7 @@ class Pipe:
 
 
 def _answer(pieces: Iterable[ReplyPiece]) -> Iterator[str]:
-    """Print the reasoning as it comes, and pass the answer on."""
+    """Print the reasoning as it arrives, and pass the answer on."""
     thinking = False
     for piece in pieces:
         if piece.thought:
@@ -98,7 +98,7 @@ def _answer(pieces: Iterable[ReplyPiece]) -> Iterator[str]:
 
 @contextmanager
 def _typing_unseen() -> Iterator[None]:
-    """Keep what is typed meanwhile out of the reply; the next prompt shows it."""
+    """Keep text typed meanwhile out of the reply; the next prompt shows it."""
     try:
         import termios
     except ImportError:  # Windows
@@ -125,13 +125,13 @@ class Terminal:
             self._readline = None
         else:
             self._readline = readline
-            readline.set_auto_history(False)  # commands stay out of it
+            readline.set_auto_history(False)  # without commands
             # A pasted text of many lines then arrives as one; libedit has no such setting.
             if "libedit" not in (readline.__doc__ or ""):
                 readline.parse_and_bind("set enable-bracketed-paste on")
 
     def read(self) -> str | None:
-        """Return what is typed at the prompt; lines between two \"\"\" are one."""
+        """Return a line typed at the prompt; lines between two \"\"\" count as one."""
         while True:
             try:
                 text = self._typed()
@@ -140,7 +140,7 @@ class Terminal:
                 return None
             except KeyboardInterrupt:
                 print()
-                self.say("Ctrl-D or /quit leaves")
+                self.say("leave with Ctrl-D or /quit")
                 continue
             if text.strip():
                 self.remember_lines([] if text.startswith("/") else [text])
@@ -161,7 +161,7 @@ class Terminal:
         say(text, faint=True, flush=True)
 
     def show_memories(self, records: Sequence[Record]) -> None:
-        """Print one faint line with the day, the speaker and the beginning of each memory."""
+        """Print a faint line per memory: day, speaker and the beginning of the text."""
         if records:
             width = max(24, terminal_width() // len(records) - 4)
             parts = [
@@ -183,7 +183,7 @@ class Terminal:
             self.say("(stopped)")
 
     def remember_lines(self, lines: Iterable[str]) -> None:
-        """Let earlier lines be called back with the arrow keys. They are in memory only.
+        """Make earlier lines available with the arrow keys. They are kept in RAM only.
 
         A file of them would be a second copy of what the user may ask to forget.
         """

@@ -4,9 +4,9 @@
                                                          │
     reply ◄── generate ◄── notes appended to the same message
 
-The user's turn is prefilled once; its states are its vector and the query's. What is recalled
-follows it in the same message, so the K/V cache before it stays valid. The reply's states come from
-the steps that generated it. No text goes through the model twice.
+The user's turn is prefilled once; its states are its vector and the query's. The recalled notes
+follow it in the same message, so the K/V cache before them stays valid. The reply's states come
+from the steps that generated it. No text goes through the model twice.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ __all__ = ["Chat"]
 
 Resumed: TypeAlias = Literal["restored", "evaluated again"]
 
-_REMEMBERED = 64  # texts shown lately that a turn is compared with; about two windows of 2,048
+_REMEMBERED = 64  # recently shown texts to compare a turn with; about two windows of 2,048
 _BROKEN_OFF: Mapping[str, JsonValue] = {"broken_off": True}
 
 
@@ -67,10 +67,10 @@ class Chat(Closing):
     """A conversation with memory. Not thread-safe: one conversation, one caller at a time.
 
     Attributes:
-        session: Name of the run of turns.
+        session: Name of the session.
         scope: Turns are stored and recalled here.
-        resumed: How the session's earlier turns came back: "restored" (from a saved state, at no
-            pass), "evaluated again" (with the next turn), or None where there were none.
+        resumed: How the session's earlier turns came back: "restored" (from a saved state, without
+            a forward pass), "evaluated again" (with the next turn), or None if there were none.
     """
 
     def __init__(
@@ -81,18 +81,19 @@ class Chat(Closing):
         scope: str = DEFAULT_SCOPE,
         options: ChatOptions | None = None,
     ) -> None:
-        """Open a conversation over a memory that has a model, or go on with one.
+        """Start or resume a conversation over a memory that has a model.
 
         Args:
-            memory: Opened with its model; the chat uses the same weights.
-            session: Name of the run of turns; None makes one of the time. Where the memory holds
-                turns of that session, the conversation goes on with the latest of them.
+            memory: A memory opened with a model; the chat uses the same weights.
+            session: Name of the session; None names it by the current time. If the memory holds
+                turns of that session, the conversation resumes with the latest of them.
             scope: Turns are stored and recalled here.
-            options: How to behave.
+            options: The chat's settings.
 
         Raises:
             ValueError: the memory has no model, or the speakers are not two different names.
-            BackboneError: llama.cpp could not make the context, or the template is no Jinja.
+            BackboneError: llama.cpp could not create the context, or the template is not valid
+                Jinja.
         """
         if memory.backbone is None:
             raise ValueError("a chat needs a model; this memory was opened without one")
@@ -119,7 +120,7 @@ class Chat(Closing):
 
     @property
     def tokens_evaluated(self) -> int:
-        """Tokens that this conversation ran through the model since it was opened."""
+        """Tokens run through the model by this conversation since it was opened."""
         return self._window.tokens_evaluated
 
     def take_over(
@@ -131,15 +132,15 @@ class Chat(Closing):
         options: ChatOptions,
         tools: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """Go on with a conversation that somebody else keeps, in place of the present one.
+        """Replace the current conversation with one that the caller keeps.
 
-        The next `say` evaluates only what the context does not hold of it. Nothing is stored.
+        The next `say` evaluates only what the context does not hold yet. Nothing is stored.
 
         Args:
-            messages: What was said, the system prompt first; a client's own, or none.
-            session: Name of the run of turns.
+            messages: The conversation so far, system prompt first (the client's own, or none).
+            session: Name of the session.
             scope: Where turns are stored and recalled from now on.
-            options: How to behave from now on; `n_ctx`, `template` and `speakers` stay as they are.
+            options: Settings from now on; `n_ctx`, `template` and `speakers` stay as they are.
             tools: Descriptions of tools, in OpenAI's form.
         """
         if self._open is not None:
@@ -161,30 +162,30 @@ class Chat(Closing):
         lead: str = "",
         more: Mapping[str, Any] | None = None,
     ) -> Reply:
-        """Take the user's turn: prefill it, store it, recall for it.
+        """Prefill and store the user's turn, and recall notes for it.
 
-        The reply is generated as the result is iterated. A text that is too long for the context is
-        stored whole; the model reads its beginning, its end and the parts nearest to them.
+        The reply is generated as you iterate the result. A text too long for the context is stored
+        whole; the model reads its beginning, its end and the parts closest in meaning to them.
 
         Args:
-            text: What the user says: a text, content parts, or a whole message of OpenAI's,
-                Anthropic's or Gemini's dialect, of which the words are taken.
-            reply: What is answered, where that is known already: it is evaluated, in one pass, and
-                stored as if it had been generated. Empty for a turn that nobody answers.
-            role: "user", or "tool" for what a tool returned, which is not stored and recalls
-                nothing.
-            records: Records that hold this turn already: it is neither stored again nor recalled.
-            lead: What stands before the text in its message and is not part of the turn: a system
-                prompt where the template has no other place for it.
+            text: What the user says: a text, content parts, or a whole message in OpenAI's,
+                Anthropic's or Gemini's format, whose text is used.
+            reply: The answer, if already known: it is evaluated in one pass and stored as if it had
+                been generated. Empty for a turn without an answer.
+            role: "user", or "tool" for a tool's result, which is not stored and recalls nothing.
+            records: Records that already hold this turn: it is not stored again, and they are not
+                recalled.
+            lead: Text before the turn in the same message but not part of it: a system prompt when
+                the template has no other place for one.
             more: Further fields of the message for the chat template.
 
         Raises:
-            ValueError: the text of a user is empty.
-            BackboneError: llama.cpp refused.
+            ValueError: the user's text is empty.
+            BackboneError: llama.cpp failed.
         """
         text = valid(said_text(text))
         if role == "user" and not text.strip():
-            raise ValueError("a turn needs text; found only white space")
+            raise ValueError("a turn's text must not be empty or only white space")
         if self._open is not None:
             self._open.close()
         started = time.perf_counter()
@@ -240,18 +241,18 @@ class Chat(Closing):
     async def say_async(self, text: Said, *, reply: str | None = None) -> Reply:
         """Like `say`, without blocking the event loop; iterate the result with `async for`.
 
-        A cancelled task waits for the pass that is under way. What was said until then is kept.
+        A cancelled task waits for the running forward pass. What was said so far is kept.
         """
         return await in_thread(lambda: self.say(text, reply=reply), _nothing)
 
     def ledger(self, turn_id: str | None = None) -> Ledger:
         """Return the ledger of a turn, by the id of the question or of the answer.
 
-        Ledgers are stored: those of earlier conversations are found too. None means the last turn
-        of this session.
+        Ledgers are stored, so those of earlier conversations are found too. None means the last
+        turn of this session.
 
         Raises:
-            RecordNotFoundError: no turn of a chat has that id.
+            RecordNotFoundError: no chat turn has that id.
         """
         turn_id = turn_id or self._last or ""
         store = self._memory.store
@@ -261,7 +262,7 @@ class Chat(Closing):
         raise RecordNotFoundError(turn_id)
 
     def forget(self, ids: str | Iterable[str]) -> Receipt:
-        """Forget records as `Memory.forget` does, and what this conversation shows of them."""
+        """Forget records, as `Memory.forget` does, and drop them from this conversation."""
         chosen = [ids] if isinstance(ids, str) else list(ids)
         if self._open is not None:
             self._open.close()
@@ -272,13 +273,13 @@ class Chat(Closing):
         return receipt
 
     def correct(self, record_id: str, text: str) -> Record:
-        """Store what holds in place of a record, in this session, and return it.
+        """Store a correction of a record in this session, and return the new record.
 
-        The record stays as what was so before, see `Memory.supersede`.
+        The old record is kept as outdated; see `Memory.supersede`.
 
         Raises:
             RecordNotFoundError: there is no such record.
-            ValueError: the text is empty, or word for word what the record says.
+            ValueError: the text is empty, or identical to the record's.
         """
         old = self._memory.get(record_id)
         if self._open is not None:
@@ -288,13 +289,13 @@ class Chat(Closing):
         return self._memory.get(new.id)
 
     def save(self) -> bool:
-        """Save the state of this conversation, so that the session goes on at no pass.
+        """Save the state of this conversation, so that it can resume without a forward pass.
 
-        The file is as large as the cells of the context (SmolLM2-135M: 23 KB a token) and is
-        deleted when something of the session, or shown in it, is forgotten.
+        The file is as large as the context's K/V cells (SmolLM2-135M: 23 KB per token). It is
+        deleted when anything in the session, or shown in it, is forgotten.
 
         Returns:
-            False where the state is too large for a file, or the store keeps none.
+            False if the state is too large for a file, or the store keeps none.
 
         Raises:
             BackboneError: the file cannot be written.
@@ -313,19 +314,19 @@ class Chat(Closing):
         return saved
 
     def close(self) -> None:
-        """Finish an open reply and free the context; calling it again does nothing."""
+        """Finish an open reply and free the context; closing twice is harmless."""
         if self._open is not None:
             self._open.close()
             self._open = None
         self._window.close()
 
     def _forgotten(self) -> list[str]:
-        """Return the records in view that somebody has forgotten since, in whatever process."""
+        """Return the records in view that have been forgotten since, by any process."""
         shown = self._window.record_ids
         return sorted(shown - self._memory.store.get(shown).keys())
 
     def _drop_forgotten(self) -> None:
-        """Take out of the conversation what was forgotten elsewhere while it was open."""
+        """Remove from the conversation what was forgotten elsewhere while it was open."""
         if gone := self._forgotten():
             self._window.remove(gone)
             for id_ in gone:
@@ -334,8 +335,8 @@ class Chat(Closing):
     def _resume(self) -> Resumed | None:
         """Bring the session's latest turns back into the window, from a saved state or the store.
 
-        A state is only good for the very turns that the store holds: another process may have gone
-        on with the session.
+        A state is valid only for exactly the turns in the store: another process may have continued
+        the session.
         """
         said = said_in(self._memory.store, scope=self.scope, session=self.session)
         if not said:
@@ -358,7 +359,7 @@ class Chat(Closing):
         return self._encoder.encode_states(text, tokens, states)
 
     def _whole(self, text: str, tokens: Sequence[int]) -> Encoded:
-        """Encode a text that does not fit the context; without an encoder only cut it."""
+        """Encode a text that does not fit the context; without an encoder, only truncate it."""
         if self._encoder is not None:
             return self._encoder.encode([text])[0]
         ends = self._backbone.vocabulary.character_ends(text, tokens)
@@ -410,7 +411,7 @@ class Chat(Closing):
         return likelihood, notes
 
     def _with_earlier(self, found: Sequence[Found]) -> list[Found]:
-        """Add to each what it took the place of."""
+        """Attach to each hit the records it replaced."""
         if not found:
             return []
         earlier = self._memory.predecessors(one.record.id for one in found)
@@ -423,7 +424,7 @@ class Chat(Closing):
         encoded: Encoded | None,
         metadata: Mapping[str, JsonValue] | None = None,
     ) -> Kept:
-        """Store a turn, or, where it only repeats what was shown lately, links to that."""
+        """Store a turn, or only links if it repeats what was shown recently."""
         if not self._is_remembered(role, text):
             return Kept(_unstored(new_id(), role, text, self.scope, self.session), stored=False)
         parts = repeated(text, self._shown, verbatim=role == "user")
@@ -431,7 +432,7 @@ class Chat(Closing):
             text, role=role, scope=self.scope, session=self.session, metadata=metadata or {}
         )
         repeat = None if parts is None else Repeat(new_id(), role, parts)
-        # Somebody may have forgotten the records since: then it is said for the first time.
+        # The records may have been forgotten since: then the turn counts as new.
         if repeat is not None and len(self._memory.store.get(repeat.records)) == len(
             repeat.records
         ):
@@ -441,7 +442,7 @@ class Chat(Closing):
         return Kept(record)
 
     def _kept(self, records: Sequence[str]) -> Kept | None:
-        """Return the turn that a record holds already, if it is still there."""
+        """Return the turn that a record already holds, if the record still exists."""
         found = self._memory.store.get(records[:1])
         return Kept(found[records[0]]) if found else None
 
@@ -452,7 +453,7 @@ class Chat(Closing):
         return chosen if isinstance(chosen, bool) else chosen(role, text)
 
     def _show(self, texts: Mapping[str, str]) -> None:
-        """Take note of texts that are now in view, the latest last."""
+        """Note the texts now in view, the latest last."""
         before = {id_: text for id_, text in self._shown.items() if id_ not in texts}
         self._shown = dict([*before.items(), *texts.items()][-_REMEMBERED:])
 
@@ -487,4 +488,4 @@ def _unstored(id_: str, role: str, text: str, scope: str, session: str) -> Recor
 
 
 def _nothing() -> None:
-    """Let a prefill come to its end: it is one pass."""
+    """Let a prefill finish: it is a single pass."""

@@ -1,4 +1,4 @@
-"""The parts of a long text that a model reads where the whole does not fit its context."""
+"""The parts of a long text that a model reads when the whole does not fit its context."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ GAP = "\n[…]\n"
 
 
 def excerpt(text: str, encoded: Encoded, *, budget: int, count_tokens: Callable[[str], int]) -> str:
-    """Choose the parts of a text that say most about what is asked in it.
+    """Choose the parts of a text that matter most for the question in it.
 
-    People paste a document and ask about it before or behind: so its beginning and its end are
-    kept, and between them the chunks that are nearest in meaning to either.
+    People paste a document and ask about it before or after: so the beginning and the end are kept,
+    plus the chunks in between that are closest in meaning to either.
 
     Args:
         text: The whole.
         encoded: Its chunks and their vectors.
-        budget: Most tokens of the excerpt.
+        budget: Maximum tokens of the excerpt.
         count_tokens: The model's own count for a text.
 
     Returns:
-        The chosen parts in their order, with "[…]" where something is left out.
+        The chosen parts in order, with "[…]" for each omission.
     """
     spans, vectors = encoded.spans, encoded.vectors
     ends = [0, len(spans) - 1]
@@ -43,7 +43,7 @@ def excerpt(text: str, encoded: Encoded, *, budget: int, count_tokens: Callable[
 
 
 def _joined(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    """Join stretches of a text; neighbours overlap, and are one stretch then."""
+    """Merge overlapping stretches of a text."""
     parts: list[list[int]] = []
     for start, end in spans:
         if parts and start <= parts[-1][1]:

@@ -1,7 +1,7 @@
-"""The ledger: what a reply was given, what it cost, and what of it was only a repetition.
+"""The ledger: what a reply was given, what it cost, and which parts only repeated records.
 
-A ledger is kept in the store as JSON of ids and numbers: the memories' texts stay in their records,
-so that what is forgotten is in no ledger either.
+The store keeps a ledger as JSON of ids and numbers. The memories' texts stay in their records, so
+forgetting a record leaves no copy in a ledger.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from lmort_memory.types import Record, Scores
 if TYPE_CHECKING:
     from lmort_memory.chat.window import RoomMade
 
-_DIGITS = 6  # of scores and seconds in the store
+_DIGITS = 6  # decimals of stored scores and seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds of a turn's phases.
+    """Duration of each phase of a turn, in seconds.
 
     Attributes:
         prefill_s: Evaluating the user's words.
-        recall_s: Their vector, the recall and the packing of notes.
-        store_s: Storing both turns, the reply's vector included.
+        recall_s: Making their vector, recalling, and packing the notes.
+        store_s: Storing both turns, including the reply's vector.
         notes_s: Evaluating the notes and the opening of the reply.
         first_token_s: From the start of the turn to the first token of the reply; None without one.
-        generate_s: Generating the reply, its reader's time included.
+        generate_s: Generating the reply, including the time its reader takes.
     """
 
     prefill_s: float
@@ -44,12 +44,12 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A turn that says again what stands in records: kept as links to them and not stored again.
+    """A turn that repeats existing records: stored as links to them, not as a copy.
 
     Attributes:
-        id: The turn's own id; no record has it.
+        id: The turn's own id; not a record's.
         role: "user" or "assistant".
-        parts: What it says: stretches of records, and words of its own between them.
+        parts: Its text: stretches of records, with its own words between them.
     """
 
     id: str
@@ -58,7 +58,7 @@ class Repeat:
 
     @property
     def records(self) -> tuple[str, ...]:
-        """The records that it repeats, each once."""
+        """The records it repeats, each once."""
         return tuple(dict.fromkeys(p.record_id for p in self.parts if isinstance(p, Link)))
 
 
@@ -68,22 +68,22 @@ class Ledger:
 
     Attributes:
         turn_id: Record of the user's turn, or the id of its `Repeat`.
-        reply_id: Record of the reply, or the id of its `Repeat`; None where nothing was said.
-        memories: What was injected, in the order of the prompt.
-        dropped: What was recalled and did not fit.
-        likelihood: How likely what was asked for is stored, from 0 to 1; below the chat's threshold
-            nothing was injected. None with recall off.
-        repeats: The turns of the two that only repeat what was in view.
+        reply_id: Record of the reply, or the id of its `Repeat`; None if the reply was empty.
+        memories: The injected memories, in prompt order.
+        dropped: Recalled records that did not fit.
+        likelihood: Estimated probability that the answer is stored, 0 to 1; below the chat's
+            threshold nothing was injected. None with recall off.
+        repeats: Which of the two turns only repeat what was in view.
         user_tokens: Tokens of the user's words.
         notes_tokens: Tokens of the notes block.
         reply_tokens: Tokens of the reply.
-        evaluated_tokens: Tokens that this turn ran through the model, the template's included.
+        evaluated_tokens: Tokens that this turn ran through the model, including the template's.
         left_window: Messages that left the context to make room.
-        room: How room was made: "shifted" (what is kept was moved up), "evaluated again" (this
-            model's positions cannot move), or None where nothing left.
-        unread_tokens: Tokens of the user's words that did not fit into the context: the model read
-            the parts that matter most, and all of them are stored.
-        complete: False where the reply was broken off.
+        room: How room was made: "shifted" (the rest was moved up), "evaluated again" (this model's
+            positions cannot move), or None if nothing left.
+        unread_tokens: Tokens of the user's words that did not fit the context: the model read the
+            most relevant parts; everything is stored.
+        complete: False if the reply was cut short.
     """
 
     turn_id: str
@@ -118,7 +118,7 @@ _PLAIN = (
 
 
 def to_entry(ledger: Ledger, *, scope: str, session: str) -> LedgerEntry:
-    """Return what the store keeps of a ledger, under the id of the user's turn."""
+    """Return a ledger's stored form, keyed by the id of the user's turn."""
     payload: dict[str, Any] = {name: getattr(ledger, name) for name in _PLAIN}
     payload["scope"] = scope
     payload["unread_tokens"] = ledger.unread_tokens
@@ -146,7 +146,7 @@ def to_entry(ledger: Ledger, *, scope: str, session: str) -> LedgerEntry:
 
 
 def from_entry(entry: LedgerEntry, records: Mapping[str, Record]) -> Ledger:
-    """Return the ledger that `to_entry` wrote; memories that have expired since are left out."""
+    """Rebuild the ledger that `to_entry` wrote, without memories that have expired since."""
     payload: Mapping[str, Any] = entry.payload
     memories = [
         Injected(records[m["id"]], m["score"], Scores(**m["scores"]), m["tokens"])
@@ -158,7 +158,7 @@ def from_entry(entry: LedgerEntry, records: Mapping[str, Record]) -> Ledger:
         dropped=tuple(records[id_] for id_ in payload["dropped"] if id_ in records),
         repeats=repeats_of(entry),
         timings=Timings(**payload["timings"]),
-        unread_tokens=payload.get("unread_tokens", 0),  # entries of the first version have none
+        unread_tokens=payload.get("unread_tokens", 0),  # entries of the first version lack it
         **{name: payload[name] for name in _PLAIN},
     )
 

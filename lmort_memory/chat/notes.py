@@ -1,7 +1,7 @@
-"""Recalled records as the notes block of a prompt: dated, attributed, cut at a token budget.
+"""Recalled records as the notes block of a prompt: dated, attributed, within a token budget.
 
-The newest note comes first, so that the present fact stands before what was so earlier; a note that
-took the place of another says what was so earlier.
+The newest note comes first, so the current fact precedes outdated ones. A note that replaced
+another also says what was true before.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from lmort_memory.types import Hit, Record, Scores
 __all__ = ["Found", "Injected", "Notes", "pack_notes", "worth_a_note"]
 
 _HEADING = "\n\nNotes from memory, newest first:"
-_LONGEST_NOTE = 600  # characters; the rest of a long record is one recall away
-_LONGEST_EARLIER = 200  # of what was so before
-_MOST_EARLIER = 2  # of a chain of corrections
-_SAME_THING = 10.0  # weight of shared words: two rare ones
-_NEAR_BEST = 0.1  # of the best likelihood: a small model is led astray by a note too many
+_LONGEST_NOTE = 600  # characters; the rest of a long record can be recalled
+_LONGEST_EARLIER = 200  # characters of a replaced record
+_MOST_EARLIER = 2  # records of a chain of corrections
+_SAME_THING = 10.0  # weight of shared words, about two rare ones
+_NEAR_BEST = 0.1  # share of the best likelihood: surplus notes mislead a small model
 
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """A memory that entered a prompt.
+    """A memory injected into a prompt.
 
     Attributes:
-        record: What it says.
-        score: How likely it answers what was asked, from 0 to 1.
-        scores: The parts of its rank in recall.
-        tokens: What its line cost.
+        record: The record.
+        score: Estimated probability that it answers the question, 0 to 1.
+        scores: The components of its recall score.
+        tokens: Tokens of its line.
     """
 
     record: Record
@@ -44,12 +44,12 @@ class Injected:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A hit that is worth a note.
+    """A hit worth a note.
 
     Attributes:
         hit: What recall found.
-        likelihood: How likely it answers what was asked.
-        earlier: The records whose place it took, the latest first.
+        likelihood: Estimated probability that it answers the question.
+        earlier: The records it replaced, the latest first.
     """
 
     hit: Hit
@@ -63,7 +63,7 @@ class Found:
 
     @property
     def since(self) -> datetime:
-        """Since when it holds, as far as is known."""
+        """Since when it has been true, as far as known."""
         return self.record.valid_from or self.record.created_at
 
 
@@ -73,8 +73,8 @@ class Notes:
 
     Attributes:
         text: What follows the user's words in the prompt; empty without memories.
-        memories: What it says, in the order of the text.
-        dropped: What was recalled and did not fit the budget, best first.
+        memories: The memories in it, in text order.
+        dropped: Recalled records that did not fit the budget, best first.
     """
 
     text: str
@@ -83,12 +83,12 @@ class Notes:
 
 
 def worth_a_note(hits: Sequence[Hit], likelihoods: Sequence[float], *, at_most: int) -> list[Found]:
-    """Return the hits that are nearly as likely to answer as the likeliest, the likeliest first.
+    """Return the likeliest hit and those nearly as likely, the likeliest first.
 
     Args:
         hits: What recall found.
-        likelihoods: Of each, see `Memory.likelihoods`.
-        at_most: How many.
+        likelihoods: One per hit, see `Memory.likelihoods`.
+        at_most: Maximum number of hits.
     """
     found = [Found(hit, chance) for hit, chance in zip(hits, likelihoods, strict=True)]
     found.sort(key=lambda one: -one.likelihood)
@@ -101,10 +101,10 @@ def pack_notes(
     """Pack the likeliest that fit, then put the newest first.
 
     Args:
-        found: The likeliest first.
-        budget: Most tokens of the block.
+        found: Hits, the likeliest first.
+        budget: Maximum tokens of the block.
         count_tokens: The model's own count for a text.
-        now: The present, aware: notes say how long ago they were said.
+        now: The current time, aware; notes say how long ago each was said.
     """
     left = budget - count_tokens(_HEADING)
     taken: list[tuple[Found, Injected, str]] = []
@@ -129,7 +129,7 @@ def pack_notes(
 
 
 def _ordered(taken: Sequence[Found]) -> list[tuple[Found, str]]:
-    """Put the newest first, and after each what the same speaker said of the same thing before.
+    """Put the newest first, each followed by what its speaker said about it earlier.
 
     Returns:
         Each with its place: "newer" of several about one thing, "older", or "only".
@@ -146,9 +146,9 @@ def _ordered(taken: Sequence[Found]) -> list[tuple[Found, str]]:
 
 
 def _same_thing(one: Record, other: Record) -> bool:
-    """Return whether two notes of one speaker share words that are no coincidence.
+    """Return whether two notes of one speaker share more words than chance explains.
 
-    It decides on their order and on "since" and "before", and on nothing that would hide either.
+    This affects only their order and the words "since" and "before"; it never hides a note.
     """
     if one.role != other.role or one.created_at.date() == other.created_at.date():
         return False
@@ -158,9 +158,9 @@ def _same_thing(one: Record, other: Record) -> bool:
 
 
 def _line(found: Found, now: datetime, *, of: str) -> str:
-    """Write one note on one line: the words first, which a small model repeats, then who and when.
+    """Write one note on one line: first the words, which a small model repeats, then who and when.
 
-    `docs/experiments.md`, experiment 21, has the wordings that were tried.
+    Experiment 21 in `docs/experiments.md` lists the wordings that were tried.
     """
     start, end = found.hit.span or (0, len(found.record.text))
     said = _cut(found.record.text[start:end], _LONGEST_NOTE)
@@ -178,7 +178,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _origin(record: Record) -> str:
-    """Say who speaks, in the voice of the user in whose message the note stands."""
+    """Name the speaker from the view of the user, whose message contains the note."""
     if record.source is not None:
         return f"in {record.source.uri}"
     return {"user": "I", "assistant": "you"}.get(record.role, record.role)

@@ -1,4 +1,4 @@
-"""How a chat behaves, and the system prompt that it opens with."""
+"""A chat's settings, and its default system prompt."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ SYSTEM = (
 
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
-    """How a chat behaves.
+    """Settings of a chat.
 
     Attributes:
-        system: System prompt; empty for none. Left out where the template takes none.
-        n_ctx: Tokens of the context.
-        max_tokens: Most tokens of a reply.
-        memories: Most records recalled for a turn; 0 turns recall off.
-        memory_tokens: Most tokens of a notes block.
-        min_likelihood: Below this estimate that the answer is stored nothing is given to the model.
-        old_notes: What becomes of notes once their reply is there. "evaluate" drops them and
-            evaluates the reply again with the next turn; "shift" drops them and moves the reply up,
-            which costs no pass (where positions can move, else as "evaluate"); "keep" leaves them
-            until their turn leaves the window.
+        system: System prompt; empty for none. Omitted if the template does not support one.
+        n_ctx: Context size in tokens.
+        max_tokens: Maximum tokens of a reply.
+        memories: Maximum number of notes per turn; 0 turns recall off.
+        memory_tokens: Maximum tokens of a notes block.
+        min_likelihood: Inject no notes if the estimated likelihood that the answer is stored is
+            lower than this.
+        old_notes: What happens to notes after their reply. "evaluate" drops them and evaluates the
+            reply again with the next turn; "shift" drops them and moves the reply up without a
+            forward pass (falls back to "evaluate" if the model's positions cannot move); "keep"
+            leaves them until their turn leaves the window.
         sampling: How tokens are chosen.
-        stop: Texts that end a reply, beside the model's own end.
-        remember: Whether turns are stored, or which of them, told role and text.
-        template: Jinja source of a chat template in place of the model's own; "plain" for lines
-            that the speakers' names open, as models without a template get them anyway.
-        speakers: Names before the plain lines of user and model; a line that begins with either
+        stop: Texts that end a reply, besides the model's own end-of-turn token.
+        remember: Whether to store turns, or a function of role and text that decides for each.
+        template: Jinja source of a chat template that replaces the model's own; "plain" for lines
+            that start with the speaker's name, the default for models without a template.
+        speakers: Names that start the plain lines of user and model; a line that starts with either
             ends a reply.
     """
 

@@ -1,8 +1,8 @@
-"""What a turn merely repeats of the texts in view: as links, so that it is not stored again.
+"""What a turn merely repeats from the texts in view, kept as links and not stored again.
 
-A model says back what its notes say; stored as new turns, these copies would be recalled, said
-again and stored again, until memory holds little else (mem0ai/mem0#4573 counts 668 copies of one
-invention). Comparing is by words, without case and punctuation.
+A model repeats its notes. Stored as new turns, these copies would be recalled, repeated and stored
+again until memory holds little else (mem0ai/mem0#4573 counts 668 copies of one invention). Texts
+are compared by words, ignoring case and punctuation.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from lmort_memory.backbone.sequence import common_prefix
 
 _WORD = re.compile(r"\w+")
-_RUN = 4  # words in a row that are no coincidence; a shorter text has to be the same as a whole
-_SHARE = 0.8  # of a reply's words that stand in view: what it adds then is "you said that"
+_RUN = 4  # words in a row, too many for chance; a shorter text must match whole
+_SHARE = 0.8  # share of a reply's words found in view; the rest is "you said that"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class _Words:
 def repeated(
     text: str, shown: Mapping[str, str], *, verbatim: bool
 ) -> tuple[Link | str, ...] | None:
-    """Return a text as stretches of those shown and words of its own, or None where it is new.
+    """Return a text as stretches of shown texts and words of its own, or None if it is new.
 
     Args:
-        text: What is being said.
+        text: The text to check.
         shown: Texts in view by the id of their record, the oldest first.
-        verbatim: Only what one of them says word for word is a repetition: a person who changes a
+        verbatim: Accept only a word-for-word repetition of one of them: a person who changes a
             single word means that word.
     """
     said = _words(text)
@@ -63,7 +63,7 @@ def repeated(
 
 
 def join(parts: Sequence[Link | str], texts: Mapping[str, str]) -> str:
-    """Return what the parts say; stretches of records that are gone are left out."""
+    """Return the text of the parts, without stretches of records that are gone."""
     said = (
         part if isinstance(part, str) else texts.get(part.record_id, "")[part.start : part.end]
         for part in parts
@@ -75,7 +75,7 @@ _Run = tuple[int, int, str, int]  # first word, how many words, record, first wo
 
 
 def _runs(words: Sequence[str], sources: Mapping[str, _Words]) -> list[_Run]:
-    """Find the longest stretches from left to right; none overlaps another."""
+    """Find the longest stretches from left to right, without overlaps."""
     places: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
     for id_, source in sources.items():
         for i in range(len(source.words) - _RUN + 1):

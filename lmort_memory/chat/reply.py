@@ -1,4 +1,4 @@
-"""A reply in the making: what of a turn is known before it, and the ledger at its end."""
+"""A reply being generated: what is known before it, and its ledger afterwards."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Kept:
     """How a turn was kept.
 
     Attributes:
-        record: The turn; where it only repeats what was in view, no store has this record.
-        repeat: The links that are kept in its place then.
-        stored: False where the chat was told not to remember the turn.
+        record: The turn; not in the store if it only repeats what was in view.
+        repeat: The links stored instead in that case.
+        stored: False if the chat was told not to remember the turn.
     """
 
     record: Record
@@ -49,7 +49,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class TurnSoFar:
-    """What is known of a turn before its reply; `given` is a reply that is not to be generated."""
+    """What is known of a turn before its reply; `given` is a reply supplied by the caller."""
 
     kept: Kept
     notes: Notes
@@ -68,7 +68,7 @@ class TurnSoFar:
 
 @dataclass(frozen=True, slots=True)
 class ReplyPiece:
-    """A piece of a reply as it streams: of its text, of the reasoning before it, or of both."""
+    """A piece of a streaming reply: text, the reasoning before it, or both."""
 
     text: str
     thought: str = ""
@@ -77,8 +77,8 @@ class ReplyPiece:
 class Reply:
     """Iterate it, with `for` or `async for`, for its text piece by piece; then read `ledger`.
 
-    An exception out of the iteration (Ctrl-C), a cancelled task, `cancel` and `close` end the reply
-    early; what was said until then is stored.
+    An exception during iteration (Ctrl-C), a cancelled task, `cancel` and `close` end the reply
+    early; what was said so far is stored.
     """
 
     def __init__(
@@ -114,12 +114,12 @@ class Reply:
 
     @property
     def turn(self) -> Record:
-        """The user's turn; where it only repeats what was in view, no store has this record."""
+        """The user's turn; not in the store if it only repeats what was in view."""
         return self._turn.kept.record
 
     @property
     def prompt_tokens(self) -> int:
-        """Tokens of the whole prompt, notes and what the cache held included; 0 before it."""
+        """Tokens of the whole prompt, including notes and cached tokens; 0 before it is built."""
         return self._prompt_tokens
 
     @property
@@ -129,38 +129,38 @@ class Reply:
 
     @property
     def thought_tokens(self) -> int:
-        """How many tokens of reasoning came before the text."""
+        """Number of reasoning tokens before the text."""
         return self._spoken.n_thought_tokens
 
     @property
     def stopped(self) -> bool:
-        """Whether it was ended by one of the texts in `ChatOptions.stop`."""
+        """Whether one of the texts in `ChatOptions.stop` ended it."""
         return self._spoken.stopped
 
     @property
     def unread_tokens(self) -> int:
-        """Tokens of the user's words that did not fit into the context, and are only stored."""
+        """Tokens of the user's words that did not fit the context and were only stored."""
         return self._turn.unread_tokens
 
     @property
     def text(self) -> str:
-        """What has been said so far."""
+        """The text so far."""
         return self._spoken.text
 
     @property
     def ledger(self) -> Ledger:
-        """Why it said that.
+        """Why the reply says what it says.
 
         Raises:
             RuntimeError: the reply is not finished.
         """
         if self._ledger is None:
-            raise RuntimeError("the reply is not finished; iterate it to its end first")
+            raise RuntimeError("the reply is not finished — iterate it to the end first")
         return self._ledger
 
     @property
     def thought(self) -> str:
-        """The model's reasoning so far: shown while it streams, and kept nowhere."""
+        """The model's reasoning so far: streamed, but never stored."""
         return self._spoken.thought
 
     def __iter__(self) -> Self:
@@ -168,11 +168,11 @@ class Reply:
 
     def __next__(self) -> str:
         while not (text := self._next_piece().text):
-            pass  # reasoning is no part of the reply
+            pass  # reasoning is not part of the reply
         return text
 
     def pieces(self) -> Iterator[ReplyPiece]:
-        """Iterate over the reply and the reasoning before it, in place of the reply alone."""
+        """Iterate over the reasoning and the reply, instead of the reply alone."""
         with suppress(StopIteration):
             while True:
                 yield self._next_piece()
@@ -189,15 +189,15 @@ class Reply:
             await asyncio.to_thread(self.close)
 
     def cancel(self) -> None:
-        """Let the reply end at its next token. Any thread may call this."""
+        """Stop the reply at its next token. Any thread may call this."""
         self._cancelled = True
 
     def close(self) -> None:
-        """End the reply here; calling it again does nothing. Any thread may call this."""
+        """End the reply here; calling it again is harmless. Any thread may call this."""
         self.cancel()
         with self._one_at_a_time:
             self._pieces.close()
-            if self._ledger is None:  # never begun, so its generator had nothing to end
+            if self._ledger is None:  # never started, so its generator had nothing to finish
                 now = time.perf_counter()
                 self._finish(0, _Clock(now, now, None), complete=False)
 
@@ -272,7 +272,7 @@ class Reply:
 
 
 async def in_thread(job: Callable[[], T], cancel: Callable[[], None]) -> T:
-    """Run `job` in a thread; when the task is cancelled, cancel the job and wait for its end."""
+    """Run `job` in a thread; if the task is cancelled, cancel the job and wait for it to end."""
     running = asyncio.ensure_future(asyncio.to_thread(job))
     try:
         return await asyncio.shield(running)
@@ -284,7 +284,7 @@ async def in_thread(job: Callable[[], T], cancel: Callable[[], None]) -> T:
 
 @dataclass(slots=True)
 class _Clock:
-    """When the reply's generation began, when its prompt was evaluated, when it first spoke."""
+    """When generation began, when the prompt was evaluated, and when the first token came."""
 
     began: float
     opened: float

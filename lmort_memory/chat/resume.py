@@ -1,4 +1,4 @@
-"""What a session said earlier, from the store: so that a closed chat can go on."""
+"""A session's earlier turns, read from the store so that a closed chat can resume."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lmort_memory.store.values import Filter
 if TYPE_CHECKING:
     from lmort_memory.store.protocol import Store
 
-_TURNS = 400  # of the latest are looked at; a window of 2,048 tokens holds about fifty
+_TURNS = 400  # latest turns to read; a window of 2,048 tokens holds about fifty
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A turn of a session; `records` are those that hold its text."""
+    """A turn of a session; `records` hold its text."""
 
     id: str
     role: str
@@ -28,7 +28,7 @@ class Said:
 
 
 def said_in(store: Store, *, scope: str, session: str) -> list[Said]:
-    """Return the latest turns of a session in order, those that only repeat others included."""
+    """Return the latest turns of a session in order, including those that only repeat others."""
     found = [
         Said(record.id, record.role, record.text, (record.id,))
         for record in store.latest(Filter(scope=scope, session=session), limit=_TURNS)
@@ -51,7 +51,7 @@ def said_in(store: Store, *, scope: str, session: str) -> list[Said]:
 def exchanges(
     said: Sequence[Said], tokenize: Callable[[str], Iterable[int]]
 ) -> list[tuple[Message, Message]]:
-    """Pair users' turns with what was answered; a turn that nobody answered has an empty reply."""
+    """Pair users' turns with their replies; an unanswered turn has an empty reply."""
     found: list[tuple[Message, Message]] = []
     for turn in said:
         message = Message(turn.role, tuple(tokenize(turn.text)), records=turn.records)

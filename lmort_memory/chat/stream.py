@@ -1,4 +1,4 @@
-"""The text of a reply as its tokens come."""
+"""The text of a reply as its tokens arrive."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class ReplyStream:
-    """The tokens, states and text of a reply as they come.
+    """The tokens, states and text of a reply as they arrive.
 
-    Text that may turn out to be the beginning of a stop, or of a mark of reasoning, is held back
-    until that is settled. Reasoning counts only before the answer: later its marks are text.
+    Text that may be the beginning of a stop text or of a reasoning marker is held back until that
+    is decided. Reasoning is recognised only before the answer; later its markers are text.
 
     Attributes:
         text: The answer so far, without reasoning.
         thought: The reasoning so far.
-        stopped: Whether a stop was met.
+        stopped: Whether a stop text was reached.
     """
 
     def __init__(self, stops: Sequence[str], thinking: Thinking | None = None) -> None:
@@ -36,14 +36,14 @@ class ReplyStream:
         self._answering = not self._marks
         self._decoder = StreamDecoder()
         self._raw = ""
-        self._start = 0  # of the answer in the raw text
-        self._earlier = 0  # characters of blocks of reasoning that are finished
+        self._start = 0  # start of the answer in the raw text
+        self._earlier = 0  # characters of finished reasoning blocks
         self._tokens: list[int] = []
         self._ends: list[int] = []
         self._states: list[NDArray[np.float32]] = []
 
     def take(self, token: int, piece: bytes, states: NDArray[np.float32]) -> str:
-        """Take one token; return the text of the answer that can be shown now."""
+        """Take one token; return the answer text that can be shown now."""
         self._raw += self._decoder.feed(piece)
         self._tokens.append(token)
         self._ends.append(len(self._raw))
@@ -53,25 +53,25 @@ class ReplyStream:
         return self._show(self._settled())
 
     def finish(self) -> str:
-        """Return the text that was held back, and is neither a stop nor reasoning."""
+        """Return the text held back that turned out to be neither a stop nor reasoning."""
         if self.stopped:
             return ""
         self._raw += self._decoder.finish()
         if not self._answering:
             self._read_thoughts()
-            if self._closing:  # cut short within its reasoning: there is no answer
+            if self._closing:  # cut short while reasoning: there is no answer
                 self._think(self._raw[self._start :])
                 self._start = len(self._raw)
         return self._show(len(self._raw))
 
     @property
     def tokens(self) -> list[int]:
-        """The tokens of the answer; those of a stop and of reasoning are left out."""
+        """The tokens of the answer, without those of a stop text or reasoning."""
         return self._tokens[self.n_thought_tokens : self._n_tokens]
 
     @property
     def n_thought_tokens(self) -> int:
-        """How many tokens came before the answer."""
+        """Number of tokens before the answer."""
         return sum(end <= self._start for end in self._ends) if self._start else 0
 
     @property
@@ -87,7 +87,7 @@ class ReplyStream:
         return sum(end <= len(self._raw) for end in self._ends)
 
     def _read_thoughts(self) -> bool:
-        """Move the start of the answer behind finished reasoning; False while that goes on."""
+        """Move the start of the answer past finished reasoning; False while reasoning continues."""
         while True:
             rest = self._raw[self._start :]
             if self._closing:
@@ -113,7 +113,7 @@ class ReplyStream:
         self.thought = self.thought[: self._earlier] + block
 
     def _settled(self) -> int:
-        """Return how much of the raw text is no part of a stop, now or later."""
+        """Return how much of the raw text cannot belong to a stop text, now or later."""
         for stop in self._stops:
             found = self._raw.find(stop, self._start)
             if found >= 0:
@@ -130,7 +130,7 @@ class ReplyStream:
 
 
 def _overlap(text: str, marks: Sequence[str]) -> int:
-    """Return how many characters at the end of a text may be the beginning of a mark."""
+    """Return how many characters at the end of a text may begin a marker."""
     for length in range(max(map(len, marks), default=0) - 1, 0, -1):
         if any(mark.startswith(text[-length:]) for mark in marks if len(mark) > length):
             return min(length, len(text))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from lmort_memory.backbone import Backbone, Sampling
     from lmort_memory.backbone.prompt import Prompt, PromptWriter
 
-# After an overflow this share of the context stays filled: whole old turns leave at once, so that
-# what is kept is moved or evaluated again once in a long while and not at every turn.
+# After an overflow this share of the context stays filled: whole old turns leave together, so
+# the rest is moved or evaluated again once in a while and not at every turn.
 _KEEP = 0.5
 
 RoomMade: TypeAlias = Literal["shifted", "evaluated again"]
@@ -33,10 +33,10 @@ class Message:
 
     Attributes:
         role: "system", "user", "assistant" or "tool".
-        tokens: What was said.
+        tokens: Its tokens.
         notes: Notes from memory that follow it.
         records: The records that hold its text.
-        more: Further fields for the template, such as `tool_calls` in OpenAI's form.
+        more: Further fields for the template, such as `tool_calls` in OpenAI's format.
     """
 
     role: str
@@ -48,12 +48,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class WindowOptions:
-    """How a window is kept.
+    """Settings of a window.
 
     Attributes:
-        n_ctx: Tokens of the context.
+        n_ctx: Context size in tokens.
         system: System prompt; empty for none.
-        old_notes: What becomes of notes after their reply, see `ChatOptions`.
+        old_notes: What happens to notes after their reply, see `ChatOptions`.
     """
 
     n_ctx: int
@@ -64,8 +64,8 @@ class WindowOptions:
 class Window:
     """Keeps messages, prompt and K/V cache in step.
 
-    `room` says how the last message got room where old turns had to leave: by moving what is kept,
-    or by evaluating it again where the model's positions cannot move; None where nothing left.
+    `room` says how room was made for the last message: the rest was moved up, or evaluated again if
+    the model's positions cannot move; None if no turn had to leave.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Window:
         layers: Sequence[int],
         options: WindowOptions,
     ) -> None:
-        """Open a context; BackboneError where llama.cpp cannot."""
+        """Open a context; BackboneError if llama.cpp cannot."""
         self._prompts = prompts
         self._vocabulary = backbone.vocabulary
         self._sequence = backbone.open_sequence(n_ctx=options.n_ctx, layers=layers)
@@ -92,17 +92,17 @@ class Window:
 
     @property
     def tokens_evaluated(self) -> int:
-        """Tokens run through the model here."""
+        """Tokens this window ran through the model."""
         return self._sequence.tokens_evaluated
 
     @property
     def thinking(self) -> Thinking:
-        """How this model marks its reasoning."""
+        """The markers around this model's reasoning."""
         return self._prompts.template.thinking
 
     @property
     def n_tokens(self) -> int:
-        """Tokens whose cells are there: those of the prompt and of the reply so far."""
+        """Tokens with cells in the K/V cache: the prompt's and the reply's so far."""
         return len(self._sequence.tokens)
 
     @property
@@ -112,11 +112,11 @@ class Window:
 
     @property
     def record_ids(self) -> frozenset[str]:
-        """Records whose text is in the window: the model sees them anyway."""
+        """Records whose text is in the window, so the model sees them anyway."""
         return frozenset(id_ for message in self._messages for id_ in message.records)
 
     def longest_message(self, reserve: int) -> int:
-        """Return how many tokens a message may have in an otherwise empty window."""
+        """Return the most tokens that a message may have in an otherwise empty window."""
         fixed = self._size(self._messages[: self._n_fixed], 0)
         return max(0, self._sequence.n_ctx - fixed - reserve)
 
@@ -127,7 +127,7 @@ class Window:
             How many messages left.
 
         Raises:
-            BackboneError: it does not fit into an empty window.
+            BackboneError: it does not fit even an empty window.
         """
         n_ctx = self._sequence.n_ctx
         self._dropped_for_room = self._size(self._messages, n_tokens) + reserve > n_ctx
@@ -142,21 +142,21 @@ class Window:
         needed = self._size(self._messages, n_tokens) + reserve
         if needed > n_ctx:
             raise BackboneError(
-                f"a message of {n_tokens} tokens needs a context of {needed} with its reply and "
-                f"notes, and this one has {n_ctx} — shorten it or open a larger context"
+                f"a message of {n_tokens} tokens with its reply and notes needs a context"
+                f" of {needed}; this one has {n_ctx} — shorten the message or open a larger context"
             )
         return gone
 
     def capture(self, wanted: bool) -> None:
-        """Say whether anybody wants states; without, passes are quicker."""
+        """Turn the capture of states on or off; passes are faster without."""
         self._sequence.capturing = wanted
 
     def replace(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Show other messages; what the cache shares with them is kept by the next `enter`.
+        """Replace the messages; the next `enter` keeps the cached prefix that they share.
 
         Args:
-            messages: System messages first, which never leave the window.
-            tools: Descriptions of tools in OpenAI's form.
+            messages: The messages, system messages first; those never leave the window.
+            tools: Tool descriptions in OpenAI's format.
         """
         self._messages = list(messages)
         self._tools = tuple(tools)
@@ -171,10 +171,10 @@ class Window:
         lead: Sequence[int] = (),
         more: Mapping[str, Any] | None = None,
     ) -> NDArray[np.float32]:
-        """Evaluate a user's words, or what a tool returned, as the last message.
+        """Evaluate a user's words or a tool's result as the last message.
 
-        `lead` stands before them in the same message: a system prompt that the template has no
-        other place for.
+        `lead` precedes them in the same message: a system prompt that the template has no other
+        place for.
 
         Returns:
             Their states, float32 (layers, len(tokens), n_embd).
@@ -190,12 +190,12 @@ class Window:
         return states[:, start + len(lead) - synced.kept :]
 
     def leave(self) -> None:
-        """Take back a user's message that `enter` could not evaluate."""
+        """Remove a user's message that `enter` could not evaluate."""
         if self._messages[self._n_fixed :] and self._messages[-1].role in ("user", "tool"):
             self._messages.pop()
 
     def name_last(self, records: Sequence[str]) -> None:
-        """Say which records hold the last message."""
+        """Set the records that hold the last message."""
         self._messages[-1] = replace(self._messages[-1], records=tuple(records))
 
     def open_reply(self, notes: str) -> int:
@@ -231,7 +231,7 @@ class Window:
             sampler.close()
 
     def _piece(self, token: int) -> bytes:
-        """Return the text of a token; of control tokens only what can mark reasoning."""
+        """Return the text of a token; for control tokens only what may mark reasoning."""
         piece = self._vocabulary.piece(token)
         if piece or not self._vocabulary.is_control(token):
             return piece
@@ -239,7 +239,7 @@ class Window:
         return control if self.thinking.may_be_part(control.decode("utf-8", "replace")) else b""
 
     def dictate(self, tokens: Sequence[int]) -> Iterator[tuple[int, bytes, NDArray[np.float32]]]:
-        """Evaluate a reply that is given, in one pass; yields what `generate` would."""
+        """Evaluate a given reply in one pass; yields what `generate` would."""
         states = self._sequence.extend(tokens, logits=False)
         for i, token in enumerate(tokens):
             yield token, self._vocabulary.piece(token), states[:, i : i + 1]
@@ -247,12 +247,12 @@ class Window:
     def close_reply(
         self, tokens: Sequence[int], records: Sequence[str], *, n_before: int = 0
     ) -> None:
-        """Take the reply's tokens into the window; reasoning and notes before it out.
+        """Add the reply's tokens to the window; drop the reasoning and notes before it.
 
         Args:
             tokens: The reply's own.
             records: The records that hold its text.
-            n_before: Tokens of reasoning that were generated before them.
+            n_before: Number of reasoning tokens generated before them.
         """
         self._messages.append(Message("assistant", tuple(tokens), records=tuple(records)))
         if n_before:
@@ -262,7 +262,7 @@ class Window:
         self._drop_notes()
 
     def take(self, exchanges: Sequence[tuple[Message, Message]]) -> None:
-        """Begin with what was said earlier: as many of the latest exchanges as fill half a context.
+        """Start with earlier exchanges: the latest ones that fit half the context.
 
         They are evaluated with the next message.
         """
@@ -274,7 +274,7 @@ class Window:
         self._messages += latest
 
     def remove(self, records: Collection[str]) -> None:
-        """Drop every exchange that shows one of these records, and every cell that has seen it."""
+        """Drop every exchange that shows one of these records, and all cells computed after it."""
         at, found = self._n_fixed, False
         while at < len(self._messages):
             shown = {id_ for m in self._messages[at : self._end(at)] for id_ in m.records}
@@ -288,21 +288,21 @@ class Window:
             self._sequence.cut(common_prefix(have, prompt.tokens), len(have), move=False)
 
     def save(self, path: Path, *, label: Sequence[str]) -> bool:
-        """Write messages and cells to a file; False where they are too large for one.
+        """Write messages and cells to a file; False if they are too large for one.
 
-        `label` says what they are the state of; `restore` takes no other.
+        `label` identifies what they are the state of; `restore` accepts no other.
         """
         messages = [asdict(message) for message in self._messages]
         written = json.dumps({"label": [*label], "messages": messages})
         return self._sequence.save(path, label=written)
 
     def restore(self, path: Path, *, label: Sequence[str]) -> bool:
-        """Take messages and cells of a file; False where it is none of this label and window."""
+        """Load messages and cells from a file; False if it has another label or window."""
         written = self._sequence.restore(path)
         saved = {} if written is None else json.loads(written)
         messages = [_message(fields) for fields in saved.get("messages", [])]
         if saved.get("label") != [*label] or messages[: self._n_fixed] != self._messages:
-            return False  # cells that were taken are dropped by the next `enter`
+            return False  # the next `enter` drops cells loaded before the failure
         self._messages = messages
         return True
 
@@ -311,10 +311,11 @@ class Window:
         self._sequence.close()
 
     def _drop_notes(self) -> None:
-        """Take the notes of the last exchange out of the prompt and the cache.
+        """Remove the notes of the last exchange from the prompt and the cache.
 
         "evaluate" is the reference: what follows them is evaluated again with the next message.
-        "shift" moves it up, which costs no pass; it still carries what it saw of them.
+        "shift" moves it up without a forward pass; its cells still carry what they saw of the
+        notes.
         """
         at = len(self._messages) - 2
         notes = self._messages[at].notes
@@ -323,12 +324,12 @@ class Window:
         prompt = self._write(self._messages, reply=False)
         end = prompt.spans[at][1]
         self._messages[at] = replace(self._messages[at], notes=())
-        # A pass that was stopped may have left fewer tokens: the next `sync` sees to those.
+        # A stopped pass may have left fewer tokens: the next `sync` handles that.
         if self._sequence.tokens[:end] == prompt.tokens[:end]:
             self._sequence.cut(end - len(notes), end, move=self._old_notes == "shift")
 
     def _drop_exchange(self, at: int) -> int:
-        """Drop a user's message with its reply: templates insist on the alternation."""
+        """Drop a user's message with its reply: templates require alternating roles."""
         gone = self._end(at) - at
         del self._messages[at : at + gone]
         return gone
@@ -340,7 +341,7 @@ class Window:
         return end
 
     def _size(self, messages: Sequence[Message], n_tokens: int) -> int:
-        """Return the tokens of a prompt of these messages, a user's of `n_tokens`, and a reply."""
+        """Return a prompt's token count: these messages, a user's of `n_tokens`, a reply."""
         with_next = [*messages, Message("user", (0,) * n_tokens), Message("assistant", ())]
         return len(self._write(with_next, reply=False).tokens)
 

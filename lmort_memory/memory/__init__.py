@@ -1,17 +1,17 @@
-"""`Memory`: add, recall, forget, over an encoder and a store that know nothing of each other.
+"""`Memory`: add, recall, forget, over an encoder and a store that are independent of each other.
 
 Memory (memory.py)
-├── items.py        whatever a caller offers, as turns
+├── items.py        what a caller passes in, as turns
 ├── encoding.py     vectors: at once, in batches, or in the background
-├── recall.py       one question to the store
+├── recall.py       one query to the store
 │     ├── ranking.py      rankings fused into one
-│     ├── echoes.py       stored questions come after what answers them
+│     ├── echoes.py       stored questions rank below their answers
 │     └── times.py        "last week", "in March"
 ├── likelihood.py   how likely a hit answers
 │     ├── evidence.py     the signs of each hit: overlap.py, kinds.py, times.py
 │     └── evidence_weights.py   what each sign weighs, fitted
-├── conditions.py   which records a call means
-├── transfer.py     records out to JSONL and back
+├── conditions.py   which records a call applies to
+├── transfer.py     records to JSONL and back
 └── selftest.py     how well recall works on the user's own records
 """
 

@@ -1,4 +1,4 @@
-"""Values that no recall can mean, refused with a message that says which."""
+"""Checks of the arguments of `recall`."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def check_recall(
     diversity: float,
     neighbours: int,
 ) -> None:
-    """Refuse values that no recall can mean; ValueError says which."""
+    """Raise a ValueError that names an invalid argument of `recall`, if there is one."""
     if top_k < 1:
-        raise ValueError(f"top_k must be at least 1; found {top_k}")
+        raise ValueError(f"top_k must be at least 1; got {top_k}")
     if mode not in get_args(Mode):
-        raise ValueError(f"mode must be one of {', '.join(get_args(Mode))}; found {mode!r}")
+        raise ValueError(f"mode must be one of {', '.join(get_args(Mode))}; got {mode!r}")
     if neighbours < 0:
-        raise ValueError(f"neighbours must be at least 0; found {neighbours}")
+        raise ValueError(f"neighbours must be at least 0; got {neighbours}")
     if not 0 <= diversity <= 1:
-        raise ValueError(f"diversity must be from 0 to 1; found {diversity}")
+        raise ValueError(f"diversity must be from 0 to 1; got {diversity}")
     if half_life is not None and half_life <= timedelta(0):
-        raise ValueError(f"half_life must be longer than no time at all; found {half_life}")
+        raise ValueError(f"half_life must be greater than zero; got {half_life}")
     if vector is not None:
         import numpy as np
 
         if not np.isfinite(vector).all():
-            raise ValueError("the query's vector must hold finite numbers; found NaN or infinity")
+            raise ValueError("the query's vector must be finite; got NaN or infinity")

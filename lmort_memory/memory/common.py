@@ -1,4 +1,4 @@
-"""Common stems, by what sharing one says; made by `benchmarks.kit.common_words`.
+"""Common stems, by how much sharing one says; made by `benchmarks.kit.common_words`.
 
 Natural logarithm of 2 / (share of the calibration kit's texts + 0.001), in steps of a half.
 """

@@ -1,4 +1,4 @@
-"""Which records a call means: the keyword arguments that `recall`, `records` and `forget` share."""
+"""Which records a call applies to: the arguments that `recall`, `records` and `forget` share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Conditions", "to_filter"]
 
 
 class Conditions(TypedDict, total=False):
-    """Conditions on records; each one that is given narrows the choice.
+    """Conditions on records; a record must meet all that are given.
 
     Attributes:
         scope: Only this scope, or those of a `ScopeTree`; None means every scope.
@@ -26,8 +26,8 @@ class Conditions(TypedDict, total=False):
         since: Only records created then or later; an aware time.
         until: Only records created before; an aware time.
         where: Conditions on the metadata, see `lmort_memory.store.filters`.
-        exclude: Ids of records to leave out, such as those a conversation still shows.
-        include_superseded: Also records that no longer hold, see `Memory.supersede`.
+        exclude: Ids of records to leave out, such as those that a conversation still shows.
+        include_superseded: Also include outdated records, see `Memory.supersede`.
     """
 
     scope: str | ScopeTree | None
@@ -48,13 +48,13 @@ _TIMES = ("since", "until")
 def to_filter(
     given: Conditions, *, call: str, scope: str | None = None, include_superseded: bool
 ) -> Filter:
-    """Return the conditions of a call as a filter of the store.
+    """Return the conditions of a call as a filter for the store.
 
     Args:
-        given: What the caller named.
-        call: Name of the method, for messages.
-        scope: The scope where the caller names none.
-        include_superseded: Likewise.
+        given: The keyword arguments of the call.
+        call: Name of the method, for error messages.
+        scope: The default scope.
+        include_superseded: The default of this condition.
 
     Raises:
         TypeError: a condition has an unknown name or a value of the wrong type.
@@ -90,13 +90,13 @@ def to_filter(
 def _check(call: str, name: str, value: object, kind: type) -> None:
     if value is not None and not isinstance(value, kind):
         raise TypeError(
-            f"{call}() takes {name} as {kind.__name__} or None; found {type(value).__name__}"
+            f"{call}() takes {name} as {kind.__name__} or None; got {type(value).__name__}"
         )
 
 
 def _check_aware(call: str, name: str, value: object) -> None:
     if isinstance(value, datetime) and value.tzinfo is None:
         raise ValueError(
-            f"{call}() needs a time zone for {name}; found the naive {value} — add one, such as"
+            f"{call}() needs a time zone for {name}; got the naive {value} — add one, such as"
             " datetime.now(UTC)"
         )

@@ -1,4 +1,4 @@
-"""Records of another database of ours: a backup, or the memory of another computer."""
+"""Reading records from another memory's database: a backup, or another computer's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BATCH = 500  # records in one transaction
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file is a SQLite database, by its first bytes; False for what cannot be read."""
+    """Whether a file is a SQLite database, by its first bytes; False if it cannot be read."""
     try:
         with path.open("rb") as stream:
             return stream.read(len(_MAGIC)) == _MAGIC
@@ -28,13 +28,13 @@ def is_database(path: Path) -> bool:
 
 @contextmanager
 def dumped_records(path: Path) -> Iterator[Iterator[Dumped]]:
-    """Open a database and give its records, with their vectors.
+    """Open a database and yield its records, with their vectors.
 
-    What is read is a copy in the temporary folder, so that a backup of an older version is migrated
-    without being touched, and a memory in use is read as it is at one instant.
+    Reads a copy in the temporary folder, so that a backup of an older version stays unchanged when
+    it is migrated, and a memory in use is read as it is at one instant.
 
     Raises:
-        ImportFileError: it is not a database of ours, is of a newer version, or is damaged.
+        ImportFileError: it is not a database of this library, has a newer version, or is damaged.
     """
     from lmort_memory.store import SQLiteStore
     from lmort_memory.store.connection import refuse_foreign
@@ -52,6 +52,6 @@ def dumped_records(path: Path) -> Iterator[Iterator[Dumped]]:
 
 
 def batched(records: Iterator[Dumped]) -> Iterator[list[Dumped]]:
-    """Group records for one transaction each."""
+    """Group records into batches of one transaction each."""
     while batch := list(islice(records, _BATCH)):
         yield batch

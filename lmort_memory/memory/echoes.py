@@ -1,9 +1,9 @@
-"""Stored questions, which answer no question: they come after what does.
+"""Rank stored questions below their answers, since a question does not answer a question.
 
-Somebody who asks twice means the fact, and the first asking shares more words with the second than
-any fact. Such a record keeps a fraction of its score and lends nothing to the assistant's reply
-that followed it; a person's answer may be the fact. It stays where it was when it is asked for: by
-role, or by "what did I ask you about …?".
+Someone who asks twice wants the fact, but the first question shares more words with the second than
+any fact does. So a stored question keeps only a fraction of its score and lends nothing to the
+assistant's reply after it (a person's answer may be the fact). It keeps its rank if it is asked
+for: by role, or by "what did I ask you about …?".
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LOOKED_AT", "are_asked_for", "echoes", "put_behind"]
 
-LOOKED_AT: Final = 40  # of each ranking: an echo further down is in nobody's way
-_KEPT: Final = 0.2  # of an echo's score
+LOOKED_AT: Final = 40  # top hits to check in each ranking: an echo further down does no harm
+_KEPT: Final = 0.2  # share of its score that an echo keeps
 
 
 def are_asked_for(query: str, role: str | None) -> bool:
-    """Return whether a query wants the questions themselves."""
+    """Return whether a query asks for the questions themselves."""
     return role is not None or about_questions(query)
 
 
@@ -35,7 +35,7 @@ def echoes(records: Iterable[Record]) -> frozenset[str]:
 
 
 def put_behind(ids: Collection[str], ranked: Sequence[Ranked]) -> list[Ranked]:
-    """Return a ranking in which these records keep a fraction of their score."""
+    """Return a ranking in which these records keep only a fraction of their score."""
     best = max((one.score for one in ranked if one.id not in ids), default=1.0)
     return by_score(
         [

@@ -1,4 +1,4 @@
-"""Vectors for what is stored and for what is asked: at once, in batches, or in the background."""
+"""Vectors for records and queries: at once, in batches, or in the background."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["Encoding"]
 
 
 class Encoding:
-    """One store and the encoders that are at hand for it. Thread-safe.
+    """A store and its available encoders. Thread-safe.
 
     Args:
-        encoder: Makes the vectors of the present space; None makes none.
+        encoder: Makes the vectors of the current space; None makes none.
         previous: Encoders of older spaces, for queries until every record has a new vector.
     """
 
@@ -40,14 +40,14 @@ class Encoding:
 
     @property
     def space(self) -> str | None:
-        """The present space."""
+        """The current space."""
         return None if self._encoder is None else self._encoder.space
 
     def check(self, encoded: Encoded) -> None:
-        """Refuse vectors that cannot be of the present space.
+        """Check that vectors can belong to the current space.
 
         Raises:
-            SpaceMismatchError: another width, or no encoder at all.
+            SpaceMismatchError: the width differs, or there is no encoder.
         """
         expected = None if self._encoder is None else self._encoder.dim
         if encoded.vectors.ndim != 2 or encoded.vectors.shape[1] != expected:
@@ -59,7 +59,7 @@ class Encoding:
             )
 
     def encode(self, records: Sequence[Record]) -> None:
-        """Give records their vectors, if there is an encoder."""
+        """Encode records, if there is an encoder."""
         if self._encoder is not None and records:
             encoded = self._encoder.encode([record.text for record in records])
             self._store.put_vectors(self._encoder.space, records, encoded)
@@ -70,9 +70,9 @@ class Encoding:
         vector: NDArray[np.float32] | None,
         tokens: AskedTokens | None = None,
     ) -> Question:
-        """Encode a query for every space that is asked, the present one first.
+        """Encode a query for every space to search, the current one first.
 
-        Where its vector is given, the tokens are those that are given with it, or none.
+        If its vector is given, only tokens given with it are used.
         """
         if self._encoder is None:
             return Question({})
@@ -93,10 +93,10 @@ class Encoding:
         return None
 
     def add_tokens(self, *, progress: Progress | None, batch_size: int) -> int:
-        """Give codes of tokens to records whose vectors came without; returns how many got some.
+        """Add token codes to records whose vectors lack them; returns how many got some.
 
-        Where they are switched off, those that the space has are deleted. An encoder that knows
-        nothing of tokens leaves all as it is.
+        If token codes are switched off, the space's codes are deleted. An encoder without token
+        support changes nothing.
         """
         known = isinstance(self._encoder, TokenEncoder)
         if self._encoder is None or not known or not isinstance(self._store, TokenCodesKeeper):
@@ -118,7 +118,7 @@ class Encoding:
         return done
 
     def pending(self) -> int:
-        """Return how many records have no vectors in the present space."""
+        """Return how many records have no vectors in the current space."""
         if self._encoder is None:
             return 0
         for space in self._store.spaces():
@@ -127,7 +127,7 @@ class Encoding:
         return self._store.status().records
 
     def catch_up(self, *, progress: Progress | None, batch_size: int) -> int:
-        """Give every pending record its vectors, batch by batch; returns how many got some."""
+        """Encode every pending record, batch by batch; returns how many got vectors."""
         if self._encoder is None:
             return 0
         total = self.pending() if progress is not None else 0
@@ -143,7 +143,7 @@ class Encoding:
         return done
 
     def drop_others(self) -> None:
-        """Delete every other space, unless records still wait for the present one."""
+        """Delete all other spaces, unless records still lack vectors in the current one."""
         if self._encoder is None or self.pending():
             return
         for space in self._store.spaces():
@@ -151,7 +151,7 @@ class Encoding:
                 self._store.drop_space(space.name)
 
     def begin(self, *, batch_size: int) -> None:
-        """Catch up in the background; harmless while that goes on."""
+        """Start encoding in the background; harmless if it is already running."""
         if self._worker is None or not self._worker.is_alive():
             self._worker = threading.Thread(
                 target=self._quietly, args=(batch_size,), name="lmort-encode", daemon=True
@@ -159,7 +159,7 @@ class Encoding:
             self._worker.start()
 
     def close(self) -> None:
-        """End the background work after its present batch and wait for it."""
+        """Stop the background work after its current batch, and wait for it."""
         self._closing.set()
         if self._worker is not None:
             self._worker.join()

@@ -1,9 +1,9 @@
-"""What recall found says about each hit: is this the answer to what was asked?
+"""Signs of whether a recalled hit answers the query.
 
 Every sign means the same in a store of five records and of five thousand: a cosine counts in
-standard deviations above what unrelated texts of the space have, a shared word by how rare it is in
-the language, and both against what the hits that came after have. None looks at a fused score, so
-that the fusion may change. `benchmarks.kit.fit_evidence` weighs the signs.
+standard deviations above that of unrelated texts in the space, a shared word by its rarity in the
+language, and both relative to the lower hits. No sign uses a fused score, so the fusion may change.
+`benchmarks.kit.fit_evidence` fits the weights of the signs.
 """
 
 from __future__ import annotations
@@ -30,30 +30,32 @@ __all__ = [
     "names_only_a_time",
 ]
 
-DEPTH: Final = 15  # hits that the evidence is drawn from
-_NEAREST: Final = 5  # the others say how near a record is that has nothing to do with the question
+DEPTH: Final = 15  # hits used for the evidence
+_NEAREST: Final = 5  # the rest show how near an unrelated record is
 _TALK: Final = stems(
     "tell told say said talk talked speak spoke mention mentioned discuss discussed happen happened"
     " news remember know changed going anything something everything write wrote up about"
 )
-_NEAREST_POSSIBLE: Final = 8.0  # deviations above the background
+_NEAREST_POSSIBLE: Final = 8.0  # standard deviations above the background
 _CHATTER: Final = 2  # words
 _OWN: Final = ("user", "assistant", "system", "note")  # roles that are nobody else's name
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """Cosines of questions with texts that do not answer them: mean and standard deviation."""
+    """Mean and standard deviation of the cosines of questions with texts that do not answer
+    them.
+    """
 
     mean: float
     spread: float
 
     def above(self, cosine: float) -> float:
-        """Return how far a cosine stands above the background, in standard deviations."""
+        """Return how far a cosine is above the background, in standard deviations."""
         return (cosine - self.mean) / self.spread
 
 
-# Of the tuner that ships, and near enough for any other whose file does not say.
+# The packaged tuner's; close enough for any tuner whose file does not record its own.
 FALLBACK: Final = Background(0.0655, 0.0767)
 
 
@@ -63,25 +65,24 @@ class Evidence:
 
     Attributes:
         near: Its cosine above the background, in standard deviations; 0 without vectors.
-        noise: The same of the hits beyond the five nearest, their mean.
-        overlap: Share of the question's words, by weight, that stand in it.
-        shared: Their weight.
+        noise: The mean of `near` over the hits beyond the five nearest.
+        overlap: Share of the question's words, by weight, that it contains.
+        shared: Total weight of those words.
         rarest: Weight of the rarest of them.
-        redundant: 1 where it says nothing that the question does not say, 0 where it has a rare
-            word of its own.
-        behind: How far `near` is below that of the nearest hit, not positive.
-        lacking: How far `overlap` is below the best hit's, not positive.
+        redundant: 1 if it says nothing beyond the question, 0 if it has a rare word of its own.
+        behind: `near` minus that of the nearest hit; at most 0.
+        lacking: `overlap` minus the best hit's; at most 0.
         nearest: Reciprocal of its rank by meaning.
         first: Reciprocal of its rank by words.
         asks: Whether the query asks.
         personal: Whether the query is about the speaker ("my", "we").
-        length: Distinct words of the query that tell it from others.
-        chatter: Whether the query asks nothing and has hardly such a word ("hi there").
+        length: Number of distinct characteristic words in the query.
+        chatter: Whether the query asks nothing and has hardly any such word ("hi there").
         reply: Whether the hit is a reply of the assistant.
-        question: Whether the hit only asks, and questions are not what is asked for.
-        foreign: Whether somebody else says it, where the query is about the speaker.
-        few: Share of `DEPTH` hits that a small store did not have.
-        timely: 1 where it was said at the time that the query names, -1 where not, 0 without one.
+        question: Whether the hit only asks, and the query does not ask for questions.
+        foreign: Whether someone else says it although the query is about the speaker.
+        few: Share of the `DEPTH` hits that are missing because the store is small.
+        timely: 1 if it was said at the time that the query names, -1 if not, 0 if none is named.
     """
 
     near: float
@@ -117,13 +118,13 @@ class Evidence:
 def evidence(
     query: str, hits: Sequence[Hit], background: Background, *, now: datetime
 ) -> list[Evidence]:
-    """Draw the evidence of each hit, in the order of the hits.
+    """Compute the evidence for each hit, in the order of the hits.
 
     Args:
         query: What was asked.
-        hits: What was recalled for it with `explain`, best first.
-        background: Of the space that the cosines are of.
-        now: The present, aware: what "last week" refers to.
+        hits: What `recall` found for it with `explain`, best first.
+        background: Background of the space of the cosines.
+        now: The current time, aware, which "last week" refers to.
     """
     span = spoken(query, now)
     asked = stems(query)
@@ -167,18 +168,18 @@ def evidence(
 
 
 def names_only_a_time(query: str, now: datetime) -> bool:
-    """Return whether a query asks for what was said at some time, whatever it was."""
+    """Return whether a query asks for anything said at some time."""
     span = spoken(query, now)
     return span is not None and stems(without(query, span)) <= _TALK
 
 
 def is_chatter(text: str) -> bool:
-    """Return whether a text asks nothing and has hardly a word that tells it from others."""
+    """Return whether a text asks nothing and has hardly any characteristic word."""
     return not is_question(text) and len(stems(text)) <= _CHATTER
 
 
 def _near(hit: Hit, background: Background) -> float:
-    """Nearer than `_NEAREST_POSSIBLE` is no text: then the space is another than its background."""
+    """No text is nearer than `_NEAREST_POSSIBLE`; if one seems to be, the background is wrong."""
     if hit.scores.dense is None:
         return 0.0
     return min(_NEAREST_POSSIBLE, background.above(hit.scores.dense))

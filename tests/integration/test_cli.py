@@ -240,7 +240,7 @@ def test_settings_come_from_option_environment_file_default(cli, monkeypatch, ho
     ("text", "reason"),
     [
         ("scope = ", "cannot be read"),
-        ("colour = 'blue'", "no setting is named 'colour'"),
+        ("colour = 'blue'", "unknown setting 'colour'"),
         ("max_tokens = 'many'", "max_tokens must be a whole number"),
         ("temperature = true", "temperature must be a number"),
     ],

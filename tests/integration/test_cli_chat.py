@@ -79,7 +79,7 @@ def test_forget_inside_the_chat(cli):
     cli("add", "Ada keeps bees.")
     outcome = cli("chat", stdin="/forget 1\n/recall bees\n/forget 2\n/forget 1\n/recall bees\n")
     assert outcome.status == 3
-    assert "there is no list yet" in outcome.out
+    assert "no memories are listed yet" in outcome.out
     assert "a number from 1 to 1" in outcome.out
     assert "forgotten: 1 record" in outcome.out
     assert outcome.out.endswith("nothing found\n")
@@ -204,7 +204,7 @@ def test_ctrl_c_stops_the_reply_and_not_the_program(tiny, monkeypatch):
     terminal.type("\x03")
     terminal.wait_for("(stopped)")
     terminal.wait_for("> ")
-    terminal.interrupt("Ctrl-D or /quit leaves")
+    terminal.interrupt("leave with Ctrl-D or /quit")
     terminal.wait_for("> ")
     terminal.type("/quit\r")
     assert terminal.status() == 0
@@ -225,7 +225,7 @@ def test_a_pasted_text_is_one_turn_and_can_be_called_back(tiny):
     terminal = Tty("chat")
     terminal.type("\x1b[A")
     terminal.wait_for("second line")
-    terminal.interrupt("Ctrl-D or /quit leaves")  # drops the line
+    terminal.interrupt("leave with Ctrl-D or /quit")  # drops the line
     terminal.wait_for("> ")
     terminal.type("\x04")
     assert terminal.status() == 0

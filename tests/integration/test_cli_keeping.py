@@ -121,7 +121,7 @@ def test_doctor_finds_everything_in_order(cli):
         states
     )
     offline = outcome.json[-1]
-    assert (offline["name"], offline["found"]) == ("offline", "0 connections were tried")
+    assert (offline["name"], offline["found"]) == ("offline", "0 connections were attempted")
 
 
 def test_doctor_names_the_command_for_what_is_wrong(cli, tmp_path):
@@ -227,7 +227,7 @@ def test_import_reports_and_says_what_is_partly_done(cli, tmp_path):
     assert (outcome.status, outcome.out) == (0, "")
     assert "0 files read, 1 unchanged" in outcome.err
     assert "skipped: 1 x binary file (.png)" in outcome.err
-    assert "of no known format: 12 x .py" in outcome.err
+    assert "unknown format: 12 x .py" in outcome.err
     assert "script-09.py: no importer reads .py\n  and 2 more" in outcome.err
     assert "script-11.py: no importer reads .py" in cli("import", tmp_path, "-v").err
     (tmp_path / "broken.md").write_bytes(bytes(range(256)))

@@ -71,7 +71,7 @@ def test_commands_of_a_conversation(cli, tmp_path):
     out = tmp_path / "out.jsonl"
     done = cli("chat", stdin=f"/forget 1\n/add Ada keeps bees.\n/export {out}\n/clear\n/add\n")
     assert done.status == 3
-    assert "there is no list yet" in done.out
+    assert "no memories are listed yet" in done.out
     assert "1 records written" in done.out
     assert "a new conversation" in done.out
     assert "/add needs a text" in done.out

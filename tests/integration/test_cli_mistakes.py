@@ -44,10 +44,10 @@ def test_records_that_are_not_there_are_not_forgotten(cli):
     (known, other) = (cli("add", text).out.strip() for text in ("One.", "Two."))
     none = cli("forget", "01JB2X4V8QW6T1Y0Z3N5M7K9PA")
     assert none.status == 1
-    assert none.err.endswith("of 1 records named, 0 were there\n")
+    assert none.err.endswith("of 1 records named, 0 existed\n")
     some = cli("forget", known, "01JB2X4V8QW6T1Y0Z3N5M7K9PA")
     assert some.status == 3
-    assert some.err == "of 2 records named, 1 were there\n"
+    assert some.err == "of 2 records named, 1 existed\n"
     assert cli("forget", other).status == 0
 
 

@@ -48,4 +48,4 @@ def test_the_command_line_says_what_is_not_read(tiny, monkeypatch, capsys):
     cli = Cli(monkeypatch, capsys)
     done = cli("chat", "--ctx", "512", "--max-tokens", "4", stdin="word " * 3000 + "\n")
     assert done.status == 0
-    assert "are not read now, and all of it is remembered; --ctx N" in done.out
+    assert "were not read, but all of it is remembered; --ctx N" in done.out
