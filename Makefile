@@ -14,7 +14,7 @@ KEEP_STORES = $(shell c++ -fno-tree-dse -fno-dse -E -x c++ /dev/null >/dev/null 
 
 COMPILE = CXXFLAGS="$$CXXFLAGS $(KEEP_STORES)" $(PIP) install --no-cache-dir --force-reinstall --no-deps '$(LLAMA)'
 
-.PHONY: help chat native test test-libraries lint bench wheel clean
+.PHONY: help chat native test test-libraries suites lint bench wheel clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make native          compile llama.cpp and hnswlib for this processor: 5 to 15 minutes"
 	@echo "make test            set up and run every test; JOBS=2 runs two at a time"
 	@echo "make test-libraries  run the tests of capture and chat over every other llama.cpp installed"
+	@echo "make suites          run the suites that need extras, servers or other people's clients"
 	@echo "make lint            set up and run ruff and mypy"
 	@echo "make bench           set up and run the benchmarks: for hours, on an idle machine"
 	@echo "make wheel           build the wheel, and test it in a new environment without the sources"
@@ -35,6 +36,10 @@ test: $(STAMP)/test
 
 test-libraries: $(STAMP)/test
 	$(BIN)/python -m tests.support.libraries
+
+# SUITES=serve runs one of them; `page` wants Debian's chromium, `adapters.…` an agent framework each.
+suites: $(STAMP)/test
+	$(BIN)/python -m tests.support.suites $(SUITES)
 
 lint: $(STAMP)/test
 	$(BIN)/ruff check .
@@ -89,7 +94,7 @@ $(STAMP)/test: $(STAMP)/chat $(STAMP)/compiler pyproject.toml
 	@echo "Installing what the tests need; torch for CPU and transformers are most of it."
 	@$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@$(PIP) install --quiet --no-cache-dir 'hnswlib>=0.8'
-	@$(PIP) install --quiet --editable '.[hnsw,train]' --group dev
+	@$(PIP) install --quiet --editable '.[hnsw,train,serve,mcp,documents,watch,encrypt]' --group dev
 	@touch $@
 
 # The peers bring packages of their own: they, and we beside them, get another environment.

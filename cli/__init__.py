@@ -23,6 +23,7 @@ from .commands import (  # noqa: F401  each module adds its commands to `app`
     chat,
     config,
     doctor,
+    encryption,
     files,
     hook,
     install,

@@ -18,7 +18,17 @@ _SENTENCE = re.compile(r"-[^=\s]*\s")  # "- buy milk"; no option has white space
 _TALK = ("chat", "add", "recall", "list", "show", "edit", "forget")
 _FILES = ("import", "watch", "export", "backup", "restore")
 _SERVE = ("serve", "mcp", "install", "hook")
-_CARE = ("status", "doctor", "audit", "verify", "reencode", "gc")
+_CARE = (
+    "status",
+    "doctor",
+    "audit",
+    "verify",
+    "reencode",
+    "gc",
+    "encrypt",
+    "decrypt",
+    "passphrase",
+)
 
 
 def in_order(*names: str) -> type[TyperGroup]:

@@ -19,6 +19,7 @@ from lmort_memory.paths import default_db, expanded
 
 from .check import BINDING, SENTENCE, Check, pip_line, prebuilt_line, required
 from .computing import check_library, check_model, count_connections
+from .passphrase import passphrase_for
 from .settings import Setting
 
 __all__ = ["Check", "Named", "count_connections", "run_checks"]
@@ -31,6 +32,7 @@ class Named:
     db: Setting
     model: Setting
     tuner: Setting
+    passphrase_file: Path | None = None
 
     @property
     def database(self) -> Path:
@@ -149,7 +151,8 @@ def _database(named: Named) -> Iterator[Check]:
         yield Check("database", "good", f"{path} will be created on first use")
         return
     try:
-        with Memory.open(path, with_model=False) as memory:
+        passphrase = passphrase_for(path, named.passphrase_file)
+        with Memory.open(path, with_model=False, passphrase=passphrase) as memory:
             status = memory.status().store
             found = memory.store.verify()
     except LmortError as error:

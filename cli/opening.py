@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmort_memory.errors import StoreError
+from lmort_memory.errors import PassphraseError, StoreError
 from lmort_memory.paths import default_db, expanded
 from lmort_memory.types import DEFAULT_SCOPE
 
+from .passphrase import passphrase_for
 from .settings import setting, tell_library
 from .terminal.output import note
 
@@ -25,6 +26,7 @@ __all__ = [
     "database_path",
     "open_damaged",
     "open_memory",
+    "passphrase_of",
     "scope_to_write",
     "setting_text",
 ]
@@ -38,11 +40,14 @@ def borrowed_or_own(base: Base, models: Models) -> Memory:
     from .commands.model import runnable_model
 
     path = setting_text("db", base.db)
+    passphrase = passphrase_of(base)
     model = runnable_model(setting_text("model", models.model))
     tuner = setting_text("tuner", models.tuner)
-    borrowed = borrow_memory(path, model=model, tuner=tuner)
+    borrowed = borrow_memory(path, model=model, tuner=tuner, passphrase=passphrase)
     tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
-    return borrowed or Memory.open(path, model=model, tuner=tuner, token_codes=wants_codes())
+    return borrowed or Memory.open(
+        path, model=model, tuner=tuner, token_codes=wants_codes(), passphrase=passphrase
+    )
 
 
 def wants_codes() -> bool:
@@ -77,12 +82,18 @@ def open_memory(
     path = setting_text("db", base.db)
     new = path is not None and not expanded(path).exists()
     if models is None:
-        opened = Memory.open(path, with_model=False)
+        opened = Memory.open(path, with_model=False, passphrase=passphrase_of(base))
     elif talks:
         tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
         model = runnable_model(setting_text("model", models.model))
         tuner = None if find_tuner else setting_text("tuner", models.tuner)
-        opened = Memory.open(path, model=model, tuner=tuner, token_codes=wants_codes())
+        opened = Memory.open(
+            path,
+            model=model,
+            tuner=tuner,
+            token_codes=wants_codes(),
+            passphrase=passphrase_of(base),
+        )
     else:
         opened = borrowed_or_own(base, models)
     if setting("redact").value is True if redact is None else redact:
@@ -106,6 +117,11 @@ def database_path(base: Base) -> Path:
     return default_db() if path is None else expanded(path)
 
 
+def passphrase_of(base: Base) -> str | None:
+    """Return the passphrase of the database that the options name; asks a person for it."""
+    return passphrase_for(database_path(base), base.passphrase_file)
+
+
 @contextmanager
 def open_damaged(base: Base) -> Iterator[Memory]:
     """Open what can be read of a database, even if it is damaged, without writing to it."""
@@ -114,9 +130,12 @@ def open_damaged(base: Base) -> Iterator[Memory]:
     from lmort_memory.store.salvage import repaired_copy
 
     path = database_path(base)
-    with repaired_copy(path) as copy:
+    passphrase = passphrase_of(base)
+    with repaired_copy(path, encrypted=passphrase is not None) as copy:
         try:
-            store = SQLiteStore(copy, read_only=True)
+            store = SQLiteStore(copy, key=passphrase, read_only=True)
+        except PassphraseError:
+            raise
         except StoreError as error:
             raise StoreError(
                 f"cannot read anything from {path} — return to a backup: lmort-mem restore BACKUP"

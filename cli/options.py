@@ -118,6 +118,16 @@ class Base:
             "--db", metavar="PATH", help="Database file. [env: LMORT_DB]", show_default=False
         ),
     ] = None
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--passphrase-file",
+            metavar="FILE",
+            help="The passphrase of an encrypted database is its first line."
+            " [env: LMORT_PASSPHRASE_FILE]",
+            show_default=False,
+        ),
+    ] = None
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False
 
 

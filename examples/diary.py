@@ -20,7 +20,11 @@ SYSTEM = (
 def write_entry(text: str, database: Path | None = None, *, max_tokens: int = 80) -> str:
     """Keep an entry and return the reply, with the earlier entries that it was given."""
     options = ChatOptions(
-        system=SYSTEM, max_tokens=max_tokens, sampling=Sampling(temperature=0.3, seed=1)
+        system=SYSTEM,
+        max_tokens=max_tokens,
+        min_likelihood=0,  # an entry asks nothing: the nearest earlier ones are always welcome
+        memories=2,
+        sampling=Sampling(temperature=0.3, seed=1),
     )
     with Memory.open(database) as memory, Chat(memory, scope="diary", options=options) as chat:
         reply = chat.say(text)

@@ -5,6 +5,7 @@
     ├── TunerError                    tuner file missing, damaged, or of a newer format
     │   └── TunerMismatchError        made for another backbone        .expected .found
     ├── StoreError                    database unreadable, damaged, full, or of a newer schema
+    │   ├── PassphraseError           an encrypted database, and no passphrase or a wrong one
     │   └── SpaceMismatchError        vectors of another space         .expected .found
     ├── ImportFileError               a file that no importer understands       .path
     ├── RecordNotFoundError           (also a LookupError)             .record_id
@@ -19,6 +20,7 @@ __all__ = [
     "ImportFileError",
     "LmortError",
     "MissingDependencyError",
+    "PassphraseError",
     "RecordNotFoundError",
     "SpaceMismatchError",
     "StoreError",
@@ -50,6 +52,10 @@ class TunerMismatchError(TunerError):
 
 class StoreError(LmortError):
     """The database is unreadable, damaged, full, read-only, or of a newer schema."""
+
+
+class PassphraseError(StoreError):
+    """The database is encrypted, and the passphrase is missing or wrong; or it is not encrypted."""
 
 
 class SpaceMismatchError(StoreError):

@@ -1,8 +1,8 @@
 """Where files live, and how private ones are made.
 
 `$LMORT_HOME` puts everything into one folder; otherwise the platform's own folders are used.
-Files are created with mode 0600 and folders with 0700, regardless of the umask. This module does
-not read or write the contents of files.
+Files are created with mode 0600 and folders with 0700, regardless of the umask. Nothing here reads
+or writes the contents of files.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from lmort_memory.kit import TEXTS_FILE, VECTORS_FILE, KitText, items_digest
-from lmort_memory.tuners.train.data import cut_words, read_jsonl, split_turns
+from lmort_memory.tuners.jsonl import read_jsonl
+from lmort_memory.tuners.train.data import cut_words, split_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from lmort_memory.errors import StoreError
+from lmort_memory.errors import PassphraseError, StoreError
 
 from ..app import command
 from ..opening import open_damaged, open_memory
@@ -134,6 +134,8 @@ def _verified(base: Base) -> Verification:
     try:
         with open_memory(base) as memory:
             return memory.store.verify()
+    except PassphraseError:
+        raise
     except StoreError as error:
         if "damaged" not in str(error) and "not a SQLite database" not in str(error):
             raise

@@ -97,7 +97,7 @@ def chat(
     base: Base,
     models: Models,
 ) -> None:
-    """Talk to a model that remembers; /help lists the commands inside.
+    """Talk to a model that remembers; /help lists its commands.
 
     Each line from a pipe is a turn; replies are printed as plain text, or with --json as one object
     per line.

@@ -33,6 +33,7 @@ def doctor(*, base: Base, models: Models) -> None:
         db=setting("db", None if base.db is None else str(base.db)),
         model=setting("model", models.model),
         tuner=setting("tuner", models.tuner),
+        passphrase_file=base.passphrase_file,
     )
     checks: list[Check] = []
     with count_connections() as attempts:

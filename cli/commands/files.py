@@ -18,6 +18,7 @@ from lmort_memory.paths import expanded
 from ..app import command
 from ..opening import database_path, open_damaged, open_memory, scope_to_write
 from ..options import Base, Models, WrongUsage
+from ..passphrase import passphrase_for
 from ..terminal.output import note, print_json, say, size
 from ..terminal.progress import Meter, duration
 
@@ -249,6 +250,9 @@ def export(
     vectors: Annotated[
         bool, typer.Option("--vectors", help="Include vectors: larger, but faster to import.")
     ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Of an encrypted database: write its texts readable.")
+    ] = False,
     salvage: Annotated[
         bool, typer.Option("--salvage", help="From a damaged database: skip what cannot be read.")
     ] = False,
@@ -262,18 +266,30 @@ def export(
         if salvage:
             raise WrongUsage("--salvage needs a file, not stdout: reading may stop at any record")
         with open_memory(base) as memory:
+            warn_of_plain(memory, plain=plain)
             _print_records(memory, scope=scope, vectors=vectors)
         return
     if salvage:
         with open_damaged(base) as memory:
-            count = memory.salvage(path, scope=scope)
+            warn_of_plain(memory, plain=plain)
+            count = memory.salvage(path, scope=scope, plain=plain)
     else:
         with open_memory(base) as memory:
-            count = memory.export(path, vectors=vectors, scope=scope)
+            warn_of_plain(memory, plain=plain)
+            count = memory.export(path, vectors=vectors, scope=scope, plain=plain)
     if base.json:
         print_json({"path": path, "records": count, "size_bytes": path.stat().st_size})
     else:
         note(f"{count} records, {size(path.stat().st_size)}, written to {path}")
+
+
+def warn_of_plain(memory: Memory, *, plain: bool) -> None:
+    """Say what an export of an encrypted memory means; StoreError where it was not asked for."""
+    from lmort_memory.memory.transfer import refuse_plain
+
+    refuse_plain(memory.store, plain=plain)
+    if plain and getattr(memory.store, "encrypted", False):
+        note("warning: the export is not encrypted; whoever gets the file can read it")
 
 
 def _print_records(memory: Memory, *, scope: str | None, vectors: bool) -> None:
@@ -355,7 +371,9 @@ def restore(
         if not sys.stdin.isatty():
             raise WrongUsage(f"this replaces {database} — pass --yes to confirm")
         typer.confirm(f"Replace {database}?", abort=True, err=True)
-    aside = restore_backup(expanded(path), database)
+    backup = expanded(path)
+    passphrase = passphrase_for(backup, base.passphrase_file)
+    aside = restore_backup(backup, database, passphrase=passphrase)
     if base.json:
         print_json({"database": database, "replaced": aside})
         return

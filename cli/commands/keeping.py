@@ -153,8 +153,11 @@ def forget(
 
     Reports what was removed, then checks that no copy of the texts is left in the database files.
     """
+    from lmort_memory.store.filters import names_nothing
     from lmort_memory.store.values import Filter
 
+    if names_nothing(where):
+        raise WrongUsage("--where holds for every record: name what the records have in common")
     if not ids and (scope, session, source, where) == (None,) * 4:
         raise WrongUsage("give record ids, or an option that selects records")
     chosen = Filter(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..app import command
-from ..opening import scope_to_write, setting_text
+from ..opening import passphrase_of, scope_to_write, setting_text
 from ..options import Base, Models, WrongUsage
 from ..settings import setting, tell_library
 from ..terminal.output import note, print_json, say
@@ -104,6 +104,7 @@ def serve(
     path = setting_text("db", base.db)
     engine = EngineOptions(
         db=None if path is None else expanded(path),
+        passphrase=passphrase_of(base),
         model=runnable_model(setting_text("model", models.model)),
         tuner=setting_text("tuner", models.tuner),
         n_ctx=ctx,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lmort_memory.backbone.library import llama, take_log_back
 from lmort_memory.errors import MissingDependencyError
 
 __all__ = ["json_grammar", "wrapped"]
@@ -24,10 +25,12 @@ def json_grammar(schema: Mapping[str, Any] | None, *, order: Sequence[str] = ())
     Raises:
         ValueError: llama.cpp's converter does not support a part of the schema.
     """
+    llama()  # binds llama_cpp to the library in use, which need not be its own
     try:
         from llama_cpp.llama_grammar import JSON_GBNF, json_schema_to_gbnf
     except ImportError as error:
         raise MissingDependencyError("llama-cpp-python", extra="smollm2") from error
+    take_log_back()
     if schema is None:
         return str(JSON_GBNF)
     try:

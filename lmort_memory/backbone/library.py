@@ -69,11 +69,15 @@ def _initialised() -> Any:  # noqa: ANN401
     bound = runtime.loaded()
     assert bound is not None
     llama_cpp = bound.cpp
-    log_callback = llama_cpp.llama_log_callback(_log)
-    _keep_alive.append(log_callback)  # llama.cpp holds the bare pointer for the process's life
-    llama_cpp.llama_log_set(log_callback, None)
+    _keep_alive.append(llama_cpp.llama_log_callback(_log))  # llama.cpp holds the bare pointer
+    llama_cpp.llama_log_set(_keep_alive[-1], None)
     llama_cpp.llama_backend_init()
     return llama_cpp
+
+
+def take_log_back() -> None:
+    """Log as before, after an import of llama-cpp-python's own classes, which print the log."""
+    _initialised().llama_log_set(_keep_alive[-1], None)
 
 
 def _log(level: int, text: bytes, _user_data: object) -> None:

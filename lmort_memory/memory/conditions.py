@@ -22,6 +22,7 @@ class Conditions(TypedDict, total=False):
         scope: Only this scope, or those of a `ScopeTree`; None means every scope.
         session: Only this session.
         role: Only this role.
+        source: Only what was imported from this URI.
         since: Only records created then or later; an aware time.
         until: Only records created before; an aware time.
         where: Conditions on the metadata, see `lmort_memory.store.filters`.
@@ -32,6 +33,7 @@ class Conditions(TypedDict, total=False):
     scope: str | ScopeTree | None
     session: str | None
     role: str | None
+    source: str | None
     since: datetime | None
     until: datetime | None
     where: Mapping[str, JsonValue] | None
@@ -39,7 +41,7 @@ class Conditions(TypedDict, total=False):
     include_superseded: bool
 
 
-_TEXTS = ("session", "role")
+_TEXTS = ("session", "role", "source")
 _TIMES = ("since", "until")
 
 
@@ -77,6 +79,7 @@ def to_filter(
         scope=given.get("scope", scope),
         session=given.get("session"),
         role=given.get("role"),
+        source=given.get("source"),
         since=given.get("since"),
         until=given.get("until"),
         where=given.get("where"),

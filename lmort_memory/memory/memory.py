@@ -20,12 +20,14 @@ from lmort_memory.memory.likelihood import likelihoods
 from lmort_memory.memory.recall import Question, Recall
 from lmort_memory.memory.transfer import (
     export_records,
+    refuse_plain,
     restore_records,
     restoring,
     salvage_records,
 )
 from lmort_memory.paths import expanded
 from lmort_memory.redaction import Redactor
+from lmort_memory.store.filters import names_nothing
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Filter, Receipt, StoreStatus
 from lmort_memory.text import valid
@@ -104,6 +106,7 @@ class Memory(Closing):
         with_model: bool = True,
         token_codes: bool = True,
         redact: bool = False,
+        passphrase: str | None = None,
     ) -> Self:
         """Open a database, created if missing, and the model that makes its vectors.
 
@@ -121,27 +124,31 @@ class Memory(Closing):
                 bytes per token, and recall is worse. `reencode` applies a change to existing
                 records.
             redact: Replace keys, tokens, passwords and card numbers before anything is stored.
+            passphrase: Opens an encrypted database; a new one is encrypted with it. Needs the extra
+                `encrypt`.
 
         Raises:
+            PassphraseError: the passphrase is missing or wrong, or the database is not encrypted.
             StoreError: not a database of this library, or one with a newer schema.
             BackboneError: no usable model.
             TunerError: the tuner is damaged or belongs to another model.
         """
         from lmort_memory.paths import default_db
         from lmort_memory.store import SQLiteStore
-        from lmort_memory.store.connection import refuse_foreign
+        from lmort_memory.store.unlocking import check_passphrase
 
         place = default_db() if path is None else expanded(path)
-        refuse_foreign(place)  # before minutes of loading, and before creating anything
+        # Before minutes of loading, and before creating anything.
+        key = check_passphrase(place, passphrase)
         if not with_model:
-            return cls(None, SQLiteStore(place), redactor=Redactor() if redact else None)
+            return cls(None, SQLiteStore(place, key=key), redactor=Redactor() if redact else None)
         from lmort_memory.encoder import open_encoder
 
         opened = [open_encoder(model, tuner, tokens=token_codes)]
         try:
             if previous is not None:
                 opened.append(open_encoder(*previous))
-            store = SQLiteStore(place)
+            store = SQLiteStore(place, key=key)
             older = [*_still_asked(opened[0], store), *(one.encoder for one in opened[1:])]
             redactor = Redactor() if redact else None
             memory = cls(opened[0].encoder, store, previous=older, redactor=redactor)
@@ -504,8 +511,6 @@ class Memory(Closing):
     def forget(
         self,
         ids: str | Iterable[str] | None = None,
-        *,
-        source: str | None = None,
         **conditions: Unpack[Conditions],
     ) -> Receipt:
         """Delete records and every trace of them; returns what was removed.
@@ -514,31 +519,45 @@ class Memory(Closing):
         all scopes are searched; outdated records are included.
 
         Raises:
-            ValueError: no ids and no condition, which would mean everything.
+            ValueError: no ids and no condition, or a `where` that matches every record.
         """
         chosen_ids = (ids,) if isinstance(ids, str) else ids if ids is None else tuple(ids)
         named = to_filter(conditions, call="forget", include_superseded=True)
-        chosen = replace(named, ids=chosen_ids, source=source, expired=True)
-        if chosen == Filter(expired=True):
+        chosen = replace(named, ids=chosen_ids, expired=True)
+        if names_nothing(named.where):
+            raise ValueError(
+                f"where={named.where!r} matches every record — leave it out, or name a condition"
+                " that selects the records to forget"
+            )
+        if replace(chosen, exclude=()) == Filter(expired=True):
             raise ValueError(
                 "forget needs ids or a condition; got neither, which would delete everything"
             )
         return self.store.forget(chosen)
 
-    def export(self, path: str | Path, *, vectors: bool = False, scope: str | None = None) -> int:
+    def export(
+        self,
+        path: str | Path,
+        *,
+        vectors: bool = False,
+        scope: str | None = None,
+        plain: bool = False,
+    ) -> int:
         """Write records to a new JSONL file, mode 0600, that `restore` reads; returns how many.
 
         Args:
             path: The file; it must not exist.
             vectors: Include the vectors (4 bytes per number), which saves encoding again.
             scope: Only this scope; None for all.
+            plain: Required for an encrypted memory, because anyone can read an export.
 
         Raises:
-            StoreError: the file exists or cannot be written.
+            StoreError: the file exists or cannot be written, or `plain` is missing.
         """
+        refuse_plain(self.store, plain=plain)
         return export_records(self.store, expanded(path), scope=scope, vectors=vectors)
 
-    def salvage(self, path: str | Path, *, scope: str | None = None) -> int:
+    def salvage(self, path: str | Path, *, scope: str | None = None, plain: bool = False) -> int:
         """Write what can be read of a damaged database to a new file, as `export` does.
 
         Vectors are not included. `restore` reads the file into a new database. Returns how many
@@ -547,6 +566,7 @@ class Memory(Closing):
         Raises:
             StoreError: the file exists or cannot be written.
         """
+        refuse_plain(self.store, plain=plain)
         return salvage_records(self.store, expanded(path), scope=scope)
 
     def restore(self, path: str | Path, *, progress: Progress | None = None) -> int:

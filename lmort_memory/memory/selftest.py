@@ -238,7 +238,8 @@ def _index_loss(memory: Memory, questions: Sequence[Question], scope: str) -> fl
         return None
     chosen = Filter(scope=scope)
     missed = wanted = 0
-    with SQLiteStore(status.path, graph_from=1 << 62) as exact:
+    key = getattr(memory.store, "key", None)
+    with SQLiteStore(status.path, key=key, graph_from=1 << 62) as exact:
         for question in questions:
             vector = encoder.encode_query(question.text)
             stores = (exact, memory.store)

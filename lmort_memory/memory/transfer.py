@@ -34,6 +34,7 @@ __all__ = [
     "Restored",
     "export_records",
     "from_line",
+    "refuse_plain",
     "restore_records",
     "restoring",
     "salvage_records",
@@ -161,6 +162,19 @@ def export_records(store: Store, path: Path, *, scope: str | None, vectors: bool
         StoreError: the file exists or cannot be written, or the store is damaged.
     """
     return _write(store.dump(Filter(scope=scope), vectors=vectors), path)
+
+
+def refuse_plain(store: Store, *, plain: bool) -> None:
+    """Refuse to write an encrypted memory in plain text unless that is what is wanted.
+
+    Raises:
+        StoreError: it is encrypted and `plain` is False.
+    """
+    if getattr(store, "encrypted", False) and not plain:
+        raise StoreError(
+            "the database is encrypted, and an export is plain text — `lmort-mem backup` stays"
+            " encrypted; --plain (plain=True in Python) exports readable text"
+        )
 
 
 def salvage_records(store: Store, path: Path, *, scope: str | None) -> int:

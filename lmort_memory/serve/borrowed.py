@@ -129,7 +129,11 @@ class BorrowedEncoder:
 
 
 def borrow_memory(
-    path: str | Path | None, *, model: str | Path | None, tuner: str | Path | None
+    path: str | Path | None,
+    *,
+    model: str | Path | None,
+    tuner: str | Path | None,
+    passphrase: str | None = None,
 ) -> Memory | None:
     """Open a memory whose vectors the running server makes.
 
@@ -148,11 +152,11 @@ def borrow_memory(
     from lmort_memory.memory import Memory
     from lmort_memory.paths import default_db
     from lmort_memory.store import SQLiteStore
-    from lmort_memory.store.connection import refuse_foreign
+    from lmort_memory.store.unlocking import check_passphrase
 
     place = default_db() if path is None else Path(path).expanduser()
-    refuse_foreign(place)
-    return Memory(encoder, SQLiteStore(place))
+    key = check_passphrase(place, passphrase)
+    return Memory(encoder, SQLiteStore(place, key=key))
 
 
 def _same(one: str | Path | None, other: str | Path | None) -> bool:

@@ -39,6 +39,7 @@ class EngineOptions:
 
     Attributes:
         db: The database; None takes the default one.
+        passphrase: What opens it, where it is encrypted.
         model: The model; None takes the default one.
         tuner: Its tuner; None looks for one.
         n_ctx: Tokens of a conversation's context.
@@ -49,6 +50,7 @@ class EngineOptions:
     """
 
     db: Path | None = None
+    passphrase: str | None = field(default=None, repr=False)
     model: str | Path | None = None
     tuner: str | Path | None = None
     n_ctx: int = 4096
@@ -144,4 +146,9 @@ class Engine:
 
     def _open(self) -> Memory:
         options = self.options
-        return Memory.open(options.db, model=options.model, tuner=options.tuner)
+        return Memory.open(
+            options.db,
+            model=options.model,
+            tuner=options.tuner,
+            passphrase=options.passphrase,
+        )

@@ -73,12 +73,14 @@ class Search(Request, frozen=True):
     scope: Name | None = DEFAULT_SCOPE
     session: Name | None = None
     role: Name | None = None
+    source: Annotated[str, Meta(min_length=1)] | None = None
     since: When | None = None
     until: When | None = None
     where: Where | None = None
     exclude: Annotated[list[str], Meta(max_length=1000)] = field(default_factory=list)
     neighbours: Annotated[float, Meta(ge=0, le=20, multiple_of=1)] = 0
     diversity: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    include_superseded: bool = False
     explain: bool = False
 
 

@@ -83,12 +83,14 @@ class MemoryAPI:
                 scope=None if asked.scope == "*" else asked.scope,
                 session=asked.session,
                 role=asked.role,
+                source=asked.source,
                 since=inputs.at(asked.since),
                 until=inputs.at(asked.until),
                 where=asked.where,
                 exclude=asked.exclude,
                 neighbours=int(asked.neighbours),
                 diversity=asked.diversity,
+                include_superseded=asked.include_superseded,
                 explain=asked.explain,
             )
             likely = memory.likelihood(asked.query, hits) if asked.explain else None
@@ -171,8 +173,10 @@ class MemoryAPI:
             old = memory.get(id_)
             turn = Turn(asked.text or old.text, role=old.role, scope=old.scope, session=old.session)
             new = memory.add(turn) if asked.by is None else memory.get(asked.by)
-            superseding: Any = memory  # the route is there where the method is
-            superseding.supersede(old.id, new.id)
+            try:
+                memory.supersede(old.id, new.id)
+            except ValueError as error:  # the same text again, say: it is the same record
+                raise ApiError(409, str(error), code="no_successor") from error
             return shown.record(new)
 
         return json_reply(await self._engine.on_memory(supersede), 201)
@@ -198,16 +202,20 @@ class MemoryAPI:
             session=asked.session,
             source=asked.source,
             where=asked.where,
+            expired=True,
         )
-        if chosen == Filter():
+        if chosen == Filter(expired=True):
             raise ApiError(422, "give ids or a condition: none would mean everything")
 
         def forget(memory: Memory) -> schemas.Forgotten:
             if asked.preview:
                 examples = memory.store.latest(chosen, limit=_EXAMPLES)[::-1]
-                total = memory.store.facets(chosen).total
+                found = memory.store.get(memory.store.quoting(chosen))
                 return schemas.Forgotten(
-                    receipt=None, records=total, examples=shown.records(examples)
+                    receipt=None,
+                    records=memory.store.facets(chosen).total,
+                    examples=shown.records(examples),
+                    quoted_by=shown.records(found.values()),
                 )
             receipt = memory.forget(
                 asked.ids,
@@ -217,7 +225,10 @@ class MemoryAPI:
                 where=asked.where,
             )
             return schemas.Forgotten(
-                receipt=shown.receipt(receipt), records=receipt.records, examples=[]
+                receipt=shown.receipt(receipt),
+                records=receipt.records,
+                examples=[],
+                quoted_by=shown.records(memory.store.get(receipt.quoted_by).values()),
             )
 
         return json_reply(await self._engine.on_memory(forget))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.routing import Route
 
-from lmort_memory.memory import Memory
 from lmort_memory.serve import inputs, queries, schemas
 from lmort_memory.serve.files_api import FilesAPI
 from lmort_memory.serve.http import ApiError, failure, guarded
@@ -57,7 +56,7 @@ def operations(engine: Engine) -> list[Operation]:
     """Return every route of the memory API."""
     of, q, i, s, files = Operation, queries, inputs, schemas, FilesAPI(engine)
     api = MemoryAPI(engine)
-    found = [
+    return [
         of("GET", "/api/status", api.status, s.Status),
         of("POST", "/api/records", api.add, s.Record, 201, i.AddRecord),
         of("GET", "/api/records", api.list, s.RecordPage, query=q.ListQuery),
@@ -66,6 +65,7 @@ def operations(engine: Engine) -> list[Operation]:
         of("GET", "/api/records/{id}", api.get, s.RecordDetail, query=q.DetailQuery),
         of("PATCH", "/api/records/{id}", api.edit, s.Record, body=i.EditRecord),
         of("DELETE", "/api/records/{id}", api.forget_one, s.Receipt),
+        of("POST", "/api/records/{id}/supersede", api.supersede, s.Record, 201, i.Supersede),
         of("POST", "/api/search", api.search, s.Hits, body=i.Search),
         of("POST", "/api/forget", api.forget, s.Forgotten, body=i.Forget),
         of("GET", "/api/sessions", api.sessions, s.SessionPage, query=q.PageQuery),
@@ -81,11 +81,6 @@ def operations(engine: Engine) -> list[Operation]:
         of("GET", "/api/encoder", files.encoder, s.EncoderFacts),
         of("POST", "/api/encode", files.encode, s.EncodedTexts, body=i.Encode),
     ]
-    if hasattr(Memory, "supersede"):
-        found.append(
-            of("POST", "/api/records/{id}/supersede", api.supersede, s.Record, 201, i.Supersede)
-        )
-    return found
 
 
 def routes(found: list[Operation]) -> list[Route]:
@@ -120,11 +115,10 @@ def describe(found: list[Operation]) -> dict[str, Any]:
     components["Forget"]["anyOf"] = [
         _given(name) for name in ("ids", "scope", "session", "source", "where")
     ]
-    if "Supersede" in components:
-        components["Supersede"]["oneOf"] = [
-            {"required": [name], "properties": {name: {"type": "string"}}, "not": other}
-            for name, other in (("by", _given("text")), ("text", _given("by")))
-        ]
+    components["Supersede"]["oneOf"] = [
+        {"required": [name], "properties": {name: {"type": "string"}}, "not": other}
+        for name, other in (("by", _given("text")), ("text", _given("by")))
+    ]
     paths: dict[str, Any] = {}
     for one in found:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
@@ -185,6 +179,8 @@ def _failures(one: Operation) -> dict[str, str]:
     found = {"401": "The token is missing or wrong.", "503": "The model could not be loaded."}
     if one.body is inputs.Encode:
         found["409"] = "The server makes vectors of another space."
+    if one.body is inputs.Supersede:
+        found["409"] = "The record cannot be superseded by that one, such as by itself."
     if "{id}" in one.path:
         found["404"] = "There is nothing of this id."
     if one.body is not None:

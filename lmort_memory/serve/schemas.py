@@ -33,7 +33,7 @@ class Source(Reply, frozen=True):
 
 
 class Record(Reply, frozen=True):
-    """What is remembered."""
+    """What is remembered; it holds until `valid_to`, when `superseded_by` took its place."""
 
     id: str
     text: str
@@ -45,6 +45,9 @@ class Record(Reply, frozen=True):
     metadata: dict[str, Any]
     source: Source | None
     expires_at: datetime | None
+    valid_from: datetime | None
+    valid_to: datetime | None
+    superseded_by: str | None
 
 
 class Scores(Reply, frozen=True):
@@ -195,7 +198,10 @@ class Added(Reply, frozen=True):
 
 
 class Receipt(Reply, frozen=True):
-    """What a forget removed; `verified` says that no byte of the texts was found afterwards."""
+    """What a forget removed; `verified` says that no byte of the texts was found afterwards.
+
+    `quoted_by` are ids of records that repeat some of the texts and stay; at most 100.
+    """
 
     records: int
     vectors: int
@@ -203,14 +209,19 @@ class Receipt(Reply, frozen=True):
     ledger: int
     states: int
     verified: bool
+    quoted_by: list[str]
 
 
 class Forgotten(Reply, frozen=True):
-    """The receipt; or, of a preview, how many records are meant and some of them."""
+    """The receipt; or, of a preview, how many records are meant and some of them.
+
+    `quoted_by` are other records that repeat some of what these say; a preview shows at most 100.
+    """
 
     receipt: Receipt | None
     records: int
     examples: list[Record]
+    quoted_by: list[Record]
 
 
 class Point(Reply, frozen=True):

@@ -19,9 +19,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from lmort_memory.errors import StoreError
+from lmort_memory.errors import PassphraseError, StoreError
 from lmort_memory.paths import make_private_dir, touch_private
 from lmort_memory.store import schema
+from lmort_memory.store.encryption import MAGIC, Key, connect, failures, is_encrypted
 from lmort_memory.store.locks import someone_waits, waiting
 
 __all__ = ["Database"]
@@ -30,7 +31,6 @@ BUSY_S = 60.0  # how long a writer waits for others; a write takes milliseconds
 TRY_AGAIN_S = (0.0005, 0.002)  # between two attempts; a commit takes a few milliseconds
 CHECKPOINT_S = 5.0  # how long a checkpoint waits for readers; it can also happen later
 HEADER = struct.Struct(">16s44xI4xI")  # magic, user_version at 60, application_id at 68
-MAGIC = b"SQLite format 3\0"
 
 PRAGMAS = """
 PRAGMA foreign_keys = ON;
@@ -44,16 +44,23 @@ PRAGMA cache_size = -16000;
 class Database:
     """One database file; thread-safe.
 
+    Args:
+        path: The file; created where it is missing.
+        key: What opens it, where it is encrypted; see `unlock`.
+        read_only: Change nothing.
+
     Raises:
         StoreError: it is another program's database, has a newer schema, or cannot be opened.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, key: Key | None = None, read_only: bool = False) -> None:
         self.path = path
+        self.key = key
         self._queue = path.with_name(path.name + "-queue")
         self._closed = False
         self._forget_connections()
-        refuse_foreign(path)
+        if key is None:
+            refuse_foreign(path)
         self.read_only = read_only or (path.exists() and not _writable(path))
         with self.translated("open"):
             if not self.read_only:
@@ -125,7 +132,7 @@ class Database:
     def _began(self, connection: sqlite3.Connection, *, last: bool = False) -> bool:
         try:
             connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
+        except failures("OperationalError") as error:
             if last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             return False
@@ -135,10 +142,10 @@ class Database:
         """Checkpoint and truncate the write-ahead log; False if a reader blocks it."""
         with self.translated("checkpoint"):
             # A separate connection with a short timeout for readers.
-            connection = sqlite3.connect(self.path, timeout=CHECKPOINT_S, isolation_level=None)
+            connection = connect(self.path, self.key, timeout=CHECKPOINT_S, isolation_level=None)
             try:
                 busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            except sqlite3.OperationalError as error:
+            except failures("OperationalError") as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                     raise
                 busy = True
@@ -158,7 +165,7 @@ class Database:
         """Turn errors from SQLite and the file system into StoreError."""
         try:
             yield
-        except sqlite3.Error as error:
+        except failures() as error:
             raise StoreError(f"cannot {doing} {self.path}: {error} — {advice(error)}") from error
         except OSError as error:
             raise StoreError(
@@ -173,7 +180,7 @@ class Database:
             connections = list(self._all)
             self._all.clear()
         for connection in connections:
-            with suppress(sqlite3.Error):
+            with suppress(*failures()):
                 connection.close()
 
     def _connection(self) -> sqlite3.Connection:
@@ -228,19 +235,24 @@ class Database:
         try:
             connection = self._opened(uri)
             connection.execute("SELECT count(*) FROM sqlite_master")
-        except sqlite3.OperationalError:
+        except failures("OperationalError"):
             connection = self._opened(f"{uri}&immutable=1")
         return connection
 
     def _opened(self, name: str) -> sqlite3.Connection:
         # check_same_thread is off only so that close() can close every thread's connection.
-        connection = sqlite3.connect(
+        connection = connect(
             name,
+            self.key,
             timeout=BUSY_S,
             isolation_level=None,
             check_same_thread=False,
             uri=name.startswith("file:"),
         )
+        if self.key is not None and self.read_only:
+            # SQLite refuses a file that was cut unless this is on. `repaired_copy` mends the header
+            # of a plain file instead; here it is encrypted.
+            connection.execute("PRAGMA writable_schema = ON")
         connection.executescript(PRAGMAS)
         return connection
 
@@ -274,7 +286,7 @@ def _let_go(
 ) -> None:
     with guard:
         among.discard(connection)
-    with suppress(sqlite3.Error):
+    with suppress(connection.Error):  # of its own kind of SQLite, however early or late this runs
         connection.close()
 
 
@@ -308,6 +320,11 @@ def refuse_foreign(path: Path) -> None:
             head = file.read(HEADER.size)
     except OSError as error:
         raise StoreError(f"cannot open {path}: {error.strerror} — check its permissions") from error
+    if is_encrypted(path):
+        raise PassphraseError(
+            f"cannot open {path}: it is encrypted — give its passphrase (--passphrase-file FILE,"
+            " or passphrase=… in Python)"
+        )
     if len(head) < HEADER.size or not head.startswith(MAGIC):
         raise StoreError(
             f"cannot open {path}: found a file that is not a SQLite database — "
@@ -324,7 +341,7 @@ def switch_to_wal(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
-        except sqlite3.OperationalError:
+        except failures("OperationalError"):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import touch_private
+from lmort_memory.store.encryption import Key, connect, failures_or
 
 __all__ = ["copy_database"]
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """Copy a snapshot of a database to a new file with mode 0600.
+def copy_database(source: Path, target: Path, *, key: Key | None = None) -> None:
+    """Copy a snapshot of a database to a new file with mode 0600; it stays encrypted.
 
     Raises:
         StoreError: the source cannot be read, or the target cannot be written.
@@ -22,11 +22,11 @@ def copy_database(source: Path, target: Path) -> None:
         touch_private(target)
         uri = f"{source.resolve().as_uri()}?mode=ro"
         with (
-            closing(sqlite3.connect(uri, uri=True)) as old,
-            closing(sqlite3.connect(target)) as new,
+            closing(connect(uri, key, uri=True)) as old,
+            closing(connect(target, key)) as new,
         ):
             old.backup(new)
-    except (sqlite3.Error, OSError) as error:
+    except failures_or(OSError) as error:
         raise StoreError(
             f"cannot copy {source}: {error} — check the file and its folder"
         ) from error

@@ -24,7 +24,7 @@ from lmort_memory.store.values import Filter
 from lmort_memory.text import valid
 from lmort_memory.types import JsonValue, ScopeTree
 
-__all__ = ["Condition", "compile_filter"]
+__all__ = ["Condition", "compile_filter", "names_nothing"]
 
 Condition: TypeAlias = tuple[str, list[object]]
 """An SQL condition and its parameters in order. A condition on metadata is never NULL, so that
@@ -53,6 +53,12 @@ def compile_filter(chosen: Filter) -> Condition:
         parts.append(_mapping(chosen.where, depth=0))
     sql, values = _joined(parts, "AND", empty="1")
     return sql, [valid(value) if isinstance(value, str) else value for value in values]
+
+
+def names_nothing(where: Mapping[str, JsonValue] | None) -> bool:
+    """Whether conditions on metadata look at no key, such as `{}`: they hold for every record."""
+    _, values = compile_filter(Filter(where=where, expired=True))
+    return where is not None and not values
 
 
 def _columns(chosen: Filter) -> list[Condition]:

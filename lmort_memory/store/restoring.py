@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import make_private_dir, touch_private
-from lmort_memory.store.connection import refuse_foreign
+from lmort_memory.store.encryption import Key, connect, failures
+from lmort_memory.store.unlocking import unlock
 
 __all__ = ["restore_backup"]
 
@@ -19,7 +19,9 @@ __all__ = ["restore_backup"]
 _BESIDE = ("-wal", "-shm", "-queue", ".states", ".index")
 
 
-def restore_backup(backup: Path, database: Path) -> Path | None:
+def restore_backup(
+    backup: Path, database: Path, *, passphrase: str | Key | None = None
+) -> Path | None:
     """Replace a database, damaged or not, by a backup.
 
     Memories that still have the old database open then refuse to write to it.
@@ -27,6 +29,7 @@ def restore_backup(backup: Path, database: Path) -> Path | None:
     Args:
         backup: A file that `backup` wrote; it is not changed.
         database: The database to replace; it need not exist.
+        passphrase: What opens the backup, where it is encrypted.
 
     Returns:
         The new path of the old database, moved with the files beside it; None if there was none.
@@ -34,7 +37,7 @@ def restore_backup(backup: Path, database: Path) -> Path | None:
     Raises:
         StoreError: the backup is damaged or another program's, or the files cannot be moved.
     """
-    _check(backup)
+    _check(backup, passphrase)
     part = database.with_name(f".{database.name}.restoring")
     try:
         make_private_dir(database.parent)
@@ -55,14 +58,15 @@ def restore_backup(backup: Path, database: Path) -> Path | None:
     return aside
 
 
-def _check(backup: Path) -> None:
+def _check(backup: Path, passphrase: str | Key | None) -> None:
     if not backup.is_file():
         raise StoreError(f"there is no backup at {backup} — name a file that `backup` wrote")
-    refuse_foreign(backup)
+    key = unlock(backup, passphrase)
     try:
-        with closing(sqlite3.connect(f"{backup.absolute().as_uri()}?immutable=1", uri=True)) as one:
+        uri = f"{backup.absolute().as_uri()}?immutable=1"
+        with closing(connect(uri, key, uri=True)) as one:
             found = one.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
+    except failures("DatabaseError") as error:
         found = str(error)
     if found != "ok":
         raise StoreError(

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from lmort_memory.errors import StoreError
 from lmort_memory.store import schema
-from lmort_memory.store.connection import MAGIC
+from lmort_memory.store.encryption import MAGIC
 
 __all__ = ["repaired_copy"]
 
@@ -23,11 +23,12 @@ _HEADER_BYTES = 100
 
 
 @contextmanager
-def repaired_copy(path: Path) -> Iterator[Path]:
+def repaired_copy(path: Path, *, encrypted: bool = False) -> Iterator[Path]:
     """Yield a copy of a database with a valid header and the length that the header states.
 
     Otherwise SQLite refuses a truncated file, however little is missing. The missing part reads as
-    damaged pages. The database itself is not touched, and the copy is deleted afterwards.
+    damaged pages. An encrypted file is copied as it is: see `Database._opened`. The database itself
+    is not touched, and the copy is deleted afterwards.
 
     Raises:
         StoreError: the database cannot be read, or there is no space for the copy.
@@ -39,7 +40,8 @@ def repaired_copy(path: Path) -> Iterator[Path]:
             log = path.with_name(f"{path.name}-wal")
             if log.exists():
                 shutil.copyfile(log, copy.with_name("copy.db-wal"))
-            _repair_header(copy)
+            if not encrypted:
+                _repair_header(copy)
             yield copy
     except OSError as error:
         raise StoreError(

@@ -19,8 +19,10 @@ from lmort_memory.store import schema, upkeep
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.deleting.forget import Purger, state_path
+from lmort_memory.store.encryption import Key
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.records import browse, edits, ledgers, rows, sources, supersession
+from lmort_memory.store.unlocking import unlock
 from lmort_memory.store.values import (
     DenseMatch,
     Dumped,
@@ -61,16 +63,25 @@ class SQLiteStore(Closing):
         path: The database. It is created, with its folder, if it does not exist.
         graph_from: Number of vectors in a space above which an approximate index is kept. Below it,
             and while the index is being built, every search is exact.
+        key: The passphrase of an encrypted database, or the key that `unlock` made of it. A new
+            file is encrypted with it.
         read_only: Change nothing, and do not finish the work of an interrupted process. A file that
             is not writable is always opened like this.
 
     Raises:
+        PassphraseError: the database is encrypted and the key is missing or wrong, or it is not.
+        MissingDependencyError: there is a key, and SQLCipher (the extra `encrypt`) is missing.
         StoreError: the file is another program's, has a newer schema, or cannot be opened. It was
             not touched.
     """
 
     def __init__(
-        self, path: str | Path, *, graph_from: int = 20_000, read_only: bool = False
+        self,
+        path: str | Path,
+        *,
+        key: str | Key | None = None,
+        graph_from: int = 20_000,
+        read_only: bool = False,
     ) -> None:
         if str(path) == ":memory:":
             raise StoreError(
@@ -78,7 +89,8 @@ class SQLiteStore(Closing):
                 " a file, in a temporary folder if it need not last"
             )
         self.path = expanded(path)
-        self._database = Database(self.path, read_only=read_only)
+        unlocked = unlock(self.path, key, create=not read_only)
+        self._database = Database(self.path, key=unlocked, read_only=read_only)
         self._dense = DenseSearch(self._database, graph_from=graph_from)
         self._purger = Purger(self._database, self._dense)
         try:
@@ -326,9 +338,19 @@ class SQLiteStore(Closing):
         with self._database.snapshot() as connection:
             return ledgers.latest(connection, record_id=record_id, session=session, limit=limit)
 
-    def state_path(self, session: str) -> Path:
-        """Return where a chat may save a session's state; `forget` deletes it with its turns."""
-        return state_path(self.path, session)
+    @property
+    def key(self) -> Key | None:
+        """What opens the file once more; None where it is not encrypted."""
+        return self._database.key
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the file is encrypted; nothing is kept beside it then."""
+        return self.key is not None
+
+    def state_path(self, session: str) -> Path | None:
+        """Return where a chat may save a session's tokens; None beside an encrypted database."""
+        return None if self.encrypted else state_path(self.path, session)
 
     def quoting(self, chosen: Filter) -> list[str]:
         """Return the ids of other records that quote the chosen ones."""

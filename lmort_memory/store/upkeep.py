@@ -10,6 +10,7 @@ from pathlib import Path
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import touch_private
 from lmort_memory.store.connection import Database
+from lmort_memory.store.encryption import connect, failures, failures_or
 from lmort_memory.store.records import rows
 from lmort_memory.store.values import Verification
 from lmort_memory.types import Record
@@ -75,7 +76,7 @@ def backup(database: Database, target: Path) -> None:
             f"cannot back up to {target}: {error.strerror} — choose a writable folder"
         ) from error
     try:
-        with database.read("back up") as source, closing(sqlite3.connect(part)) as copy:
+        with database.read("back up") as source, closing(connect(part, database.key)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
         part.replace(target)
@@ -94,7 +95,7 @@ def _problems(database: Database) -> Iterator[str]:
                     yield f"{count} {meaning}"
             if not database.read_only:  # FTS5 takes its commands as rows
                 connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
-        except sqlite3.DatabaseError as error:
+        except failures("DatabaseError") as error:
             yield str(error)
 
 
@@ -107,7 +108,7 @@ def _last(connection: sqlite3.Connection) -> int:
     ):
         try:
             (found,) = connection.execute(sql).fetchone() or (None,)
-        except sqlite3.DatabaseError:
+        except failures("DatabaseError"):
             continue
         if found is not None:
             return int(found)
@@ -119,7 +120,7 @@ def _stored(database: Database) -> int:
     with database.read("verify") as connection:
         try:
             return int(connection.execute("SELECT count(*) FROM records").fetchone()[0])
-        except sqlite3.DatabaseError:
+        except failures("DatabaseError"):
             return 0
 
 
@@ -128,7 +129,7 @@ def _readable(connection: sqlite3.Connection, first: int, last: int) -> Iterator
     sql = f"SELECT {rows.COLUMNS} FROM records r WHERE r.n BETWEEN ? AND ? ORDER BY r.n"
     try:
         found = [rows.to_record(row) for row in connection.execute(sql, (first, last))]
-    except (sqlite3.DatabaseError, ValueError, TypeError, OverflowError):
+    except failures_or(ValueError, TypeError, OverflowError, name="DatabaseError"):
         if first < last:
             middle = (first + last) // 2
             yield from _readable(connection, first, middle)

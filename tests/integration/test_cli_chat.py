@@ -86,11 +86,12 @@ def test_forget_inside_the_chat(cli):
 
 
 def test_what_cannot_be_done_does_not_end_the_chat(cli):
-    """An unknown command and a text longer than the context are reported; the next line works."""
+    """An unknown command is reported, a text longer than the context answered; the chat goes on."""
     outcome = cli("chat", "--json", stdin="/dance\n" + "bees " * 3000 + "\nHello.\n")
     assert outcome.status == 3
     assert "unknown command /dance" in outcome.err
-    assert len(outcome.out.splitlines()) == 1
+    assert "were not read" in outcome.err
+    assert len(outcome.out.splitlines()) == 2
 
 
 class Tty:

@@ -197,6 +197,14 @@ def test_a_dry_run_estimates_and_stores_nothing(cli, tmp_path):
     assert cli("list", "--json").json == []
 
 
+def test_forget_refuses_a_condition_that_names_nothing(cli):
+    """`--where {}` is a mistake of whatever wrote it, and not a wish to lose everything."""
+    cli("add", "Ada keeps bees.")
+    refused = cli("forget", "--where", "{}", "--yes")
+    assert refused.status == 2 and "holds for every record" in refused.err
+    assert "Ada keeps bees." in cli("list").out
+
+
 def test_forget_takes_a_relative_path(cli, tmp_path, monkeypatch):
     """A file is named as the shell completes it, wherever it was imported from."""
     (tmp_path / "notes").mkdir()

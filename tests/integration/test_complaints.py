@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lmort_memory import Memory, Turn
-from lmort_memory.chat.notes import pack_notes
+from lmort_memory.chat.notes import Found, pack_notes
 from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.store.vectors.graph import Graph
 from lmort_memory.testing import HashEncoder
@@ -199,8 +199,11 @@ def test_a_note_says_when_and_from_where(opened):
         memory.add(Turn("Ada keeps bees", role="note", created_at=when, source=source))
         [hit] = memory.recall("bees", top_k=1)
     assert (hit.record.created_at, hit.record.role, hit.record.source) == (when, "note", source)
-    text = pack_notes([hit], budget=500, count_tokens=len).text
-    assert "2024-05-06" in text and "diary.md" in text and "Ada keeps bees" in text
+    found = [Found(hit, 0.9)]
+    text = pack_notes(
+        found, budget=500, count_tokens=len, now=datetime(2024, 6, 1, tzinfo=UTC)
+    ).text
+    assert "6 May 2024" in text and "diary.md" in text and "Ada keeps bees" in text
 
 
 def test_a_small_scope_among_many_is_found_whole(opened):

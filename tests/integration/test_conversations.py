@@ -28,7 +28,7 @@ def _seats(most=2):
 
 
 def _answer(seats, memory, messages, *, session="s", scope="default", **more):
-    """Send a conversation; return its answer and the tokens of the prompt that were evaluated."""
+    """Send a conversation; return its answer and the tokens evaluated for it, notes left out."""
 
     async def ask():
         asked = Asked(messages, scope, session, True, GREEDY, **more)
@@ -37,7 +37,8 @@ def _answer(seats, memory, messages, *, session="s", scope="default", **more):
             said = "".join(reply)
             answer = ChatMessage("assistant", said)
             seat.end(reply, answer)
-            return answer, reply.ledger.evaluated_tokens - reply.ledger.reply_tokens
+            ledger = reply.ledger
+            return answer, ledger.evaluated_tokens - ledger.reply_tokens - ledger.notes_tokens
 
     return asyncio.run(ask())
 

@@ -19,6 +19,14 @@ def test_a_receipt_names_the_records_that_repeat_the_text(tmp_path):
         assert receipt.quoted_by == () and receipt.verified
 
 
+def test_what_is_chosen_is_no_quotation(tmp_path):
+    """Of many that repeat each other only those that stay are named, however many are chosen."""
+    with Memory(None, SQLiteStore(tmp_path / "m.db")) as memory:
+        memory.add([f"{SECRET} {i}" for i in range(50)], session="codes")
+        kept = memory.add(f"Once more: {SECRET}", session="other")
+        assert memory.store.quoting(Filter(session="codes")) == [kept.id]
+
+
 def test_a_state_saved_after_a_forget_elsewhere_holds_nothing_of_it(tmp_path, tiny):
     """A chat that was open while its session was forgotten saves no token of it."""
     options = ChatOptions(max_tokens=4, system="")

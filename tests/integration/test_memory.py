@@ -194,6 +194,21 @@ def test_update_reencodes_and_keeps_history(memory):
         memory.update("nobody", "x")
 
 
+@pytest.mark.parametrize(
+    "where",
+    [{}, {"$and": []}, {"$not": {"$or": []}}, {"$or": [{}]}, {"topic": {"$nin": []}}],
+    ids=str,
+)
+def test_a_condition_that_names_nothing_forgets_nothing(memory, where):
+    """Conditions that look at no metadata would mean every record: they are refused."""
+    memory.add(Turn("Ada keeps bees.", metadata={"topic": "bees"}))
+    for more in ({}, {"session": None}, {"scope": "default"}):
+        with pytest.raises(ValueError, match="holds for every record"):
+            memory.forget(where=where, **more)
+    assert memory.status().store.records == 1
+    assert memory.forget(where={"topic": "bees"}).records == 1
+
+
 def test_forget_by_id_and_by_condition(memory):
     """Forgetting by id and by condition; without any condition it is refused."""
     one, two = memory.add(["bees one", Turn("bees two", source=Source("file:///a"))])
@@ -206,6 +221,8 @@ def test_forget_by_id_and_by_condition(memory):
         memory.get(two.id)
     with pytest.raises(ValueError, match="everything"):
         memory.forget()
+    with pytest.raises(ValueError, match="everything"):
+        memory.forget(exclude=[two.id])
     assert memory.forget([]).records == 0
 
 

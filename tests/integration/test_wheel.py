@@ -57,12 +57,12 @@ def wheel(tmp_path_factory):
 
 
 def test_every_package_of_the_tree_is_listed():
-    """A folder with modules or recipes in it is a package that pyproject.toml names."""
+    """A folder with modules, recipes or pages in it is a package that pyproject.toml names."""
     folders = {
         path.parent
         for name in ("lmort_memory", "cli", "tuners")
         for path in (ROOT / name).rglob("*")
-        if path.suffix in (".py", ".toml")
+        if path.suffix in (".py", ".toml", ".html")
     }
     assert folders == {home_of(package) for package in PACKAGES}
 

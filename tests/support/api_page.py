@@ -18,6 +18,14 @@ Made from the docstrings, and held in step with them by a test. Everything below
 `lmort_memory`, what belongs to imports from `lmort_memory.importers` and `lmort_memory.importing`.
 Results are frozen values. Times carry a zone. Errors of ours derive from `LmortError`; a wrong
 argument is a `ValueError`.
+
+**Stability.** The names on this page follow semantic versioning: before 1.0 a minor release may
+change one, and the changelog says so. That includes what other people's code implements:
+`Encoder`, `StateEncoder`, `TokenEncoder`, `Store` (held to `lmort_memory.testing.check_store`),
+and importers (`lmort_memory.importers.Format`, registered by the entry point
+`lmort_memory.importers`). The SQLite schema, the files beside the database, and everything that
+is not named here are private; the formats of exports and of tuner files are read by every later
+version.
 """
 FIRST = ("Memory", "Chat", "ChatOptions", "Reply", "Ledger", "Turn", "Record", "Hit", "Scores")
 

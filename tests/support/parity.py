@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
-from llama_cpp import Llama
 
+from lmort_memory.backbone.library import llama, take_log_back
 from lmort_memory.backbone.model import Backbone
 
 TEXT = "The quick brown fox jumps over the lazy dog, and then it rests a while."
@@ -46,6 +46,10 @@ def reference_states(
 
 def best_tokens(path: Path, tokens: Sequence[int]) -> np.ndarray:
     """Return llama.cpp's arg-max after each position."""
+    llama()  # binds llama_cpp to the library in use, which need not be its own
+    from llama_cpp import Llama
+
+    take_log_back()
     model = Llama(str(path), n_ctx=128, n_batch=128, logits_all=True, verbose=False)
     model.eval(tokens)
     best = np.array(model.scores[: len(tokens)]).argmax(axis=1)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from lmort_memory import Memory
+from lmort_memory import Memory, Source, Turn
 from lmort_memory.store import SQLiteStore
 from lmort_memory.testing import HashEncoder
 
@@ -17,6 +17,16 @@ def memory(tmp_path):
         opened.add({"role": "user", "content": "Ada keeps bees"}, session="a")
         opened.add({"role": "note", "content": "Bees sleep in winter"}, session="b")
         yield opened
+
+
+def test_a_source_narrows_too(memory):
+    """What was imported from one file is recalled, listed and forgotten by its URI."""
+    memory.add(Turn("Bees dance", source=Source("file:///bees.md")))
+    assert [h.record.text for h in memory.recall("bees", source="file:///bees.md")] == [
+        "Bees dance"
+    ]
+    assert [record.text for record in memory.records(source="file:///bees.md")] == ["Bees dance"]
+    assert memory.forget(source="file:///bees.md").records == 1
 
 
 def test_all_three_take_the_same_conditions(memory):

@@ -35,6 +35,7 @@ SURFACE = [
     "Memory",
     "MemoryStatus",
     "MissingDependencyError",
+    "PassphraseError",
     "Mode",
     "OldNotes",
     "Progress",

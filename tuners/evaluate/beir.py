@@ -20,7 +20,7 @@ import numpy as np
 
 from lmort_memory.errors import TunerError
 
-from ..train.data import read_jsonl
+from ..jsonl import read_jsonl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

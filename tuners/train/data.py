@@ -6,8 +6,6 @@ The folder has `text/SOURCE.jsonl.gz` with {"text"} and `pairs/SOURCE.jsonl.gz` 
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 import re
 from dataclasses import dataclass
@@ -17,15 +15,15 @@ import numpy as np
 
 from lmort_memory.errors import TunerError
 
+from ..jsonl import read_jsonl
+from .recipe import DataRecipe, SourceRecipe
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from .recipe import DataRecipe, SourceRecipe
-
-__all__ = ["TrainingData", "cut_words", "load_folder", "read_jsonl", "split_turns"]
+__all__ = ["TrainingData", "cut_words", "load_folder", "split_turns"]
 
 # Speakers as flattened dialogues name them: a role, "Speaker 2", or two capitalised words.
 _SPEAKER: Final = re.compile(
@@ -95,23 +93,6 @@ def load_folder(folder: Path, recipe: DataRecipe) -> TrainingData:
         tuple(sources),
         tuple(len(session) for session in sessions),
     )
-
-
-def read_jsonl(path: Path) -> Iterator[dict[str, object]]:
-    """Read a JSONL file, decompressing it if its name ends in .gz.
-
-    Raises:
-        TunerError: the file is missing, or a line is not a JSON object.
-    """
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-            for number, line in enumerate(lines, 1):
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise TunerError(f"{path}, line {number}: expected a JSON object — repair it")
-                yield row
-    except (OSError, EOFError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise TunerError(f"{path} cannot be read: {error} — check the data folder") from error
 
 
 def split_turns(dialogue: str) -> list[str]:

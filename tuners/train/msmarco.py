@@ -20,7 +20,8 @@ import numpy as np
 
 from lmort_memory.errors import TunerError
 
-from .data import TrainingData, cut_words, read_jsonl
+from ..jsonl import read_jsonl
+from .data import TrainingData, cut_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ..jsonl import read_jsonl
 from ..states.cache import fill
-from .data import read_jsonl
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import mmap
-from collections.abc import Iterable, Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -81,6 +82,7 @@ class Purger:
             own = {id_ for id_, _ in texts}
             most = MOST_QUOTES + len(own)
             found = quoting(connection, [text for _, text in texts], limit=most)
+            own |= _chosen_of(connection, chosen, found)
         return [id_ for id_ in found if id_ not in own][:MOST_QUOTES]
 
     def finish(self, erased: Erased | None = None) -> bool:
@@ -135,7 +137,8 @@ class Purger:
         self._database.free_pages()
         clean = self._database.truncate_log()
         few = wanted is not None and len(wanted) <= 3 * LOOK_FOR
-        if self._size() <= SMALL or not few or self._found(wanted or []):
+        blind = self._database.key is not None  # no text can be looked for
+        if blind or self._size() <= SMALL or not few or self._found(wanted or []):
             # A page that SQLite rebalanced may keep a copy that secure_delete missed.
             self._vacuum()
             clean = self._database.truncate_log()
@@ -143,7 +146,7 @@ class Purger:
 
     def _vacuum(self) -> None:
         with self._database.read("compact") as connection:
-            if self._size() > SMALL:
+            if self._size() > SMALL and self._database.key is None:  # SQLite's own file is plain
                 connection.execute("PRAGMA temp_store = FILE")
             connection.execute("VACUUM")
             connection.execute("PRAGMA temp_store = MEMORY")
@@ -181,3 +184,14 @@ def contains(file: Path, wanted: Iterable[bytes]) -> bool:
         return False
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return any(data.find(piece) >= 0 for piece in wanted)
+
+
+def _chosen_of(connection: sqlite3.Connection, chosen: Filter, ids: Sequence[str]) -> set[str]:
+    """Return which of these records are chosen too: of many, not all were looked at."""
+    condition, values = compile_filter(chosen)
+    found = connection.execute(
+        f"SELECT r.id FROM records r WHERE {condition}"
+        " AND r.id IN (SELECT value FROM json_each(?))",
+        [*values, json.dumps(ids)],
+    )
+    return {id_ for (id_,) in found}

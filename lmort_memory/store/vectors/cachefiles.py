@@ -51,21 +51,27 @@ class Cache:
 
 
 class CacheFiles:
-    """The folder of caches beside a database."""
+    """The folder of caches beside a database; an encrypted one has none, since vectors tell."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.kept = database.key is None
         self.folder = database.path.with_name(database.path.name + ".index")
 
     @contextmanager
     def writing(self) -> Iterator[bool]:
         """Yield whether this process may write caches inside the block."""
+        if not self.kept:
+            yield False
+            return
         make_private_dir(self.folder)
         with try_lock(self.folder / "lock") as ours:
             yield ours
 
     def find(self, connection: sqlite3.Connection, s: int, kind: str) -> Cache | None:
         """Return the row of a cache, or None."""
+        if not self.kept:
+            return None
         row = connection.execute(f"{CACHES} WHERE s = ? AND kind = ?", (s, kind)).fetchone()
         return None if row is None else Cache(*row)
 

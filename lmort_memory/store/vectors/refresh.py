@@ -104,7 +104,7 @@ class Refresher:
             if len(self._current(space)) < self._graph_from:
                 return
             with self._files.writing() as ours:
-                if ours or space.graph is not None:
+                if ours or space.graph is not None or not self._files.kept:
                     self._grow(space, progress)
                 if ours:
                     self._save(space)
