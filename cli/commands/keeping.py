@@ -157,7 +157,9 @@ def forget(
     from lmort_memory.store.values import Filter
 
     if names_nothing(where):
-        raise WrongUsage("--where holds for every record: name what the records have in common")
+        raise WrongUsage(
+            "--where matches every record — give a condition that selects the records to forget"
+        )
     if not ids and (scope, session, source, where) == (None,) * 4:
         raise WrongUsage("give record ids, or an option that selects records")
     chosen = Filter(

@@ -201,7 +201,7 @@ def test_forget_refuses_a_condition_that_names_nothing(cli):
     """`--where {}` is a mistake of whatever wrote it, and not a wish to lose everything."""
     cli("add", "Ada keeps bees.")
     refused = cli("forget", "--where", "{}", "--yes")
-    assert refused.status == 2 and "holds for every record" in refused.err
+    assert refused.status == 2 and "matches every record" in refused.err
     assert "Ada keeps bees." in cli("list").out
 
 

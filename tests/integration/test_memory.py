@@ -203,7 +203,7 @@ def test_a_condition_that_names_nothing_forgets_nothing(memory, where):
     """Conditions that look at no metadata would mean every record: they are refused."""
     memory.add(Turn("Ada keeps bees.", metadata={"topic": "bees"}))
     for more in ({}, {"session": None}, {"scope": "default"}):
-        with pytest.raises(ValueError, match="holds for every record"):
+        with pytest.raises(ValueError, match="matches every record"):
             memory.forget(where=where, **more)
     assert memory.status().store.records == 1
     assert memory.forget(where={"topic": "bees"}).records == 1
