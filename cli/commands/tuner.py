@@ -264,8 +264,8 @@ def _set_in(folder: Path) -> EvalSet:
     if not (folder / "qrels.tsv").is_file():
         raise TunerError(
             f"{folder} {'has no file qrels.tsv' if folder.is_dir() else 'is not a folder'} — a set"
-            " in BEIR layout has corpus.jsonl and queries.jsonl (or .jsonl.gz; _id and text on every"
-            " line), and qrels.tsv (query-id, corpus-id and score, after a header line)"
+            " in BEIR layout has corpus.jsonl and queries.jsonl (or .jsonl.gz; _id and text on"
+            " every line), and qrels.tsv (query-id, corpus-id and score, after a header line)"
         )
     return load_set(folder)
 

@@ -52,8 +52,8 @@ def test_an_unknown_condition_is_named(memory, call):
     [
         ({"mode": "fuzzy"}, "mode must be one of hybrid, dense, lexical; got 'fuzzy'"),
         ({"vector": np.full(64, np.nan, np.float32)}, "must be finite"),
-        ({"half_life": timedelta(days=-1)}, "half_life must be longer than"),
-        ({"half_life": timedelta(0)}, "half_life must be longer than"),
+        ({"half_life": timedelta(days=-1)}, "half_life must be greater than zero"),
+        ({"half_life": timedelta(0)}, "half_life must be greater than zero"),
         ({"where": {5: 1}}, "must be strings; found 5"),
         ({"since": datetime(2026, 1, 1)}, "needs a time zone for since"),  # noqa: DTZ001
         ({"top_k": 0}, "top_k must be at least 1"),
