@@ -46,7 +46,7 @@ _SAMPLE = 48  # turns to encode to measure the speed: some seconds on a slow mac
 _DISK_PER_BYTE = 4  # database bytes per byte of text: 672 KB for 143 KB of notes, words indexed
 _MAX_INTEGER = 2**63 - 1  # of a column; the year 2262 in nanoseconds
 _FAIR_SHARE = 20  # after this share of the bytes, extrapolate to the rest
-_REPLACED = "character that is no Unicode, replaced by U+FFFD"
+_REPLACED = "character that is not Unicode, replaced by U+FFFD"
 _OLDER = "conversation that is stored from a later export"
 _VECTOR_BYTES = 2 * 1.2  # float16, plus the overhead of a row and its index entries
 

@@ -128,7 +128,7 @@ def test_half_a_character_anywhere_costs_itself_alone(name, content, memory, fol
     assert done.complete
     assert any(FIXED in text for text in texts(memory))
     assert texts(memory)[-1] == "z\n\nLast."
-    assert done.left_out["character that is no Unicode, replaced by U+FFFD"] >= 1
+    assert done.left_out["character that is not Unicode, replaced by U+FFFD"] >= 1
     assert import_files(memory, scan([folder])).added == 0
 
 

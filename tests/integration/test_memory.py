@@ -137,7 +137,7 @@ def test_recall_options(memory):
     assert len(memory.recall("bees", diversity=0.9)) == 10
     assert memory.recall("  ") == []
     for wrong in ({"top_k": 0}, {"neighbours": -1}, {"diversity": 2.0}):
-        with pytest.raises(ValueError, match="found"):
+        with pytest.raises(ValueError, match="got"):
             memory.recall("bees", **wrong)
     with pytest.raises(ValueError, match="time zone"):
         memory.recall("bees", since=datetime(2024, 1, 1))  # noqa: DTZ001 - naive on purpose
