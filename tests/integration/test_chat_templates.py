@@ -115,7 +115,7 @@ def test_the_command_line_chooses_the_form(cli, tmp_path):
     ("options", "message"),
     [
         (["--speakers", "Q"], "give them as User,Assistant"),
-        (["--template", "nowhere.jinja"], "cannot be read"),
+        (["--template", "nowhere.jinja"], "cannot read"),
         (["--template", "empty.jinja"], "is empty"),
     ],
 )
