@@ -20,7 +20,7 @@ COMPILE = CXXFLAGS="$$CXXFLAGS $(KEEP_STORES)" $(PIP) install --no-cache-dir --f
 help:
 	@echo "make chat            set up, in a minute, and talk, with memory, to the packaged model"
 	@echo "make native          compile llama.cpp and hnswlib for this processor: 5 to 15 minutes"
-	@echo "make test            set up and run every test; JOBS=2 runs two at a time"
+	@echo "make test            set up and run every test, two at a time; JOBS=0 runs them in order"
 	@echo "make test-libraries  run the tests of capture and chat over every other llama.cpp installed"
 	@echo "make suites          run the suites that need extras, servers or other people's clients"
 	@echo "make lint            set up and run ruff and mypy"
@@ -31,8 +31,10 @@ help:
 chat: $(STAMP)/chat
 	@$(BIN)/lmort-mem chat
 
+JOBS ?= 2
+
 test: $(STAMP)/test
-	$(BIN)/python -m pytest $(if $(JOBS),-n $(JOBS))
+	$(BIN)/python -m pytest -n $(JOBS)
 
 test-libraries: $(STAMP)/test
 	$(BIN)/python -m tests.support.libraries
