@@ -43,7 +43,9 @@ def _fails(folder: Path) -> bool:
     if not python.exists():
         venv.create(place, with_pip=True)
         library = next((place / "lib").iterdir()) / "site-packages"
-        (library / "tests.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+        # `addsitedir` reads the .pth files there too, that of our own editable installation included.
+        shared = sysconfig.get_path("purelib")
+        (library / "tests.pth").write_text(f"import site; site.addsitedir({shared!r})\n")
     requirements = str(folder / "requirements.txt")
     install = [str(python), "-m", "pip", "install", "--quiet", "-r", requirements]
     options = ["-o", "asyncio_mode=auto"] if folder.name in ASYNC else []
