@@ -43,7 +43,7 @@ def _fails(folder: Path) -> bool:
     if not python.exists():
         venv.create(place, with_pip=True)
         library = next((place / "lib").iterdir()) / "site-packages"
-        # `addsitedir` reads the .pth files there too, that of our own editable installation included.
+        # `addsitedir` reads the .pth files there too, that of our editable installation included.
         shared = sysconfig.get_path("purelib")
         (library / "tests.pth").write_text(f"import site; site.addsitedir({shared!r})\n")
     requirements = str(folder / "requirements.txt")
