@@ -22,6 +22,7 @@ __all__ = [
     "Base",
     "Choice",
     "Models",
+    "Redact",
     "WrongUsage",
     "given_text",
     "parse_object",
@@ -106,6 +107,16 @@ def parse_where(text: str | dict[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     return where
+
+
+Redact = Annotated[
+    bool | None,
+    typer.Option(
+        "--redact/--no-redact",
+        help="Replace keys, tokens, passwords and card numbers. [env: LMORT_REDACT]",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)

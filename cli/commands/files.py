@@ -17,7 +17,7 @@ from lmort_memory.paths import expanded
 
 from ..app import command
 from ..opening import database_path, open_damaged, open_memory, scope_to_write
-from ..options import Base, Models, WrongUsage
+from ..options import Base, Models, Redact, WrongUsage
 from ..passphrase import passphrase_for
 from ..terminal.output import note, print_json, say, size
 from ..terminal.progress import Meter, duration
@@ -84,14 +84,7 @@ def import_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Store nothing; estimate time and disk space.")
     ] = False,
-    redact: Annotated[
-        bool | None,
-        typer.Option(
-            "--redact/--no-redact",
-            help="Replace keys, tokens, passwords and card numbers. [env: LMORT_REDACT]",
-            show_default=False,
-        ),
-    ] = None,
+    redact: Redact = None,
     column: Annotated[
         list[str] | None,
         typer.Option(

@@ -11,7 +11,7 @@ import typer
 
 from ..app import command
 from ..opening import open_memory, scope_to_write
-from ..options import Base, Models
+from ..options import Base, Models, Redact
 from ..terminal.output import as_json, note
 
 if TYPE_CHECKING:
@@ -28,14 +28,7 @@ def watch(
         str | None,
         typer.Option(metavar="NAME", help="Scope to store it in.", show_default=False),
     ] = None,
-    redact: Annotated[
-        bool | None,
-        typer.Option(
-            "--redact/--no-redact",
-            help="Replace keys, tokens, passwords and card numbers. [env: LMORT_REDACT]",
-            show_default=False,
-        ),
-    ] = None,
+    redact: Redact = None,
     vectors: Annotated[
         bool, typer.Option(help="Make vectors too, or later with `lmort-mem reencode`.")
     ] = True,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+
+from lmort_memory.closing import Closing
 
 from .output import is_terminal
 
@@ -16,7 +16,7 @@ _QUIET_S = 1.0
 _EVERY_S = 0.1
 
 
-class Meter:
+class Meter(Closing):
     """Shows the progress of work; is itself the `Progress` callback that the library calls.
 
     Shows nothing in the first second, or if stderr is not a terminal.
@@ -33,15 +33,8 @@ class Meter:
         self._terminal = is_terminal(sys.stderr)
         self._drawn = False
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Take the line away."""
         if self._drawn:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
