@@ -136,7 +136,7 @@ class Conversation:
         shown = [Message("system", self._tokens(system))] if system and self._takes_system else []
         for one in said[:-1]:
             ids = stored.get((one.role, one.text.strip()), ())  # shown already, so never a note
-            shown.append(Message(one.role, self._tokens(one.text), (), ids, _more(one)))
+            shown.append(Message(one.role, self._tokens(one.text), (), ids, more=_more(one)))
         self._chat.take_over(shown, session=session, scope=self._scope, options=options)
         last = said[-1]
         return self._chat.say(last.text, role=last.role, more=_more(last))

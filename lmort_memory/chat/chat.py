@@ -17,8 +17,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-
 from lmort_memory.backbone import Backbone
 from lmort_memory.blas import one_thread
 from lmort_memory.chat.excerpt import excerpt
@@ -32,7 +30,6 @@ from lmort_memory.chat.stream import ReplyStream
 from lmort_memory.chat.window import Message, Window, WindowOptions
 from lmort_memory.closing import Closing
 from lmort_memory.encoder import mean_vector
-from lmort_memory.encoder.chunking import chunk_tokens
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.messages import Said, said_text
@@ -50,6 +47,7 @@ from lmort_memory.types import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from lmort_memory.memory import Memory
@@ -115,6 +113,7 @@ class Chat(Closing):
         )
         self._shown: dict[str, str] = {}
         self._last: str | None = None
+        self._unrecorded = False  # whether notes were shown that no ledger names
         self._open: Reply | None = None
         self.resumed: Resumed | None = None if session is None else self._resume()
 
@@ -199,7 +198,7 @@ class Chat(Closing):
         n_tokens, whole, read = len(tokens), None, text
         room = self._window.longest_message(reserve) - len(before_it)
         if role == "user" and n_tokens > room:
-            whole = self._whole(text, tokens)
+            whole = self._whole(text)
             read = excerpt(text, whole, budget=room, count_tokens=self._count_tokens)
             tokens = self._prompts.tokenize(read)
         left = self._window.make_room(len(before_it) + len(tokens), reserve)
@@ -295,7 +294,8 @@ class Chat(Closing):
         deleted when anything in the session, or shown in it, is forgotten.
 
         Returns:
-            False if the state is too large for a file, or the store keeps none.
+            False if the state is too large for a file, the store keeps none, or a turn that was not
+            to be remembered has seen notes: no ledger would lead a forget to the file.
 
         Raises:
             BackboneError: the file cannot be written.
@@ -303,7 +303,7 @@ class Chat(Closing):
         if self._open is not None:
             self._open.close()
         path = self._memory.store.state_path(self.session)
-        if path is None or self._last is None:
+        if path is None or self._last is None or self._unrecorded:
             return False
         path.parent.mkdir(mode=0o700, exist_ok=True)
         self._drop_forgotten()
@@ -358,16 +358,10 @@ class Chat(Closing):
             return None
         return self._encoder.encode_states(text, tokens, states)
 
-    def _whole(self, text: str, tokens: Sequence[int]) -> Encoded:
-        """Encode a text that does not fit the context; without an encoder, only truncate it."""
-        if self._encoder is not None:
-            return self._encoder.encode([text])[0]
-        ends = self._backbone.vocabulary.character_ends(text, tokens)
-        spans = tuple(
-            (ends[start - 1] if start else 0, ends[stop - 1])
-            for start, stop in chunk_tokens(text, ends)
-        )
-        return Encoded(np.zeros((len(spans), 1), np.float32), spans)
+    def _whole(self, text: str) -> Encoded:
+        """Encode a text that does not fit the context."""
+        assert self._encoder is not None, "a memory with a model has an encoder of its states"
+        return self._encoder.encode([text])[0]
 
     def _count_tokens(self, text: str) -> int:
         return len(self._prompts.tokenize(text))
@@ -469,6 +463,8 @@ class Chat(Closing):
         self._last = ledger.reply_id or ledger.turn_id
         if stored:
             self._memory.store.add_ledger(to_entry(ledger, scope=self.scope, session=self.session))
+        elif ledger.memories:
+            self._unrecorded = True
 
 
 def _unstored(id_: str, role: str, text: str, scope: str, session: str) -> Record:

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lmort_memory.backbone.sequence import common_prefix
 
@@ -76,10 +77,12 @@ _Run = tuple[int, int, str, int]  # first word, how many words, record, first wo
 
 def _runs(words: Sequence[str], sources: Mapping[str, _Words]) -> list[_Run]:
     """Find the longest stretches from left to right, without overlaps."""
+    wanted = {tuple(words[i : i + _RUN]) for i in range(len(words) - _RUN + 1)}
     places: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
     for id_, source in sources.items():
         for i in range(len(source.words) - _RUN + 1):
-            places[source.words[i : i + _RUN]].append((id_, i))
+            if (run := source.words[i : i + _RUN]) in wanted:
+                places[run].append((id_, i))
     found: list[_Run] = []
     at = 0
     while at <= len(words) - _RUN:
@@ -110,6 +113,7 @@ def _parts(
     return (*parts, text[at:]) if at < len(text) else tuple(parts)
 
 
+@lru_cache(maxsize=128)  # the texts in view are compared with every turn
 def _words(text: str) -> _Words:
     found = list(_WORD.finditer(text))
     return _Words(

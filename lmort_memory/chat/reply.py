@@ -205,7 +205,10 @@ class Reply:
         clock = _Clock(time.perf_counter(), 0.0, None)
         notes_tokens, complete = 0, False
         try:
-            notes_tokens = self._window.open_reply(self._turn.notes.text)
+            notes = self._turn.notes
+            notes_tokens = self._window.open_reply(
+                notes.text, [memory.record.id for memory in notes.memories]
+            )
             clock.opened = time.perf_counter()
             self._prompt_tokens = self._window.n_tokens
             for token, piece, states in self._tokens():

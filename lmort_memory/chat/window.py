@@ -36,6 +36,7 @@ class Message:
         tokens: Its tokens.
         notes: Notes from memory that follow it.
         records: The records that hold its text.
+        noted: The records that the notes show.
         more: Further fields for the template, such as `tool_calls` in OpenAI's format.
     """
 
@@ -43,7 +44,13 @@ class Message:
     tokens: tuple[int, ...]
     notes: tuple[int, ...] = ()
     records: tuple[str, ...] = ()
+    noted: tuple[str, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The records whose text the model sees in this message."""
+        return self.records + self.noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +120,7 @@ class Window:
     @property
     def record_ids(self) -> frozenset[str]:
         """Records whose text is in the window, so the model sees them anyway."""
-        return frozenset(id_ for message in self._messages for id_ in message.records)
+        return frozenset(id_ for message in self._messages for id_ in message.shown)
 
     def longest_message(self, reserve: int) -> int:
         """Return the most tokens that a message may have in an otherwise empty window."""
@@ -198,14 +205,18 @@ class Window:
         """Set the records that hold the last message."""
         self._messages[-1] = replace(self._messages[-1], records=tuple(records))
 
-    def open_reply(self, notes: str) -> int:
+    def open_reply(self, notes: str, records: Sequence[str] = ()) -> int:
         """Append notes to the user's message and evaluate up to the reply's first token.
+
+        Args:
+            notes: What follows the user's words.
+            records: The records that the notes show.
 
         Returns:
             Tokens of the notes.
         """
         tokens = tuple(self._vocabulary.tokenize(notes))
-        self._messages[-1] = replace(self._messages[-1], notes=tokens)
+        self._messages[-1] = replace(self._messages[-1], notes=tokens, noted=tuple(records))
         prompt = self._write(self._messages, reply=True)
         kept = self._sequence.sync(prompt.tokens).kept
         self._sequence.extend(prompt.tokens[kept:])
@@ -277,7 +288,7 @@ class Window:
         """Drop every exchange that shows one of these records, and all cells computed after it."""
         at, found = self._n_fixed, False
         while at < len(self._messages):
-            shown = {id_ for m in self._messages[at : self._end(at)] for id_ in m.records}
+            shown = {id_ for m in self._messages[at : self._end(at)] for id_ in m.shown}
             if shown.isdisjoint(records):
                 at = self._end(at)
             else:
@@ -323,7 +334,7 @@ class Window:
             return
         prompt = self._write(self._messages, reply=False)
         end = prompt.spans[at][1]
-        self._messages[at] = replace(self._messages[at], notes=())
+        self._messages[at] = replace(self._messages[at], notes=(), noted=())
         # A stopped pass may have left fewer tokens: the next `sync` handles that.
         if self._sequence.tokens[:end] == prompt.tokens[:end]:
             self._sequence.cut(end - len(notes), end, move=self._old_notes == "shift")
@@ -361,5 +372,6 @@ def _message(fields: Mapping[str, Any]) -> Message:
         tokens=tuple(fields["tokens"]),
         notes=tuple(fields["notes"]),
         records=tuple(fields["records"]),
+        noted=tuple(fields.get("noted", ())),
         more=fields.get("more", {}),
     )

@@ -616,8 +616,10 @@ def _still_asked(opened: OpenedEncoder, store: Store) -> list[Encoder]:
     So making a tuner loses nothing that was found before: both are searched until `Memory.reencode`
     is done.
     """
+    if opened.earlier is None:
+        return []  # before the vectors of every space are counted
     spaces = {space.name: space for space in store.spaces()}
-    if opened.earlier is None or opened.earlier.space not in spaces:
+    if opened.earlier.space not in spaces:
         return []
     present = spaces.get(opened.encoder.space)
     return [opened.earlier] if present is None or present.pending else []

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from functools import cache
 from typing import Final
 
-from lmort_memory.store.words.tokenizer import fold
+from lmort_memory.store.words.tokenizer import STOP, fold
 
 __all__ = ["RAREST", "all_stems", "overlap", "stems", "weight"]
 
@@ -17,11 +17,7 @@ _WORD = re.compile(r"\w+")
 # Length of the stem that a word and its inflections share, in most languages with suffixes.
 _STEM = 5
 # Words that most English texts contain, so they distinguish none.
-_STOP = frozenset(
-    """a an and are as at be been by d did do does for from had has have he her his how i if in into
-    is it its ll m me my no not of on or our re s she so t that the their them then there they this
-    to us ve was we were what when where which who why will with would you your""".split()  # noqa: SIM905
-)
+_STOP = STOP | frozenset("d ll m re s t us ve".split())  # noqa: SIM905
 
 
 def overlap(query: str, text: str) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.echoes import LOOKED_AT, are_asked_for, echoes, put_behind
 from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.ranking import NOBODY, Ranked, by_score, fuse, spread, with_recency
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lmort_memory.types import AskedTokens, Encoded, TokenEncoder
+    from lmort_memory.types import AskedTokens, Encoded, Record, TokenEncoder
 
 __all__ = ["Question", "Recall", "Tokens"]
 
@@ -193,10 +194,17 @@ class Recall:
                 rank=rank,
                 scores=one.scores,
                 span=one.span,
-                neighbours=tuple(self.store.around(one.id, neighbours)) if neighbours else (),
+                neighbours=self._around(one.id, neighbours),
             )
             for rank, one in enumerate((one for one in ranked if one.id in found), 1)
         ]
+
+    def _around(self, record_id: str, n: int) -> tuple[Record, ...]:
+        """Return the turns around a hit; none if it was forgotten meanwhile."""
+        try:
+            return tuple(self.store.around(record_id, n)) if n else ()
+        except RecordNotFoundError:
+            return ()
 
     def _dense(self, chosen: Filter, depth: int) -> list[list[DenseMatch]]:
         return [

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from lmort_memory.times import day_of
@@ -36,16 +36,19 @@ _NUMBERS = {"a": 1, "one": 1, "two": 2, "couple of": 2, "three": 3, "few": 3, "f
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 _SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_COUNT = rf"(?:the |a )?({'|'.join(_NUMBERS)}|\d+)"
+_COUNT = rf"(?:the |a )?({'|'.join(_NUMBERS)}|\d{{1,4}})"
 _UNIT = r"(day|week|month|year)s?"
 # Words that usually are not a month or season.
 _DOUBTFUL = re.compile(r"^(?:may|march|mar|sun|sat|wed|second|fall)$", re.IGNORECASE)
 _PREPOSITION = re.compile(r"\b(?:in|of|since|last|this|during|before|until|by|from)\s*$")
 _OPEN = re.compile(r"\b(since|before|until|after)\s+(?:the\s+)?(?:end of\s+)?$")
+_OPENING = "(?:(?<=since )|(?<=before )|(?<=until )|(?<=after ))"  # which `_OPEN` reads
 _AHEAD = re.compile(r"\b(?:coming|next|this)\s+$")
+_LONGEST = 1000  # characters that are searched for a time; a pasted document is no question
 _ALWAYS = datetime(2, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=16)  # a chat asks for the time of its turn more than once
 def spoken(text: str, now: datetime) -> Span | None:
     """Return the past time that a text names, or None.
 
@@ -156,7 +159,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Read], ...] = tuple(
         (rf"\b(?:last|past) {_COUNT} {_UNIT}\b", _last_days),
         (rf"\b{_COUNT} {_UNIT} ago\b", _so_long_ago),
         (rf"\b(?:last|this|in|in the|during the) ({'|'.join(_SEASONS)})\b", _season),
-        (r"\b(?:in|during|of|since|before|last) ((?:19|20)\d\d)\b(?![-/.:]\d)", _year),
+        (rf"(?:\b(?:in|during|of|last) |{_OPENING})((?:19|20)\d\d)\b(?![-/.:]\d)", _year),
         (rf"\b(a week )?last ({'|'.join(_WEEKDAYS)})\b", _weekday),
     )
 )
@@ -181,6 +184,7 @@ def _calendar() -> Any:  # noqa: ANN401 - parsedatetime publishes no types
 
 def _parsed(text: str, now: datetime) -> Span | None:
     """Let parsedatetime find a time; a future time is moved back, or ignored."""
+    text = text[:_LONGEST]
     for when, context, start, _, words in _calendar().nlp(text, sourceTime=now) or ():
         said = words.strip()
         before = text[: start + len(words) - len(words.lstrip())].casefold()

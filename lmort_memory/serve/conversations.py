@@ -93,7 +93,7 @@ class Seat:
             if i >= self.left:
                 before = self._tokens("user", lead) if i == self.left and lead else ()
                 tokens = (*before, *self._tokens(message.role, message.text))
-                messages.append(Message(message.role, tokens, (), records, _more(message)))
+                messages.append(Message(message.role, tokens, (), records, more=_more(message)))
         self.chat.take_over(
             messages,
             session=asked.session,

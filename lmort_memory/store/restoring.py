@@ -77,7 +77,7 @@ def _check(backup: Path, passphrase: str | Key | None) -> None:
 
 def _set_aside(database: Path) -> Path | None:
     """Rename a database and the files beside it, adding the current time to the name."""
-    stamp = f"{datetime.now():%Y%m%dT%H%M%S}"  # noqa: DTZ005  for the person who looks for it
+    stamp = f"{datetime.now():%Y%m%dT%H%M%S%f}"  # noqa: DTZ005  for the person who looks for it
     aside = database.with_name(f"{database.name}.replaced-{stamp}")
     for suffix in _BESIDE:
         beside = database.with_name(database.name + suffix)

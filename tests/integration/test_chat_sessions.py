@@ -191,3 +191,26 @@ def test_a_conversation_with_itself_does_not_fill_the_store(memory):
     new = memory.status().store.records - before
     assert new + repeated == 60
     assert new < 6
+
+
+def test_notes_that_stay_in_the_context_are_forgotten_there(memory):
+    """A note is a place where a record is shown, also where notes are kept after their turn."""
+    fact = memory.add("The code of the gate is 4711.")
+    with Chat(memory, session="trip", options=replace(OPTIONS, old_notes="keep")) as chat:
+        asked = tell(chat, "What is the code of the gate?", reply="I would rather not say it.")
+        assert fact.id in [one.record.id for one in asked.memories]
+        tell(chat, "Then let us talk about bees.")
+        detokenize = memory.backbone.vocabulary.detokenize
+        assert "4711" in detokenize(chat._window._sequence.tokens), "the test must be able to fail"
+        chat.forget(fact.id)
+        assert "4711" not in detokenize(chat._window._sequence.tokens)
+
+
+@pytest.mark.parametrize("remember", [True, False])
+def test_no_state_is_saved_that_a_forget_could_not_find(memory, remember):
+    """Only ledgers lead from a note to the files that show it, and these turns have none."""
+    memory.add("The code of the gate is 4711.")
+    with Chat(memory, session="trip", options=replace(OPTIONS, remember=remember)) as chat:
+        assert tell(chat, "What is the code of the gate?").memories
+        assert chat.save() is remember
+    assert memory.store.state_path("trip").exists() is remember

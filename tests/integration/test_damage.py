@@ -100,6 +100,16 @@ def test_a_backup_takes_the_place_of_a_damaged_database(tmp_path, monkeypatch, c
     assert aside.with_name(f"{aside.name}-wal").read_bytes() == b"left by a crash"
 
 
+def test_every_replaced_database_is_kept(tmp_path):
+    """Restores within one second each leave their file beside the database."""
+    path, backup = tmp_path / "m.db", tmp_path / "backup.db"
+    with Memory(None, SQLiteStore(path)) as memory:
+        memory.add("Ada keeps bees.")
+        memory.backup(backup)
+    aside = [restore_backup(backup, path) for _ in range(3)]
+    assert len({*aside}) == 3 and all(one is not None and one.exists() for one in aside)
+
+
 def test_an_open_memory_does_not_write_over_a_restored_backup(tmp_path):
     """Whoever had the old database open is told, and the backup stays as it was."""
     path, backup = tmp_path / "m.db", tmp_path / "backup.db"

@@ -21,6 +21,9 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
         ("What did I do on 2024-05-01?", "2024-05-01", "2024-05-02"),
         ("Where did we live in 2025?", "2025-01-01", "2026-01-01"),
         ("What changed since June?", "2026-06-01", "2026-11-26"),
+        ("What has been built since 2023?", "2023-01-01", "2026-11-26"),
+        ("Where did we live until 2020?", "0002-01-01", "2020-01-01"),
+        ("What did we own before 2020?", "0002-01-01", "2020-01-01"),
         ("three days ago", "2026-11-23", "2026-11-24"),
         ("What did we do last weekend?", "2026-11-21", "2026-11-23"),
     ],
@@ -42,6 +45,7 @@ def test_a_spoken_time_is_a_span_in_the_past(text, start, end):
         "Which ticket was it, OPS-1187?",
         "Will the sun shine?",
         "12 eggs?",
+        f"{'9' * 5000} days ago",
         "",
     ],
 )

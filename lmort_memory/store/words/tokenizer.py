@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["fold", "query_terms", "words_of"]
+__all__ = ["STOP", "fold", "query_terms", "words_of"]
 
 UNSPACED = (
     "\u0e00-\u0eff"  # Thai, Lao
