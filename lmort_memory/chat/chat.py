@@ -367,7 +367,7 @@ class Chat(Closing):
         return len(self._prompts.tokenize(text))
 
     def _asked(self, tokens: Sequence[int], states: NDArray[np.float32]) -> AskedTokens | None:
-        if not isinstance(self._encoder, TokenEncoder) or not tokens:
+        if not isinstance(self._encoder, TokenEncoder) or not tokens or not states.size:
             return None
         return self._encoder.asked_tokens(tokens, states)
 

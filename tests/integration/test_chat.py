@@ -212,6 +212,17 @@ def test_a_model_without_tuner_chats_and_recalls(pair, tmp_path, monkeypatch):
     assert told.turn.id in [injected.record.id for injected in asked.memories]
 
 
+def test_a_chat_that_neither_stores_nor_recalls_captures_nothing(memory):
+    """As a server talks under a model's plain name: no states, and so no vectors and no notes."""
+    memory.add("The kettle is in the red box.")
+    options = replace(OPTIONS, remember=False, memories=0)
+    with Chat(memory, options=options) as chat:
+        chat.take_over([], session="s", scope="default", options=options)
+        reply = say(chat, "Where is the kettle?")
+    assert reply.text and not reply.memories
+    assert memory.status().store.records == 1
+
+
 def test_a_memory_without_model_cannot_chat(tmp_path):
     """The error is the caller's and says why."""
     with (
