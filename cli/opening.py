@@ -29,11 +29,19 @@ __all__ = [
     "passphrase_of",
     "scope_to_write",
     "setting_text",
+    "wants_codes",
+    "wants_redaction",
 ]
 
 
-def borrowed_or_own(base: Base, models: Models) -> Memory:
-    """Open the memory named by the options, with the running server's model or its own."""
+def borrowed_or_own(base: Base, models: Models, *, redact: bool | None = None) -> Memory:
+    """Open the memory named by the options, with the running server's model or its own.
+
+    Args:
+        base: Where the memory is.
+        models: Which weights make the vectors.
+        redact: Whether to replace secrets before storing; None takes the setting.
+    """
     from lmort_memory.memory import Memory
     from lmort_memory.serve.borrowed import borrow_memory
 
@@ -43,14 +51,26 @@ def borrowed_or_own(base: Base, models: Models) -> Memory:
     passphrase = passphrase_of(base)
     model = runnable_model(setting_text("model", models.model))
     tuner = setting_text("tuner", models.tuner)
-    borrowed = borrow_memory(path, model=model, tuner=tuner, passphrase=passphrase)
+    redacts = wants_redaction(redact)
+    borrowed = borrow_memory(path, model=model, tuner=tuner, passphrase=passphrase, redact=redacts)
     tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
     return borrowed or Memory.open(
-        path, model=model, tuner=tuner, token_codes=wants_codes(), passphrase=passphrase
+        path,
+        model=model,
+        tuner=tuner,
+        token_codes=wants_codes(),
+        redact=redacts,
+        passphrase=passphrase,
     )
 
 
+def wants_redaction(option: bool | None = None) -> bool:
+    """Return whether secrets are replaced before anything is stored."""
+    return setting("redact").value is True if option is None else option
+
+
 def wants_codes() -> bool:
+    """Return whether records get codes of their tokens."""
     return setting_text("token_codes", None) != "off"
 
 
@@ -75,14 +95,15 @@ def open_memory(
         redact: Whether to replace secrets before storing; None takes the setting.
     """
     from lmort_memory.memory import Memory
-    from lmort_memory.redaction import Redactor
 
     from .commands.model import runnable_model
 
     path = setting_text("db", base.db)
     new = path is not None and not expanded(path).exists()
     if models is None:
-        opened = Memory.open(path, with_model=False, passphrase=passphrase_of(base))
+        opened = Memory.open(
+            path, with_model=False, redact=wants_redaction(redact), passphrase=passphrase_of(base)
+        )
     elif talks:
         tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
         model = runnable_model(setting_text("model", models.model))
@@ -92,12 +113,11 @@ def open_memory(
             model=model,
             tuner=tuner,
             token_codes=wants_codes(),
+            redact=wants_redaction(redact),
             passphrase=passphrase_of(base),
         )
     else:
-        opened = borrowed_or_own(base, models)
-    if setting("redact").value is True if redact is None else redact:
-        opened.redactor = Redactor()
+        opened = borrowed_or_own(base, models, redact=redact)
     with opened as memory:
         if new:
             note(f"a new database: {path}")  # perhaps a mistyped name

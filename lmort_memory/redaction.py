@@ -91,22 +91,26 @@ class Redactor:
 
     def clean(self, item: _Item) -> _Item:
         """Return the turn or record without secrets in its text and metadata."""
-        text = self._text(item.text)
-        metadata = {key: self._value(value) for key, value in item.metadata.items()}
+        text, metadata = self.text(item.text), self.metadata(item.metadata)
         if text == item.text and metadata == item.metadata:
             return item
         return replace(item, text=text, metadata=metadata)
 
-    def _text(self, text: str) -> str:
+    def text(self, text: str) -> str:
+        """Return a text without secrets."""
         text, found = redact(text)
         if found:
             with self._lock:
                 self._counts.update(found)
         return text
 
+    def metadata(self, metadata: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """Return metadata without secrets in their texts."""
+        return {key: self._value(value) for key, value in metadata.items()}
+
     def _value(self, value: JsonValue) -> JsonValue:
         if isinstance(value, str):
-            return self._text(value)
+            return self.text(value)
         if isinstance(value, list):
             return [self._value(item) for item in value]
         if isinstance(value, Mapping):

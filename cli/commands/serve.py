@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..app import command
-from ..opening import passphrase_of, scope_to_write, setting_text
+from ..opening import passphrase_of, scope_to_write, setting_text, wants_codes, wants_redaction
 from ..options import Base, Models, WrongUsage
 from ..settings import setting, tell_library
 from ..terminal.output import note, print_json, say
@@ -105,8 +105,10 @@ def serve(
     engine = EngineOptions(
         db=None if path is None else expanded(path),
         passphrase=passphrase_of(base),
+        redact=wants_redaction(),
         model=runnable_model(setting_text("model", models.model)),
         tuner=setting_text("tuner", models.tuner),
+        token_codes=wants_codes(),
         n_ctx=ctx,
         contexts=contexts,
         memory=memory,

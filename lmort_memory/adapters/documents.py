@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,7 @@ class Documents:
             ValueError: a text of white space, metadata that is not JSON, or a naive time.
         """
         with self.lock:
-            last = {(one.scope, one.key): one for one in documents}
+            last = {(one.scope, one.key): self._cleaned(one) for one in documents}
             records, unencoded = [], []
             for document in last.values():
                 record, changed = self._write(document)
@@ -111,6 +111,20 @@ class Documents:
             record
             for record in self.memory.records(scope=scope, role=role, where=where)
             if record.source is not None
+        )
+
+    def _cleaned(self, document: Document) -> Document:
+        """Return a document as it will be stored: without secrets, if the memory redacts.
+
+        Each passage is cleaned by itself, since each is found by vectors of its own.
+        """
+        redactor = self.memory.redactor
+        if redactor is None:
+            return document
+        return replace(
+            document,
+            passages=tuple(redactor.text(one) for one in document.passages),
+            metadata=redactor.metadata(document.metadata),
         )
 
     def _write(self, document: Document) -> tuple[Record, bool]:

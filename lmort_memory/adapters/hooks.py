@@ -99,14 +99,15 @@ def main(arguments: Sequence[str]) -> int:
     stop.daemon = True
     try:
         kind, options = _parsed(arguments)
+        scope = options.get("scope") or _usual("scope")
         if kind != "store":
             stop.start()
         event = read_event(sys.stdin.buffer.read(_LONGEST_INPUT), kind=kind)
         if event.kind == "stop":
             _store_elsewhere(event, options)
         elif event.kind == "store":
-            store(event, db=options.get("db"), scope=options.get("scope"))
-        elif text := answer(event, db=options.get("db"), scope=options.get("scope")):
+            store(event, db=options.get("db"), scope=scope)
+        elif text := answer(event, db=options.get("db"), scope=None if scope == "*" else scope):
             said = {"hookEventName": event.name, "additionalContext": text}
             print(json.dumps({"hookSpecificOutput": said}, ensure_ascii=True))  # noqa: T201
             sys.stdout.flush()
@@ -306,10 +307,10 @@ def _packed(notes: Iterable[_Note]) -> str:
     return "\n".join([HEADING, *lines]) if lines else ""
 
 
-def _usual_db() -> str | None:
-    """Return the database of the settings file; None is the platform's, or `$LMORT_DB`."""
-    if os.environ.get("LMORT_DB"):
-        return None
+def _usual(name: str) -> str | None:
+    """Return a setting from `$LMORT_…` or the settings file, as a text; None without one."""
+    if named := os.environ.get(f"LMORT_{name.upper()}"):
+        return named
     import tomllib
 
     from lmort_memory.paths import config_dir
@@ -317,22 +318,27 @@ def _usual_db() -> str | None:
     path = Path(os.environ.get("LMORT_CONFIG") or config_dir() / "config.toml").expanduser()
     if not path.exists():
         return None
-    named = tomllib.loads(path.read_text(encoding="utf-8")).get("db")
-    return named if isinstance(named, str) else None
+    named = tomllib.loads(path.read_text(encoding="utf-8")).get(name)
+    return None if named is None else str(named)
+
+
+def _redacts() -> bool:
+    return (_usual("redact") or "").strip().lower() in ("true", "1", "yes", "on")
 
 
 def _words_only(db: str | None) -> Memory:
     from lmort_memory.memory import Memory
 
-    return Memory.open(db or _usual_db(), with_model=False)
+    return Memory.open(db or _usual("db"), with_model=False, redact=_redacts())
 
 
 def _for_writing(db: str | None) -> Memory:
     """Open the memory with the running server's model, or with none."""
     from lmort_memory.serve.borrowed import borrow_memory
 
-    place = db or _usual_db()
-    return borrow_memory(place, model=None, tuner=None) or _words_only(place)
+    place = db or _usual("db")
+    borrowed = borrow_memory(place, model=None, tuner=None, redact=_redacts())
+    return borrowed or _words_only(place)
 
 
 def _imported(memory: Memory, event: Event, scope: str) -> int | None:

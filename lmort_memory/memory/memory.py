@@ -78,7 +78,8 @@ class Memory(Closing):
         encoder: Makes vectors, or None.
         store: Keeps everything; closed with the memory.
         previous: Encoders of older vectors, also searched until every record has new ones.
-        redactor: Replaces and counts secrets in everything stored; None stores texts unchanged.
+        redact: Replace keys, tokens, passwords and card numbers before anything is stored; the
+            attribute `redactor` counts them.
     """
 
     def __init__(
@@ -87,11 +88,11 @@ class Memory(Closing):
         store: Store,
         *,
         previous: Sequence[Encoder] = (),
-        redactor: Redactor | None = None,
+        redact: bool = False,
     ) -> None:
         self.encoder = encoder
         self.store = store
-        self.redactor = redactor
+        self.redactor = Redactor() if redact else None
         self._encoding = Encoding(encoder, store, previous=previous)
         self._opened: tuple[OpenedEncoder, ...] = ()
 
@@ -141,7 +142,7 @@ class Memory(Closing):
         # Before minutes of loading, and before creating anything.
         key = check_passphrase(place, passphrase)
         if not with_model:
-            return cls(None, SQLiteStore(place, key=key), redactor=Redactor() if redact else None)
+            return cls(None, SQLiteStore(place, key=key), redact=redact)
         from lmort_memory.encoder import open_encoder
 
         opened = [open_encoder(model, tuner, tokens=token_codes)]
@@ -150,8 +151,7 @@ class Memory(Closing):
                 opened.append(open_encoder(*previous))
             store = SQLiteStore(place, key=key)
             older = [*_still_asked(opened[0], store), *(one.encoder for one in opened[1:])]
-            redactor = Redactor() if redact else None
-            memory = cls(opened[0].encoder, store, previous=older, redactor=redactor)
+            memory = cls(opened[0].encoder, store, previous=older, redact=redact)
         except BaseException:
             for one in opened:
                 one.close()

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmort_memory.errors import SpaceMismatchError
+from lmort_memory.errors import BackboneError, SpaceMismatchError
 from lmort_memory.serve.discovery import Server, find_server
 from lmort_memory.types import Encoded, Progress
 
@@ -50,7 +50,7 @@ class BorrowedEncoder:
         self.space = str(facts["space"])
         self.dim = int(facts["dim"])
         self.tier = str(facts["tier"])
-        self.notes: Mapping[str, str] = dict(facts["notes"])
+        self.provenance: Mapping[str, str] = dict(facts["provenance"])
         self.model = str(facts["model"])
         self._server = server
         self._named = (model, tuner)
@@ -134,6 +134,7 @@ def borrow_memory(
     model: str | Path | None,
     tuner: str | Path | None,
     passphrase: str | None = None,
+    redact: bool = False,
 ) -> Memory | None:
     """Open a memory whose vectors the running server makes.
 
@@ -147,7 +148,7 @@ def borrow_memory(
         return None
     try:
         encoder = BorrowedEncoder(server, model=model, tuner=tuner)
-    except OSError:
+    except (OSError, BackboneError):  # it may still be loading, or have failed to
         return None
     from lmort_memory.memory import Memory
     from lmort_memory.paths import default_db
@@ -156,7 +157,7 @@ def borrow_memory(
 
     place = default_db() if path is None else Path(path).expanduser()
     key = check_passphrase(place, passphrase)
-    return Memory(encoder, SQLiteStore(place, key=key))
+    return Memory(encoder, SQLiteStore(place, key=key), redact=redact)
 
 
 def _same(one: str | Path | None, other: str | Path | None) -> bool:

@@ -40,8 +40,10 @@ class EngineOptions:
     Attributes:
         db: The database; None takes the default one.
         passphrase: What opens it, where it is encrypted.
+        redact: Whether secrets are replaced before anything is stored.
         model: The model; None takes the default one.
         tuner: Its tuner; None looks for one.
+        token_codes: Whether records get codes of their tokens.
         n_ctx: Tokens of a conversation's context.
         contexts: Most conversations whose state is held in memory.
         memory: Whether a model's plain name remembers; `name+memory` always does.
@@ -51,8 +53,10 @@ class EngineOptions:
 
     db: Path | None = None
     passphrase: str | None = field(default=None, repr=False)
+    redact: bool = False
     model: str | Path | None = None
     tuner: str | Path | None = None
+    token_codes: bool = True
     n_ctx: int = 4096
     contexts: int = 4
     memory: bool = False
@@ -72,7 +76,6 @@ class Engine:
         self._loading: asyncio.Future[Memory] | None = None
         self.seats = Seats(most=options.contexts, n_ctx=options.n_ctx, run=self.run)
         self.imports = Imports()
-        self._names: tuple[str, ...] = ()
 
     def start(self) -> None:
         """Begin to load; requests that need the memory wait for it."""
@@ -150,5 +153,7 @@ class Engine:
             options.db,
             model=options.model,
             tuner=options.tuner,
+            token_codes=options.token_codes,
+            redact=options.redact,
             passphrase=options.passphrase,
         )

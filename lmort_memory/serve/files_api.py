@@ -56,6 +56,7 @@ class FilesAPI:
     async def begin_import(self, request: Request) -> Response:
         """Import the file that the body is; progress is at /api/imports/{id}."""
         asked = query_of(request, ImportQuery)
+        memory = await self._engine.memory()  # before gigabytes are taken for nothing
         upload, size = Upload(asked.name), 0
         try:
             async for part in request.stream():
@@ -67,7 +68,6 @@ class FilesAPI:
         except BaseException:
             upload.discard()
             raise
-        memory = await self._engine.memory()
         scope = asked.scope or self._engine.options.scope
         begun = self._engine.imports.begin(memory, path, name=upload.name, scope=scope)
         return json_reply(begun, 202)
@@ -96,7 +96,7 @@ class FilesAPI:
                 tier=getattr(encoder, "tier", ""),
                 model=str(memory.backbone.facts.path),
                 tuner=None if options.tuner is None else str(options.tuner),
-                notes=dict(getattr(encoder, "notes", {})),
+                provenance=dict(getattr(encoder, "provenance", {})),
             )
         )
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from lmort_memory.serve.schemas import Name, Request, Text, Where
-from lmort_memory.types import DEFAULT_SCOPE
 
 When = Annotated[
     str,
@@ -32,11 +31,11 @@ def at(when: str | UnsetType | None) -> datetime | None:
 
 
 class AddRecord(Request, frozen=True):
-    """A text to remember."""
+    """A text to remember; without a scope, in the server's."""
 
     text: Text
     role: Name = "user"
-    scope: Name = DEFAULT_SCOPE
+    scope: Name | UnsetType = UNSET
     session: Name | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     created_at: When | None = None
@@ -65,12 +64,12 @@ class Supersede(Request, frozen=True):
 
 
 class Search(Request, frozen=True):
-    """A question; filters are applied before ranking."""
+    """A question; filters are applied before ranking. Without a scope, the server's is searched."""
 
     query: Annotated[str, Meta(max_length=100_000)]
     top_k: Annotated[float, Meta(ge=1, le=200, multiple_of=1)] = 10  # JSON's 10.0 is an integer
     mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
-    scope: Name | None = DEFAULT_SCOPE
+    scope: Name | UnsetType | None = UNSET
     session: Name | None = None
     role: Name | None = None
     source: Annotated[str, Meta(min_length=1)] | None = None

@@ -56,13 +56,13 @@ class MemoryAPI:
     async def add(self, request: Request) -> Response:
         """Remember a text; it is on disk when the reply comes."""
         asked = await decode(request, inputs.AddRecord)
-        record = await self._engine.on_memory(lambda memory: memory.add(_turn(asked)))
+        record = await self._engine.on_memory(lambda memory: memory.add(self._turn(asked)))
         return json_reply(shown.record(record), 201)
 
     async def add_many(self, request: Request) -> Response:
         """Remember up to 1,000 texts; their vectors follow in the background."""
         asked = await decode(request, inputs.AddRecords)
-        turns = [_turn(one) for one in asked.records]
+        turns = [self._turn(one) for one in asked.records]
 
         def add(memory: Memory) -> schemas.Added:
             added = memory.add(turns, defer=True)
@@ -74,13 +74,14 @@ class MemoryAPI:
     async def search(self, request: Request) -> Response:
         """Find records by meaning and by words, best first."""
         asked = await decode(request, inputs.Search)
+        scope = self._engine.options.scope if isinstance(asked.scope, UnsetType) else asked.scope
 
         def search(memory: Memory) -> schemas.Hits:
             hits = memory.recall(
                 asked.query,
                 top_k=int(asked.top_k),
                 mode=asked.mode,
-                scope=None if asked.scope == "*" else asked.scope,
+                scope=None if scope == "*" else scope,
                 session=asked.session,
                 role=asked.role,
                 source=asked.source,
@@ -300,6 +301,18 @@ class MemoryAPI:
         )
         return json_reply(found)
 
+    def _turn(self, asked: inputs.AddRecord) -> Turn:
+        usual = self._engine.options.scope
+        return Turn(
+            asked.text,
+            role=asked.role,
+            scope=usual if isinstance(asked.scope, UnsetType) else asked.scope,
+            session=asked.session,
+            created_at=inputs.at(asked.created_at),
+            metadata=asked.metadata,
+            expires_at=inputs.at(asked.expires_at),
+        )
+
 
 def _status(engine: Engine, found: MemoryStatus | None) -> schemas.Status:
     queue = schemas.Queue(
@@ -331,18 +344,6 @@ def _status(engine: Engine, found: MemoryStatus | None) -> schemas.Status:
         size_bytes=found.store.size_bytes,
         index_bytes=found.store.index_bytes,
         spaces=msgspec.convert(list(found.store.spaces), list[schemas.Space], from_attributes=True),
-    )
-
-
-def _turn(asked: inputs.AddRecord) -> Turn:
-    return Turn(
-        asked.text,
-        role=asked.role,
-        scope=asked.scope,
-        session=asked.session,
-        created_at=inputs.at(asked.created_at),
-        metadata=asked.metadata,
-        expires_at=inputs.at(asked.expires_at),
     )
 
 

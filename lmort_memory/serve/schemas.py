@@ -325,7 +325,7 @@ class EncoderFacts(Reply, frozen=True):
     tier: str
     model: str
     tuner: str | None
-    notes: dict[str, str]
+    provenance: dict[str, str]
 
 
 class EncodedText(Reply, frozen=True):

@@ -4,6 +4,7 @@ import gzip
 
 import pytest
 
+from lmort_memory.adapters.documents import Document, Documents
 from lmort_memory.importers import scan
 from lmort_memory.importing import import_files
 from lmort_memory.memory import Memory
@@ -43,6 +44,17 @@ def test_every_way_in_redacts(memory, tmp_path):
     assert sorted(texts(memory)) == sorted([*expected, f"five {CLEAN}", f"six {CLEAN}"])
     assert memory.redactor.counts["GitHub token"] == 7
     assert SECRET.encode() not in (tmp_path / "memory.db").read_bytes()
+
+
+def test_documents_are_redacted_passage_by_passage(memory):
+    """Stores that other libraries see are ways in too: their texts, metadata and updates."""
+    documents = Documents(memory)
+    for passages in ((f"one {SECRET}", "", "two"), ("two", f"three {SECRET}")):
+        documents.put([Document("key", passages, metadata={"token": SECRET})])
+        record = documents.get("key", scope="default")
+        assert record.text == "\n".join(passages).replace(SECRET, CLEAN)
+        assert record.metadata == {"token": CLEAN}
+    assert SECRET.encode() not in memory.store.path.read_bytes()
 
 
 def test_what_was_imported_with_its_secrets_is_read_anew(tmp_path):

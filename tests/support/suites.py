@@ -41,16 +41,29 @@ def _fails(folder: Path) -> bool:
     place = BASE / "-".join(folder.relative_to(SUITES).parts)
     python = place / "bin" / "python"
     if not python.exists():
-        venv.create(place, with_pip=True)
-        library = next((place / "lib").iterdir()) / "site-packages"
-        # `addsitedir` reads the .pth files there too, that of our editable installation included.
-        shared = sysconfig.get_path("purelib")
-        (library / "tests.pth").write_text(f"import site; site.addsitedir({shared!r})\n")
-    requirements = str(folder / "requirements.txt")
-    install = [str(python), "-m", "pip", "install", "--quiet", "-r", requirements]
+        _create(place)
+    requirements = folder / "requirements.txt"
+    install = [str(python), "-m", "pip", "install", "--quiet", "-r", str(requirements)]
     options = ["-o", "asyncio_mode=auto"] if folder.name in ASYNC else []
+    if "pytest-asyncio" in requirements.read_text():  # whose older versions warn without it
+        options += ["-o", "asyncio_default_fixture_loop_scope=function"]
     test = [str(python), "-m", "pytest", str(folder), *options]
     return any(subprocess.run(command, cwd=ROOT).returncode for command in (install, test))
+
+
+def _create(place: Path) -> None:
+    """Make an environment that sees what the tests have, with a program `lmort-mem` of its own."""
+    venv.create(place, with_pip=True)
+    library = next((place / "lib").iterdir()) / "site-packages"
+    # `addsitedir` reads the .pth files there too, that of our editable installation included.
+    shared = sysconfig.get_path("purelib")
+    (library / "tests.pth").write_text(f"import site; site.addsitedir({shared!r})\n")
+    program = place / "bin" / "lmort-mem"
+    program.write_text(
+        f"#!{place / 'bin' / 'python'}\n"
+        "import sys\nfrom lmort_memory.start import main\nsys.exit(main())\n"
+    )
+    program.chmod(0o755)
 
 
 if __name__ == "__main__":

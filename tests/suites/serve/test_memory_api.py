@@ -41,6 +41,21 @@ def test_a_record_from_birth_to_its_receipt(api):
     assert api.delete(f"/api/records/{record['id']}").status_code == 404
 
 
+def test_a_server_of_one_scope_that_redacts(fresh_server, monkeypatch):
+    """What names no scope is stored and searched in the server's, without secrets."""
+    secret = "ghp_" + "aB3dE6gH9" * 4
+    monkeypatch.setenv("LMORT_REDACT", "true")
+    server = fresh_server("--scope", "work")
+    with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as api:
+        record = add(api, f"The staging key is {secret}.")
+        assert record["scope"] == "work"
+        assert record["text"] == "The staging key is [redacted: GitHub token]."
+        add(api, "The staging key is under the mat.", scope="life")
+        for scope, found in (({}, {"work"}), ({"scope": None}, {"work", "life"})):
+            hits = api.post("/api/search", json={"query": "staging key", **scope}).json()["hits"]
+            assert {hit["record"]["scope"] for hit in hits} == found
+
+
 def test_pages_are_stable(api):
     """Pages go backwards without gaps, while others write."""
     added = {"records": [{"text": f"Entry {i} of the log.", "scope": "pages"} for i in range(25)]}

@@ -37,6 +37,7 @@ def test_borrowed_vectors_are_the_models_own(fresh_server, tmp_path, monkeypatch
     opened = open_encoder()
     try:
         assert borrowed.space == opened.encoder.space
+        assert borrowed.provenance == opened.encoder.provenance
         for one, other in zip(with_server, opened.encoder.encode(texts), strict=True):
             assert one.spans == other.spans
             assert (abs(one.vectors - other.vectors) < 1e-4).all()

@@ -115,7 +115,8 @@ def test_agents_without_a_known_transcript(run, tmp_path):
             ("user", WORDS),
             ("assistant", "Noted."),
         ]
-    name = run(event={**event, "hook_event_name": "BeforeAgent", "session_id": "h"})
+    asked = {"prompt": "Which key does the deploy script need?", "session_id": "h"}
+    name = run(event={**event, **asked, "hook_event_name": "BeforeAgent"})
     assert name["hookEventName"] == "BeforeAgent"
 
 
@@ -125,6 +126,22 @@ def test_small_talk_gets_nothing(run, tmp_path, prompt):
     with _database(tmp_path) as memory:
         memory.add([WORDS, "Thanks for the key.", "Hello, is the hive there?"])
     assert run("prompt", event={"prompt": prompt}) is None
+
+
+def test_the_settings_are_followed(run, tmp_path, monkeypatch):
+    """What is stored has no secrets where the settings say so, and goes where they say."""
+    secret = "ghp_" + "aB3dE6gH9" * 4
+    config = tmp_path / "config.toml"
+    config.write_text('scope = "work"\nredact = true\n', encoding="utf-8")
+    monkeypatch.setenv("LMORT_CONFIG", str(config))
+    run("store", event={"session_id": "g", "prompt": f"{WORDS} It is {secret}."})
+    with _database(tmp_path) as memory:
+        [record] = memory.records()
+        assert record.text == f"{WORDS} It is [redacted: GitHub token]."
+        assert record.scope == "work"
+    asked = {"prompt": "Which key does the deploy script need?", "session_id": "h"}
+    assert WORDS in run("prompt", event=asked)["additionalContext"]
+    assert run("prompt", "--scope", "life", event=asked) is None
 
 
 def test_notes_are_bounded(run, tmp_path):
@@ -154,7 +171,7 @@ def test_the_running_server_answers(run, tmp_path, monkeypatch):
     """With `lmort-mem serve`, what is stored has its vectors, and the server finds it."""
     program = str(Path(sys.executable).parent / "lmort-mem")
     server = subprocess.Popen(
-        [program, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [program, "serve", "--port", "0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         for _ in range(600):
