@@ -88,10 +88,14 @@ def _arguments(base: Base, models: Models, scope: str | None) -> list[str]:
     arguments = ["mcp"]
     if base.db is not None:
         arguments += ["--db", str(base.db.expanduser().absolute())]
+    if base.passphrase_file is not None:
+        arguments += ["--passphrase-file", str(base.passphrase_file.expanduser().absolute())]
     if models.model is not None:
         arguments += ["--model", str(runnable_model(models.model))]
     if tuner := models.tuner and setting_text("tuner", models.tuner):
         arguments += ["--tuner", str(Path(tuner).expanduser().absolute())]
+    for name, value in (("--gpu-layers", models.gpu_layers), ("--threads", models.threads)):
+        arguments += [] if value is None else [name, str(value)]
     if scope is not None:
         arguments += ["--scope", scope]
     return arguments

@@ -67,7 +67,7 @@ class Tools:
         """
         try:
             if name == "lmort_recall":
-                return self.recall(str(arguments["query"]), int(arguments.get("limit", 5)))
+                return self.recall(str(arguments["query"]), int(arguments.get("limit") or 5))
             if name == "lmort_remember":
                 return self.remember(str(arguments["text"]))
             if name == "lmort_forget":

@@ -145,8 +145,7 @@ class Watcher:
                     self._heartbeat.recover()
             elif changes:
                 self._follow(changes)
-            if self._heartbeat:
-                self._heartbeat.beat()
+            self._beat()
             if time.monotonic() > until:
                 return
 
@@ -223,7 +222,9 @@ class Watcher:
             of: Number of sources in the folders.
         """
         found = scan_changed(changed, self._folders, formats=self._formats)
-        done = import_files(self._memory, found, scope=self._scope) if found.files else None
+        done = None
+        if found.files:
+            done = import_files(self._memory, found, scope=self._scope, progress=self._beat)
         moved = 0 if done is None else done.files
         if len(gone) > max(_FEW, of // 2) and moved < len(gone):
             self._doubt(gone, of=of)
@@ -243,6 +244,10 @@ class Watcher:
                 " `lmort-mem import FOLDER --prune` forgets them"
             )
             self._tell(WatchReport(_now(), error=error))
+
+    def _beat(self, *_: object) -> None:
+        if self._heartbeat:
+            self._heartbeat.beat()
 
     def _tell(self, report: WatchReport) -> None:
         if self._heartbeat:

@@ -217,7 +217,6 @@ class Seats:
         self._idle: list[Seat] = []  # the one idle longest first
         self._replies: OrderedDict[str, tuple[int, ...]] = OrderedDict()
         self._places = asyncio.Semaphore(most)
-        self._closed = False
         self.opened = 0
         self.answering = 0
         self.waiting = 0

@@ -8,6 +8,7 @@ token keeps other users of the machine out.
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import os
 import secrets
 from collections.abc import Collection, Mapping
@@ -40,7 +41,10 @@ class Limits:
 
 def is_loopback(host: str) -> bool:
     """Whether an address to listen on can only be reached from this machine."""
-    return host in LOOPBACK or host.startswith("127.")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: that of others may begin with "127." too
+        return host in LOOPBACK
 
 
 def read_token(path: Path) -> str:

@@ -167,25 +167,30 @@ class Imports:
         return sum(not job.finished for job in list(self._jobs.values()))
 
     def close(self) -> None:
-        """End every import after its present step and wait for it."""
+        """End every import after its present step, wait for it, and remove what was uploaded."""
         for job in list(self._jobs.values()):
             job.unwanted.set()
         self._thread.shutdown(cancel_futures=True)
+        for job in self._jobs.values():
+            if not job.finished:
+                shutil.rmtree(_top_of(job.path), ignore_errors=True)
 
     def _work(self, memory: Memory, job: Job) -> None:
+        state = "failed"
         try:
-            self._import(memory, job)
+            state = self._import(memory, job)
         except _Cancelled:
-            job.state = "cancelled"
+            state = "cancelled"
         except (LmortError, OSError, ValueError) as error:
-            job.state = "failed"
             job.problems.append(str(error))
         finally:
             others = [j for j in list(self._jobs.values()) if j is not job and not j.finished]
             if all(other.path != job.path for other in others):  # the same file, sent twice
                 shutil.rmtree(_top_of(job.path), ignore_errors=True)
+            job.state = state  # after all else: whoever reads it may look for the file
 
-    def _import(self, memory: Memory, job: Job) -> None:
+    def _import(self, memory: Memory, job: Job) -> str:
+        """Import a file and make its vectors; returns the state in which that ends."""
         from lmort_memory.importers import scan
         from lmort_memory.importing import import_files
 
@@ -199,7 +204,7 @@ class Imports:
         job.problems += [item.reason for item in report.passed_over]
         job.state, job.done, job.total = "encoding", 0, None
         memory.encode_pending(progress=job.take_note)
-        job.state = "done" if report.complete and not job.problems else "failed"
+        return "done" if report.complete and not job.problems else "failed"
 
 
 def _top_of(path: Path) -> Path:

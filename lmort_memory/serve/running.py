@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from lmort_memory.serve.app import ServeOptions
     from lmort_memory.serve.engine import EngineOptions
 
-__all__ = ["DEFAULT_PORT", "find_server_beside", "listen", "serve"]
+__all__ = ["find_server_beside", "listen", "serve"]
 
-DEFAULT_PORT = 7373
 _GRACE_S = 10  # for replies under way when the server is told to end
 _BACKLOG = 512
 
