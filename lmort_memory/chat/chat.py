@@ -112,6 +112,7 @@ class Chat(Closing):
             options=WindowOptions(self.options.n_ctx, self.options.system, self.options.old_notes),
         )
         self._shown: dict[str, str] = {}
+        self._labels: tuple[str, ...] = ()  # of the present notes
         self._last: str | None = None
         self._unrecorded = False  # whether notes were shown that no ledger names
         self._open: Reply | None = None
@@ -231,7 +232,8 @@ class Chat(Closing):
             recall_s=recalled - prefilled,
             store_s=time.perf_counter() - recalled,
         )
-        self._show({one.record.id: one.record.text for one in notes.memories})
+        self._show({record.id: record.text for record in notes.records})
+        self._labels = notes.labels
         self._open = Reply(
             turn, self._window, options=self.options, keep=self._keep_reply, on_end=self._end
         )
@@ -421,7 +423,7 @@ class Chat(Closing):
         """Store a turn, or only links if it repeats what was shown recently."""
         if not self._is_remembered(role, text):
             return Kept(_unstored(new_id(), role, text, self.scope, self.session), stored=False)
-        parts = repeated(text, self._shown, verbatim=role == "user")
+        parts = repeated(text, self._shown, verbatim=role == "user", labels=self._labels)
         turn = Turn(
             text, role=role, scope=self.scope, session=self.session, metadata=metadata or {}
         )

@@ -129,6 +129,7 @@ def to_entry(ledger: Ledger, *, scope: str, session: str) -> LedgerEntry:
             "score": memory.score,
             "scores": asdict(memory.scores),
             "tokens": memory.tokens,
+            "earlier": [record.id for record in memory.earlier],
         }
         for memory in ledger.memories
     ]
@@ -137,7 +138,7 @@ def to_entry(ledger: Ledger, *, scope: str, session: str) -> LedgerEntry:
     own = [ledger.turn_id] if ledger.reply_id is None else [ledger.turn_id, ledger.reply_id]
     named = [
         *own,
-        *(memory.record.id for memory in ledger.memories),
+        *(one.id for memory in ledger.memories for one in (memory.record, *memory.earlier)),
         *(record.id for record in ledger.dropped),
         *(id_ for repeat in ledger.repeats for id_ in repeat.records),
     ]
@@ -149,7 +150,13 @@ def from_entry(entry: LedgerEntry, records: Mapping[str, Record]) -> Ledger:
     """Rebuild the ledger that `to_entry` wrote, without memories that have expired since."""
     payload: Mapping[str, Any] = entry.payload
     memories = [
-        Injected(records[m["id"]], m["score"], Scores(**m["scores"]), m["tokens"])
+        Injected(
+            records[m["id"]],
+            m["score"],
+            Scores(**m["scores"]),
+            m["tokens"],
+            tuple(records[id_] for id_ in m.get("earlier", ()) if id_ in records),
+        )
         for m in payload["memories"]
         if m["id"] in records
     ]

@@ -34,12 +34,14 @@ class Injected:
         score: Estimated probability that it answers the question, 0 to 1.
         scores: The components of its recall score.
         tokens: Tokens of its line.
+        earlier: The records it replaced, as far as its line says them too, the latest first.
     """
 
     record: Record
     score: float
     scores: Scores
     tokens: int
+    earlier: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,18 @@ class Notes:
         text: What follows the user's words in the prompt; empty without memories.
         memories: The memories in it, in text order.
         dropped: Recalled records that did not fit the budget, best first.
+        labels: What the notes add to the words of records: who said them, and when.
     """
 
     text: str
     memories: tuple[Injected, ...]
     dropped: tuple[Record, ...]
+    labels: tuple[str, ...] = ()
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The records whose words are in the text."""
+        return tuple(record for one in self.memories for record in (one.record, *one.earlier))
 
 
 def worth_a_note(hits: Sequence[Hit], likelihoods: Sequence[float], *, at_most: int) -> list[Found]:
@@ -116,7 +125,9 @@ def pack_notes(
             dropped.append(one.record)
             continue
         left -= tokens
-        injected = Injected(one.record, one.likelihood, one.hit.scores, tokens)
+        injected = Injected(
+            one.record, one.likelihood, one.hit.scores, tokens, one.earlier[:_MOST_EARLIER]
+        )
         taken.append((one, injected, line))
     ordered = _ordered([one for one, _, _ in taken])
     memories = {one.record.id: memory for one, memory, _ in taken}
@@ -125,6 +136,10 @@ def pack_notes(
         _HEADING + "".join(lines) if lines else "",
         tuple(memories[one.record.id] for one, _ in ordered),
         tuple(dropped),
+        (
+            *(_label(one, now) for one, _ in ordered),
+            *(_when(record, now) for one in memories.values() for record in one.earlier),
+        ),
     )
 
 
@@ -165,11 +180,18 @@ def _line(found: Found, now: datetime, *, of: str) -> str:
     start, end = found.hit.span or (0, len(found.record.text))
     said = _cut(found.record.text[start:end], _LONGEST_NOTE)
     opening = {"newer": "now: ", "older": "earlier: "}.get(of, "")
-    line = f"\n- {opening}{said} ({_origin(found.record)}, {dated(found.since, now)})"
+    line = f"\n- {opening}{said} ({_label(found, now)})"
     for before in found.earlier[:_MOST_EARLIER]:
-        when = dated(before.valid_from or before.created_at, now)
-        line += f" Earlier: {_cut(before.text, _LONGEST_EARLIER)} ({when})"
+        line += f" Earlier: {_cut(before.text, _LONGEST_EARLIER)} ({_when(before, now)})"
     return line
+
+
+def _when(record: Record, now: datetime) -> str:
+    return dated(record.valid_from or record.created_at, now)
+
+
+def _label(found: Found, now: datetime) -> str:
+    return f"{_origin(found.record)}, {_when(found.record, now)}"
 
 
 def _cut(text: str, longest: int) -> str:

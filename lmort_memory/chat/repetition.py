@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -36,7 +36,7 @@ class _Words:
 
 
 def repeated(
-    text: str, shown: Mapping[str, str], *, verbatim: bool
+    text: str, shown: Mapping[str, str], *, verbatim: bool, labels: Iterable[str] = ()
 ) -> tuple[Link | str, ...] | None:
     """Return a text as stretches of shown texts and words of its own, or None if it is new.
 
@@ -45,8 +45,11 @@ def repeated(
         shown: Texts in view by the id of their record, the oldest first.
         verbatim: Accept only a word-for-word repetition of one of them: a person who changes a
             single word means that word.
+        labels: What stood beside the shown texts, such as "I, yesterday": no words of one's own.
     """
     said = _words(text)
+    for label in labels:
+        said = _without(said, _words(label).words)
     if not said.words:
         return None
     sources = {id_: _words(source) for id_, source in shown.items()}
@@ -111,6 +114,19 @@ def _parts(
         parts.append(Link(id_, spans[there][0], spans[there + length - 1][1]))
         at = end
     return (*parts, text[at:]) if at < len(text) else tuple(parts)
+
+
+def _without(said: _Words, label: Sequence[str]) -> _Words:
+    """Return the words without every occurrence of a label's."""
+    kept: list[int] = []
+    at = 0
+    while at < len(said.words):
+        if said.words[at : at + len(label)] == label:
+            at += len(label)
+        else:
+            kept.append(at)
+            at += 1
+    return _Words(tuple(said.words[i] for i in kept), tuple(said.spans[i] for i in kept))
 
 
 @lru_cache(maxsize=128)  # the texts in view are compared with every turn

@@ -207,7 +207,7 @@ class Reply:
         try:
             notes = self._turn.notes
             notes_tokens = self._window.open_reply(
-                notes.text, [memory.record.id for memory in notes.memories]
+                notes.text, [record.id for record in notes.records]
             )
             clock.opened = time.perf_counter()
             self._prompt_tokens = self._window.n_tokens

@@ -214,3 +214,20 @@ def test_no_state_is_saved_that_a_forget_could_not_find(memory, remember):
         assert tell(chat, "What is the code of the gate?").memories
         assert chat.save() is remember
     assert memory.store.state_path("trip").exists() is remember
+
+
+def test_what_a_correction_replaced_is_shown_too(memory):
+    """A note says it, so a reply may repeat it, and forgetting it reaches context and file."""
+    old = memory.add("The code of the gate is 4711.")
+    new = memory.add("The code of the gate has been 8306 since the summer.")
+    memory.supersede(old, new)
+    with Chat(memory, session="trip", options=OPTIONS) as chat:
+        asked = tell(chat, "What is the code of the gate?", reply="The code of the gate is 4711.")
+        [given] = [one for one in asked.memories if one.record.id == new.id]
+        assert [one.id for one in given.earlier] == [old.id]
+        assert [repeat.records for repeat in asked.ledger.repeats] == [(old.id,)]
+        assert chat.ledger(asked.turn.id).memories[0].earlier[0].text == old.text
+        assert chat.save()
+        receipt = chat.forget(old.id)
+        assert (receipt.ledger, receipt.states) == (1, 1)
+        assert "4711" not in memory.backbone.vocabulary.detokenize(chat._window._sequence.tokens)

@@ -28,6 +28,16 @@ def test_a_reply_that_says_the_notes_again_is_links(text):
 
 
 @pytest.mark.parametrize(
+    "text", [f"{NOTE} (I, Thu 26 Nov 2026, today)", f"- {NOTE} (I, Thu 26 Nov 2026, TODAY)\n"]
+)
+def test_the_label_of_a_note_is_no_word_of_ones_own(text):
+    """A small model repeats it too; what is kept is the record alone."""
+    labels = ["I, Thu 26 Nov 2026, today"]
+    assert repeated(text, SHOWN, verbatim=False, labels=labels) == (Link("a", 0, len(NOTE)),)
+    assert repeated("(I, Thu 26 Nov 2026, today)", SHOWN, verbatim=False, labels=labels) is None
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Ada lives in Trondheim.",

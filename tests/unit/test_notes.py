@@ -38,6 +38,7 @@ def test_the_newest_comes_first_and_says_when():
         "\n- Rent is due (you, Wed 25 Nov 2026, yesterday)"
         "\n- Ada moved (I, Tue 3 Mar 2026, 9 months ago)"
     )
+    assert notes.labels == ("you, Wed 25 Nov 2026, yesterday", "I, Tue 3 Mar 2026, 9 months ago")
     assert [memory.record.text for memory in notes.memories] == ["Rent is due", "Ada moved"]
     assert [memory.score for memory in notes.memories] == [0.8, 0.8]
 
@@ -64,6 +65,8 @@ def test_a_correction_says_what_it_took_the_place_of():
         "- now: It is 9876 (I, Wed 25 Nov 2026, yesterday)"
         " Earlier: The code is 1234 (Tue 3 Mar 2026, 9 months ago)"
     )
+    assert [record.text for record in notes.records] == ["It is 9876", "The code is 1234"]
+    assert notes.labels == ("I, Wed 25 Nov 2026, yesterday", "Tue 3 Mar 2026, 9 months ago")
 
 
 def test_what_does_not_fit_is_named():
