@@ -6,6 +6,7 @@ from llama_index.core.base.llms.types import MessageRole, ToolCallBlock
 from llama_index.core.llms import ChatMessage
 from llama_index.core.memory import Memory as ChatMemory
 from llama_index.core.schema import QueryBundle
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from lmort_memory.adapters.llama_index import (
     LmortEmbedding,
@@ -58,7 +59,9 @@ def test_a_block_of_their_memory_stores_what_leaves_the_short_term(memory):
     """Messages that fall out of the short term are stored under their session and come back."""
 
     async def use():
+        engine = create_async_engine("sqlite+aiosqlite:///:memory:")  # theirs is never closed
         theirs = ChatMemory.from_defaults(
+            async_engine=engine,
             session_id="s",
             token_limit=60,
             chat_history_token_ratio=0.5,
@@ -73,7 +76,9 @@ def test_a_block_of_their_memory_stores_what_leaves_the_short_term(memory):
                 ]
             )
         await theirs.aput(ChatMessage("What is boat number 1 called?"))
-        return await theirs.aget()
+        found = await theirs.aget()
+        await engine.dispose()
+        return found
 
     assert "Fram 1" in asyncio.run(use())[0].content
     assert {one.session for one in memory.records()} == {"s"}

@@ -71,7 +71,7 @@ def test_notes_come_from_beyond_the_window(memory):
         )
     )
     notes = _notes(session, "Where does my sister keep bees?", "Be brief.").instructions
-    assert notes.startswith("Be brief.\n\nNotes from memory:")
+    assert notes.startswith("Be brief.\n\nNotes from memory, newest first:\n- ")
     assert "Trondheim" in notes and "calm" not in notes
     assert _notes(session, "Thanks, bye!", "Be brief.").instructions == "Be brief."
     other = MemorySession("t", memory, scope="elsewhere")
