@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lmort_memory.errors import LmortError
+from lmort_memory.paths import replacing
 
 from . import jsonc
 from .table import NAME, Client, Entry
@@ -62,12 +61,9 @@ def write(path: Path, text: str) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode())
-        temporary = Path(name)
-        temporary.chmod(mode)
-        temporary.replace(target)
+        with replacing(target) as fresh:
+            fresh.write_bytes(text.encode())
+            fresh.chmod(mode)
     except OSError as error:
         raise LmortError(f"cannot write {path}: {error}") from error
 

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lmort_memory.errors import BackboneError
-from lmort_memory.paths import data_dir, make_private_dir
+from lmort_memory.paths import data_dir, make_private_dir, replacing
 
 __all__ = ["Server", "discovery_path", "find_server", "publish", "withdraw"]
 
@@ -112,12 +112,8 @@ def publish(server: Server) -> None:
     """
     path = discovery_path()
     make_private_dir(path.parent)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(asdict(server), file)
-    fresh.replace(path)
+    with replacing(path) as fresh:
+        fresh.write_text(json.dumps(asdict(server)), encoding="utf-8")
 
 
 def withdraw(server: Server) -> None:
