@@ -333,14 +333,12 @@ def _backup_into(memory: Memory, folder: Path, name: str, keep: int) -> tuple[Pa
     """Write a backup named by the time, and remove all but the newest `keep` of this name."""
     new = folder / f"{name}-{datetime.now():%Y%m%dT%H%M%S%f}.db"  # noqa: DTZ005  for a person
     memory.backup(new)
-    kept = sorted(one for one in folder.glob(f"{name}-*.db") if _STAMPED.search(one.stem))
+    made = re.compile(rf"{re.escape(name)}-\d{{8}}T\d{{12}}\.db")  # that --keep may remove
+    kept = sorted(one for one in folder.iterdir() if made.fullmatch(one.name))
     removed = kept[:-keep]
     for old in removed:
         old.unlink()
     return new, removed
-
-
-_STAMPED = re.compile(r"-\d{8}T\d{12}$")  # of backups that --keep made and may remove
 
 
 @command(

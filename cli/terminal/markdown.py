@@ -40,9 +40,9 @@ def stream_markdown(pieces: Iterable[str]) -> None:
             for piece in pieces:
                 text += piece
                 if length := complete_length(text):
-                    console.print(Markdown(text[:length]))
+                    console.print(Markdown(text[:length], hyperlinks=False))
                     text = text[length:]
                 live.update(Text(text))
         finally:
             live.update(Text(""))
-            console.print(Markdown(text))
+            console.print(Markdown(text, hyperlinks=False))

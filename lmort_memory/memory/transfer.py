@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,10 +23,11 @@ import numpy as np
 from lmort_memory.compressed import DAMAGE, Lines, open_bytes
 from lmort_memory.errors import ImportFileError, StoreError
 from lmort_memory.memory.databases import batched, dumped_records, is_database
+from lmort_memory.paths import new_private_file
 from lmort_memory.redaction import Redactor
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Dumped, Filter
-from lmort_memory.text import valid_json
+from lmort_memory.text import escaped_controls, valid_json
 from lmort_memory.types import Encoded, Progress, Record, Source, TokenCodes
 
 __all__ = [
@@ -71,7 +71,7 @@ def to_line(dumped: Dumped) -> str:
         }
     if dumped.vectors:
         value["vectors"] = {name: _vectors(one) for name, one in dumped.vectors.items()}
-    return json.dumps(value, ensure_ascii=False)
+    return escaped_controls(json.dumps(value, ensure_ascii=False))
 
 
 def from_line(line: str) -> Dumped:
@@ -190,15 +190,13 @@ def salvage_records(store: Store, path: Path, *, scope: str | None) -> int:
 def _write(records: Iterable[Dumped], path: Path) -> int:
     count = 0
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
-        try:
-            with path.open("w", encoding="utf-8", newline="\n") as file:
-                for dumped in records:
-                    file.write(to_line(dumped) + "\n")
-                    count += 1
-        except BaseException:
-            path.unlink()
-            raise
+        with (
+            new_private_file(path) as part,
+            part.open("w", encoding="utf-8", newline="\n") as file,
+        ):
+            for dumped in records:
+                file.write(to_line(dumped) + "\n")
+                count += 1
     except OSError as error:
         raise StoreError(
             f"cannot export to {path}: {error.strerror} — name a new file in a writable folder"

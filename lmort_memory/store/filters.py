@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from lmort_memory.store.clock import now_us, to_us
 from lmort_memory.store.values import Filter
@@ -31,6 +31,8 @@ Condition: TypeAlias = tuple[str, list[object]]
 `$not` can negate it."""
 
 MAX_DEPTH = 32  # far below SQLite's limit of 1,000 for expressions
+MAX_VALUES = 10_000  # values that a filter compares with; SQLite takes 32,766 parameters
+JOINED_FLAT = 16
 ORDER = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 
@@ -52,6 +54,11 @@ def compile_filter(chosen: Filter) -> Condition:
     if chosen.where is not None:
         parts.append(_mapping(chosen.where, depth=0))
     sql, values = _joined(parts, "AND", empty="1")
+    if len(values) > MAX_VALUES:
+        raise ValueError(
+            f"a metadata filter may compare with at most {MAX_VALUES:,} values; found"
+            f" {len(values):,} — name many values of one key with $in"
+        )
     return sql, [valid(value) if isinstance(value, str) else value for value in values]
 
 
@@ -157,9 +164,24 @@ def _order(key: str, sign: str, operand: JsonValue) -> Condition:
 
 
 def _among(key: str, name: str, operand: JsonValue) -> Condition:
+    """Compare with a list: strings and numbers all at once, however many there are."""
     if not isinstance(operand, list | tuple):
-        raise ValueError(f"{name} needs a list for {key!r}; found {operand!r}")
-    return _joined([_equals(key, one) for one in operand], "OR", empty="0")
+        raise ValueError(f"{name} needs a list for {key!r}; found {operand!r:.80}")
+    texts = [valid(one) for one in operand if isinstance(one, str)]
+    numbers = [_number(one) for one in operand if _is_number(one)]
+    others = [one for one in operand if not isinstance(one, str) and not _is_number(one)]
+    parts = [_equals(key, one) for one in others]
+    among = "j.value IN (SELECT value FROM json_each(?))"
+    if texts:
+        parts.append(_exists(f"j.type = 'text' AND {among}", key, [json.dumps(texts)]))
+    if numbers:
+        match = f"j.type IN ('integer', 'real') AND {among}"
+        parts.append(_exists(match, key, [json.dumps(numbers)]))
+    return _joined(parts, "OR", empty="0")
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _contains(key: str, operand: JsonValue) -> Condition:
@@ -183,11 +205,19 @@ def _negated(condition: Condition) -> Condition:
 def _joined(parts: Sequence[Condition], word: str, *, empty: str) -> Condition:
     if not parts:
         return empty, []
-    sql = f" {word} ".join(part for part, _ in parts)
-    return f"({sql})", [value for _, values in parts for value in values]
+    return f"({_tree_of(parts, word)})", [value for _, values in parts for value in values]
+
+
+def _tree_of(parts: Sequence[Condition], word: str) -> str:
+    """Join conditions as a balanced tree: SQLite refuses an expression 1,000 levels deep."""
+    if len(parts) <= JOINED_FLAT:
+        return f" {word} ".join(sql for sql, _ in parts)
+    middle = len(parts) // 2
+    return f"({_tree_of(parts[:middle], word)}) {word} ({_tree_of(parts[middle:], word)})"
 
 
 def _number(value: float) -> float:
-    if not math.isfinite(value) or (isinstance(value, int) and not -(2**63) <= value < 2**63):
+    whole = isinstance(value, int)
+    if not (-(2**63) <= value < 2**63 if whole else math.isfinite(value)):
         raise ValueError(f"numbers in a filter must be finite and fit in 64 bits; found {value!r}")
     return value

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import make_private_dir, touch_private
+from lmort_memory.paths import located, make_private_dir, touch_private
 from lmort_memory.store.encryption import Key, connect, failures
 from lmort_memory.store.unlocking import unlock
 
@@ -37,6 +37,7 @@ def restore_backup(
     Raises:
         StoreError: the backup is damaged or another program's, or the files cannot be moved.
     """
+    database = located(database)  # where links lead to: its log lies there
     _check(backup, passphrase)
     part = database.with_name(f".{database.name}.restoring")
     try:

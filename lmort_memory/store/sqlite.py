@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from lmort_memory.closing import Closing
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import expanded
+from lmort_memory.paths import expanded, located
 from lmort_memory.store import schema, upkeep
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
@@ -60,7 +61,8 @@ class SQLiteStore(Closing):
     """Records, words and vectors in one file; safe for several threads and processes.
 
     Args:
-        path: The database. It is created, with its folder, if it does not exist.
+        path: The database. It is created, with its folder, if it does not exist. Symbolic links
+            are followed; files beside the database lie beside the file itself.
         graph_from: Number of vectors in a space above which an approximate index is kept. Below it,
             and while the index is being built, every search is exact.
         key: The passphrase of an encrypted database, or the key that `unlock` made of it. A new
@@ -88,9 +90,10 @@ class SQLiteStore(Closing):
                 "an in-memory database would be lost at the end, with everything added to it — name"
                 " a file, in a temporary folder if it need not last"
             )
-        self.path = expanded(path)
+        self.path = located(path)
         unlocked = unlock(self.path, key, create=not read_only)
-        self._database = Database(self.path, key=unlocked, read_only=read_only)
+        named = Path(os.path.abspath(expanded(path)))
+        self._database = Database(self.path, named=named, key=unlocked, read_only=read_only)
         self._dense = DenseSearch(self._database, graph_from=graph_from)
         self._purger = Purger(self._database, self._dense)
         try:

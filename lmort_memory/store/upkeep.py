@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import touch_private
+from lmort_memory.paths import new_private_file
 from lmort_memory.store.connection import Database
 from lmort_memory.store.encryption import connect, failures, failures_or
 from lmort_memory.store.records import rows
@@ -60,28 +61,23 @@ def backup(database: Database, target: Path) -> None:
     Raises:
         StoreError: the target exists, its folder does not, or it cannot be written.
     """
-    if target.exists():
-        raise StoreError(f"cannot back up to {target}: it exists — name a new file")
+    target = Path(os.path.abspath(target))
     if not target.parent.is_dir():  # do not create the mount point of an unmounted disk
         raise StoreError(
             f"cannot back up to {target}: there is no folder {target.parent} — "
             "create it, or name a file elsewhere"
         )
-    part = target.with_name(target.name + ".part")
     try:
-        part.unlink(missing_ok=True)
-        touch_private(part)
+        with new_private_file(target) as part:
+            with database.read("back up") as source, closing(connect(part, database.key)) as copy:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
+    except FileExistsError as error:
+        raise StoreError(f"cannot back up to {target}: it exists — name a new file") from error
     except OSError as error:
         raise StoreError(
             f"cannot back up to {target}: {error.strerror} — choose a writable folder"
         ) from error
-    try:
-        with database.read("back up") as source, closing(connect(part, database.key)) as copy:
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _problems(database: Database) -> Iterator[str]:

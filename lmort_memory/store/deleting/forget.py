@@ -157,7 +157,9 @@ class Purger:
     def _remove_states(self, names: Iterable[str]) -> None:
         folder = state_path(self._database.path, "").parent
         for name in names:
-            (folder / Path(name).name).unlink(missing_ok=True)
+            state = folder / Path(name).name
+            for file in (state, *folder.glob(f"{state.name}.*")):  # and what a kill left of a save
+                file.unlink(missing_ok=True)
 
     def _found(self, wanted: list[bytes]) -> bool:
         return any(contains(file, wanted) for file in self._files())
