@@ -19,7 +19,7 @@ from ..app import command
 from ..opening import database_path, open_damaged, open_memory, scope_to_write
 from ..options import Base, Models, Redact, WrongUsage
 from ..passphrase import passphrase_for
-from ..terminal.output import note, print_json, say, size
+from ..terminal.output import note, print_json, say, size, visible
 from ..terminal.progress import Meter, duration
 
 if TYPE_CHECKING:
@@ -361,7 +361,7 @@ def restore(
     if database.exists() and not yes:
         if not sys.stdin.isatty():
             raise WrongUsage(f"this replaces {database} — pass --yes to confirm")
-        typer.confirm(f"Replace {database}?", abort=True, err=True)
+        typer.confirm(visible(f"Replace {database}?"), abort=True, err=True)
     backup = expanded(path)
     passphrase = passphrase_for(backup, base.passphrase_file)
     aside = restore_backup(backup, database, passphrase=passphrase)

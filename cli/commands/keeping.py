@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lmort_memory.types import Record
 
 _PARTLY = 3
+_ROLE_WIDTH = 24
 
 
 @command("lmort-mem list", "lmort-mem list --role note --since 7d -n 100 --json", name="list")
@@ -55,7 +56,8 @@ def list_(
 
 
 def _say_record(record: Record) -> None:
-    head = f"{record.id}  {day(record.created_at)}  {record.role}  "
+    role = one_line(record.role, _ROLE_WIDTH)
+    head = f"{record.id}  {day(record.created_at)}  {role}  "
     if record.valid_to is not None:
         head += f"(held until {day(record.valid_to)})  "
     width = max(20, terminal_width() - len(head)) if sys.stdout.isatty() else sys.maxsize
@@ -89,7 +91,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     facts = as_json(replace(record, text=""))
     assert isinstance(facts, dict), "a record is a dataclass"
     shown = [(name, value) for name, value in facts.items() if value not in (None, "", {})]
-    return [(name, str(value)) for name, value in shown]
+    return [(name, one_line(str(value), sys.maxsize)) for name, value in shown]
 
 
 @command(

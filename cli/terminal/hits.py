@@ -33,13 +33,14 @@ def say_hit(hit: Hit, query: str, *, full: bool, explain: bool) -> None:
         lines += _wrapped(snippet(part, query, _SNIPPET_CHARS))
     for number, line in enumerate(lines):
         say(f"{hit.rank}. {line}" if number == 0 else f"{_INDENT}{line}".rstrip())
-    facts = [day(record.created_at), record.role, record.id, _score(hit)]
+    role = one_line(record.role, sys.maxsize)
+    facts = [day(record.created_at), role, record.id, _score(hit)]
     if explain:
         facts += _ranks(hit.scores)
     if record.valid_to is not None:
         facts.append(f"held until {day(record.valid_to)}")
     if record.source is not None:
-        facts.append(record.source.uri)
+        facts.append(one_line(record.source.uri, sys.maxsize))
     say(f"{_INDENT}{'  '.join(facts)}", faint=True)
 
 

@@ -5,8 +5,12 @@ Nothing here knows the store. Reading is lazy, so that a gigabyte of chats never
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
+import struct
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -69,6 +73,12 @@ UNFORESEEN = (
     RecursionError,
     MemoryError,
     EOFError,
+    NotImplementedError,
+    SyntaxError,  # of XML
+    zlib.error,
+    struct.error,
+    csv.Error,
+    zipfile.BadZipFile,
 )
 """What data that nobody has foreseen makes a reader raise: it costs that item, not the import."""
 

@@ -6,6 +6,7 @@ modification time.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import time
@@ -104,6 +105,7 @@ class Heartbeat:
     def _write(self) -> None:
         fresh = self._path.with_name(f"{self._path.name}.new")
         try:
+            fresh.unlink(missing_ok=True)  # of a process that was killed, or a link to elsewhere
             touch_private(fresh)
             fresh.write_text(json.dumps(self._facts), encoding="utf-8")
             fresh.replace(self._path)
@@ -119,7 +121,7 @@ def pulses(database: Path) -> list[Pulse]:
 
 def _found(database: Path) -> list[tuple[Pulse, Path]]:
     found = []
-    for path in sorted(database.parent.glob(f"{database.name}.watch-*")):
+    for path in sorted(database.parent.glob(f"{glob.escape(database.name)}.watch-*")):
         try:
             beat_at = path.stat().st_mtime
             facts = json.loads(path.read_text(encoding="utf-8"))

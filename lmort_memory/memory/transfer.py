@@ -89,11 +89,11 @@ def from_line(line: str) -> Dumped:
             role=_text(value, "role"),
             scope=_text(value, "scope"),
             session=value["session"] and _text(value, "session"),
-            created_at=datetime.fromisoformat(value["created_at"]),
-            updated_at=datetime.fromisoformat(value["updated_at"]),
+            created_at=_aware(value["created_at"]),
+            updated_at=_aware(value["updated_at"]),
             metadata=dict(value["metadata"]),
             source=source and _source(source),
-            expires_at=expires and datetime.fromisoformat(expires),
+            expires_at=expires and _aware(expires),
             valid_from=_time(value, "valid_from"),
             valid_to=_time(value, "valid_to"),
             superseded_by=value.get("superseded_by"),
@@ -145,7 +145,15 @@ def _tokens(value: Mapping[str, Any] | None) -> TokenCodes | None:
 
 def _time(value: Mapping[str, Any], name: str) -> datetime | None:
     """Return a time that may be missing in files of earlier versions."""
-    return datetime.fromisoformat(value[name]) if value.get(name) else None
+    return _aware(value[name]) if value.get(name) else None
+
+
+def _aware(text: str) -> datetime:
+    """Read a time with a zone, as `to_line` writes every time."""
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        raise ValueError(f"a time needs a zone, such as +00:00; found {text!r}")
+    return when
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:

@@ -34,6 +34,12 @@ CHECKPOINT_S = 5.0  # how long a checkpoint waits for readers; it can also happe
 LEAST_BYTES = 512  # of a database that is not empty: SQLite's smallest page
 HEADER = struct.Struct(">16s44xI4xI")  # magic, user_version at 60, application_id at 68
 
+_GARBLED = "a name in it is not text"
+DAMAGED = (
+    "the file is damaged: `lmort-mem verify` counts what can be read,"
+    " `lmort-mem export saved.jsonl --salvage` saves it, and"
+    " `lmort-mem restore BACKUP` goes back to a backup"
+)
 PRAGMAS = """
 PRAGMA foreign_keys = ON;
 PRAGMA secure_delete = ON;
@@ -181,6 +187,8 @@ class Database:
             yield
         except failures() as error:
             raise StoreError(f"cannot {doing} {self.path}: {error} — {advice(error)}") from error
+        except UnicodeDecodeError as error:  # SQLite quotes a garbled name of its schema
+            raise StoreError(f"cannot {doing} {self.path}: {_GARBLED} — {DAMAGED}") from error
         except OSError as error:
             raise StoreError(
                 f"cannot {doing} {self.path}: {error.strerror or error} — "
@@ -407,9 +415,5 @@ def advice(error: sqlite3.Error) -> str:
     if "locked" in text or "busy" in text:
         return "another process has locked it for a minute; close that process"
     if "malformed" in text or "not a database" in text or "corrupt" in text:
-        return (
-            "the file is damaged: `lmort-mem verify` counts what can be read,"
-            " `lmort-mem export saved.jsonl --salvage` saves it, and"
-            " `lmort-mem restore BACKUP` goes back to a backup"
-        )
+        return DAMAGED
     return "nothing was changed"

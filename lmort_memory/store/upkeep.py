@@ -11,7 +11,7 @@ from pathlib import Path
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import new_private_file
 from lmort_memory.store.connection import Database
-from lmort_memory.store.encryption import connect, failures, failures_or
+from lmort_memory.store.encryption import connect, failures_or
 from lmort_memory.store.records import rows
 from lmort_memory.store.values import Verification
 from lmort_memory.types import Record
@@ -69,15 +69,23 @@ def backup(database: Database, target: Path) -> None:
         )
     try:
         with new_private_file(target) as part:
-            with database.read("back up") as source, closing(connect(part, database.key)) as copy:
-                source.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
+            try:
+                _copy(database, part)
+            finally:
+                for suffix in ("-journal", "-wal", "-shm"):  # where the disk was full
+                    part.with_name(part.name + suffix).unlink(missing_ok=True)
     except FileExistsError as error:
         raise StoreError(f"cannot back up to {target}: it exists — name a new file") from error
     except OSError as error:
         raise StoreError(
             f"cannot back up to {target}: {error.strerror} — choose a writable folder"
         ) from error
+
+
+def _copy(database: Database, part: Path) -> None:
+    with database.read("back up") as source, closing(connect(part, database.key)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
 
 
 def _problems(database: Database) -> Iterator[str]:
@@ -91,7 +99,7 @@ def _problems(database: Database) -> Iterator[str]:
                     yield f"{count} {meaning}"
             if not database.read_only:  # FTS5 takes its commands as rows
                 connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
-        except failures("DatabaseError") as error:
+        except failures_or(UnicodeDecodeError, name="DatabaseError") as error:
             yield str(error)
 
 
@@ -104,7 +112,7 @@ def _last(connection: sqlite3.Connection) -> int:
     ):
         try:
             (found,) = connection.execute(sql).fetchone() or (None,)
-        except failures("DatabaseError"):
+        except failures_or(UnicodeDecodeError, name="DatabaseError"):
             continue
         if found is not None:
             return int(found)
@@ -116,7 +124,7 @@ def _stored(database: Database) -> int:
     with database.read("verify") as connection:
         try:
             return int(connection.execute("SELECT count(*) FROM records").fetchone()[0])
-        except failures("DatabaseError"):
+        except failures_or(UnicodeDecodeError, name="DatabaseError"):
             return 0
 
 
