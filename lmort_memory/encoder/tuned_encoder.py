@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmort_memory.backbone import Backbone, Priority
+from lmort_memory.backbone.environment import environment
 from lmort_memory.encoder.artifact import CONTRACT_VERSION, TunerCard
 from lmort_memory.encoder.chunking import chunk_tokens
 from lmort_memory.encoder.lmort import Tuner
@@ -67,6 +68,11 @@ class TunedEncoder:
     def token_kind(self) -> str | None:
         """Identity of the token codes, or None if there are none."""
         return None if self._token_map is None else self._token_map.kind
+
+    @property
+    def environment(self) -> str:
+        """What computes the vectors: library, processor, device and weight type."""
+        return environment(self._backbone.facts)
 
     @property
     def provenance(self) -> Mapping[str, str]:

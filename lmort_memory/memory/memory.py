@@ -178,7 +178,12 @@ class Memory(Closing):
     @property
     def notice(self) -> str | None:
         """One line for the user about the model or a background failure, or None."""
-        return self._encoding.trouble or (self._opened[0].notice if self._opened else None)
+        drift = self._encoding.drift()
+        return (
+            self._encoding.trouble
+            or (drift and drift.describe())
+            or (self._opened[0].notice if self._opened else None)
+        )
 
     @overload
     def add(  # type: ignore[overload-overlap] # a str is one item, though also a Sequence of str
@@ -302,7 +307,8 @@ class Memory(Closing):
     def reencode(self, *, progress: Progress | None = None, drop_old: bool = False) -> int:
         """Give every record vectors of the current model; returns how many got some.
 
-        Also makes missing token codes, or deletes existing ones if the memory was opened without
+        Vectors that another build or weight type made, and that have drifted, are made anew. Also
+        makes missing token codes, or deletes existing ones if the memory was opened without
         them. You can stop it and call it again. Until it is done, records are found by words and,
         if the memory has their encoder, by their old vectors.
 
@@ -310,7 +316,8 @@ class Memory(Closing):
             progress: Called with the number of records done and the total.
             drop_old: Delete the vectors of other spaces at the end.
         """
-        done = self.encode_pending(progress=progress)
+        done = self._encoding.renew(progress=progress, batch_size=BATCH)
+        done += self.encode_pending(progress=progress)
         done += self._encoding.add_tokens(progress=progress, batch_size=BATCH)
         if drop_old:
             self._encoding.drop_others()

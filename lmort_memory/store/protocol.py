@@ -152,6 +152,22 @@ class TokenCodesKeeper(Protocol):
         """Delete the token codes of a space; returns the number of chunks that had some."""
 
 
+@runtime_checkable
+class CanaryKeeper(Protocol):
+    """Optional methods of a store, which let drift of vectors be noticed."""
+
+    def canaries(self, space: str) -> Canaries | None:
+        """Return the canaries of a space."""
+
+    def put_canaries(self, space: str, canaries: Canaries) -> None:
+        """Store the canaries of a space that exists, in place of earlier ones."""
+
+    def replace_vectors(
+        self, space: str, records: Sequence[Record], encoded: Sequence[Encoded]
+    ) -> None:
+        """Replace vectors of records in a space, and note the last id as `renewed_upto`."""
+
+
 class Sources(Protocol):
     """Files and exports that were imported completely."""
 

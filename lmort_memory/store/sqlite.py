@@ -25,6 +25,7 @@ from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.records import browse, edits, ledgers, rows, sources, supersession
 from lmort_memory.store.unlocking import unlock
 from lmort_memory.store.values import (
+    Canaries,
     DenseMatch,
     Dumped,
     Facets,
@@ -41,6 +42,7 @@ from lmort_memory.store.values import (
     Verification,
 )
 from lmort_memory.store.vectors import spaces, tokens
+from lmort_memory.store.vectors.canaries import read_canaries, renewed_upto, write_canaries
 from lmort_memory.store.vectors.search import DenseSearch
 from lmort_memory.store.words import search as words
 from lmort_memory.store.words.tokenizer import query_terms
@@ -295,6 +297,28 @@ class SQLiteStore(Closing):
             count = tokens.drop_tokens(connection, space)
         self._purger.reclaim()
         return count
+
+    def canaries(self, space: str) -> Canaries | None:
+        """Return the canaries of a space, or None if it has none."""
+        with self._database.read() as connection:
+            return read_canaries(connection, space)
+
+    def put_canaries(self, space: str, canaries: Canaries) -> None:
+        """Store the canaries of a space, in place of earlier ones."""
+        with self._database.write("add to") as connection:
+            write_canaries(connection, space, canaries)
+
+    def replace_vectors(
+        self, space: str, records: Sequence[Record], encoded: Sequence[Encoded]
+    ) -> None:
+        """Replace vectors of records in a space, in one transaction.
+
+        Skips records that were changed or deleted meanwhile.
+        """
+        with self._database.write("add to") as connection:
+            spaces.drop_own(connection, space, [record.id for record in records])
+            spaces.put_vectors(connection, space, records, encoded)
+            renewed_upto(connection, space, records[-1].id)
 
     def spaces(self) -> list[SpaceInfo]:
         """Return every space in use, oldest first."""

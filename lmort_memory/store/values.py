@@ -195,6 +195,23 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Canaries:
+    """Vectors of the fixed texts of `lmort_memory.memory.canaries` in one space.
+
+    Attributes:
+        vectors: As they were when the space's vectors were made, float32 (texts, dim).
+        checked_by: What computed when they were last compared.
+        cosine: The smallest cosine of that comparison.
+        renewed_upto: While a drifted space is encoded again: the last id that is done.
+    """
+
+    vectors: NDArray[np.float32]
+    checked_by: str
+    cosine: float
+    renewed_upto: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreStatus:
     """Sizes and counts for display; `token_bytes` is the part of `size_bytes` for token codes."""
 
