@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lmort_memory.errors import LmortError, SpaceMismatchError, StoreError
 from lmort_memory.memory import canaries
 from lmort_memory.memory.recall import Question, Tokens
-from lmort_memory.store.protocol import Store, TokenCodesKeeper
+from lmort_memory.store.protocol import Preparing, Store, TokenCodesKeeper
 from lmort_memory.types import Encoder, Progress, Record, TokenEncoder
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class Encoding:
         """
         if self._encoder is None:
             return Question({})
+        if isinstance(self._store, Preparing):
+            self._store.prepare(self._encoder.space)
         self._watch()
         codes = self._token_encoder()
         if vector is None and codes is not None:

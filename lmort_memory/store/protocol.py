@@ -168,6 +168,14 @@ class CanaryKeeper(Protocol):
         """Replace vectors of records in a space, and note the last id as `renewed_upto`."""
 
 
+@runtime_checkable
+class Preparing(Protocol):
+    """An optional method of a store: reading ahead of the first search."""
+
+    def prepare(self, space: str) -> None:
+        """Begin to read what a search of a space needs, and return at once."""
+
+
 class Sources(Protocol):
     """Files and exports that were imported completely."""
 

@@ -238,6 +238,10 @@ class SQLiteStore(Closing):
         """Iterate over the readable records of a damaged file."""
         return upkeep.readable_records(self._database)
 
+    def prepare(self, space: str) -> None:
+        """Begin to read the vectors of a space for the first search, and return at once."""
+        self._dense.prepare(space)
+
     def dense(
         self, space: str, vector: NDArray[np.float32], chosen: Filter, *, limit: int
     ) -> list[DenseMatch]:
