@@ -55,7 +55,7 @@ def measure(path: Path, key: str | None) -> dict[str, float]:
         found["first_recall_all_ms"] = cpu_ms(lambda: memory.recall(QUERY))
     with opened(path, key) as memory:
         memory.recall("words first", mode="lexical")
-        with memory.store._database.read() as connection:  # noqa: SLF001
+        with memory.store._database.read() as connection:
             every = "SELECT v, vector FROM vectors ORDER BY v"
             found["read_vectors_ms"] = cpu_ms(lambda: sum(1 for _ in connection.execute(every)))
     return found

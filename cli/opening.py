@@ -159,6 +159,8 @@ def open_damaged(base: Base) -> Iterator[Memory]:
         except PassphraseError:
             raise
         except StoreError as error:
+            if "upgrade lmort-memory" in str(error):  # a later version's file is not damaged
+                raise StoreError(str(error).replace(str(copy), str(path))) from error
             raise StoreError(
                 f"cannot read anything from {path} — return to a backup: lmort-mem restore BACKUP"
             ) from error

@@ -10,16 +10,6 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["lmort_memory"], enable_loader_override=False):
-    import lmort_memory.backbone.saved_state
-    import lmort_memory.chat.ledger
-    import lmort_memory.importers
-    import lmort_memory.importing
-    import lmort_memory.memory.transfer
-    import lmort_memory.modelfile.header
-    import lmort_memory.redaction
-    import lmort_memory.serve.app
-    import lmort_memory.store
-
     from benchmarks.fuzz.targets import TARGETS
 
 

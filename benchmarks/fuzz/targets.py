@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 __all__ = ["TARGETS", "Target"]
 
@@ -111,7 +112,7 @@ def states(folder: Path) -> Try:
         with suppress(ValueError, TypeError, LookupError, OverflowError, RecursionError):
             value = json.loads(header)
             tokens, label = tuple(int(one) for one in value["tokens"]), str(value["label"])
-            value["sha256"] = saved_state._checksum(tokens, label, cells)  # noqa: SLF001
+            value["sha256"] = saved_state._checksum(tokens, label, cells)
             header = json.dumps(value).encode()
         path.write_bytes(b"LMORTKV1" + len(header).to_bytes(8, "little") + header + cells)
         saved_state.read_state(path, "f")
@@ -168,7 +169,11 @@ def databases(folder: Path) -> Try:
             ):
                 with suppress(LmortError):
                     use()
-        with suppress(LmortError), repaired_copy(path) as copy, SQLiteStore(copy, read_only=True) as s:
+        with (
+            suppress(LmortError),
+            repaired_copy(path) as copy,
+            SQLiteStore(copy, read_only=True) as s,
+        ):
             list(s.readable_records())
 
     return attempt
@@ -233,23 +238,14 @@ def http(folder: Path) -> Try:
         if name := "".join(c for c in extra.partition("=")[0] if c.isalnum() or c == "-"):
             value = extra.partition("=")[2]
             headers[name] = "".join(c for c in value if c.isprintable() and c.isascii())
+        method = method if method.isalpha() and method.isascii() else "POST"
+        place = quote(path.lstrip("/"), safe="/?&=%+", encoding="latin-1")
         with suppress(asyncio.CancelledError):
-            try:
-                answer = client.request(
-                    method if method.isalpha() and method.isascii() else "POST",
-                    f"/{path.lstrip('/')}",
-                    content=body,
-                    headers=headers,
-                )
-            except UnsendableError:
-                return
+            answer = client.request(method, f"/{place}", content=body, headers=headers)
             assert answer.status_code < 500, (answer.status_code, answer.text[:300])
             if answer.headers.get("content-type") == "application/json":
                 json.loads(answer.content)
 
-    import httpx
-
-    UnsendableError = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)  # noqa: N806
     return attempt
 
 
@@ -279,4 +275,3 @@ TARGETS: dict[str, Target] = {
     "filters": Target(filters, files_of("filters"), "conditions on metadata, and questions"),
     "http": Target(http, files_of("http"), "requests to the server"),
 }
-

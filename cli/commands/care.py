@@ -37,7 +37,6 @@ def status(
     """Show where the memory is, how large it is, and what it holds."""
     named = with_model or models.model is not None or models.tuner is not None
     from lmort_memory.importing import pulses
-
     from lmort_memory.memory.canaries import drifts
 
     with open_memory(base, models if named else None, talks=True) as memory:

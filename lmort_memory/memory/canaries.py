@@ -31,8 +31,8 @@ TEXTS: Final = (
     "Ada keeps bees on the roof of the old library in Trondheim.",
     "def total(rows): return sum(row.price * row.count for row in rows)",
     "Am 3. Mai um 17:40 fährt der Zug von Gleis 9 nach Köln.",
-    "Завтра в десять встречаемся у моста, возьми зонт.",
-    "周末我们去山里看红叶，记得带上热茶。",
+    "Завтра в десять встречаемся у моста, возьми зонт.",  # noqa: RUF001  Russian
+    "周末我们去山里看红叶，记得带上热茶。",  # noqa: RUF001  Chinese
     "المكتبة مغلقة يوم الجمعة وتفتح بعد الظهر.",
 )
 LEAST: Final = 0.99
@@ -61,7 +61,7 @@ class Drift:
 
 
 def check(encoder: Encoder, store: Store) -> bool:
-    """Compare the canaries of the encoder's space, if what computes has changed since the last time.
+    """Compare the canaries of the encoder's space, if what computes has changed since.
 
     Costs one SELECT if nothing has changed, else one batch of six short texts.
 

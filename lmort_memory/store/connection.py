@@ -23,6 +23,7 @@ from urllib.parse import quote
 from lmort_memory.errors import PassphraseError, StoreError
 from lmort_memory.paths import make_private_dir, touch_private
 from lmort_memory.store import schema
+from lmort_memory.store.damaged import DAMAGED
 from lmort_memory.store.encryption import MAGIC, Key, connect, failures, is_encrypted
 from lmort_memory.store.locks import someone_waits, waiting
 
@@ -34,12 +35,8 @@ CHECKPOINT_S = 5.0  # how long a checkpoint waits for readers; it can also happe
 LEAST_BYTES = 512  # of a database that is not empty: SQLite's smallest page
 HEADER = struct.Struct(">16s44xI4xI")  # magic, user_version at 60, application_id at 68
 
+_OF_DAMAGE = ("malformed", "not a database", "corrupt", "no such table", "no such column")
 _GARBLED = "a name in it is not text"
-DAMAGED = (
-    "the file is damaged: `lmort-mem verify` counts what can be read,"
-    " `lmort-mem export saved.jsonl --salvage` saves it, and"
-    " `lmort-mem restore BACKUP` goes back to a backup"
-)
 PRAGMAS = """
 PRAGMA foreign_keys = ON;
 PRAGMA secure_delete = ON;
@@ -414,6 +411,6 @@ def advice(error: sqlite3.Error) -> str:
         return "check that the folder and the file are writable"
     if "locked" in text or "busy" in text:
         return "another process has locked it for a minute; close that process"
-    if "malformed" in text or "not a database" in text or "corrupt" in text:
+    if any(word in text for word in _OF_DAMAGE):
         return DAMAGED
     return "nothing was changed"

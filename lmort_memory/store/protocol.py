@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lmort_memory.store.values import (
+    Canaries,
     DenseMatch,
     Dumped,
     Facets,

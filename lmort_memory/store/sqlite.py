@@ -94,7 +94,7 @@ class SQLiteStore(Closing):
             )
         self.path = located(path)
         unlocked = unlock(self.path, key, create=not read_only)
-        named = Path(os.path.abspath(expanded(path)))
+        named = Path(os.path.abspath(expanded(path)))  # noqa: PTH100  links are not followed
         self._database = Database(self.path, named=named, key=unlocked, read_only=read_only)
         self._dense = DenseSearch(self._database, graph_from=graph_from)
         self._purger = Purger(self._database, self._dense)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import new_private_file
+from lmort_memory.store import schema
 from lmort_memory.store.connection import Database
 from lmort_memory.store.encryption import connect, failures_or
 from lmort_memory.store.records import rows
@@ -61,7 +62,7 @@ def backup(database: Database, target: Path) -> None:
     Raises:
         StoreError: the target exists, its folder does not, or it cannot be written.
     """
-    target = Path(os.path.abspath(target))
+    target = Path(os.path.abspath(target))  # noqa: PTH100  links are not followed
     if not target.parent.is_dir():  # do not create the mount point of an unmounted disk
         raise StoreError(
             f"cannot back up to {target}: there is no folder {target.parent} — "
@@ -91,6 +92,8 @@ def _copy(database: Database, part: Path) -> None:
 def _problems(database: Database) -> Iterator[str]:
     with database.read("verify") as connection:
         try:
+            for name in schema.missing_tables(connection):
+                yield f"the table {name} is missing"
             for (line,) in connection.execute("PRAGMA integrity_check(20)").fetchall():
                 if line != "ok":
                     yield str(line)
@@ -133,7 +136,7 @@ def _readable(connection: sqlite3.Connection, first: int, last: int) -> Iterator
     sql = f"SELECT {rows.COLUMNS} FROM records r WHERE r.n BETWEEN ? AND ? ORDER BY r.n"
     try:
         found = [rows.to_record(row) for row in connection.execute(sql, (first, last))]
-    except failures_or(ValueError, TypeError, OverflowError, name="DatabaseError"):
+    except failures_or(StoreError, UnicodeDecodeError, name="DatabaseError"):
         if first < last:
             middle = (first + last) // 2
             yield from _readable(connection, first, middle)

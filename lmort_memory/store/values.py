@@ -13,9 +13,13 @@ from lmort_memory.text import valid
 from lmort_memory.types import JsonValue, Record, ScopeTree
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from lmort_memory.types import Encoded
 
 __all__ = [
+    "Canaries",
     "DenseMatch",
     "Dumped",
     "Facets",

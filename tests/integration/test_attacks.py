@@ -43,7 +43,9 @@ def obeyed(text):
     return {c for c in text if c not in "\n\t" and unicodedata.category(c) in ("Cc", "Cf", "Zl")}
 
 
-@pytest.mark.parametrize("name", ["file:x.db", "file:x.db?mode=memory", "file::memory:", ":memory:x"])
+@pytest.mark.parametrize(
+    "name", ["file:x.db", "file:x.db?mode=memory", "file::memory:", ":memory:x"]
+)
 def test_a_name_that_looks_like_a_uri_is_a_file(name, tmp_path, monkeypatch):
     """What is added lies in the file of just that name, private, and is there the next time."""
     monkeypatch.chdir(tmp_path)
@@ -173,7 +175,7 @@ def test_nothing_that_is_there_is_replaced(tmp_path):
         memory.add("Ada keeps bees.")
         for name in ("there", "link"):
             for write in (memory.backup, memory.export):
-                with pytest.raises(StoreError, match="(?i)exists"):
+                with pytest.raises(StoreError, match=r"(?i)exists"):
                     write(tmp_path / name)
         memory.backup(tmp_path / "b.db")
     assert (tmp_path / "there").read_text() == (tmp_path / "b.db.part").read_text() == "mine"

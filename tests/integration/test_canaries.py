@@ -24,6 +24,7 @@ class OnBuild(HashEncoder):
         self.texts = 0
 
     def encode(self, texts, *, progress=None):
+        """Encode, and count."""
         self.texts += len(texts)
         found = super().encode(texts, progress=progress)
         return [replace(one, vectors=np.roll(one.vectors, self.turned, axis=1)) for one in found]

@@ -42,10 +42,16 @@ def latest(
         " ORDER BY created_at DESC, reply_id DESC LIMIT :limit",
         {"session": session, "record": record_id, "limit": limit},
     ).fetchall()
-    return [_entry(row) for row in reversed(rows)]
+    entries = [_entry(row) for row in reversed(rows)]
+    return [entry for entry in entries if entry is not None]
 
 
-def _entry(row: tuple[str, str | None, str, str | None]) -> LedgerEntry:
+def _entry(row: tuple[str, str | None, str, str | None]) -> LedgerEntry | None:
+    """Return an entry, or None if its payload is damaged: that hides no other."""
     reply_id, session, payload, ids = row
     named = tuple(sorted(ids.split("\n"))) if ids else ()
-    return LedgerEntry(reply_id, session, named, load_metadata(payload))
+    try:
+        loaded = load_metadata(payload)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return LedgerEntry(reply_id, session, named, loaded) if isinstance(loaded, dict) else None
