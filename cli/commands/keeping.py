@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -156,6 +156,7 @@ def forget(
     Reports what was removed, then checks that no copy of the texts is left in the database files.
     """
     from lmort_memory.store.filters import names_nothing
+    from lmort_memory.store.restoring import replaced_copies
     from lmort_memory.store.values import Filter
 
     if names_nothing(where):
@@ -177,10 +178,13 @@ def forget(
             chosen = replace(chosen, source=_known_source(memory, source))
         chosen = _with_quotes(memory, chosen)
         receipt = _forget(memory, chosen, sure=yes or bool(ids))
+        older = replaced_copies(memory.status().store.path) if receipt.records else []
     if base.json:
-        print_json(receipt)
+        print_json({**cast("dict[str, object]", as_json(receipt)), "older_copies": older})
     else:
         _say_receipt(receipt)
+        for copy in older:
+            note(f"a database that `restore` set aside was not searched; delete it: {copy}")
     if ids and receipt.records < len(set(ids)):
         note(f"of {len(set(ids))} records named, {receipt.records} existed")
         raise typer.Exit(_PARTLY if receipt.records else 1)

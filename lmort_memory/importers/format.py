@@ -74,6 +74,7 @@ UNFORESEEN = (
     MemoryError,
     EOFError,
     NotImplementedError,
+    AssertionError,  # of html.parser
     SyntaxError,  # of XML
     zlib.error,
     struct.error,

@@ -69,7 +69,7 @@ def decode_html(data: bytes) -> str:
     for encoding in (*encodings, "utf-8"):
         try:
             return data.decode(encoding)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, UnicodeError):
             continue
     return data.decode("windows-1252", "replace")
 
@@ -83,6 +83,13 @@ class _List:
 
 class _Reader(HTMLParser):
     """Gathers text into blocks; inside a list or a table one block is the whole of it."""
+
+    def parse_marked_section(self, i: int, report: int = 1) -> int:
+        """Take `<![…>` of an unknown kind as a comment, as browsers do; html.parser asserts."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lmort_memory.paths import touch_private
+from lmort_memory.paths import replacing
 
 __all__ = ["Heartbeat", "Pulse", "pulses"]
 
@@ -103,12 +103,9 @@ class Heartbeat:
         self._path.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        fresh = self._path.with_name(f"{self._path.name}.new")
         try:
-            fresh.unlink(missing_ok=True)  # of a process that was killed, or a link to elsewhere
-            touch_private(fresh)
-            fresh.write_text(json.dumps(self._facts), encoding="utf-8")
-            fresh.replace(self._path)
+            with replacing(self._path) as fresh:
+                fresh.write_text(json.dumps(self._facts), encoding="utf-8")
         except OSError:
             return
         self._beaten = time.monotonic()

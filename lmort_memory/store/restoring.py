@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from contextlib import closing
 from datetime import datetime
@@ -13,7 +14,7 @@ from lmort_memory.paths import located, make_private_dir, touch_private
 from lmort_memory.store.encryption import Key, connect, failures
 from lmort_memory.store.unlocking import unlock
 
-__all__ = ["restore_backup"]
+__all__ = ["replaced_copies", "restore_backup"]
 
 # Files of SQLite and the caches beside a database: the old one's log would damage the new one.
 _BESIDE = ("-wal", "-shm", "-queue", ".states", ".index")
@@ -57,6 +58,15 @@ def restore_backup(
     finally:
         part.unlink(missing_ok=True)
     return aside
+
+
+def replaced_copies(database: Path) -> list[Path]:
+    """Return the databases that earlier restores have set aside, oldest first.
+
+    They hold what has been forgotten since.
+    """
+    stamped = re.compile(rf"{re.escape(database.name)}\.replaced-\d{{8}}T\d{{12}}")
+    return sorted(one for one in database.parent.iterdir() if stamped.fullmatch(one.name))
 
 
 def _check(backup: Path, passphrase: str | Key | None) -> None:

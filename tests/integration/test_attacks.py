@@ -130,7 +130,7 @@ def test_states_are_forgotten_by_whatever_name(tmp_path):
         memory.add(Turn(text="my PIN is 4711", session="s"))
         state = memory.store.state_path("s")
         state.parent.mkdir()
-        for file in (state, state.with_name(f"{state.name}.k1ll3d")):
+        for file in (state, state.with_name(f".{state.name}.k1ll3d.part")):
             file.write_bytes(b"tokens")
     assert state == state_path(tmp_path / "real" / "m.db", "s")
     with memory_at(tmp_path / "real" / "m.db") as memory:
@@ -322,3 +322,16 @@ def test_input_without_end_is_refused(monkeypatch, capsys):
     assert done.status == 2 and "import" in done.err
     deep = Cli(monkeypatch, capsys)("recall", "x", "--where", "[" * 100_000)
     assert deep.status == 2 and len(deep.err) < 1000
+
+
+def test_a_forget_names_the_copies_that_restore_has_left(tmp_path, monkeypatch, capsys):
+    """A database that was set aside still holds the text, and the receipt does not hide it."""
+    cli = Cli(monkeypatch, capsys)
+    path, backup = tmp_path / "m.db", tmp_path / "b.db"
+    with memory_at(path) as memory:
+        memory.add(Turn(text="my PIN is 4711", session="s"))
+        memory.backup(backup)
+    aside = restore_backup(backup, path)
+    done = cli("forget", "--session", "s", "--yes", "--db", path)
+    assert done.status == 0 and str(aside) in done.err
+    assert b"4711" in aside.read_bytes() and b"4711" not in path.read_bytes()

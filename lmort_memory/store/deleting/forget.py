@@ -170,7 +170,7 @@ class Purger:
             return
         for name in names:
             state = folder / Path(name).name
-            for file in (state, *folder.glob(f"{state.name}.*")):  # and what a kill left of a save
+            for file in (state, *folder.glob(f".{state.name}.*")):  # and what a kill left of a save
                 file.unlink(missing_ok=True)
 
     def _found(self, wanted: list[bytes]) -> bool:

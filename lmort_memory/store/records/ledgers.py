@@ -51,7 +51,6 @@ def _entry(row: tuple[str, str | None, str, str | None]) -> LedgerEntry | None:
     reply_id, session, payload, ids = row
     named = tuple(sorted(ids.split("\n"))) if ids else ()
     try:
-        loaded = load_metadata(payload)
+        return LedgerEntry(reply_id, session, named, load_metadata(payload))
     except (ValueError, TypeError, RecursionError):
         return None
-    return LedgerEntry(reply_id, session, named, loaded) if isinstance(loaded, dict) else None

@@ -189,8 +189,14 @@ def dump_metadata(metadata: Mapping[str, JsonValue]) -> str:
 
 
 def load_metadata(text: str) -> dict[str, JsonValue]:
-    """Return the metadata that `dump_metadata` wrote."""
-    loaded: dict[str, JsonValue] = json.loads(text)
+    """Return the metadata that `dump_metadata` wrote.
+
+    Raises:
+        ValueError: it is not a JSON object.
+    """
+    loaded: JsonValue = json.loads(text)
+    if not isinstance(loaded, dict):
+        raise ValueError("metadata is not a JSON object")
     return loaded
 
 
