@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lmort_memory.store.replica.replication import Replication
     from lmort_memory.types import Encoded
 
-__all__ = ["Store", "TokenCodesKeeper"]
+__all__ = ["Replicated", "Store", "TokenCodesKeeper"]
 
 
 class Records(Protocol):
@@ -150,6 +151,14 @@ class TokenCodesKeeper(Protocol):
 
     def drop_tokens(self, space: str) -> int:
         """Delete the token codes of a space; returns the number of chunks that had some."""
+
+
+@runtime_checkable
+class Replicated(Protocol):
+    """Optional method of a store, for sync. Without it, sync is refused in one line."""
+
+    def replication(self) -> Replication:
+        """Return the changes of this store, for other devices, and take theirs."""
 
 
 class Sources(Protocol):
