@@ -601,11 +601,11 @@ class Memory(Closing):
     ) -> SyncReport:
         """Exchange changes with the same memory on other devices, through a folder.
 
-        Any tool may replicate the folder. What this device has changed since the last sync is written
-        there, encrypted; what others have written is merged, in whatever order it arrives. Forgetting
-        wins, for ever and on every device. If two devices edit a record at the same time, the later
-        version holds and the other is in its history. Vectors travel where the space is the same.
-        Needs the extra `sync`.
+        Any tool may replicate the folder. What this device has changed since the last sync is
+        written there, encrypted; what others have written is merged, in whatever order it arrives.
+        Forgetting wins, for ever and on every device. If two devices edit a record at the same
+        time, the later version holds and the other is in its history. Vectors travel where the
+        space is the same. Needs the extra `sync`.
 
         Args:
             folder: The folder; it must exist. Each device writes only to its own part of it.

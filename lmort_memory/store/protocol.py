@@ -79,8 +79,11 @@ class Records(Protocol):
     def dump(self, chosen: Filter, *, vectors: bool = False) -> Iterator[Dumped]:
         """Iterate like `records`, with what `restore` needs."""
 
-    def restore(self, dumped: Sequence[Dumped]) -> int:
-        """Import exported records under their ids, keeping existing ones; returns how many."""
+    def restore(self, dumped: Sequence[Dumped], *, ledgers: Sequence[LedgerEntry] = ()) -> int:
+        """Import exported records under their ids, with their versions, and ledger entries.
+
+        What exists is kept. Returns how many records are new.
+        """
 
 
 class Order(Protocol):

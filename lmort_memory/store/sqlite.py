@@ -22,6 +22,7 @@ from lmort_memory.store.deleting.forget import Purger, state_path
 from lmort_memory.store.encryption import Key
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.records import browse, edits, ledgers, rows, sources, supersession
+from lmort_memory.store.records.ledgers import restore as restore_ledger
 from lmort_memory.store.replica.replication import Replication
 from lmort_memory.store.unlocking import unlock
 from lmort_memory.store.values import (
@@ -129,9 +130,11 @@ class SQLiteStore(Closing):
                 spaces.put_vectors(connection, space, records, encoded)
         return stored
 
-    def restore(self, dumped: Sequence[Dumped]) -> int:
-        """Import exported records under their ids; returns how many were new."""
+    def restore(self, dumped: Sequence[Dumped], *, ledgers: Sequence[LedgerEntry] = ()) -> int:
+        """Import exported records and ledger entries under their ids; returns how many records."""
         with self._database.write("import into") as connection:
+            for entry in ledgers:
+                restore_ledger(connection, entry)
             return sum(_restore(connection, one) for one in dumped)
 
     def dump(self, chosen: Filter, *, vectors: bool = False) -> Iterator[Dumped]:

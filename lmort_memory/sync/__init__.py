@@ -5,8 +5,8 @@
     sealing.py   a bundle as an encrypted, authenticated file
     wire.py      a bundle's changes as bytes
 
-A device writes only files in the folder that is named after it. What changed, and how changes merge,
-is the store's business (`lmort_memory.store.replica`).
+A device writes only files in the folder that is named after it. What changed, and how changes
+merge, is the store's business (`lmort_memory.store.replica`).
 """
 
 from lmort_memory.sync.report import SyncReport

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import make_private_dir
+from lmort_memory.paths import make_private_dir, replacing
 from lmort_memory.store.replica.state import OwnBundle
 from lmort_memory.sync.sealing import Head, UnreadableError, read_head
 
@@ -138,15 +138,10 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
     try:
         make_private_dir(path.parent)
-        part.unlink(missing_ok=True)
-        with open(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_bytes(data)
         _flush_names(path.parent)
     except OSError as error:
         raise StoreError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +63,8 @@ class OwnLog:
                 lost = True
         if lost:
             self._replication.republish()
+        for part in self.path.glob(".*.part"):  # what a kill left behind
+            part.unlink(missing_ok=True)
         for name, one in there.items():
             if name not in listed:  # a kill came between a rewritten file and the note of it
                 one.path.unlink(missing_ok=True)
@@ -85,7 +86,7 @@ class OwnLog:
         """
         data = self._sealer.seal(
             replace(changes, name=self._name),
-            salt=self.replica.salt,
+            salt=self._replication.salt(),
             device=self.replica.device,
             first=bundle.first,
             last=bundle.last,

@@ -1,10 +1,11 @@
 """A bundle as a file: a header in the clear, and its changes encrypted and authenticated.
 
-    "lmort-sync\\n", length of the header (4 bytes), header (JSON), ciphertext
+    MAGIC, length of the header (4 bytes, big-endian), header (JSON), ciphertext
 
 scrypt derives 64 bytes from the passphrase and the device's salt: the first 32 are the key of
-ChaCha20-Poly1305, the next 16 lie in the header, to tell a wrong passphrase from a damaged file. The
-nonce is random. The header is authenticated with the changes, so that no file passes for another.
+ChaCha20-Poly1305, the next 16 lie in the header, to tell a wrong passphrase from a damaged file.
+The nonce is random. The header is authenticated with the changes, so that no file passes for
+another.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Devices that sync through folders of their own, between which a test carries files, or loses some.
+"""Devices that sync through folders of their own; a test carries files between them, or does not.
 
 Nothing is simulated but the replicating tool: real databases, real bundles, real merges. Only the
 cost of scrypt is lowered, and fsync is left out.

@@ -8,7 +8,7 @@ from lmort_memory.store.clock import from_us, now_us, to_us
 from lmort_memory.store.records.rows import dump_metadata, load_metadata
 from lmort_memory.store.values import LedgerEntry
 
-__all__ = ["add", "latest"]
+__all__ = ["add", "latest", "restore"]
 
 ROWS = """
 SELECT reply_id, session, created_at, payload,
@@ -31,6 +31,13 @@ def add(connection: sqlite3.Connection, entry: LedgerEntry) -> None:
         "INSERT OR IGNORE INTO ledger_records VALUES (?, ?)",
         [(entry.reply_id, id_) for id_ in entry.record_ids],
     )
+
+
+def restore(connection: sqlite3.Connection, entry: LedgerEntry) -> None:
+    """Insert an entry unless its reply has one."""
+    known = "SELECT 1 FROM ledger WHERE reply_id = ?"
+    if connection.execute(known, (entry.reply_id,)).fetchone() is None:
+        add(connection, entry)
 
 
 def latest(

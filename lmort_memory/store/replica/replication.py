@@ -18,7 +18,7 @@ from lmort_memory.store.values import Filter, Receipt
 __all__ = ["Replication", "forget_identity"]
 
 SALT_BYTES = 16
-READ = "SELECT device, salt, seq, folder, synced_at, recording FROM replica"
+READ = "SELECT device, seq, folder, synced_at, recording FROM replica"
 # Files of this device that hold texts of forgotten records.
 OUTDATED = """
 SELECT DISTINCT b.first, b.last, b.revision, b.id FROM bundles b
@@ -56,13 +56,12 @@ class Replication:
     def replica(self) -> Replica | None:
         """Return this database among its devices; None before its first sync."""
         with self._database.snapshot() as connection:
-            device, salt, seq, folder, synced_at, _ = connection.execute(READ).fetchone()
+            device, seq, folder, synced_at, _ = connection.execute(READ).fetchone()
             if device is None:
                 return None
             peers = connection.execute("SELECT device, name, seq, read_at FROM peers ORDER BY name")
             return Replica(
                 device=device,
-                salt=salt,
                 seq=seq,
                 folder=folder,
                 synced_at=None if synced_at is None else from_us(synced_at),
@@ -83,6 +82,12 @@ class Replication:
         replica = self.replica()
         assert replica is not None  # it has just been made
         return replica
+
+    def salt(self) -> bytes:
+        """Return what this device's keys are derived with."""
+        with self._database.read() as connection:
+            (salt,) = connection.execute("SELECT salt FROM replica").fetchone()
+        return bytes(salt)
 
     def part(self) -> Replica:
         """Become another device and publish everything: a copy of this database is the old one."""

@@ -208,7 +208,6 @@ class Replica:
 
     Attributes:
         device: This device's id.
-        salt: What its key is derived with.
         seq: The number of its last bundle.
         folder: The folder it last exchanged bundles through.
         synced_at: When.
@@ -217,7 +216,6 @@ class Replica:
     """
 
     device: str
-    salt: bytes = field(repr=False)
     seq: int
     folder: str | None
     synced_at: datetime | None
