@@ -100,13 +100,15 @@ def carry_all(devices):
                 carry(source, target)
 
 
-def settle(devices, rounds=4):
-    """Replicate and sync until everybody knows everything."""
+def settle(devices, rounds=3):
+    """Sync and replicate until everybody knows everything."""
     for _ in range(rounds):
-        carry_all(devices)
         for device in devices:
-            report = device.sync()
-    assert report.complete, report.skipped
+            device.sync()
+        carry_all(devices)
+    for device in devices:
+        report = device.sync()
+        assert report.complete, report.skipped
 
 
 class Story:
