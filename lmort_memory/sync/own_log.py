@@ -142,19 +142,18 @@ class OwnLog:
         return found
 
     def _delete_replaced(self) -> None:
-        bundles = self._replication.own_bundles()
-        kept = {name_of(one) for one in bundles if one.state == "written"}
-        for bundle in bundles:
-            if bundle.state == "replaced":
-                try:
-                    if name_of(bundle) not in kept:
-                        (self.path / name_of(bundle)).unlink(missing_ok=True)
-                except OSError as error:
-                    raise StoreError(
-                        f"cannot delete {self.path / name_of(bundle)}: {error.strerror} — check"
-                        " its permissions; it may hold what was forgotten"
-                    ) from error
-                self._replication.drop(bundle)
+        """Delete files that say nothing more, those that a replicating tool brought back too."""
+        for bundle in self._replication.own_bundles():
+            path = self.path / name_of(bundle)
+            if bundle.state != "replaced":
+                continue
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreError(
+                    f"cannot delete {path}: {error.strerror} — check its permissions; it may hold"
+                    " what was forgotten"
+                ) from error
 
 
 def without(changes: Changes, forgotten: Collection[str]) -> Changes:

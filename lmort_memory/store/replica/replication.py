@@ -176,9 +176,9 @@ class Replication:
             self._written(connection, bundle)
 
     def drop(self, bundle: OwnBundle) -> None:
-        """Note that a file is not, or no longer, there."""
+        """Note that an intended file is not there, and is to be deleted if it turns up."""
         with self._database.write("sync") as connection:
-            connection.execute(f"DELETE FROM bundles {IS}", _key(bundle))
+            connection.execute(f"{STATE} {IS}", ("replaced", *_key(bundle)))
 
     def republish(self) -> None:
         """Let everything wait to be published again: files of this device's log are missing."""

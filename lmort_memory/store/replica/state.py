@@ -181,8 +181,8 @@ class OwnBundle:
         last: The last one.
         revision: How often it was written again, without what was forgotten since.
         id: Random; a file of this device with another id was written by a copy of this database.
-        state: "intended" until the file is known to be there, "written", or "replaced" until the
-            file is deleted.
+        state: "intended" until the file is known to be there, then "written"; "replaced" where the
+            file is to be deleted, however often a tool brings it back.
     """
 
     first: int

@@ -85,7 +85,7 @@ def test_no_kill_loses_anything(tmp_path):
 
 
 def test_encrypted_databases_sync_and_stay_encrypted(tmp_path):
-    """An encrypted database syncs with a plain one, keeps its triggers when converted, and hides."""
+    """An encrypted database syncs with a plain one, and its triggers survive the conversion."""
     with cheap():
         one, two = devices = [Device(tmp_path, name) for name in "ab"]
         kept = one.add("Quibdoville bees")
