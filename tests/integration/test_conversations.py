@@ -6,8 +6,9 @@ import pytest
 
 from lmort_memory import Memory, Sampling
 from lmort_memory.chat import ChatOptions
+from lmort_memory.chat.transcript import Asked
 from lmort_memory.messages import ChatMessage
-from lmort_memory.serve.conversations import Asked, Seats, session_of
+from lmort_memory.serve.conversations import Seats, session_of
 
 GREEDY = ChatOptions(max_tokens=12, sampling=Sampling(temperature=0), memories=2)
 
@@ -31,7 +32,7 @@ def _answer(seats, memory, messages, *, session="s", scope="default", **more):
     """Send a conversation; return its answer and the tokens evaluated for it, notes left out."""
 
     async def ask():
-        asked = Asked(messages, scope, session, True, GREEDY, **more)
+        asked = Asked(messages, scope, session, GREEDY, stores_earlier=True, **more)
         async with seats.borrow(memory, messages) as seat:
             reply = seat.begin(asked)
             said = "".join(reply)
