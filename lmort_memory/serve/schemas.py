@@ -86,11 +86,12 @@ class RecordPage(Reply, frozen=True):
 
 
 class Count(Reply, frozen=True):
-    """How many records there are, in all, by scope and by role."""
+    """How many records there are, in all, by scope and by role, and how many sessions."""
 
     total: int
     scopes: dict[str, int]
     roles: dict[str, int]
+    sessions: int
 
 
 class Vectors(Reply, frozen=True):
