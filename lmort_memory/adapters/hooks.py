@@ -307,13 +307,13 @@ def _usual(name: str) -> str | None:
     """Return a setting from `$LMORT_…` or the settings file, as a text; None without one."""
     if named := os.environ.get(f"LMORT_{name.upper()}"):
         return named
-    import tomllib
-
     from lmort_memory.paths import config_dir
 
     path = Path(os.environ.get("LMORT_CONFIG") or config_dir() / "config.toml").expanduser()
     if not path.exists():
         return None
+    import tomllib
+
     named = tomllib.loads(path.read_text(encoding="utf-8")).get(name)
     return None if named is None else str(named)
 

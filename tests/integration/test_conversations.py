@@ -210,3 +210,19 @@ def test_a_reply_that_nobody_reads_to_its_end_holds_up_no_other(memory):
     assert other
     assert beginning + "".join(left) == "".join(conversation.reply([_user("Count the hives.")]))
     conversation.close()
+
+
+def test_an_adapter_shows_a_model_what_a_chat_would(memory):
+    """The same question gets the same notes in the same place: the same prompt and reply."""
+    memory.add("My sister Ada keeps bees in Trondheim.", scope="alike")
+    question, replies = "Where does my sister keep bees?", []
+    options = replace(GREEDY, n_ctx=512, remember=False)
+    with Chat(memory, scope="alike", options=options) as chat:
+        reply = chat.say(question)
+        assert reply.memories
+        replies.append(("".join(reply), reply.prompt_tokens))
+    conversation = Conversation(memory, scope="alike", options=options)
+    text = "".join(conversation.reply([_user(question)]))
+    replies.append((text, conversation.finished.prompt_tokens))
+    conversation.close()
+    assert replies[0] == replies[1]

@@ -101,8 +101,8 @@ HOOKS = [
     "",
     "{}",
     '{"model": "x"}',
-    '{\n  "hooks": {\n    "Stop": [\n      {"hooks": [{"type": "command", "command": "say done"}]}\n'
-    "    ]\n  } // mine\n}\n",
+    '{\n  "hooks": {\n    "Stop": [\n'
+    '      {"hooks": [{"type": "command", "command": "say done"}]}\n    ]\n  } // mine\n}\n',
     '{"hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": "./a.sh"}]}]}}',
     '{\n\t"hooks": {\n\t\t"SessionEnd": [\n'
     '\t\t\t{"matcher": "clear", "hooks": []},\n\t\t],\n\t},\n}\n',
