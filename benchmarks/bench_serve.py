@@ -253,7 +253,7 @@ def _sizes(folder: Path, clients: int, server: int | None, **variables: str) -> 
     serving = 0.0 if server is None else round(pss_mb(server), 1)
     for editor in editors:
         editor.process.stdin.close()
-        editor.process.wait(20)
+        editor.process.wait(120)
     return {
         "server_mb": serving,
         "clients_mb": own,
