@@ -96,7 +96,7 @@ class Order(Protocol):
         """Return the most recently active sessions, newest at the end."""
 
     def facets(self, chosen: Filter) -> Facets:
-        """Count the chosen records by scope and by role."""
+        """Count the chosen records by scope and by role, and their sessions, each of one scope."""
 
     def around(self, record_id: str, n: int) -> list[Record]:
         """Return the `n` turns before and the `n` after a record in its session, in order."""

@@ -231,7 +231,7 @@ class SQLiteStore(Closing):
             return browse.list_sessions(connection, compile_filter(chosen), limit=limit)
 
     def facets(self, chosen: Filter) -> Facets:
-        """Count the chosen records by scope and by role."""
+        """Count the chosen records by scope and by role, and their sessions, each of one scope."""
         with self._database.read() as connection:
             return browse.count(connection, compile_filter(chosen))
 

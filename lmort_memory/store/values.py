@@ -136,11 +136,12 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """The number of records: in total, by scope and by role."""
+    """The number of records: in total, by scope and by role; and of their sessions."""
 
     total: int
     scopes: Mapping[str, int]
     roles: Mapping[str, int]
+    sessions: int
 
 
 @dataclass(frozen=True, slots=True)
