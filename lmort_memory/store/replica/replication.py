@@ -66,7 +66,10 @@ class Replication:
                 folder=folder,
                 synced_at=None if synced_at is None else from_us(synced_at),
                 waiting=log.waiting(connection),
-                peers=tuple(Peer(*row[:3], read_at=from_us(row[3])) for row in peers),
+                peers=tuple(
+                    Peer(device=id_, name=name, seq=last, read_at=from_us(read_at))
+                    for id_, name, last, read_at in peers
+                ),
             )
 
     def join(self) -> Replica:

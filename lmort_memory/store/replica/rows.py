@@ -73,7 +73,8 @@ def load(
 
 
 def _version(row: tuple[Any, ...], stamps: Mapping[str, tuple[int, str]]) -> Version:
-    return Version(*row, *stamps.get(f"v{row[0]}", (0, "")))
+    stamped, device = stamps.get(f"v{row[0]}", (0, ""))
+    return Version(*row, stamped=stamped, device=device)
 
 
 def _vectors(connection: sqlite3.Connection, record_id: str) -> dict[str, Encoded]:
