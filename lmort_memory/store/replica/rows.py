@@ -73,8 +73,8 @@ def load(
 
 
 def _version(row: tuple[Any, ...], stamps: Mapping[str, tuple[int, str]]) -> Version:
-    stamped, device = stamps.get(f"v{row[0]}", (0, ""))
-    return Version(*row, stamped=stamped, device=device)
+    at, role, text, metadata, expires = row
+    return Version(at, role, text, metadata, expires, *stamps.get(f"v{at}", (0, "")))
 
 
 def _vectors(connection: sqlite3.Connection, record_id: str) -> dict[str, Encoded]:
