@@ -6,7 +6,7 @@ Beside `bench_encrypt`, which measures by the clock and needs an idle machine. `
 what the calling thread computes when the question takes time to encode, as with a model: the
 vectors are read meanwhile. `first_recall_unread_ms` is the same when it takes none, and
 `first_recall_all_ms` what all threads compute then. Medians of `--rounds`, plain and encrypted in
-turn. `read_vectors_ms`, the cost of the pages, is that of reading every vector once, on a fresh connection.
+turn. `read_vectors_ms` is what reading every vector once costs, on a fresh connection.
 """
 
 from __future__ import annotations

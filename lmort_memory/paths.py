@@ -140,7 +140,7 @@ def new_private_file(path: Path) -> Iterator[Path]:
     """Yield an empty file with mode 0600 that becomes `path` when the block succeeds.
 
     It lies beside `path`, under a name that nobody else uses, and is deleted if the block fails. A
-    process that is killed leaves it as `NAME.….part`. Whatever is at `path` is never replaced.
+    process that is killed leaves it as `.NAME.….part`. Whatever is at `path` is never replaced.
 
     Raises:
         FileExistsError: something is at `path`, now or at the end of the block.
@@ -148,7 +148,7 @@ def new_private_file(path: Path) -> Iterator[Path]:
     """
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         yield part

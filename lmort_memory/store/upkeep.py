@@ -14,6 +14,7 @@ from lmort_memory.store import schema
 from lmort_memory.store.connection import Database
 from lmort_memory.store.encryption import connect, failures_or
 from lmort_memory.store.records import rows
+from lmort_memory.store.replica.replication import forget_identity
 from lmort_memory.store.values import Verification
 from lmort_memory.types import Record
 
@@ -86,6 +87,8 @@ def backup(database: Database, target: Path) -> None:
 def _copy(database: Database, part: Path) -> None:
     with database.read("back up") as source, closing(connect(part, database.key)) as copy:
         source.backup(copy)
+        forget_identity(copy)  # two devices never write one log
+        copy.commit()
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
 
 

@@ -158,7 +158,7 @@ def test_a_killed_export_leaves_no_file_under_its_name(tmp_path):
         memory.add([f"record {i} {'x' * 400}" for i in range(4000)])
     program = [sys.executable, "-m", "lmort_memory.cli", "export", tmp_path / "e.jsonl"]
     child = subprocess.Popen([*program, "--db", tmp_path / "m.db"], stderr=subprocess.DEVNULL)
-    while not (parts := list(tmp_path.glob("e.jsonl.*.part"))) or not parts[0].stat().st_size:
+    while not (parts := list(tmp_path.glob(".e.jsonl.*.part"))) or not parts[0].stat().st_size:
         assert child.poll() is None
         time.sleep(0.001)
     child.kill()

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from lmort_memory.store.encryption import is_encrypted
-from tests.support.tiny_chat import write_pair
 from tests.suites.serve.servers import start
+from tests.support.tiny_chat import write_pair
 
 WORD = "Quibdoville"
 PASSPHRASE = "correct horse battery staple"
