@@ -321,7 +321,7 @@ def test_many_small_bundles_become_few(devices, monkeypatch):
     device, old = one.own().name, two.folder / one.own().name
     shutil.copytree(old, one.own(), dirs_exist_ok=True)  # a tool brings back what was deleted
     one.sync()
-    assert one.own().name == device and not (one.own() / min(os.listdir(old))).exists()
+    assert one.own().name == device and not (one.own() / min(old.iterdir()).name).exists()
     assert len(list(one.own().glob("*.lmsync"))) <= 5
     settle(devices)
     assert two.picture() == one.picture()
