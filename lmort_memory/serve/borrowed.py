@@ -99,7 +99,8 @@ class BorrowedEncoder:
         if found is None:
             own: NDArray[np.float32] = self._load().encode_query(text)
             return own
-        return wire.read_encoded(found[0], self.dim).vectors[0]
+        vector: NDArray[np.float32] = wire.read_encoded(found[0], self.dim).vectors[0]
+        return vector
 
     def encode_question(self, text: str) -> tuple[NDArray[np.float32], AskedTokens]:
         """Encode a question to its vector and its tokens, in one request.
