@@ -62,16 +62,17 @@ def _figure(found: Result, metric: str) -> str:
 def overview(results: Path) -> str:
     """Return BM25, MiniLM, the linear baseline and ours on all sets, and what ours is of MiniLM."""
     found = load(results, "quality")
+    sets = {name: about for name, about in _SETS.items() if name in found}
     rows = [
-        [label, *(_cell(found[name]["rows"], row, metric) for name, (_, metric) in _SETS.items())]
+        [label, *(_cell(found[name]["rows"], row, metric) for name, (_, metric) in sets.items())]
         for row, label in _OVERVIEW.items()
-        if any(row in found[name]["rows"] for name in _SETS)  # the baseline may be left out
+        if any(row in found[name]["rows"] for name in sets)  # the baseline may be left out
     ]
     for peer in ("MiniLM", "e5-small"):
         for kind in ("dense", "hybrid"):
-            ratios = (_ratio(found, name, kind, peer) for name in _SETS)
+            ratios = (_ratio(found, name, kind, peer) for name in sets)
             rows.append([f"{kind}, ours / {peer}", *ratios])
-    body = table(("", *(label for label, _ in _SETS.values())), rows)
+    body = table(("", *(label for label, _ in sets.values())), rows)
     return with_source(body, found)
 
 
