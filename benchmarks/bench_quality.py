@@ -10,7 +10,7 @@ row is left out. Figures that the output has of other sets stay if they are of t
 the same type of model. The figures of every question lie beside the output, a file for each set.
 All rows of a set use the same words, the same fusion and the same judgements. Means with a 95 %
 percentile bootstrap interval over queries, and the difference to MiniLM, paired, with its own. The
-work folder keeps captured states and the peers' vectors, so that an interrupted run goes on.
+work folder keeps captured states and vectors, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,14 @@ from lmort_memory.encoder.pretrained import shipped_tuners
 from lmort_memory.tuners.evaluate.beir import EvalSet, load_set
 from lmort_memory.tuners.evaluate.metrics import bootstrap_interval
 from lmort_memory.tuners.evaluate.report import Report, SetVectors, evaluate
-from lmort_memory.tuners.evaluate.set_states import alone, has_sessions, in_context, set_vectors
+from lmort_memory.tuners.evaluate.set_states import (
+    SetStates,
+    alone,
+    has_sessions,
+    in_context,
+    set_tokens,
+    set_vectors,
+)
 from lmort_memory.tuners.train.teacher import fill_targets
 
 Encode = Callable[[str, Sequence[str]], NDArray[np.float32]]
@@ -82,12 +89,26 @@ def our_vectors(
     if has_sessions(dataset):
         ways[" in context"] = in_context
     return {
-        f"dense, {name}{way}": set_vectors(
-            tuner, capture(folder, backbone, dataset, layers=tuner.layers)
+        f"dense, {name}{way}": kept_vectors(
+            tuner,
+            capture(folder, backbone, dataset, layers=tuner.layers),
+            folder / f"{tuner.fingerprint}{way.replace(' ', '-')}.npz",
         )
         for name, tuner in tuners.items()
         for way, capture in ways.items()
     }
+
+
+def kept_vectors(tuner: Tuner, states: SetStates, path: Path) -> SetVectors:
+    """Turn states into vectors, or read those of an earlier run; token codes are made anew."""
+    if not path.exists():
+        made = set_vectors(tuner, states)
+        np.savez(path, documents=made.documents, owners=made.owners, queries=made.queries)
+        return made
+    with np.load(path) as kept:
+        return SetVectors(
+            kept["documents"], kept["owners"], kept["queries"], set_tokens(tuner, states)
+        )
 
 
 def earlier(path: Path, tuner: Tuner, model: str) -> dict[str, object]:

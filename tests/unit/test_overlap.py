@@ -12,7 +12,7 @@ from lmort_memory.memory.overlap import all_stems, overlap
     [
         ("Where do the bees live?", "The bees live behind the house.", "Dinner is at eight."),
         ("¿Dónde viven las abejas?", "Las abejas viven detrás.", "La cena es a las ocho."),
-        ("蜜蜂住在哪里？", "蜜蜂住在房子后面。", "晚饭八点开始。"),
+        ("蜜蜂住在哪里", "蜜蜂住在房子后面。", "晚饭八点开始。"),
         ("ผึ้งอยู่ที่ไหน", "ผึ้งอยู่หลังบ้าน", "มื้อเย็นตอนสองทุ่ม"),
         ("मधुमक्खियाँ कहाँ रहती हैं?", "मधुमक्खियाँ घर के पीछे रहती हैं।", "खाना आठ बजे है।"),
         ("أين يعيش النحل؟", "النحل يعيش خلف البيت.", "العشاء في الثامنة."),
