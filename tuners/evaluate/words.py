@@ -46,7 +46,7 @@ def word_scores(
         members = np.flatnonzero(groups == group)
         asking = np.flatnonzero(candidates[:, members].any(axis=1))
         scores[np.ix_(asking, members)] = _within(
-            [documents[i] for i in members], [queries[i] for i in asking]
+            [documents[i] for i in members.tolist()], [queries[i] for i in asking.tolist()]
         )
     scores[~candidates] = -np.inf
     return scores
