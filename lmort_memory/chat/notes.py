@@ -6,23 +6,26 @@ another also says what was true before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from lmort_memory.memory.kinds import only_asks
 from lmort_memory.memory.overlap import stems, weight
 from lmort_memory.memory.times import dated
 from lmort_memory.types import Hit, Record, Scores
 
-__all__ = ["Found", "Injected", "Notes", "pack_notes", "worth_a_note"]
+__all__ = ["RENEWED", "Found", "Injected", "Notes", "pack_notes", "with_later", "worth_a_note"]
+
+RENEWED: Final = 2  # the likeliest hits, whose speakers may have said more about them later
 
 _HEADING = "\n\nNotes from memory, newest first:"
 _LONGEST_NOTE = 600  # characters; the rest of a long record can be recalled
 _LONGEST_EARLIER = 200  # characters of a replaced record
 _MOST_EARLIER = 2  # records of a chain of corrections
 _SAME_THING = 10.0  # weight of shared words, about two rare ones
-_NEAR_BEST = 0.1  # share of the best likelihood: surplus notes mislead a small model
+_NEAR_BEST = 0.05  # share of the best likelihood: surplus notes mislead a small model
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,27 @@ def worth_a_note(hits: Sequence[Hit], likelihoods: Sequence[float], *, at_most: 
     found = [Found(hit, chance) for hit, chance in zip(hits, likelihoods, strict=True)]
     found.sort(key=lambda one: -one.likelihood)
     return [one for one in found if one.likelihood >= _NEAR_BEST * found[0].likelihood][:at_most]
+
+
+def with_later(found: Sequence[Found], later: Mapping[str, Record], *, at_most: int) -> list[Found]:
+    """Put what its speaker said later about the same thing after a hit; the least likely leave.
+
+    Args:
+        found: Hits, the likeliest first.
+        later: From `Memory.later`.
+        at_most: Maximum number of notes.
+    """
+    there = {one.record.id for one in found}
+    with_it: list[Found] = []
+    for one in found:
+        with_it.append(one)
+        new = later.get(one.record.id)
+        if new is not None and new.id not in there:
+            there.add(new.id)
+            with_it.append(
+                Found(replace(one.hit, record=new, scores=Scores(), span=None), one.likelihood)
+            )
+    return with_it[:at_most]
 
 
 def pack_notes(
