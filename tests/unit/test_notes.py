@@ -23,7 +23,7 @@ def packed(*notes, budget=1000):
 
 
 def test_the_likeliest_are_chosen_and_those_near_it():
-    """A hit a tenth as likely as the best is left out."""
+    """A hit a twentieth as likely as the best is left out."""
     hits = [found(name, MARCH).hit for name in ("a", "b", "c", "d")]
     chosen = worth_a_note(hits, [0.3, 0.02, 0.9, 0.5], at_most=2)
     assert [(one.record.text, one.likelihood) for one in chosen] == [("c", 0.9), ("d", 0.5)]
