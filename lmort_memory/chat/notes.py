@@ -224,7 +224,13 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _origin(record: Record) -> str:
-    """Name the speaker from the view of the user, whose message contains the note."""
-    if record.source is not None:
-        return f"in {record.source.uri}"
-    return {"user": "I", "assistant": "you"}.get(record.role, record.role)
+    """Name the speaker from the view of the user, whose message contains the note.
+
+    What the user typed elsewhere and imported is the user's too. Of a file only its name is given:
+    a small model repeats a path.
+    """
+    who = {"user": "I", "assistant": "you"}.get(record.role, record.role)
+    if record.role == "note" and record.source is not None:
+        path = record.source.uri.replace("\\", "/").rstrip("/")
+        who = f"in {path.rpartition('/')[2]}"
+    return who

@@ -1,8 +1,11 @@
 """Recalled records as notes: which of them, in which order, and what each line says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from lmort_memory import Hit, Record, Scores
+import pytest
+
+from lmort_memory import Hit, Record, Scores, Source
 from lmort_memory.chat.notes import Found, pack_notes, worth_a_note
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -41,6 +44,25 @@ def test_the_newest_comes_first_and_says_when():
     assert notes.labels == ("you, Wed 25 Nov 2026, yesterday", "I, Tue 3 Mar 2026, 9 months ago")
     assert [memory.record.text for memory in notes.memories] == ["Rent is due", "Ada moved"]
     assert [memory.score for memory in notes.memories] == [0.8, 0.8]
+
+
+@pytest.mark.parametrize(
+    ("role", "uri", "who"),
+    [
+        ("user", "/home/me/chats/export.jsonl", "I"),
+        ("assistant", "/home/me/chats/export.jsonl", "you"),
+        ("Mick", "/home/me/chat.txt", "Mick"),
+        ("note", "/home/me/vault/Bees.md", "in Bees.md"),
+        ("note", "C:\\vault\\Bees.md", "in Bees.md"),
+        ("note", None, "note"),
+    ],
+)
+def test_a_note_names_who_said_it_and_no_path(role, uri, who):
+    """What was imported from another chat is the user's own; a document has its file's name."""
+    one = found("Ada moved", MARCH, role=role)
+    source = None if uri is None else Source(uri)
+    hit = replace(one.hit, record=replace(one.record, source=source))
+    assert f"({who}, Tue 3 Mar 2026" in packed(replace(one, hit=hit)).text
 
 
 def test_what_was_said_of_one_thing_stands_together():
