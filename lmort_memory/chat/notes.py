@@ -89,6 +89,16 @@ class Notes:
     labels: tuple[str, ...] = ()
 
     @property
+    def quotes(self) -> tuple[str, ...]:
+        """How a reply begins to repeat a note's who and when, which a small model does.
+
+        The beginning is enough, since what it makes of the day is often wrong: " (I, Mon ".
+        """
+        dates = [label.rpartition(", ")[0] for label in self.labels]
+        cut = [f"{' '.join(date.split()[:-3])} " if ", " in date else date for date in dates]
+        return tuple(dict.fromkeys(f" ({one}" for one in cut))
+
+    @property
     def records(self) -> tuple[Record, ...]:
         """The records whose words are in the text."""
         return tuple(record for one in self.memories for record in (one.record, *one.earlier))

@@ -3,10 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from lmort_memory import Hit, Record, Scores, Source
 from lmort_memory.chat.notes import Found, pack_notes, worth_a_note
+from lmort_memory.chat.stream import ReplyStream
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 MARCH = datetime(2026, 3, 3, 9, tzinfo=UTC)
@@ -98,3 +100,23 @@ def test_what_does_not_fit_is_named():
     assert [record.text for record in notes.dropped] == ["long " * 40]
     assert len(notes.text) <= 120
     assert packed().text == ""
+
+
+def test_a_reply_ends_where_it_begins_to_quote_who_and_when():
+    """The words of a note are an answer, its label is not; other brackets are the reply's own."""
+    notes = packed(
+        found("The ferry leaves at 9:10.", MARCH),
+        found("Rent is 690.", NOVEMBER, earlier=(found("Rent is 640.", MARCH).record,)),
+    )
+    assert notes.quotes == (" (I, Wed ", " (I, Tue ", " (Tue 3 Mar 2026")
+    for words, shown in (
+        ("It leaves at 9:10. (I, Tue 5 Mar 2026, 9 months ago) And", "It leaves at 9:10."),
+        ("It leaves at 9:10 (I think) on Tue 3 Mar.", "It leaves at 9:10 (I think) on Tue 3 Mar."),
+    ):
+        reply = ReplyStream(notes.quotes)
+        for number, letter in enumerate(words.encode()):
+            reply.take(number, bytes([letter]), np.zeros((1, 1, 1), np.float32))
+            if reply.stopped:
+                break
+        reply.finish()
+        assert reply.text == shown
