@@ -25,6 +25,7 @@ _LONGEST_NOTE = 600  # characters; the rest of a long record can be recalled
 _LONGEST_EARLIER = 200  # characters of a replaced record
 _MOST_EARLIER = 2  # records of a chain of corrections
 _SAME_THING = 10.0  # weight of shared words, about two rare ones
+_OF_LATER = 0.5  # share of the likelihood of a hit that what was said later has
 _NEAR_BEST = 0.05  # share of the best likelihood: surplus notes mislead a small model
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -109,11 +109,11 @@ class Evidence:
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Return the names of the signs in order."""
-        return tuple(field.name for field in fields(cls))
+        return cls.__slots__
 
     def values(self) -> tuple[float, ...]:
         """Return the signs in order."""
-        return astuple(self)
+        return tuple(getattr(self, name) for name in self.__slots__)  # `astuple` copies deeply
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +165,11 @@ class Whole:
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Return the names of the signs in order."""
-        return tuple(field.name for field in fields(cls))
+        return cls.__slots__
 
     def values(self) -> tuple[float, ...]:
         """Return the signs in order."""
-        return astuple(self)
+        return tuple(getattr(self, name) for name in self.__slots__)  # `astuple` copies deeply
 
 
 def log_odds(chance: float) -> float:

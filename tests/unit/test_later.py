@@ -69,7 +69,7 @@ def test_it_stands_beside_what_it_renews_and_the_least_likely_leave():
     chosen = with_later(hits, later, at_most=3)
     assert [(one.record.text, one.likelihood) for one in chosen] == [
         ("old", 0.9),
-        ("new", 0.9),
+        ("new", 0.45),
         ("other", 0.5),
     ]
     assert with_later(hits, {}, at_most=3) == hits
