@@ -22,6 +22,7 @@ from lmort_memory.memory.evidence import (
     FALLBACK,
     Background,
     Evidence,
+    Whole,
     evidence,
     is_chatter,
     names_only_a_time,
@@ -57,13 +58,13 @@ class Calibration:
     Attributes:
         bias: Log-odds of a hit without any sign.
         weights: Weight of each sign, by name.
-        question: Bias and slope that turn the log-odds of the likeliest hit into those of the
-            question, since another hit may answer it too.
+        question: Weight of each sign of `Whole`, by name, and "bias": the log-odds that any hit
+            answers.
     """
 
     bias: float
     weights: Mapping[str, float]
-    question: tuple[float, float] = (0.0, 1.0)
+    question: Mapping[str, float]
 
     def likelihood(self, found: Evidence) -> float:
         """Return the estimate, from 0 to 1."""
@@ -75,13 +76,18 @@ class Calibration:
             )
         )
 
-    def stored(self, chances: Sequence[float]) -> float:
-        """Return the probability that any record answers, from the estimates of all hits."""
-        best = max(chances, default=0.0)
-        if best <= 0:
+    def stored(self, signs: Sequence[Evidence], chances: Sequence[float]) -> float:
+        """Return the probability that any record answers, from the signs and estimates of all."""
+        if max(chances, default=0.0) <= 0:
             return 0.0
-        bias, slope = self.question
-        return _logistic(bias + slope * math.log(best / max(1 - best, 1e-9)))
+        whole = Whole.of(signs, chances)
+        return _logistic(
+            self.question["bias"]
+            + sum(
+                self.question.get(name, 0.0) * value
+                for name, value in zip(Whole.names(), whole.values(), strict=True)
+            )
+        )
 
 
 def _logistic(z: float) -> float:
@@ -114,7 +120,7 @@ def likelihoods(
         ]
         return chances, max(chances, default=0.0)
     chances = [calibration.likelihood(one) for one in signs]
-    return chances, calibration.stored(chances)
+    return chances, calibration.stored(signs, chances)
 
 
 @runtime_checkable

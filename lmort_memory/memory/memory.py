@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -16,7 +16,8 @@ from lmort_memory.memory.checks import Mode, check_recall
 from lmort_memory.memory.conditions import Conditions, to_filter
 from lmort_memory.memory.encoding import Encoding
 from lmort_memory.memory.items import Added, Item, nothing_in, to_turns
-from lmort_memory.memory.likelihood import likelihoods
+from lmort_memory.memory.later import later
+from lmort_memory.memory.likelihood import background_of, likelihoods
 from lmort_memory.memory.recall import Question, Recall
 from lmort_memory.memory.syncing import replica_of, sync_memory
 from lmort_memory.memory.transfer import (
@@ -511,6 +512,22 @@ class Memory(Closing):
     def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
         """Return the records that each of these has replaced, the latest first."""
         return self.store.predecessors(ids)
+
+    def later(self, records: Collection[Record]) -> dict[str, Record]:
+        """Find what the speakers of records said later about the same thing.
+
+        It may be what is true now: a chat gives both to its model, the later first. One search
+        among the stored vectors for each record, and no forward pass.
+
+        Args:
+            records: What was said; a reply of the assistant finds nothing.
+
+        Returns:
+            The later record, by the id of the earlier one; without those that said nothing near.
+        """
+        if self.encoder is None:
+            return {}
+        return later(self.store, self.encoder.space, background_of(self.encoder), records)
 
     def history(self, record_id: str) -> list[Record]:
         """Return the versions of a record, oldest first, the current one last.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lmort_memory import Hit, Memory, Record, Scores
-from lmort_memory.memory.evidence import FALLBACK, Background, Evidence, evidence
+from lmort_memory.memory.evidence import FALLBACK, Background, Evidence, Whole, evidence
 from lmort_memory.memory.kinds import is_pleasantry
 from lmort_memory.memory.likelihood import (
     BY_VECTORS,
@@ -76,12 +76,19 @@ def test_an_estimate_stays_a_probability_and_every_weight_has_a_sign():
     names = Evidence.names()
     for calibration in (BY_VECTORS, BY_WORDS):
         assert set(calibration.weights) <= {"bias", *names}
+        assert set(calibration.question) <= {"bias", *Whole.names()}
         for extreme in (-1e6, 1e6):
             found = Evidence(*(extreme for _ in names))
-            assert 0 <= calibration.likelihood(found) <= 1
+            chance = calibration.likelihood(found)
+            assert 0 <= chance <= 1
+            assert 0 <= calibration.stored([found], [chance]) <= 1
     zero = Evidence(*(0.0 for _ in names))
-    assert Calibration(0.0, {"near": 1.0}).likelihood(zero) == 0.5
-    assert Calibration(0.0, {"near": 1.0}).likelihood(replace(zero, near=2.0)) > 0.8
+    plain = Calibration(0.0, {"near": 1.0}, {"bias": 0.0, "best": 1.0, "second": 0.5})
+    assert plain.likelihood(zero) == 0.5
+    assert plain.likelihood(replace(zero, near=2.0)) > 0.8
+    assert plain.stored([zero, zero], [0.5, 0.5]) == 0.5
+    assert plain.stored([zero, zero], [0.5, 0.9]) > plain.stored([zero, zero], [0.1, 0.9])
+    assert plain.stored([], []) == 0
 
 
 def test_a_background_survives_its_text():
