@@ -34,7 +34,11 @@ def main() -> int:
         for number, seed in enumerate(TARGETS[options.target].seeds()):
             (corpus / f"seed-{number}").write_bytes(seed)
         while (left := deadline - time.monotonic()) > 1:
-            said, ended = _run(options.target, corpus, left, options.keep)
+            try:
+                said, ended = _run(options.target, corpus, left, options.keep)
+            except subprocess.TimeoutExpired:
+                findings["the fuzzer did not end in time"] = "not kept"
+                break
             runs = [(int(n), int(c)) for n, c in _EXECUTED.findall(said)]
             executed += max((n for n, _ in runs), default=0)
             coverage = max(coverage, *(c for _, c in runs), 0)
