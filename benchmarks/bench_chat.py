@@ -29,9 +29,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks.environment import environment
 from lmort_memory import Backbone, Chat, ChatOptions, Encoded, Memory, Sampling
@@ -94,13 +96,14 @@ class Embedder:
         return self._teacher.encode([text])[0]
 
 
-def stepwise(self: Window, tokens: Sequence[int]):
+def stepwise(self: Window, tokens: Sequence[int], keep: Callable[[np.ndarray], None]):
     """Generation's work on given tokens: sample, then evaluate one."""
     sampler = self._sequence.sampler(OPTIONS.sampling)
     try:
         for token in tokens:
             self._sequence.sample(sampler)
-            yield token, self._vocabulary.piece(token), self._sequence.extend([token])
+            keep(self._sequence.extend([token]))
+            yield token, self._vocabulary.piece(token)
     finally:
         sampler.close()
 
@@ -170,7 +173,7 @@ def alone(
         n_notes = window.open_reply(notes)
         opened = time.perf_counter()
         first = 0.0
-        for _ in window.dictate(answer):
+        for _ in window.dictate(answer, lambda states: None):
             first = first or time.perf_counter()
         generated = time.perf_counter()
         if memory is not None:

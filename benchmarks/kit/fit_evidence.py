@@ -36,7 +36,7 @@ from benchmarks.first_hand.people import HalfName
 from benchmarks.first_hand.stores import SIZES, SMALL, Talk, fill, prepared
 from lmort_memory import Hit, Memory
 from lmort_memory.memory.evidence import DEPTH, Evidence, Whole, evidence
-from lmort_memory.memory.likelihood import Calibration, background_of
+from lmort_memory.memory.likelihood import BY_PLAIN, Calibration, background_of
 from lmort_memory.store import SQLiteStore
 
 GENERAL = ("squad_sentences", "medquad", "fairytaleqa", "tldr_pages", "til_simonw", "qmsum")
@@ -246,14 +246,14 @@ def general_questions(data: Path, count: int) -> list[str]:
     return found
 
 
-def write(vectors: Calibration, words: Calibration) -> None:
+def write(fitted: Mapping[str, Calibration]) -> None:
     """Write the weights into the library."""
     lines = [
         '"""Weights of the signs of `Evidence` and `Whole`;'
         ' made by `benchmarks.kit.fit_evidence`."""\n\n'
     ]
     lines.append("from typing import Final\n")
-    for name, one in (("VECTORS", vectors), ("WORDS", words)):
+    for name, one in fitted.items():
         lines.append(f"\n{name}: Final[dict[str, float]] = {{\n")
         lines += _rows({"bias": one.bias, **one.weights})
         lines.append(f"{name}_QUESTION: Final[dict[str, float]] = {{\n")
@@ -270,17 +270,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with text/ and pairs/")
     parser.add_argument("--work", type=Path, required=True, help="keeps what was encoded")
-    parser.add_argument("--tuner", type=Path, nargs="*", default=[], help="fit on these too")
+    parser.add_argument(
+        "--tuner",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="of the weights for any vectors",
+    )
     parser.add_argument("--size", type=int, nargs="+", choices=SIZES, default=SIZES)
     parser.add_argument("--write", action="store_true", help="put the weights into the library")
     chosen = parser.parse_args()
-    by_vectors = [one for tuner in (None, *chosen.tuner) for one in kept("fit", tuner, chosen)]
-    vectors = fit(by_vectors)
+    by_vectors = kept("fit", None, chosen)
+    vectors, plain = fit(by_vectors), BY_PLAIN
+    if chosen.tuner:
+        others = [one for tuner in chosen.tuner for one in kept("fit", tuner, chosen)]
+        plain = fit([*by_vectors, *others])
     words = fit(kept("fit", None, chosen, words=True), without=NEEDS_VECTORS)
     report(vectors, kept("judge", None, chosen), "judging half")
     report(words, kept("judge", None, chosen, words=True), "judging half, words alone")
     if chosen.write:
-        write(vectors, words)
+        write({"VECTORS": vectors, "PLAIN": plain, "WORDS": words})
     return 0
 
 

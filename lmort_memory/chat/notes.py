@@ -133,9 +133,8 @@ def with_later(found: Sequence[Found], later: Mapping[str, Record], *, at_most: 
         new = later.get(one.record.id)
         if new is not None and new.id not in there:
             there.add(new.id)
-            with_it.append(
-                Found(replace(one.hit, record=new, scores=Scores(), span=None), one.likelihood)
-            )
+            hit = replace(one.hit, record=new, scores=Scores(), span=None)
+            with_it.append(Found(hit, _OF_LATER * one.likelihood))
     return with_it[:at_most]
 
 

@@ -35,6 +35,33 @@ VECTORS_QUESTION: Final[dict[str, float]] = {
     "rarest": 0.1166,
 }
 
+PLAIN: Final[dict[str, float]] = {
+    "bias": -5.8548,
+    "near": 0.1044,
+    "noise": -0.1030,
+    "overlap": 1.4651,
+    "shared": 0.0775,
+    "rarest": 0.1100,
+    "redundant": -12.4882,
+    "behind": 0.0490,
+    "lacking": 1.7244,
+    "nearest": 1.6391,
+    "first": 0.7053,
+    "asks": 1.6674,
+    "personal": 0.5662,
+    "length": -0.0302,
+    "chatter": -3.6659,
+    "reply": -5.7729,
+    "question": -4.6583,
+    "foreign": -6.4944,
+    "few": 1.6230,
+    "timely": 1.0731,
+}
+PLAIN_QUESTION: Final[dict[str, float]] = {
+    "bias": 1.3569,
+    "best": 1.1332,
+}
+
 WORDS: Final[dict[str, float]] = {
     "bias": -6.3255,
     "overlap": 0.8792,

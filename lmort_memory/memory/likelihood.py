@@ -2,11 +2,11 @@
 
     p = 1 / (1 + exp(-(bias + sum of weight · sign)))
 
-One function serves every vector space, since cosines are measured against the space's own
-background, which a tuner's file holds; another serves recall by words alone. Both were fitted on
-the fitting
-half of the first-hand set (`python -m benchmarks.kit.fit_evidence`), where the answer is stored for
-half of the questions.
+One function serves trained tuners, those with token codes; one any other vectors, among them those
+of an untrained map, whose cosines say much less; and one recall by words alone. Cosines are
+measured against the space's own background, which a tuner's file holds. All were fitted on the
+fitting half of the first-hand set (`python -m benchmarks.kit.fit_evidence`), where the answer is
+stored for half of the questions.
 """
 
 from __future__ import annotations
@@ -28,17 +28,21 @@ from lmort_memory.memory.evidence import (
     names_only_a_time,
 )
 from lmort_memory.memory.evidence_weights import (
+    PLAIN,
+    PLAIN_QUESTION,
     VECTORS,
     VECTORS_QUESTION,
     WORDS,
     WORDS_QUESTION,
 )
 from lmort_memory.memory.kinds import is_pleasantry
+from lmort_memory.types import TokenEncoder
 
 if TYPE_CHECKING:
     from lmort_memory.types import Hit
 
 __all__ = [
+    "BY_PLAIN",
     "BY_VECTORS",
     "BY_WORDS",
     "Calibration",
@@ -95,6 +99,7 @@ def _logistic(z: float) -> float:
 
 
 BY_VECTORS: Final = Calibration(VECTORS["bias"], VECTORS, VECTORS_QUESTION)
+BY_PLAIN: Final = Calibration(PLAIN["bias"], PLAIN, PLAIN_QUESTION)
 BY_WORDS: Final = Calibration(WORDS["bias"], WORDS, WORDS_QUESTION)
 _OF_A_TIME: Final = 0.5  # for anything said at the time that a query asks about
 
@@ -108,8 +113,7 @@ def likelihoods(
     """
     if is_pleasantry(query):
         return [0.0] * len(hits), 0.0
-    by_vectors = any(hit.scores.dense is not None for hit in hits)
-    calibration = BY_VECTORS if by_vectors else BY_WORDS
+    calibration = _calibration(hits, encoder)
     signs = evidence(query, hits, background_of(encoder), now=now)
     if names_only_a_time(query, now):
         chances = [
@@ -121,6 +125,13 @@ def likelihoods(
         return chances, max(chances, default=0.0)
     chances = [calibration.likelihood(one) for one in signs]
     return chances, calibration.stored(signs, chances)
+
+
+def _calibration(hits: Sequence[Hit], encoder: object) -> Calibration:
+    if all(hit.scores.dense is None for hit in hits):
+        return BY_WORDS
+    trained = isinstance(encoder, TokenEncoder) and encoder.token_kind is not None
+    return BY_VECTORS if trained else BY_PLAIN
 
 
 @runtime_checkable

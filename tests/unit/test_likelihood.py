@@ -9,6 +9,7 @@ from lmort_memory import Hit, Memory, Record, Scores
 from lmort_memory.memory.evidence import FALLBACK, Background, Evidence, Whole, evidence
 from lmort_memory.memory.kinds import is_pleasantry
 from lmort_memory.memory.likelihood import (
+    BY_PLAIN,
     BY_VECTORS,
     BY_WORDS,
     Calibration,
@@ -74,7 +75,7 @@ def test_who_says_it_and_when_is_evidence():
 def test_an_estimate_stays_a_probability_and_every_weight_has_a_sign():
     """No evidence leaves the range from 0 to 1; a weight of no sign would be a misspelling."""
     names = Evidence.names()
-    for calibration in (BY_VECTORS, BY_WORDS):
+    for calibration in (BY_VECTORS, BY_PLAIN, BY_WORDS):
         assert set(calibration.weights) <= {"bias", *names}
         assert set(calibration.question) <= {"bias", *Whole.names()}
         for extreme in (-1e6, 1e6):
@@ -107,7 +108,11 @@ def test_a_background_survives_its_text():
         background_of(Noted("[1]"))
 
 
-@pytest.mark.parametrize("encoder", [HashEncoder(), None], ids=["vectors", "words"])
+@pytest.mark.parametrize(
+    "encoder",
+    [HashEncoder(tokens=True), HashEncoder(), None],
+    ids=["vectors and tokens", "vectors", "words"],
+)
 def test_a_memory_knows_more_of_what_it_holds(encoder, tmp_path):
     """The estimate is higher for a question whose answer is stored than for another."""
     with Memory(encoder, SQLiteStore(tmp_path / "m.db")) as memory:

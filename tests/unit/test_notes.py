@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import numpy as np
 import pytest
 
 from lmort_memory import Hit, Record, Scores, Source
@@ -115,7 +114,7 @@ def test_a_reply_ends_where_it_begins_to_quote_who_and_when():
     ):
         reply = ReplyStream(notes.quotes)
         for number, letter in enumerate(words.encode()):
-            reply.take(number, bytes([letter]), np.zeros((1, 1, 1), np.float32))
+            reply.take(number, bytes([letter]))
             if reply.stopped:
                 break
         reply.finish()
