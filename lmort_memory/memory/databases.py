@@ -5,16 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 
 from lmort_memory.errors import ImportFileError, StoreError
 from lmort_memory.store.values import Dumped, Filter
 
-__all__ = ["batched", "dumped_records", "is_database"]
+__all__ = ["dumped_records", "is_database"]
 
 _MAGIC = b"SQLite format 3\0"
-_BATCH = 500  # records in one transaction
 
 
 def is_database(path: Path) -> bool:
@@ -49,9 +47,3 @@ def dumped_records(path: Path) -> Iterator[Iterator[Dumped]]:
                 yield store.dump(Filter(), vectors=True)
     except StoreError as error:
         raise ImportFileError(f"cannot restore from {path}: {error}", path=str(path)) from error
-
-
-def batched(records: Iterator[Dumped]) -> Iterator[list[Dumped]]:
-    """Group records into batches of one transaction each."""
-    while batch := list(islice(records, _BATCH)):
-        yield batch

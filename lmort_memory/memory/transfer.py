@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from lmort_memory.batches import batched
 from lmort_memory.compressed import DAMAGE, Lines, open_bytes
 from lmort_memory.errors import ImportFileError, StoreError
-from lmort_memory.memory.databases import batched, dumped_records, is_database
+from lmort_memory.memory.databases import dumped_records, is_database
 from lmort_memory.redaction import Redactor
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Dumped, Filter
@@ -284,7 +285,7 @@ def _opened(path: Path, damage: list[str]) -> Iterator[Iterator[list[Dumped]]]:
     """Yield the records of an export or a database in batches; adds to `damage` while reading."""
     if is_database(path):
         with dumped_records(path) as records:
-            yield batched(records)
+            yield batched(records, BATCH)
     else:
         with open_bytes(path) as lines:
             yield _batches(lines, damage)

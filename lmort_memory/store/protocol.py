@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from lmort_memory.types import Encoded
 
-__all__ = ["Store", "TokenCodesKeeper"]
+__all__ = ["SourcesTogether", "Store", "TokenCodesKeeper"]
 
 
 class Records(Protocol):
@@ -170,6 +170,16 @@ class Sources(Protocol):
         progress: Progress | None = None,
     ) -> SourceChange:
         """Make the records of a source equal to `turns`; unchanged records are kept."""
+
+
+@runtime_checkable
+class SourcesTogether(Protocol):
+    """An optional method of a store, for folders of many small files."""
+
+    def replace_sources(
+        self, found: Sequence[tuple[SourceState, Sequence[Turn]]], *, scope: str
+    ) -> list[SourceChange]:
+        """Do `replace_source` for several small sources in one transaction: all of them or none."""
 
 
 class Conversations(Protocol):
