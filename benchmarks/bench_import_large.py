@@ -4,7 +4,8 @@
 
 The texts alone (`--no-vectors`), each command a process of its own. Killed at two fifths, finished,
 and a third time with nothing to do. Seconds are wall-clock and processor seconds; the peak is the
-process's largest resident set. `--notes` and `--megabytes` make it smaller, `--only` does one of the two.
+process's largest resident set. `--notes` and `--megabytes` make it smaller, `--only` does one of
+the two.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ def _objects(stream: IO[bytes], left_out: LeftOut | None = None) -> Iterator[Obj
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = json.loads(line.decode("utf-8", "surrogateescape"), strict=False)
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict):
