@@ -349,7 +349,7 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         "password",
         re.compile(
-            rf"{_PASSWORD}(?:{_SAID}|\s+(?:is|was|ist|lautet|est|es|är|er|è)\s+|\s+(?=\S{8}))"
+            rf"{_PASSWORD}(?:{_SAID}|\s+(?:is|was|ist|lautet|est|es|är|er|è)\s+|\s+(?=\S{{8}}))"
             r"(?P<secret>[^\s\"'`,;)]{5,}?)(?=[.!?]?(?:[\s,;)]|$))",
             re.I,
         ),

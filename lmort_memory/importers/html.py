@@ -223,7 +223,7 @@ class _Reader(HTMLParser):
         elif self._lists or self._tables:
             while self._text and not self._text[-1].strip(" "):
                 self._text.pop()
-            if self._text and not self._text[-1].endswith(("\n", "- ", ". ", " | ")):
+            if self._text and not self._text[-1].endswith(("\n", "- ", ". ", " | ", "] ")):
                 self._text.append("\n")
         else:
             self.end_block()
