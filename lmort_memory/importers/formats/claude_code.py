@@ -211,6 +211,6 @@ FORMAT = Format(
     suffixes=(".jsonl",),
     matches=_matches,
     read=_read,
-    version=2,
+    version=3,
     about="Claude Code logs: .jsonl below ~/.claude/projects",
 )

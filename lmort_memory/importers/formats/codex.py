@@ -244,5 +244,6 @@ FORMAT = Format(
     suffixes=(".jsonl", ".jsonl.zst", ".jsonl.gz"),
     matches=_matches,
     read=_read,
+    version=2,
     about="Codex CLI sessions: rollout-*.jsonl below ~/.codex/sessions, .zst and .gz too",
 )

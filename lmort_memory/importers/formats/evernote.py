@@ -90,5 +90,6 @@ FORMAT = Format(
     suffixes=(".enex",),
     matches=_matches,
     read=_read,
+    version=2,
     about="Evernote exports, .enex",
 )

@@ -190,6 +190,7 @@ FORMAT = Format(
     suffixes=(".mbox", ".eml", ".emlx", ".mbx", ""),
     matches=_matches,
     read=_read,
+    version=2,
     about="mail: mbox files, with or without a suffix, .eml and .emlx messages",
     appends=True,
 )

@@ -102,6 +102,7 @@ FORMAT = Format(
     suffixes=(".json",),
     matches=_matches,
     read=_read,
+    version=2,
     about="Telegram Desktop: result.json of one chat or of all",
     appends=True,
 )

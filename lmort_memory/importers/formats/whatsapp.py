@@ -237,6 +237,7 @@ FORMAT = Format(
     suffixes=(".zip", ".txt"),
     matches=_matches,
     read=_read,
+    version=2,
     about="WhatsApp chats: _chat.txt, WhatsApp Chat with ….txt, or the zip",
     appends=True,
 )

@@ -238,6 +238,66 @@ def test_evernotes_code_and_checklists(tmp_path):
     ]
 
 
+def test_claudes_artifacts_are_notes_in_their_last_version(tmp_path):
+    """What Claude wrote for the user beside the conversation is kept, programs are not."""
+
+    def call(**fields):
+        return {"type": "tool_use", "name": "artifacts", "input": fields}
+
+    content = [
+        call(command="create", id="p", type="text/markdown", title="Poem", content="Bees sleep."),
+        call(command="update", id="p", old_str="sleep", new_str="wake"),
+        call(command="create", id="s", type="image/svg+xml", title="Hive", content="<svg/>"),
+        {"type": "text", "text": "Done."},
+    ]
+    message = {"uuid": "a", "sender": "assistant", "content": content}
+    conversation = {"uuid": "u", "name": "N", "chat_messages": [message]}
+    write_json(tmp_path / "conversations.json", [conversation])
+    turns, left_out = read_all(tmp_path / "conversations.json")
+    assert texts(turns) == ["Done.", "Bees wake."]
+    assert turns[1].metadata["title"] == "Poem" and turns[1].session == "claude:u"
+    assert left_out == {"program or drawing of an artifact": 1}
+
+
+def test_slack_messages_of_blocks_alone(tmp_path):
+    """A message whose words stand in blocks only is read from them."""
+    section = {
+        "type": "rich_text_section",
+        "elements": [
+            {"type": "text", "text": "ask "},
+            {"type": "user", "user_id": "U1"},
+            {"type": "link", "url": "https://x.org", "text": " here"},
+        ],
+    }
+    blocks = [{"type": "rich_text", "elements": [section]}]
+    message = {"type": "message", "ts": "1704067200.000100", "user": "U1", "blocks": blocks}
+    users = [{"id": "U1", "profile": {"display_name": "Ada"}}]
+    members = {"users.json": users, "bees/2024-01-01.json": [message]}
+    write_zip(tmp_path / "x.zip", {name: json.dumps(one) for name, one in members.items()})
+    assert texts(read_all(tmp_path / "x.zip")[0]) == ["Ada: ask @Ada here"]
+
+
+@pytest.mark.parametrize(
+    ("front", "day"),
+    [
+        ("date: 20240501\n", "2024-05-01"),
+        ('created: "[[Daily/2024-05-01|May]]"\n', "2024-05-01"),
+        ("created:\t2024-05-01\ntags:\n\t- x\n", "2024-05-01"),
+    ],
+)
+def test_dates_of_notes_in_further_forms(tmp_path, front, day):
+    """A number, a link to a day and YAML with tabs tell a note's date."""
+    (tmp_path / "n.md").write_text(f"---\n{front}---\nText\n")
+    turns, _ = read_all(tmp_path / "n.md")
+    assert texts(turns) == ["n\n\nText"] and f"{turns[0].created_at:%Y-%m-%d}" == day
+
+
+def test_a_text_between_rules_is_no_front_matter(tmp_path):
+    """A note that begins with a rule keeps its words."""
+    (tmp_path / "n.md").write_text("---\n\nWords between rules\n\n---\nmore\n")
+    assert "Words between rules" in texts(read_all(tmp_path / "n.md")[0])[0]
+
+
 def test_a_zip_is_opened_once_to_see_what_it_is(tmp_path, monkeypatch):
     """However many formats may be zips, one look at the names is enough."""
     import zipfile
