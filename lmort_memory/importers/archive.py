@@ -80,7 +80,7 @@ def members(
         OSError: unreadable.
     """
     if path.suffix.lower() != ".zip":
-        yield [Member("", partial(path.open, "rb"))]
+        yield [Member("", lambda: path.open("rb"))]
         return
     with opened_zip(path) as archive:
         found = [name for name in archive.names if wanted.search(name)]
