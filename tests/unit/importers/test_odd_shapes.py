@@ -298,6 +298,15 @@ def test_a_text_between_rules_is_no_front_matter(tmp_path):
     assert "Words between rules" in texts(read_all(tmp_path / "n.md")[0])[0]
 
 
+def test_pictures_and_views_that_are_text_are_not_named(tmp_path):
+    """What is written in text and says nothing is counted with the other pictures."""
+    for name in ("a.svg", "b.base", "c.xyz"):
+        (tmp_path / name).write_text("<svg/>")
+    kinds = {one.reason: one.kind for one in scan([tmp_path]).passed_over}
+    assert kinds["picture (.svg)"] == kinds["table view (.base)"] == "aside"
+    assert "unknown" in kinds.values()
+
+
 def test_a_zip_is_opened_once_to_see_what_it_is(tmp_path, monkeypatch):
     """However many formats may be zips, one look at the names is enough."""
     import zipfile
