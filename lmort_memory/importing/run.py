@@ -174,13 +174,14 @@ class Run:
         if self.is_stored(state.uri, digest):
             self.unchanged += 1
             return
+        if self.small.fits(file):
+            self._store_with_others(file, state)
+            return
+        self.store_small_files()  # records are in the order of the files
         if file.format.restores:
             self._restore(file, state)
         elif file.format.appends:
             self._append(file, state)
-        elif self.small.fits(file):
-            self._store_with_others(file, state)
-            return
         else:
             self._store(state, self._read(file))
         self.files += 1
@@ -207,6 +208,7 @@ class Run:
             if self.small.are_enough:
                 self.store_small_files()
         else:
+            self.store_small_files()
             self._store(state, turns.with_damage(found))
             self.files += 1
 

@@ -26,8 +26,9 @@ class SmallFiles:
     _since: float = 0.0
 
     def fits(self, file: FoundFile) -> bool:
-        """Whether a file is small."""
-        return file.size_bytes <= _MAX_BYTES
+        """Whether a file is small, and its turns replace those that it had."""
+        own_way = file.format.restores or file.format.appends
+        return not own_way and file.size_bytes <= _MAX_BYTES
 
     def add(self, file: FoundFile, state: SourceState, turns: list[Turn]) -> None:
         """Take in a file with all its turns."""
