@@ -182,6 +182,7 @@ def _estimate(memory: Memory, scan: ScanReport, *, scope: str, shown: _Shown) ->
         time = duration(found.encode_s)
         say(f"time     about {time} for the vectors, at the machine's current load")
     say(f"disk     about {size(found.disk_bytes)}")
+    _report_left_out(found.left_out)
     _report_passed_over(found.passed_over, shown)
 
 
@@ -190,8 +191,12 @@ def _report(done: ImportReport, encoded: int) -> None:
         f"{done.files} files read, {done.unchanged} unchanged: {done.added} turns added,"
         f" {done.kept} kept, {done.removed} removed, {encoded} vectors made"
     )
-    if done.left_out:
-        note(f"left out of files: {_counted(done.left_out)}")
+    _report_left_out(done.left_out)
+
+
+def _report_left_out(counts: Mapping[str, int]) -> None:
+    if counts:
+        note(f"left out of files: {_counted(counts)}")
 
 
 def _report_deleted(deleted: list[str], pruned: int, shown: _Shown) -> None:

@@ -21,9 +21,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from lmort_memory.batches import batched
 from lmort_memory.compressed import DAMAGE, Lines, open_bytes
 from lmort_memory.errors import ImportFileError, StoreError
-from lmort_memory.memory.databases import batched, dumped_records, is_database
+from lmort_memory.memory.databases import dumped_records, is_database
 from lmort_memory.packing import pack, unpack
 from lmort_memory.paths import new_private_file
 from lmort_memory.redaction import Redactor
@@ -356,7 +357,7 @@ def _opened(path: Path, damage: list[str]) -> Iterator[Iterator[list[Exported]]]
     """Yield the records of an export or a database in batches; adds to `damage` while reading."""
     if is_database(path):
         with dumped_records(path) as records:
-            yield batched(records)
+            yield batched(records, BATCH)
     else:
         with open_bytes(path) as lines:
             yield _batches(lines, damage)

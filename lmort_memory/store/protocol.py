@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lmort_memory.store.replica.replication import Replication
     from lmort_memory.types import Encoded
 
-__all__ = ["Replicated", "Store", "TokenCodesKeeper"]
+__all__ = ["Replicated", "SourcesTogether", "Store", "TokenCodesKeeper"]
 
 
 class Records(Protocol):
@@ -207,6 +207,16 @@ class Sources(Protocol):
         progress: Progress | None = None,
     ) -> SourceChange:
         """Make the records of a source equal to `turns`; unchanged records are kept."""
+
+
+@runtime_checkable
+class SourcesTogether(Protocol):
+    """An optional method of a store, for folders of many small files."""
+
+    def replace_sources(
+        self, found: Sequence[tuple[SourceState, Sequence[Turn]]], *, scope: str
+    ) -> list[SourceChange]:
+        """Do `replace_source` for several small sources in one transaction: all of them or none."""
 
 
 class Conversations(Protocol):

@@ -363,6 +363,12 @@ class SQLiteStore(Closing):
         """Make the records of a source equal to `turns`; see `sources.replace_source`."""
         return sources.replace_source(self._database, state, turns, scope=scope, progress=progress)
 
+    def replace_sources(
+        self, found: Sequence[tuple[SourceState, Sequence[Turn]]], *, scope: str
+    ) -> list[SourceChange]:
+        """Do `replace_source` for several small sources in one transaction: all of them or none."""
+        return sources.replace_sources(self._database, found, scope=scope)
+
     def add_ledger(self, entry: LedgerEntry) -> None:
         """Store which records a reply was given, replacing an earlier entry of that reply."""
         with self._database.write("add to") as connection:
