@@ -8,7 +8,8 @@ A store of another kind (PostgreSQL, say) uses the values of `values.py` and mus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from lmort_memory.types import Encoded
 
-__all__ = ["Store", "TokenCodesKeeper"]
+__all__ = ["Movable", "Store", "TokenCodesKeeper"]
 
 
 class Records(Protocol):
@@ -223,3 +224,29 @@ class Store(Records, Order, Rankings, Vectors, Sources, Conversations, Upkeep, P
 
     Changes are on disk when a method returns.
     """
+
+
+@runtime_checkable
+class Movable(Store, Protocol):
+    """A store that can be copied whole; see `store/duplicating.py`."""
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Let every read of this thread inside the block see one snapshot."""
+
+    def versions(self, ids: Sequence[str]) -> dict[str, list[Record]]:
+        """Return the earlier versions of records that have some, oldest first."""
+
+    def put_versions(self, versions: Mapping[str, Sequence[Record]]) -> None:
+        """Replace the earlier versions of records."""
+
+    def every_ledger(self) -> Iterator[tuple[LedgerEntry, datetime]]:
+        """Iterate over all entries of the ledger with their times, in order of their replies."""
+
+    def put_ledgers(self, entries: Sequence[tuple[LedgerEntry, datetime]]) -> None:
+        """Store entries with their times."""
+
+    def every_source(self) -> Iterator[tuple[str, SourceState, datetime]]:
+        """Iterate over all sources with their scopes and times, in order."""
+
+    def put_sources(self, given: Sequence[tuple[str, SourceState, datetime]]) -> None:
+        """Store the states of sources with their times."""

@@ -22,6 +22,7 @@ from lmort_memory.store.deleting.forget import Purger, state_path
 from lmort_memory.store.encryption import Key
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.records import browse, edits, ledgers, rows, sources, supersession
+from lmort_memory.store.records.moving import SQLiteMoving
 from lmort_memory.store.unlocking import unlock
 from lmort_memory.store.values import (
     DenseMatch,
@@ -56,7 +57,7 @@ AND NOT EXISTS (SELECT 1 FROM vectors v
 """
 
 
-class SQLiteStore(Closing):
+class SQLiteStore(SQLiteMoving, Closing):
     """Records, words and vectors in one file; safe for several threads and processes.
 
     Args:

@@ -8,7 +8,7 @@ from lmort_memory.store.clock import now_us
 from lmort_memory.store.records.rows import dump_metadata, load_metadata
 from lmort_memory.store.values import LedgerEntry
 
-__all__ = ["add", "latest"]
+__all__ = ["add", "latest", "to_entry"]
 
 ROWS = """
 SELECT reply_id, session, payload,
@@ -18,13 +18,13 @@ FROM ledger l
 """
 
 
-def add(connection: sqlite3.Connection, entry: LedgerEntry) -> None:
+def add(connection: sqlite3.Connection, entry: LedgerEntry, *, at: int | None = None) -> None:
     """Insert an entry, replacing that of the same reply."""
     payload = dump_metadata(entry.payload)
     connection.execute("DELETE FROM ledger WHERE reply_id = ?", (entry.reply_id,))
     connection.execute(
         "INSERT INTO ledger VALUES (?, ?, ?, ?)",
-        (entry.reply_id, entry.session, now_us(), payload),
+        (entry.reply_id, entry.session, now_us() if at is None else at, payload),
     )
     connection.executemany(
         "INSERT OR IGNORE INTO ledger_records VALUES (?, ?)",
@@ -42,10 +42,11 @@ def latest(
         " ORDER BY created_at DESC, reply_id DESC LIMIT :limit",
         {"session": session, "record": record_id, "limit": limit},
     ).fetchall()
-    return [_entry(row) for row in reversed(rows)]
+    return [to_entry(row) for row in reversed(rows)]
 
 
-def _entry(row: tuple[str, str | None, str, str | None]) -> LedgerEntry:
+def to_entry(row: tuple[str, str | None, str, str | None]) -> LedgerEntry:
+    """Return the entry of a row of `ROWS`."""
     reply_id, session, payload, ids = row
     named = tuple(sorted(ids.split("\n"))) if ids else ()
     return LedgerEntry(reply_id, session, named, load_metadata(payload))
