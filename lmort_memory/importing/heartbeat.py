@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lmort_memory.paths import touch_private
+from lmort_memory.paths import make_private_dir, touch_private
 
 __all__ = ["Heartbeat", "Pulse", "pulses"]
 
@@ -62,6 +62,7 @@ class Heartbeat:
 
     def begin(self, folders: Iterable[Path], *, scope: str) -> None:
         """Announce this process, and delete the files of dead watchers."""
+        make_private_dir(self._database.parent)  # of a server's database, nothing may be here yet
         for pulse, path in _found(self._database):
             if not pulse.alive:
                 path.unlink(missing_ok=True)

@@ -38,7 +38,7 @@ class EngineOptions:
     """What a server serves.
 
     Attributes:
-        db: The database; None takes the default one.
+        db: The database, a file or a server's URL; None takes the default one.
         passphrase: What opens it, where it is encrypted.
         redact: Whether secrets are replaced before anything is stored.
         model: The model; None takes the default one.
@@ -51,7 +51,7 @@ class EngineOptions:
         chat: Defaults of a reply: system prompt with memory, sampling, notes.
     """
 
-    db: Path | None = None
+    db: Path | str | None = field(default=None, repr=False)  # a URL may hold a password
     passphrase: str | None = field(default=None, repr=False)
     redact: bool = False
     model: str | Path | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -51,7 +52,7 @@ from lmort_memory.store.words.tokenizer import query_terms
 if TYPE_CHECKING:
     from lmort_memory.types import Encoded, Progress, Record, Turn
 
-__all__ = ["PostgresStore"]
+__all__ = ["PostgresStore", "check_server"]
 
 PAGE = 500  # records read per statement while iterating
 PENDING = """
@@ -409,3 +410,15 @@ class PostgresStore(moving.PostgresMoving, Closing):
 
 def _fetching(sql: str, values: Sequence[object]) -> Callable[[Connection], list[tuple[Any, ...]]]:
     return lambda connection: connection.execute(sql, values).fetchall()  # type: ignore[no-any-return]
+
+
+def check_server(url: str) -> None:
+    """Check that a database can be opened, and change nothing.
+
+    Raises:
+        MissingDependencyError: the extra `postgres` is not installed.
+        StoreError: it cannot be reached, or has a newer schema.
+    """
+    address = parse_address(url)
+    with closing(Server(address)) as server:
+        server.read("open", lambda c: schema.refuse_other(c, address))
