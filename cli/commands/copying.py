@@ -68,13 +68,13 @@ def copy(
         key = passphrase_for(places[0], passphrase_file)
     new_key = None if new_passphrase_file is None else read_passphrase(new_passphrase_file)
     with ExitStack() as stack:
-        ours: Movable = stack.enter_context(find_store(places[0], key)())
+        ours = _opened(stack, find_store(places[0], key)())
         if getattr(ours, "encrypted", False) and new_key is None and not plain:
             raise WrongUsage(
                 "FROM is encrypted and TO would not be — name --new-passphrase-file, or pass"
                 " --plain to copy it as readable text"
             )
-        theirs: Movable = stack.enter_context(find_store(places[1], new_key)())
+        theirs = _opened(stack, find_store(places[1], new_key)())
         try:
             with Meter("copying and comparing", unit="records") as meter:
                 done = duplicate(ours, theirs, progress=meter)
@@ -88,3 +88,8 @@ def copy(
     for tally in done.tallies:
         say(f"{tally.kind:<12} {tally.count:>9,}  sha256 {tally.sha256[:16]}")
     note(f"{done.new:,} records copied to {shown_place(places[1])}; both sides are equal")
+
+
+def _opened(stack: ExitStack, store: Movable) -> Movable:
+    stack.callback(store.close)
+    return store

@@ -7,17 +7,18 @@ so nothing is written twice, and nothing is given up that could be finished.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from lmort_memory.errors import MissingDependencyError, StoreError
 from lmort_memory.store.postgres.address import Address
 
-__all__ = ["Connection", "Server"]
+__all__ = ["Connection", "Server", "fetching"]
 
 Connection = Any
 """A psycopg connection in autocommit mode."""
@@ -55,6 +56,8 @@ class Server:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._psycopg = _import_psycopg()
+        # Our own errors say what its log would: nothing for people who never set up logging.
+        logging.getLogger("psycopg").addHandler(logging.NullHandler())
         self._local = threading.local()
         self._guard = threading.Lock()
         self._pool: Any = None
@@ -79,7 +82,8 @@ class Server:
 
         `work` may run more than once; only one run takes effect.
         """
-        return self._attempt(doing, _Write(self, work))
+        found: T = self._attempt(doing, _Write(self, work))
+        return found
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -240,6 +244,16 @@ def _committed(connection: Connection, xid: str) -> bool:
         if row[0] != "in progress":
             return bool(row[0] == "committed")
         time.sleep(FIRST_PAUSE_S)
+
+
+def fetching(sql: str, values: Sequence[object]) -> Callable[[Connection], list[tuple[Any, ...]]]:
+    """Return what reads all rows of a statement."""
+
+    def work(connection: Connection) -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = connection.execute(sql, values).fetchall()
+        return found
+
+    return work
 
 
 def _import_psycopg() -> Any:  # noqa: ANN401  an optional package

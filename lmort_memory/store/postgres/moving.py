@@ -9,7 +9,7 @@ from typing import Any
 
 from lmort_memory.store.clock import from_us, to_us
 from lmort_memory.store.postgres import ledgers, records, sources, vectors
-from lmort_memory.store.postgres.connection import Connection, Server
+from lmort_memory.store.postgres.connection import Connection, Server, fetching
 from lmort_memory.store.records import rows
 from lmort_memory.store.values import Dumped, LedgerEntry, SourceState
 from lmort_memory.types import Record
@@ -116,7 +116,7 @@ class PostgresMoving:
         sql += f" WHERE l.reply_id > %s ORDER BY l.reply_id LIMIT {PAGE}"
         last = ""
         while True:
-            page = self._server.read("copy", lambda c, last=last: c.execute(sql, [last]).fetchall())
+            page = self._server.read("copy", fetching(sql, [last]))
             for row in page:
                 yield ledgers.to_entry(row[:4]), from_us(row[4])
             if len(page) < PAGE:
@@ -141,7 +141,7 @@ class PostgresMoving:
         )
         last = ("", "")
         while True:
-            page = self._server.read("copy", lambda c, last=last: c.execute(sql, last).fetchall())
+            page = self._server.read("copy", fetching(sql, last))
             for row in page:
                 yield row[0], SourceState(*row[1:5]), from_us(row[5])
             if len(page) < PAGE:

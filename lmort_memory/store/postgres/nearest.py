@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -115,9 +116,8 @@ class NearestSearch:
         for done, (s, dim) in enumerate(spaces):
             if progress is not None:
                 progress(done, len(spaces))
-            if dim <= MOST_DIMENSIONS and self._server.read(
-                "index", lambda c, s=s: self._lacks(c, s)
-            ):
+            lacks = partial(self._lacks, s=s)
+            if dim <= MOST_DIMENSIONS and self._server.read("index", lacks):
                 self._create(s, dim)
         with self._guard:
             self._indexed.clear()

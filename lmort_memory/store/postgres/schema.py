@@ -192,12 +192,15 @@ def refuse_other(connection: Connection, address: Address) -> int:
     Raises:
         StoreError: it is newer than this version, or another program's.
     """
-    there = connection.execute(
-        "SELECT to_regclass(%s), to_regclass(%s)",
-        [f'"{address.schema}".schema_version', f'"{address.schema}".records'],
-    ).fetchone()
-    if there[0] is None:
-        if there[1] is not None:
+    # Not `to_regclass`, whose cache may be older than the lock of `migrate`.
+    found = connection.execute(
+        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname IN ('schema_version', 'records')",
+        [address.schema],
+    ).fetchall()
+    there = {name for (name,) in found}
+    if "schema_version" not in there:
+        if there:
             raise StoreError(
                 f"cannot open {address.shown}: the schema {address.schema} has a table `records` of"
                 " another program — choose another with ?schema=NAME"

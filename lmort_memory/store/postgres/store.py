@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from lmort_memory.store.postgres import (
     vectors,
 )
 from lmort_memory.store.postgres.address import parse_address
-from lmort_memory.store.postgres.connection import Connection, Server
+from lmort_memory.store.postgres.connection import Connection, Server, fetching
 from lmort_memory.store.postgres.filters import condition_of
 from lmort_memory.store.postgres.nearest import NearestSearch
 from lmort_memory.store.postgres.words import WordSearch
@@ -172,7 +173,7 @@ class PostgresStore(moving.PostgresMoving, Closing):
         """Iterate like `records`, with what `restore` needs."""
         names = [space.name for space in self.spaces()] if vectors else []
         for page in self._pages(chosen, None):
-            yield from self._server.read("export", lambda c, page=page: moving.dump(c, page, names))
+            yield from self._server.read("export", partial(moving.dump, page=page, names=names))
 
     def restore(self, dumped: Sequence[Dumped]) -> int:
         """Import exported records under their ids; returns how many were new."""
@@ -401,15 +402,11 @@ class PostgresStore(moving.PostgresMoving, Closing):
         )
         last = after or ""
         while True:
-            page = self._server.read("read", _fetching(sql, [last, *values]))
+            page = self._server.read("read", fetching(sql, [last, *values]))
             yield page
             if len(page) < PAGE:
                 return
             last = page[-1][1]
-
-
-def _fetching(sql: str, values: Sequence[object]) -> Callable[[Connection], list[tuple[Any, ...]]]:
-    return lambda connection: connection.execute(sql, values).fetchall()  # type: ignore[no-any-return]
 
 
 def check_server(url: str) -> None:

@@ -48,6 +48,8 @@ class Postgres:
         with psycopg.connect(self.url(user), autocommit=True) as connection:
             connection.execute(f"SET search_path = {schema}, public")
             found = connection.execute(sql, values or None)
+            while found.nextset():
+                pass
             return found.fetchall() if found.description else []
 
 
