@@ -35,7 +35,7 @@ def test_terminated_backends_lose_and_repeat_nothing(postgres):
             if len(stored) > last + 2:  # some work between two cuts, however slow the machine
                 last = len(stored)
                 cuts.append(len(postgres.run(KILL)))
-            time.sleep(0.001)
+            time.sleep(0.01)
 
     cutter = threading.Thread(target=cut)
     cutter.start()
