@@ -48,9 +48,9 @@ def copy(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Copy a whole database, file or PostgreSQL, into an empty one, and compare them.
+    """Copy a whole database into an empty one, and compare them.
 
-    Everything is copied: records with ids and times, vectors, earlier versions, ledgers, what was
+    Each is a file or in PostgreSQL. Everything is copied: records with ids and times, vectors, earlier versions, ledgers, what was
     imported. You can stop it and run it again. FROM may be in use.
     """
     from lmort_memory.store.duplicating import duplicate

@@ -16,6 +16,7 @@ from lmort_memory.store.postgres.connection import Connection
 __all__ = ["TABLES", "VERSION", "is_owner", "migrate", "refuse_other"]
 
 VERSION = 1
+LEAST_SERVER = 16
 LEAST_PGVECTOR = (0, 8)  # iterative scans
 TABLES = (
     "records",
@@ -238,6 +239,11 @@ def is_owner(connection: Connection) -> bool:
 
 
 def _need_pgvector(connection: Connection, address: Address) -> None:
+    if (server := connection.info.server_version // 10_000) < LEAST_SERVER:
+        raise StoreError(
+            f"cannot open {address.shown}: it is PostgreSQL {server} — upgrade to {LEAST_SERVER} or"
+            " newer"
+        )
     found = connection.execute(
         "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
     ).fetchone()
