@@ -50,8 +50,9 @@ def copy(
 ) -> None:
     """Copy a whole database into an empty one, and compare them.
 
-    Each is a file or in PostgreSQL. Everything is copied: records with ids and times, vectors, earlier versions, ledgers, what was
-    imported. You can stop it and run it again. FROM may be in use.
+    Each is a file or in PostgreSQL. Everything is copied: records with ids and times, vectors,
+    earlier versions, ledgers, what was imported. You can stop it and run it again. FROM may be in
+    use.
     """
     from lmort_memory.store.duplicating import duplicate
     from lmort_memory.store.places import find_store, shown_place

@@ -129,7 +129,6 @@ def drop_space(connection: Connection, space: str, *, entirely: bool) -> int:
 
 def _insert(connection: Connection, s: int, new: dict[tuple[int, str], Encoded]) -> None:
     from pgvector import HalfVector
-    from pgvector.psycopg import register_vector
 
     rows = [
         (s, n, scope, chunk, *span, np.frombuffer(to_halves(vector), "<f2"))
@@ -138,9 +137,22 @@ def _insert(connection: Connection, s: int, new: dict[tuple[int, str], Encoded])
     ]
     if not rows:
         return
-    register_vector(connection)
+    _register(connection)
     with connection.cursor() as cursor:
         cursor.executemany(INSERT, [(*row[:-1], HalfVector(row[-1])) for row in rows])
+
+
+def _register(connection: Connection) -> None:
+    """Teach a connection pgvector's types, which asks the server, unless it knows them."""
+    from pgvector import HalfVector
+    from pgvector.psycopg import register_vector
+    from psycopg import ProgrammingError
+    from psycopg.adapt import PyFormat
+
+    try:
+        connection.adapters.get_dumper(HalfVector, PyFormat.AUTO)
+    except ProgrammingError:
+        register_vector(connection)
 
 
 def _put_codes(connection: Connection, s: int, coded: dict[tuple[int, str], TokenCodes]) -> None:
