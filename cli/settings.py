@@ -171,12 +171,10 @@ def write_config(entries: dict[str, str | int | float]) -> Path:
     """
     path = config_path()
     lines = [f"{name} = {_toml(value)}\n" for name, value in sorted(entries.items())]
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         paths.make_private_dir(path.parent)
-        paths.touch_private(fresh)
-        fresh.write_text("".join(lines), encoding="utf-8")
-        fresh.replace(path)
+        with paths.replacing(path) as fresh:
+            fresh.write_text("".join(lines), encoding="utf-8")
     except OSError as error:
         raise LmortError(f"cannot write the settings file {path}: {error}") from error
     return path

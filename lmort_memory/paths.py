@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lmort_memory.errors import LmortError
@@ -23,6 +26,7 @@ __all__ = [
     "is_server",
     "make_private_dir",
     "models_dir",
+    "replacing",
     "touch_private",
 ]
 
@@ -104,6 +108,28 @@ def touch_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         return
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a new file, mode 0600, that takes the place of `path` when the block ends.
+
+    A reader sees the old contents or the new ones, whole, whatever is killed in between. If the
+    block raises, `path` stays as it was and the new file is removed.
+
+    Raises:
+        OSError: the folder is missing, or nothing can be created or renamed there.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    fresh = Path(name)
+    try:
+        yield fresh
+        with fresh.open("rb+") as file:
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _folder(xdg: str, fallback: str, *, mac: str, part: str) -> Path:

@@ -6,7 +6,6 @@ import ctypes
 import logging
 import os
 import shutil
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,7 +16,7 @@ from typing import Final
 
 from lmort_memory.backbone.library import llama, take_errors
 from lmort_memory.errors import MissingDependencyError
-from lmort_memory.paths import make_private_dir, models_dir
+from lmort_memory.paths import make_private_dir, models_dir, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -88,26 +87,16 @@ def _requantise(source: Path, out: Path) -> None:
         OSError: the copy could not be written.
     """
     make_private_dir(out.parent)
-    prefix = f".{out.name}."
-    for left in out.parent.glob(f"{prefix}*.part"):  # by a process that was killed
+    for left in out.parent.glob(f".{out.name}.*.part"):  # by a process that was killed
         with suppress(OSError):  # already gone, or another user's
             if time.time() - left.stat().st_mtime > _STALE_S:
                 left.unlink()
     if shutil.disk_usage(out.parent).free < _ROOM:
         raise OSError(f"{out.parent} has less than a gigabyte free")
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=prefix, suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        # In a thread of its own: in the caller's, Ctrl-C would be raised inside the callback for
-        # llama.cpp's log and be lost.
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(quantise, source, temporary, _Q8_0).result()
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # In a thread of its own: in the caller's, Ctrl-C would be raised inside the callback for
+    # llama.cpp's log and be lost.
+    with replacing(out) as fresh, ThreadPoolExecutor(1) as thread:
+        thread.submit(quantise, source, fresh, _Q8_0).result()
     for other in out.parent.glob(_COPY.format(version="*")):
         if other != out:
             with suppress(OSError):

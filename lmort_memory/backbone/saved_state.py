@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lmort_memory.backbone.runtime import build
 from lmort_memory.errors import BackboneError
+from lmort_memory.paths import replacing
 
 _MAGIC = b"LMORTKV1"
 _MAX_HEADER = 1 << 24  # a million tokens as JSON
@@ -53,19 +51,11 @@ def write_state(path: Path, state: SavedState) -> None:
             "sha256": _checksum(state.tokens, state.label, state.cells),
         }
     ).encode()
-    temporary = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:  # mode 0600
-            temporary = Path(file.name)
+        with replacing(path) as fresh, fresh.open("wb") as file:
             for part in (_MAGIC, len(header).to_bytes(8, "little"), header, state.cells):
                 file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink()
         raise BackboneError(
             f"the chat's state cannot be saved to {path}: {error.strerror} — "
             "the chat itself is stored and can be evaluated again"

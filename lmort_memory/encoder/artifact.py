@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -22,6 +20,7 @@ from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
 from lmort_memory.errors import BackboneError, TunerError
 from lmort_memory.modelfile.header import GgufHeader, read_header
 from lmort_memory.modelfile.tensors import read_array, read_tensor, tensor_rows
+from lmort_memory.paths import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -150,13 +149,8 @@ def write_artifact(path: Path, artifact: Artifact, *, matrix_type: str = "F16") 
     stored = {name: _stored(artifact.weights[name], matrix_type) for name in config.tensor_shapes()}
     fingerprint, tokens = _fingerprint(config, stored), _token_fingerprint(config, stored)
     card = replace(artifact.card, fingerprint=fingerprint, tokens=tokens)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    os.close(handle)
-    try:
-        _write_gguf(Path(name), card, stored)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with replacing(path) as fresh:
+        _write_gguf(fresh, card, stored)
     return fingerprint
 
 
@@ -330,8 +324,6 @@ def _write_gguf(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _add_values(writer: GGUFWriter, prefix: str, values: Mapping[str, Any]) -> None:

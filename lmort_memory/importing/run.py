@@ -32,7 +32,7 @@ from lmort_memory.memory.databases import dumped_records, is_database
 from lmort_memory.memory.reservoir import Reservoir
 from lmort_memory.memory.transfer import restore_records, restoring
 from lmort_memory.store.clock import to_us
-from lmort_memory.store.values import SourceState
+from lmort_memory.store.values import Dumped, SourceState
 from lmort_memory.text import counted
 from lmort_memory.types import DEFAULT_SCOPE, Progress, Turn
 
@@ -406,7 +406,7 @@ def _turns(file: FoundFile, left_out: LeftOut) -> Iterator[Turn]:
         yield from read(file, left_out)
         return
     with dumped_records(file.path) as records:
-        yield from (Turn(one.record.text) for one in records)
+        yield from (Turn(one.record.text) for one in records if isinstance(one, Dumped))
 
 
 def _file_state(file: FoundFile, digest: str) -> SourceState:

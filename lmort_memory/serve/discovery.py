@@ -11,7 +11,6 @@ import hmac
 import http.client
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lmort_memory.errors import BackboneError
-from lmort_memory.paths import data_dir, make_private_dir
+from lmort_memory.paths import data_dir, make_private_dir, replacing
 
 __all__ = ["Server", "discovery_path", "find_server", "publish", "withdraw"]
 
@@ -88,7 +87,7 @@ class Server:
 
     def proves_itself(self) -> bool:
         """Whether what listens there knows the token."""
-        challenge = secrets.token_hex(16)
+        challenge = os.urandom(16).hex()  # `secrets` loads more than a hook has time for
         bare = Server(self.host, self.port, "", self.pid, None, None)
         try:
             answer = bare.ask("GET", f"/health?challenge={challenge}", timeout_s=_PATIENCE_S)
@@ -112,12 +111,8 @@ def publish(server: Server) -> None:
     """
     path = discovery_path()
     make_private_dir(path.parent)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(asdict(server), file)
-    fresh.replace(path)
+    with replacing(path) as fresh:
+        fresh.write_text(json.dumps(asdict(server)), encoding="utf-8")
 
 
 def withdraw(server: Server) -> None:

@@ -67,14 +67,11 @@ def duplicate(source: Movable, target: Movable, *, progress: Progress | None = N
         ours = _Tallies()
         new = 0
         for batch in _batches(source.dump(ALL, vectors=True)):
-            old = source.versions([one.record.id for one in batch])
             new += target.restore(batch)
-            if old:
-                target.put_versions(old)
-            ours.add(batch, old)
+            ours.add(batch)
             counted.add(len(batch))
         for entries in _batches(source.every_ledger()):
-            target.put_ledgers(entries)
+            target.restore([], ledgers=entries)
             ours.ledgers(entries)
         for states in _batches(source.every_source()):
             target.put_sources(states)
@@ -99,7 +96,7 @@ class _Counted:
 def _tallies_of(store: Movable, counted: _Counted) -> tuple[Tally, ...]:
     tallies = _Tallies()
     for batch in _batches(store.dump(ALL, vectors=True)):
-        tallies.add(batch, store.versions([one.record.id for one in batch]))
+        tallies.add(batch)
         counted.add(len(batch))
     for entries in _batches(store.every_ledger()):
         tallies.ledgers(entries)
@@ -139,19 +136,20 @@ class _Tallies:
         self._hashes = {kind: hashlib.sha256() for kind in self.KINDS}
         self._counts = dict.fromkeys(self.KINDS, 0)
 
-    def add(self, batch: Sequence[Dumped], old: dict[str, list[Record]]) -> None:
+    def add(self, batch: Sequence[Dumped]) -> None:
         for one in batch:
             self._put("records", [_fields(one.record), one.origin and one.origin.hex()])
             for name in sorted(one.vectors):
                 self._vectors(one.record.id, name, one.vectors[name])
-            for version in old.get(one.record.id, ()):
+            for version in one.history:
                 self._put("versions", _fields(version))
 
-    def ledgers(self, entries: Sequence[tuple[LedgerEntry, datetime]]) -> None:
-        for one, at in entries:
+    def ledgers(self, entries: Sequence[LedgerEntry]) -> None:
+        for one in entries:
             ids = sorted(one.record_ids)
             payload = dump_metadata(one.payload)
-            self._put("ledger", [one.reply_id, one.session, ids, payload, at.isoformat()])
+            at = one.created_at and one.created_at.isoformat()
+            self._put("ledger", [one.reply_id, one.session, ids, payload, at])
 
     def sources(self, states: Sequence[tuple[str, SourceState, datetime]]) -> None:
         for scope, one, at in states:

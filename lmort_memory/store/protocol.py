@@ -8,7 +8,7 @@ A store of another kind (PostgreSQL, say) uses the values of `values.py` and mus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lmort_memory.store.replica.replication import Replication
     from lmort_memory.types import Encoded
 
-__all__ = ["Movable", "Store", "TokenCodesKeeper"]
+__all__ = ["Movable", "Replicated", "Store", "TokenCodesKeeper"]
 
 
 class Records(Protocol):
@@ -79,8 +80,11 @@ class Records(Protocol):
     def dump(self, chosen: Filter, *, vectors: bool = False) -> Iterator[Dumped]:
         """Iterate like `records`, with what `restore` needs."""
 
-    def restore(self, dumped: Sequence[Dumped]) -> int:
-        """Import exported records under their ids, keeping existing ones; returns how many."""
+    def restore(self, dumped: Sequence[Dumped], *, ledgers: Sequence[LedgerEntry] = ()) -> int:
+        """Import exported records under their ids, with their versions, and ledger entries.
+
+        What exists is kept. Returns how many records are new.
+        """
 
 
 class Order(Protocol):
@@ -93,7 +97,7 @@ class Order(Protocol):
         """Return the most recently active sessions, newest at the end."""
 
     def facets(self, chosen: Filter) -> Facets:
-        """Count the chosen records by scope and by role."""
+        """Count the chosen records by scope and by role, and their sessions, each of one scope."""
 
     def around(self, record_id: str, n: int) -> list[Record]:
         """Return the `n` turns before and the `n` after a record in its session, in order."""
@@ -151,6 +155,14 @@ class TokenCodesKeeper(Protocol):
 
     def drop_tokens(self, space: str) -> int:
         """Delete the token codes of a space; returns the number of chunks that had some."""
+
+
+@runtime_checkable
+class Replicated(Protocol):
+    """Optional method of a store, for sync. Without it, sync is refused in one line."""
+
+    def replication(self) -> Replication:
+        """Return the changes of this store, for other devices, and take theirs."""
 
 
 class Sources(Protocol):
@@ -233,17 +245,8 @@ class Movable(Store, Protocol):
     def frozen(self) -> AbstractContextManager[None]:
         """Let every read of this thread inside the block see one snapshot."""
 
-    def versions(self, ids: Sequence[str]) -> dict[str, list[Record]]:
-        """Return the earlier versions of records that have some, oldest first."""
-
-    def put_versions(self, versions: Mapping[str, Sequence[Record]]) -> None:
-        """Replace the earlier versions of records."""
-
-    def every_ledger(self) -> Iterator[tuple[LedgerEntry, datetime]]:
-        """Iterate over all entries of the ledger with their times, in order of their replies."""
-
-    def put_ledgers(self, entries: Sequence[tuple[LedgerEntry, datetime]]) -> None:
-        """Store entries with their times."""
+    def every_ledger(self) -> Iterator[LedgerEntry]:
+        """Iterate over all entries of the ledger, in order of their replies."""
 
     def every_source(self) -> Iterator[tuple[str, SourceState, datetime]]:
         """Iterate over all sources with their scopes and times, in order."""

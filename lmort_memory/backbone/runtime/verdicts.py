@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lmort_memory.backbone.runtime.backends import code_of
-from lmort_memory.paths import cache_dir, make_private_dir
+from lmort_memory.paths import cache_dir, make_private_dir, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,12 +98,10 @@ def remember(attempt: Attempt, types: Sequence[WeightType], verdict: Verdict) ->
         "types": [one.name for one in types],
         **asdict(verdict),
     }
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(OSError):
         make_private_dir(path.parent)
-        fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps(told), encoding="utf-8")
-        fresh.replace(path)
+        with replacing(path) as fresh:
+            fresh.write_text(json.dumps(told), encoding="utf-8")
 
 
 def _path(attempt: Attempt, types: Sequence[WeightType]) -> Path:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lmort_memory.errors import BackboneError
 from lmort_memory.modelfile.convert.tokenizer import Tokenizer
+from lmort_memory.paths import replacing
 from lmort_memory.types import Progress
 
 if TYPE_CHECKING:
@@ -92,19 +91,11 @@ def write_gguf(plan: ModelPlan, out: Path, *, progress: Progress | None = None) 
     """
     _check_space(plan, out)
     try:
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part")
+        with replacing(out) as fresh:
+            _write_header(plan, fresh)
+            _append_tensors(plan.pieces, fresh, progress)
     except OSError as error:
         raise BackboneError(f"{out} cannot be written: {error.strerror}") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        _write_header(plan, temporary)
-        _append_tensors(plan.pieces, temporary, progress)
-        temporary.replace(out)
-    except OSError as error:
-        raise BackboneError(f"{out} cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_space(plan: ModelPlan, out: Path) -> None:
@@ -185,8 +176,6 @@ def _append_tensors(pieces: Sequence[Piece], path: Path, progress: Progress | No
                     "the source changed while it was read — try again"
                 )
             file.write(bytes(_padded(piece.nbytes) - piece.nbytes))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _padded(nbytes: int) -> int:

@@ -25,11 +25,13 @@ __all__ = [
     "followers",
     "history",
     "insert",
+    "keep",
     "predecessors",
     "sessions",
     "set_expiry",
     "supersede",
     "update",
+    "versions",
     "write_words",
 ]
 
@@ -59,7 +61,11 @@ VERSIONS = """
 SELECT r.n, r.id, h.text, h.role, r.scope, r.session, r.created_at, h.updated_at, h.metadata,
        r.source_uri, r.source_start, r.source_end, h.expires_at,
        r.valid_from, r.valid_to, r.superseded_by
-FROM history h JOIN records r USING (n) WHERE r.id = %s ORDER BY h.h
+FROM history h JOIN records r USING (n) WHERE r.id = ANY (%s) ORDER BY h.n, h.h
+"""
+KEPT = """
+INSERT INTO history (n, scope, text, role, updated_at, expires_at, metadata)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
 """
 CHAIN = """
 WITH RECURSIVE chain (id) AS (
@@ -193,8 +199,34 @@ def history(connection: Connection, record_id: str) -> list[Record]:
         RecordNotFoundError: no record has the id.
     """
     present = find(connection, record_id)[1]
-    old = connection.execute(VERSIONS, [record_id])
-    return [*map(rows.to_record, old), present]
+    return [*versions(connection, [record_id]).get(record_id, ()), present]
+
+
+def versions(connection: Connection, ids: Sequence[str]) -> dict[str, list[Record]]:
+    """Return the earlier versions of records that have some, oldest first, by id."""
+    found: dict[str, list[Record]] = {}
+    for row in connection.execute(VERSIONS, [list(ids)]):
+        found.setdefault(row[1], []).append(rows.to_record(row))
+    return found
+
+
+def keep(connection: Connection, given: Sequence[tuple[int, Record]]) -> None:
+    """Store earlier versions of records with their numbers, those of each oldest first."""
+    values = [
+        (
+            n,
+            one.scope,
+            one.text,
+            one.role,
+            to_us(one.updated_at),
+            one.expires_at and to_us(one.expires_at),
+            rows.dump_metadata(one.metadata),
+        )
+        for n, one in given
+    ]
+    if values:
+        with connection.cursor() as cursor:
+            cursor.executemany(KEPT, values)
 
 
 def supersede(
@@ -279,7 +311,7 @@ def followers(connection: Connection, ids: Sequence[str], chosen: Condition) -> 
 
 
 def facets(connection: Connection, chosen: Condition) -> Facets:
-    """Count records by scope and by role."""
+    """Count records by scope and by role, and their sessions."""
     scopes: Counter[str] = Counter()
     roles: Counter[str] = Counter()
     for scope, role, n in connection.execute(
@@ -288,7 +320,12 @@ def facets(connection: Connection, chosen: Condition) -> Facets:
     ):
         scopes[scope] += n
         roles[role] += n
-    return Facets(sum(scopes.values()), dict(scopes), dict(roles))
+    (sessions,) = connection.execute(
+        "SELECT count(*) FROM (SELECT DISTINCT r.scope, r.session FROM records r"
+        f" WHERE r.session IS NOT NULL AND {chosen[0]}) counted",
+        chosen[1],
+    ).fetchone()
+    return Facets(sum(scopes.values()), dict(scopes), dict(roles), sessions)
 
 
 def sessions(connection: Connection, chosen: Condition, *, limit: int) -> list[SessionInfo]:

@@ -29,6 +29,7 @@ from lmort_memory.store.postgres import (
 from lmort_memory.store.postgres.address import parse_address
 from lmort_memory.store.postgres.connection import Connection, Server, fetching
 from lmort_memory.store.postgres.filters import condition_of
+from lmort_memory.store.postgres.ledgers import restore as restore_ledger
 from lmort_memory.store.postgres.nearest import NearestSearch
 from lmort_memory.store.postgres.words import WordSearch
 from lmort_memory.store.records import rows
@@ -175,9 +176,16 @@ class PostgresStore(moving.PostgresMoving, Closing):
         for page in self._pages(chosen, None):
             yield from self._server.read("export", partial(moving.dump, page=page, names=names))
 
-    def restore(self, dumped: Sequence[Dumped]) -> int:
-        """Import exported records under their ids; returns how many were new."""
-        return self._server.write("import into", lambda c: moving.restore(c, dumped))
+    def restore(self, dumped: Sequence[Dumped], *, ledgers: Sequence[LedgerEntry] = ()) -> int:
+        """Import exported records and ledger entries under their ids; returns how many records."""
+        scope = self._address.scope
+
+        def work(connection: Connection) -> int:
+            for entry in ledgers:
+                restore_ledger(connection, entry, tenant=scope)
+            return moving.restore(connection, dumped)
+
+        return self._server.write("import into", work)
 
     def latest(self, chosen: Filter, *, limit: int) -> list[Record]:
         """Return the records stored last, newest at the end."""
@@ -189,7 +197,7 @@ class PostgresStore(moving.PostgresMoving, Closing):
         return self._server.read("read", lambda c: records.sessions(c, condition, limit=limit))
 
     def facets(self, chosen: Filter) -> Facets:
-        """Count the chosen records by scope and by role."""
+        """Count the chosen records by scope and by role, and their sessions, each of one scope."""
         condition = condition_of(chosen)
         return self._server.read("read", lambda c: records.facets(c, condition))
 
