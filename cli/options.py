@@ -133,9 +133,12 @@ class Base:
     """Where the memory is, and how to print results."""
 
     db: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--db", metavar="PATH", help="Database file. [env: LMORT_DB]", show_default=False
+            "--db",
+            metavar="PATH",
+            help="Database: a file, or postgresql://USER@HOST/NAME. [env: LMORT_DB]",
+            show_default=False,
         ),
     ] = None
     passphrase_file: Annotated[

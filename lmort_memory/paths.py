@@ -20,10 +20,12 @@ from lmort_memory.errors import LmortError
 
 __all__ = [
     "cache_dir",
+    "chosen_db",
     "config_dir",
     "data_dir",
     "default_db",
     "expanded",
+    "is_server",
     "located",
     "make_private_dir",
     "models_dir",
@@ -56,10 +58,22 @@ def models_dir() -> Path:
     return cache_dir() / "models"
 
 
-def default_db() -> Path:
+def default_db() -> Path | str:
     """Return the default database: `$LMORT_DB`, or one in `data_dir()`."""
     named = os.environ.get("LMORT_DB")
-    return expanded(named) if named else data_dir() / "memory.db"
+    return chosen_db(named) if named else data_dir() / "memory.db"
+
+
+def chosen_db(named: str | Path | None) -> Path | str:
+    """Return a database that somebody named, or the default: a file, or a server's URL."""
+    if named is None:
+        return default_db()
+    return str(named) if is_server(named) else expanded(named)
+
+
+def is_server(place: str | Path) -> bool:
+    """Whether a database's name is the URL of a PostgreSQL server."""
+    return isinstance(place, str) and place.startswith(("postgresql://", "postgres://"))
 
 
 def expanded(path: str | Path) -> Path:

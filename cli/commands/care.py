@@ -57,7 +57,7 @@ def status(
 
 def _say_status(found: MemoryStatus) -> None:
     store = found.store
-    say(f"database  {store.path}, {size(store.size_bytes)}")
+    say(f"database  {store.place}, {size(store.size_bytes)}")
     say(f"records   {store.records:,}; {store.sources:,} files and conversations were imported")
     for space in store.spaces:
         say(f"vectors   {space.vectors:,} of {space.dim} numbers, {_waiting(space.pending)}")

@@ -238,7 +238,11 @@ def _say_receipt(receipt: Receipt) -> None:
         say(f"{len(receipt.quoted_by)} other records repeat some of it and still exist:")
         for id_ in receipt.quoted_by:
             say(f"  {id_}")
-    elif receipt.verified:
+    for limit in receipt.limits:
+        note(limit)
+    if receipt.limits or receipt.quoted_by:
+        return
+    if receipt.verified:
         say("no byte of their texts is left in the database")
     else:
         note("another process still uses old pages; the next forget or open finishes the cleanup")

@@ -84,7 +84,7 @@ def serve(
     Offers an OpenAI-compatible API, the memory's own API, MCP and a web page, all with one model.
     Only this machine can reach it, unless you set --host.
     """
-    from lmort_memory.paths import data_dir, expanded
+    from lmort_memory.paths import chosen_db, data_dir
     from lmort_memory.serve import require_server
 
     require_server()
@@ -109,7 +109,7 @@ def serve(
     tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
     path = setting_text("db", base.db)
     engine = EngineOptions(
-        db=None if path is None else expanded(path),
+        db=None if path is None else chosen_db(path),
         passphrase=passphrase_of(base),
         redact=wants_redaction(),
         model=runnable_model(setting_text("model", models.model)),

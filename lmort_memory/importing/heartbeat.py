@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lmort_memory.paths import replacing
+from lmort_memory.paths import make_private_dir, replacing
 
 __all__ = ["Heartbeat", "Pulse", "pulses"]
 
@@ -63,6 +63,7 @@ class Heartbeat:
 
     def begin(self, folders: Iterable[Path], *, scope: str) -> None:
         """Announce this process, and delete the files of dead watchers."""
+        make_private_dir(self._database.parent)  # of a server's database, nothing may be here yet
         for pulse, path in _found(self._database):
             if not pulse.alive:
                 path.unlink(missing_ok=True)

@@ -120,7 +120,8 @@ class Memory(Closing):
         Nothing is written if either fails.
 
         Args:
-            path: The database; None takes `$LMORT_DB` or the platform's data folder.
+            path: The database: a file, or `postgresql://…`, which needs the extra `postgres`;
+                None takes `$LMORT_DB` or the platform's data folder.
             model: A GGUF file; None takes `$LMORT_MODEL` or the packaged default.
             tuner: A tuner file; None looks for one made for the model.
             previous: Model and tuner, as above, that made the existing vectors; they are also
@@ -140,22 +141,20 @@ class Memory(Closing):
             BackboneError: no usable model.
             TunerError: the tuner is damaged or belongs to another model.
         """
-        from lmort_memory.paths import default_db
-        from lmort_memory.store import SQLiteStore
-        from lmort_memory.store.unlocking import check_passphrase
+        from lmort_memory.paths import chosen_db
+        from lmort_memory.store.places import find_store
 
-        place = default_db() if path is None else expanded(path)
         # Before minutes of loading, and before creating anything.
-        key = check_passphrase(place, passphrase)
+        open_store = find_store(chosen_db(path), passphrase)
         if not with_model:
-            return cls(None, SQLiteStore(place, key=key), redact=redact)
+            return cls(None, open_store(), redact=redact)
         from lmort_memory.encoder import open_encoder
 
         opened = [open_encoder(model, tuner, tokens=token_codes)]
         try:
             if previous is not None:
                 opened.append(open_encoder(*previous))
-            store = SQLiteStore(place, key=key)
+            store = open_store()
             older = [*_still_asked(opened[0], store), *(one.encoder for one in opened[1:])]
             memory = cls(opened[0].encoder, store, previous=older, redact=redact)
         except BaseException:

@@ -41,7 +41,7 @@ class EngineOptions:
     """What a server serves.
 
     Attributes:
-        db: The database; None takes the default one.
+        db: The database, a file or a server's URL; None takes the default one.
         passphrase: What opens it, where it is encrypted.
         redact: Whether secrets are replaced before anything is stored.
         model: The model; None takes the default one.
@@ -56,7 +56,7 @@ class EngineOptions:
         on_change: Called with what the watcher did or what went wrong, in its thread.
     """
 
-    db: Path | None = None
+    db: Path | str | None = field(default=None, repr=False)  # a URL may hold a password
     passphrase: str | None = field(default=None, repr=False)
     redact: bool = False
     model: str | Path | None = None

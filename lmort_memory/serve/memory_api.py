@@ -334,7 +334,7 @@ def _status(engine: Engine, found: MemoryStatus | None) -> schemas.Status:
         return status
     return msgspec.structs.replace(
         status,
-        database=str(found.store.path),
+        database=found.store.place,
         model=found.model,
         tier=found.tier,
         space=found.space,

@@ -9,6 +9,7 @@ A store of another kind (PostgreSQL, say) uses the values of `values.py` and mus
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from lmort_memory.store.replica.replication import Replication
     from lmort_memory.types import Encoded
 
-__all__ = ["Replicated", "SourcesTogether", "Store", "TokenCodesKeeper"]
+__all__ = ["Movable", "Replicated", "SourcesTogether", "Store", "TokenCodesKeeper"]
 
 
 class Records(Protocol):
@@ -270,3 +271,20 @@ class Store(Records, Order, Rankings, Vectors, Sources, Conversations, Upkeep, P
 
     Changes are on disk when a method returns.
     """
+
+
+@runtime_checkable
+class Movable(Store, Protocol):
+    """A store that can be copied whole; see `store/duplicating.py`."""
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Let every read of this thread inside the block see one snapshot."""
+
+    def every_ledger(self) -> Iterator[LedgerEntry]:
+        """Iterate over all entries of the ledger, in order of their replies."""
+
+    def every_source(self) -> Iterator[tuple[str, SourceState, datetime]]:
+        """Iterate over all sources with their scopes and times, in order."""
+
+    def put_sources(self, given: Sequence[tuple[str, SourceState, datetime]]) -> None:
+        """Store the states of sources with their times."""

@@ -24,6 +24,7 @@ from lmort_memory.store.encryption import Key
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.records import browse, edits, ledgers, rows, sources, supersession
 from lmort_memory.store.records.ledgers import restore as restore_ledger
+from lmort_memory.store.records.moving import SQLiteMoving
 from lmort_memory.store.replica.replication import Replication
 from lmort_memory.store.unlocking import unlock
 from lmort_memory.store.values import (
@@ -61,7 +62,7 @@ AND NOT EXISTS (SELECT 1 FROM vectors v
 """
 
 
-class SQLiteStore(Closing):
+class SQLiteStore(SQLiteMoving, Closing):
     """Records, words and vectors in one file; safe for several threads and processes.
 
     Args:

@@ -194,6 +194,8 @@ class Receipt:
             `quoted_by` names records.
         quoted_by: Ids of other records that repeat some of the texts, such as a reply that quotes
             them; at most 100. They stay until they are forgotten too.
+        limits: What this store cannot promise, in sentences for people; a server has logs and
+            replicas that it cannot reach. `verified` is False then.
     """
 
     records: int = 0
@@ -203,6 +205,7 @@ class Receipt:
     states: int = 0
     verified: bool = True
     quoted_by: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +227,11 @@ class Canaries:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """Sizes and counts for display; `token_bytes` is the part of `size_bytes` for token codes."""
+    """Sizes and counts for display; `token_bytes` is the part of `size_bytes` for token codes.
+
+    `url` names a database on a server, without its password; `path` is then where this computer
+    keeps files about it.
+    """
 
     path: Path
     schema: int
@@ -234,6 +241,12 @@ class StoreStatus:
     index_bytes: int
     spaces: tuple[SpaceInfo, ...]
     token_bytes: int = 0
+    url: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the database is, for people."""
+        return self.url or str(self.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,11 @@ __all__ = [
     "insert",
     "insert_record",
     "load_metadata",
+    "new_record",
     "origin_of",
     "searchable",
     "to_record",
+    "to_row",
 ]
 
 COLUMNS = (
@@ -69,9 +71,15 @@ def origin_of(turn: Turn, *, occurrence: int | None = None) -> bytes:
 
 def insert(connection: sqlite3.Connection, turn: Turn, origin: bytes) -> tuple[int, Record]:
     """Insert a turn and its words; returns the row number and the record."""
+    record = new_record(turn)
+    return insert_record(connection, record, origin), record
+
+
+def new_record(turn: Turn) -> Record:
+    """Return the record that a turn becomes, with a new id."""
     now = now_us()
     created = now if turn.created_at is None else to_us(turn.created_at)
-    record = Record(
+    return Record(
         id=new_id(),
         text=turn.text,
         role=turn.role,
@@ -83,13 +91,20 @@ def insert(connection: sqlite3.Connection, turn: Turn, origin: bytes) -> tuple[i
         source=turn.source,
         expires_at=None if turn.expires_at is None else from_us(to_us(turn.expires_at)),
     )
-    return insert_record(connection, record, origin), record
 
 
 def insert_record(connection: sqlite3.Connection, record: Record, origin: bytes | None) -> int:
     """Insert a complete record under its own id; returns its row number."""
+    n = connection.execute(INSERT, to_row(record, origin)).lastrowid
+    assert n is not None  # an INSERT that did not raise has one
+    connection.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (n, searchable(record)))
+    return n
+
+
+def to_row(record: Record, origin: bytes | None) -> tuple[object, ...]:
+    """Return the values of a record, in the order of the columns of `INSERT`."""
     source = record.source or Source(uri="")
-    values = (
+    return (
         record.id,
         record.text,
         record.role,
@@ -107,10 +122,6 @@ def insert_record(connection: sqlite3.Connection, record: Record, origin: bytes 
         record.superseded_by,
         origin,
     )
-    n = connection.execute(INSERT, values).lastrowid
-    assert n is not None  # an INSERT that did not raise has one
-    connection.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (n, searchable(record)))
-    return n
 
 
 def searchable(record: Record | Turn) -> str:

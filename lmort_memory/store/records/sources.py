@@ -15,7 +15,7 @@ from lmort_memory.store.records import rows
 from lmort_memory.store.values import SourceChange, SourceState
 from lmort_memory.types import Progress, Source, Turn
 
-__all__ = ["list_sources", "replace_source", "replace_sources", "source_state"]
+__all__ = ["BATCH", "list_sources", "replace_source", "replace_sources", "source_state", "take"]
 
 BATCH = 500  # turns per transaction; bounds how long other writers wait
 STATE = "SELECT uri, digest, size_bytes, modified_ns FROM sources"
@@ -63,7 +63,7 @@ def replace_source(
     error: ImportFileError | None = None
     rest = iter(turns)
     while removed is None and error is None:
-        batch, error = _take(rest)
+        batch, error = take(rest)
         with database.write("import into") as connection:
             if not done:
                 _start(connection)
@@ -90,7 +90,7 @@ def replace_sources(
     return changes
 
 
-def _take(rest: Iterator[Turn]) -> tuple[list[Turn], ImportFileError | None]:
+def take(rest: Iterator[Turn]) -> tuple[list[Turn], ImportFileError | None]:
     """Return the next batch, and the error that ended it early, if any."""
     batch: list[Turn] = []
     try:
