@@ -84,7 +84,7 @@ class _List:
 class _Reader(HTMLParser):
     """Gathers text into blocks; inside a list or a table one block is the whole of it."""
 
-    def parse_marked_section(self, i: int, report: int = 1) -> int:
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
         """Take `<![…>` of an unknown kind as a comment, as browsers do; html.parser asserts."""
         try:
             return super().parse_marked_section(i, report)
