@@ -209,7 +209,7 @@ def filters(folder: Path) -> Try:
     memory.add("Ada keeps bees.", metadata={"a": 1, "tags": ["x"], "t": "bees", "n": None})
 
     def attempt(data: bytes) -> None:
-        text = data.decode("utf-8", "surrogatepass" if len(data) % 2 else "replace")
+        text = data.decode("utf-8", "surrogateescape" if len(data) % 2 else "replace")
         memory.recall(text[:200], mode="lexical")
         with suppress(ValueError, RecursionError):
             where = json.loads(text)

@@ -35,7 +35,7 @@ def overwritten(data, start, piece):
 DAMAGE = {
     "cut by a thousandth": (lambda d: d[: len(d) - len(d) // 1000], 0.9),
     "cut by a twentieth": (lambda d: d[: len(d) - len(d) // 20], 0.5),
-    "cut in the middle": (lambda d: d[: len(d) // 2], 0.1),
+    "cut in the middle": (lambda d: d[: len(d) // 2], 0.05),
     "cut to its first page": (lambda d: d[:PAGE], 0.0),
     "zeroed in the middle": (
         lambda d: overwritten(d, len(d) // 2 // PAGE * PAGE, bytes(2 * PAGE)),

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lmort_memory.store.encryption import is_encrypted
+from tests.suites.serve.conftest import _no_network  # noqa: F401  this machine may be reached
 from tests.suites.serve.servers import start
 from tests.support.tiny_chat import write_pair
 
