@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "start": {"adapters", "cli"},
     "messages": set(),
     "serve": {
+        "blas",
         "chat",
         "messages",
         "memory",
