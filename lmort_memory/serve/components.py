@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from lmort_memory.blas import one_thread
 from lmort_memory.serve.schemas import Map, Point
 from lmort_memory.store.values import Filter
 
@@ -24,6 +23,7 @@ def map_of(memory: Memory, chosen: Filter, *, most: int) -> Map:
     """Place the chosen records that have vectors; of more than `most`, every so many-th."""
     import numpy as np
 
+    from lmort_memory.blas import one_thread
     from lmort_memory.encoder import mean_vector
 
     total = memory.store.facets(chosen).total

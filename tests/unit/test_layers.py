@@ -55,6 +55,7 @@ MAY_IMPORT = {
     "start": {"adapters", "cli"},
     "messages": set(),
     "serve": {
+        "blas",
         "chat",
         "messages",
         "memory",
