@@ -11,6 +11,7 @@ import gzip
 import json
 import random
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -43,6 +44,7 @@ PAIR_ORIGINS: Final = ORIGINS | {
     "covidqa": Origin("COVID-QA", "deepset-ai/COVID-QA@fb2eb5e24961", "Apache-2.0"),
     "scitldr": Origin("SciTLDR", "allenai/scitldr@5ccad9c00a60", "Apache-2.0"),
 }
+_HEADING: Final = "## Pairs\n\n"
 _FEWEST_WORDS: Final = 3
 _SEED: Final = 20261126
 
@@ -72,10 +74,25 @@ def draw_pairs(data: Path) -> list[KitPair]:
 
 
 def write_pairs(folder: Path, pairs: Sequence[KitPair]) -> None:
-    """Write the pairs beside the kit's other files."""
+    """Write the pairs beside the kit's other files, and their sources into its attribution."""
     lines = "".join(json.dumps(asdict(pair), ensure_ascii=False) + "\n" for pair in pairs)
     path = folder / PAIRS_FILE
     path.write_bytes(gzip.compress(lines.encode(), compresslevel=9, mtime=0))
+    attribution = folder / "ATTRIBUTION.md"
+    kept = attribution.read_text(encoding="utf-8").split(_HEADING)[0].rstrip()
+    attribution.write_text(f"{kept}\n\n{_HEADING}{_sources(pairs)}", encoding="utf-8")
+
+
+def _sources(pairs: Sequence[KitPair]) -> str:
+    rows = [
+        f"| {origin.title} | {origin.repository} | {origin.licence} | {count} |\n"
+        for source, count in sorted(Counter(pair.source for pair in pairs).items())
+        for origin in [PAIR_ORIGINS[source]]
+    ]
+    return (
+        f"`{PAIRS_FILE}` holds questions, or headings, with passages of the works below, cut "
+        "likewise.\n\n| work | repository | licence | pairs |\n|---|---|---|---|\n" + "".join(rows)
+    )
 
 
 if __name__ == "__main__":
