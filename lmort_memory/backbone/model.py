@@ -338,7 +338,12 @@ def _load(header: GgufHeader, gpu_layers: int) -> Any:  # noqa: ANN401 — llama
             raise
     if not model:
         raise BackboneError(
-            f"llama.cpp cannot load {path}: {take_errors() or 'no reason given'} — "
-            "check that the file is complete and that llama.cpp supports its architecture"
+            f"llama.cpp cannot load {path}: {take_errors() or 'no reason given'} — {_advice(path)}"
         )
     return model
+
+
+def _advice(path: Path) -> str:
+    if path.parent.name == "blobs":  # Ollama's: some of its files are not llama.cpp's format
+        return "take the same model from Hugging Face, as a GGUF for llama.cpp"
+    return "check that the file is complete and that llama.cpp supports its architecture"

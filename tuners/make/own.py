@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["FEWEST_PAIRS", "PairStates", "add_own_directions", "capture_pairs"]
 
 FEWEST_PAIRS: Final = 200  # with fewer, discriminants know less than principal directions
+_BOTH: Final = 2**0.5  # length of the two parts together, of 1 each
 _QUESTION_TOKENS: Final = 48
 _ANSWER_TOKENS: Final = 96
 
@@ -86,8 +87,8 @@ def capture_pairs(
 def add_own_directions(fitted: Artifact, fit: StatesCache, pairs: PairStates | None) -> Artifact:
     """Add the model's own directions to a fitted tuner (`train.blend`).
 
-    With pairs, half of their squared length is along discriminants, which a question shares with
-    its answer, and half along principal directions; without, all of it is along the latter.
+    Those are principal directions; with pairs, as many discriminants beside them, in which a
+    question and its answer agree (experiment 22).
     """
     if pairs is None:
         return blend(fitted, fit, lambda inputs: directions(inputs)[0].T)
@@ -101,7 +102,7 @@ def add_own_directions(fitted: Artifact, fit: StatesCache, pairs: PairStates | N
         parts = (shared, directions(inputs)[0].T)
         return np.concatenate([_scaled(part, inputs) for part in parts], axis=1)
 
-    return blend(fitted, fit, find)
+    return blend(fitted, fit, find, share=_BOTH)
 
 
 def _scaled(found: Array, inputs: Array) -> Array:
