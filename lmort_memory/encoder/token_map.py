@@ -105,7 +105,8 @@ def token_scores(asked: AskedTokens, codes: Sequence[TokenCodes], *, kind: str) 
     chunks = [chunk for one in codes for chunk in one.chunks]
     if not chunks:
         return np.zeros(0, np.float32)
-    of_chunks = np.concatenate([_compared(asked, some) for some in _runs(chunks)])
+    with one_thread():
+        of_chunks = np.concatenate([_compared(asked, some) for some in _runs(chunks)])
     first = np.cumsum([0, *(len(one.chunks) for one in codes[:-1])])
     best: Array = np.maximum.reduceat(of_chunks, first).astype(np.float32)
     return best
