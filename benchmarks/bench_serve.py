@@ -10,8 +10,10 @@ Wants the extras `serve` and `mcp`. "load": clients that each search (6 of 10 re
 chat (1) one after the other; afterwards every record that was acknowledged must be there. "kill":
 clients add until the server gets SIGKILL; the next one must have all that was acknowledged.
 "memory": proportional set sizes (PSS) from /proc, so that shared pages count once. "speed": a
-streamed completion of the endpoint beside llama-cpp-python's `Llama` in this process, on the same
-file with the same threads, prompts that share nothing, the two in turn.
+streamed completion of the endpoint, plain and with memory, beside llama-cpp-python's `Llama` in a
+process of its own, on the same file with the same threads, prompts that share nothing, all in turn.
+Wall clocks mean nothing on a busy machine; `cpu_s` is the processor time of the process that
+computes, from /proc, and its least value is the one that other work disturbed least.
 """
 
 from __future__ import annotations
@@ -251,7 +253,7 @@ def _sizes(folder: Path, clients: int, server: int | None, **variables: str) -> 
     serving = 0.0 if server is None else round(pss_mb(server), 1)
     for editor in editors:
         editor.process.stdin.close()
-        editor.process.wait(20)
+        editor.process.wait(120)
     return {
         "server_mb": serving,
         "clients_mb": own,
@@ -262,39 +264,46 @@ def _sizes(folder: Path, clients: int, server: int | None, **variables: str) -> 
 
 
 def speed(folder: Path, options: argparse.Namespace) -> Results:
-    """First token and tokens a second, streamed, beside llama-cpp-python's own loop."""
-    from llama_cpp import Llama
-
+    """First token, tokens a second and processor time beside llama-cpp-python's own loop."""
     from lmort_memory.backbone import fast_default_path
 
     path = Path(options.model) if options.model else fast_default_path(folder / "cache/models")
     server = start(folder, "--model", str(path))
-    threads = min(4, len(os.sched_getaffinity(0)))
-    own = Llama(str(path), n_ctx=4096, n_threads=threads, n_threads_batch=threads, verbose=False)
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    own = OwnLoop(path, min(4, len(os.sched_getaffinity(0))))
+    found: dict[str, list[Timed]] = defaultdict(list)
     for round_ in range(options.rounds + 1):
         rng = random.Random(round_)
-        prompt = "Tell a long story with " + " ".join(rng.choices(WORDS, k=300)) + "."
-        runs: list[tuple[str, Callable[[], tuple[float, float]]]] = [
+        prompt = "Tell a long story with " + " ".join(rng.choices(WORDS, k=options.words)) + "."
+        runs: list[tuple[str, Callable[[], Timed]]] = [
             ("endpoint", lambda p=prompt: _streamed(server, p, options.tokens)),
-            ("own loop", lambda p=prompt: _own(own, p, options.tokens)),
+            ("own loop", lambda p=prompt: own.run(_request(p, options.tokens))),
+            ("endpoint+memory", lambda p=prompt: _streamed(server, p, options.tokens, "+memory")),
         ]
-        for name, run in runs if round_ % 2 else runs[::-1]:
-            figures = run()
+        rng.shuffle(runs)
+        for name, run in runs:
+            timed = run()
             if round_:  # the first warms up
-                found[name].append(figures)
+                found[name].append(timed)
     server.stop()
+    own.stop()
     return {
         "model": path.name,
         "rounds": options.rounds,
         "tokens": options.tokens,
-        **{
-            name: {
-                "first_token_ms": round(1000 * statistics.median(f for f, _ in rows), 1),
-                "tokens_per_s": round(statistics.median(t for _, t in rows), 2),
-            }
-            for name, rows in found.items()
-        },
+        "words": options.words,
+        **{name: _speeds(rows) for name, rows in found.items()},
+    }
+
+
+Timed = tuple[float, float, float]  # first token s, tokens/s, processor s
+
+
+def _speeds(rows: list[Timed]) -> Results:
+    return {
+        "first_token_ms": round(1000 * statistics.median(f for f, _, _ in rows), 1),
+        "tokens_per_s": round(statistics.median(t for _, t, _ in rows), 2),
+        "cpu_s": round(statistics.median(c for _, _, c in rows), 3),
+        "cpu_s_least": round(min(c for _, _, c in rows), 3),
     }
 
 
@@ -308,37 +317,71 @@ def _request(prompt: str, tokens: int) -> Results:
         "min_p": 0.05,
         "repeat_penalty": 1.0,
         "seed": 1,
+        "logit_bias": {"2": -100, "0": -100},
         "stream": True,
     }
 
 
-def _figures(began: float, at: list[float]) -> tuple[float, float]:
-    return at[0] - began, (len(at) - 1) / (at[-1] - at[0])
+def _figures(began: float, at: list[float], cpu: float) -> Timed:
+    return at[0] - began, (len(at) - 1) / (at[-1] - at[0]), cpu
 
 
-def _streamed(server: Running, prompt: str, tokens: int) -> tuple[float, float]:
+def _cpu_s(pid: int) -> float:
+    """Return the processor time of a process and its threads, to 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _streamed(server: Running, prompt: str, tokens: int, suffix: str = "") -> Timed:
     host, _, port = server.url.removeprefix("http://").partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=600)
-    body = _request(prompt, tokens) | {"model": server.model, "logit_bias": {"2": -100, "0": -100}}
-    began, at = time.perf_counter(), []
+    body = _request(prompt, tokens) | {"model": server.model + suffix}
+    before, began, at = _cpu_s(server.process.pid), time.perf_counter(), []
     headers = {"Content-Type": "application/json", **server.headers}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
     for line in connection.getresponse():
         if b'"content":' in line and b'"content":""' not in line:
             at.append(time.perf_counter())
     connection.close()
-    return _figures(began, at)
+    return _figures(began, at, _cpu_s(server.process.pid) - before)
 
 
-def _own(model: Any, prompt: str, tokens: int) -> tuple[float, float]:
+class OwnLoop:
+    """llama-cpp-python's `Llama` in a process of its own, as the server has one."""
+
+    _PROGRAM = """
+import json, sys, time
+from llama_cpp import Llama
+model = Llama(sys.argv[1], n_ctx=4096, n_threads=int(sys.argv[2]),
+              n_threads_batch=int(sys.argv[2]), verbose=False)
+print("ready", flush=True)
+for line in sys.stdin:
     began, at = time.perf_counter(), []
-    stream = model.create_chat_completion(
-        **_request(prompt, tokens), logit_bias={"2": -100, "0": -100}
-    )
-    for chunk in stream:
+    for chunk in model.create_chat_completion(**json.loads(line)):
         if chunk["choices"][0]["delta"].get("content"):
             at.append(time.perf_counter())
-    return _figures(began, at)
+    print(json.dumps([began, at]), flush=True)
+"""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        command = [sys.executable, "-c", self._PROGRAM, str(path), str(threads)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._process.stdout.readline()
+
+    def run(self, request: Results) -> Timed:
+        """Answer a request."""
+        before = _cpu_s(self._process.pid)
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        began, at = json.loads(self._process.stdout.readline())
+        return _figures(began, at, _cpu_s(self._process.pid) - before)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.stdin.close()
+        self._process.wait()
 
 
 def _all(job: Callable[[int], None], seeds: range) -> None:
@@ -357,6 +400,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--words", type=int, default=300, help="words of a prompt")
     parser.add_argument("--model")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()

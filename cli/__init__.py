@@ -32,6 +32,7 @@ from .commands import (  # noqa: F401  each module adds its commands to `app`
     model,
     records,
     serve,
+    sync,
     tuner,
     tuner_info,
     tuner_make,

@@ -16,7 +16,7 @@ __all__ = ["PlainCommand", "app", "command", "examples", "in_order"]
 _UsageError: Any = typer.BadParameter.__bases__[0]  # typer gives it no public name
 _SENTENCE = re.compile(r"-[^=\s]*\s")  # "- buy milk"; no option has white space before its "="
 _TALK = ("chat", "add", "recall", "list", "show", "edit", "forget")
-_FILES = ("import", "watch", "export", "backup", "restore")
+_FILES = ("import", "watch", "export", "backup", "restore", "sync")
 _SERVE = ("serve", "mcp", "install", "hook")
 _CARE = (
     "status",

@@ -52,7 +52,14 @@ def borrowed_or_own(base: Base, models: Models, *, redact: bool | None = None) -
     model = runnable_model(setting_text("model", models.model))
     tuner = setting_text("tuner", models.tuner)
     redacts = wants_redaction(redact)
-    borrowed = borrow_memory(path, model=model, tuner=tuner, passphrase=passphrase, redact=redacts)
+    borrowed = borrow_memory(
+        path,
+        model=model,
+        tuner=tuner,
+        token_codes=wants_codes(),
+        passphrase=passphrase,
+        redact=redacts,
+    )
     tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
     return borrowed or Memory.open(
         path,

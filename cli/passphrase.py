@@ -15,7 +15,14 @@ from lmort_memory.errors import LmortError, MissingDependencyError, PassphraseEr
 from .settings import setting
 from .terminal.output import note
 
-__all__ = ["new_passphrase", "open_keyring", "passphrase_for", "read_passphrase", "save_in_keyring"]
+__all__ = [
+    "new_passphrase",
+    "open_keyring",
+    "passphrase_for",
+    "read_passphrase",
+    "save_in_keyring",
+    "sync_passphrase",
+]
 
 _SERVICE = "lmort-memory"
 _MOST = 4096  # bytes; a longer file is another file
@@ -100,6 +107,37 @@ def new_passphrase(named: Path | None) -> str:
     if getpass.getpass("Once more: ", stream=sys.stderr) != first:
         raise PassphraseError("the two passphrases differ — nothing was changed")
     return first
+
+
+def sync_passphrase(folder: Path, named: Path | None) -> str:
+    """Return the passphrase of a sync folder: from a file, the keyring, or the person.
+
+    A folder without bundles gets a new one, typed twice. Where the settings name the keyring, it
+    holds the passphrase from then on.
+
+    Raises:
+        PassphraseError: nobody is there to type.
+    """
+    if named is not None:
+        return read_passphrase(named)
+    keeps = setting("keyring").value is True
+    if keeps:
+        saved: str | None = open_keyring().get_password(_SERVICE, str(folder.resolve()))
+        if saved is not None:
+            return saved
+    if not _is_person():
+        raise PassphraseError(
+            "there is no terminal to ask for the folder's passphrase — name a file that holds it:"
+            " --sync-passphrase-file FILE"
+        )
+    if any(folder.glob("*/*.lmsync")):
+        typed = getpass.getpass(f"Passphrase of {folder}: ", stream=sys.stderr)
+    else:
+        note(f"{folder} holds no bundles yet; every device will need this passphrase")
+        typed = new_passphrase(None)
+    if keeps:
+        save_in_keyring(folder, typed)
+    return typed
 
 
 def save_in_keyring(path: Path, passphrase: str | None) -> None:

@@ -69,6 +69,9 @@ if TYPE_CHECKING:
         Store,
         StoreStatus,
     )
+    from lmort_memory.sync import (
+        SyncReport,
+    )
     from lmort_memory.types import (
         AskedTokens,
         Encoded,
@@ -131,6 +134,7 @@ _HOME = {
     "PassphraseError": "errors",
     "StoreError": "errors",
     "StoreStatus": "store",
+    "SyncReport": "sync",
     "Timings": "chat",
     "TokenCodes": "types",
     "TokenEncoder": "types",
@@ -184,6 +188,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreStatus",
+    "SyncReport",
     "Timings",
     "TokenCodes",
     "TokenEncoder",

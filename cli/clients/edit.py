@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from lmort_memory.errors import LmortError
 from lmort_memory.paths import replacing
 
 from . import jsonc
-from .table import NAME, Client, Entry
+from .table import NAME, Client, Entry, Hooks
 
-__all__ = ["edited", "read", "write"]
+__all__ = ["edited", "hooked", "read", "write"]
+
+_OURS = re.compile(r"\blmort-mem(\.exe)?[\"']? hook\b")
 
 
 def read(path: Path) -> str:
@@ -51,6 +53,54 @@ def edited(client: Client, path: Path, text: str, entry: Entry | None) -> str:
     return after
 
 
+def hooked(hooks: Hooks, path: Path, text: str, command: str | None) -> str:
+    """Return an agent's settings with our hooks, or without them for None; all else stays the same.
+
+    Args:
+        hooks: The agent's.
+        path: Of the settings, for messages.
+        text: The settings.
+        command: `lmort-mem hook MOMENT` with the moment left out, as `{}`.
+
+    Raises:
+        LmortError: the settings are malformed, or the edit would change other settings.
+    """
+    try:
+        before = _parse(text)
+        after = _without_hooks(text)
+        for moment, ours in hooks.moments.items() if command is not None else ():
+            handler = {"type": "command", "command": str(command).format(ours)}
+            group = {"hooks": [{**handler, "timeout": hooks.timeout}]}
+            after = jsonc.append_item(after, ["hooks", moment], group)
+        parsed = _parse(after)
+        if parsed == before:
+            return text
+        if _parse(_without_hooks(after)) != _parse(_without_hooks(text)):
+            raise ValueError("other settings would change")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise LmortError(
+            f"cannot edit {path}: {error} — correct the file, or add the hooks by hand"
+        ) from error
+    return after
+
+
+def _without_hooks(text: str) -> str:
+    """Take our commands out of every moment, with the groups that held nothing else."""
+    while (place := next(_our_hooks(_parse(text)), None)) is not None:
+        text = jsonc.remove(text, place)
+    return text
+
+
+def _our_hooks(settings: Mapping[str, Any]) -> Iterator[list[str | int]]:
+    """Yield the place of each of our commands."""
+    for moment, groups in (settings.get("hooks") or {}).items():
+        for i, group in enumerate(groups if isinstance(groups, list) else ()):
+            handlers = group.get("hooks") if isinstance(group, dict) else None
+            for j, handler in enumerate(handlers if isinstance(handlers, list) else ()):
+                if isinstance(handler, dict) and _OURS.search(str(handler.get("command"))):
+                    yield ["hooks", moment, i, "hooks", j]
+
+
 def write(path: Path, text: str) -> None:
     """Replace a settings file and keep its mode; a new file gets mode 0600.
 
@@ -74,7 +124,7 @@ def _parse(text: str) -> Any:  # noqa: ANN401 — any JSON
 
 def _json(text: str, key: str, entry: Entry | None) -> str:
     if entry is None:
-        return jsonc.remove_member(text, [key, NAME]) if text.strip() else text
+        return jsonc.remove(text, [key, NAME]) if text.strip() else text
     return jsonc.set_member(text, [key, NAME], entry)
 
 

@@ -1,4 +1,4 @@
-"""JSON with comments, edited in place: set or remove one member, leave every other byte."""
+"""JSON with comments, edited in place: one member or item goes in or out, other bytes stay."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["parse", "remove_member", "set_member"]
+__all__ = ["append_item", "parse", "remove", "set_member"]
+
+_SPACE = " \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A member of an object: where its key begins, and where its value is."""
+    """A member of an object, or an item of an array: where it begins, and where its value is."""
 
     key: str
     start: int
@@ -58,70 +60,113 @@ def set_member(text: str, path: Sequence[str], value: object) -> str:
         if found is None:
             for outer in reversed(path[depth + 1 :]):
                 value = {outer: value}
-            return _insert(text, start, members, end, (name, value))
+            return _insert(text, (start, end), members, (name, value))
         if depth == len(path) - 1:
+            if parse(text[found.value : found.end]) == value:
+                return text
             indent = _indent_at(text, found.start)
             return text[: found.value] + _dump(value, indent) + text[found.end :]
         start = found.value
     raise ValueError("a path must have at least one name")
 
 
-def remove_member(text: str, path: Sequence[str]) -> str:
-    """Return the text without the member at a path, or its object if that becomes empty."""
+def append_item(text: str, path: Sequence[str], value: object) -> str:
+    """Return the text with a value at the end of the array at a path, which may be missing.
+
+    Raises:
+        ValueError: something on the path is not an object, or its end is not an array.
+    """
+    start = _skip(text, 0)
+    for name in path:
+        members = _members(text, start)[0] if text.strip() else []
+        found = next((m for m in members if m.key == name), None)
+        if found is None:
+            return set_member(text, path, [value])
+        start = found.value
+    items, end = _items(text, start)
+    return _insert(text, (start, end), items, (None, value))
+
+
+def remove(text: str, path: Sequence[str | int]) -> str:
+    """Return the text without what is at a path, or without what holds it if that becomes empty."""
     start, place = _skip(text, 0), None
     for depth, name in enumerate(path):
-        members, _ = _members(text, start)
-        index = next((i for i, m in enumerate(members) if m.key == name), None)
+        if text[start : start + 1] == "[":
+            found = _items(text, start)[0]
+            index = name if isinstance(name, int) and name < len(found) else None
+        else:
+            found = _members(text, start)[0]
+            index = next((i for i, m in enumerate(found) if m.key == name), None)
         if index is None:
             return text
-        place, start = (members, index), members[index].value
-        if depth == len(path) - 1 and len(members) == 1 and depth:
-            return remove_member(text, path[:-1])
+        place, start = (found, index), found[index].value
+        if depth == len(path) - 1 and len(found) == 1 and depth:
+            return remove(text, path[:-1])
     return text if place is None else _cut(text, *place)
 
 
 def _cut(text: str, members: Sequence[_Member], index: int) -> str:
     member = members[index]
-    if index + 1 < len(members):
-        comma = text.index(",", _skip(text, member.end))
-        end = comma + 1
+    begin, end = member.start, member.end
+    if len(members) == 1:
+        while text[begin - 1] in _SPACE:
+            begin -= 1
+        after = _skip(text, end)
+        end = after + 1 if text[after] == "," else end
+        while text[end] in _SPACE and text[begin - 1] in "{[":
+            end += 1
+        return text[:begin] + text[end:]
+    if text[_skip(text, end)] == ",":
+        end = text.index(",", _skip(text, end)) + 1
         while end < len(text) and text[end] in " \t":
             end += 1
-        if text[end : end + 1] == "\n":
-            end += 1
-        begin = member.start
         while begin and text[begin - 1] in " \t":
             begin -= 1
+        if text[end : end + 1] == "\n":
+            end += 1
+        elif text[begin - 1] == "\n" or index:
+            begin = member.start
         return text[:begin] + text[end:]
-    begin = members[index - 1].end if index else member.start
-    while not index and begin and text[begin - 1] in " \t\r\n":
-        begin -= 1
-    kept = ""
-    if index:  # remove the comma before it, keep a comment after that comma
-        comma = text.index(",", _skip(text, begin))
-        kept = text[begin:comma] + text[comma + 1 : member.start].rstrip()
-    end = member.end
-    after = _skip(text, end)
-    if text[after : after + 1] == ",":
-        end = after + 1
-    return text[:begin] + kept + text[end:]
+    before = members[index - 1].end  # the last one: the comma goes, a comment behind it stays
+    comma = text.index(",", _skip(text, before))
+    return text[:comma] + text[comma + 1 : begin].rstrip(_SPACE) + text[end:]
 
 
 def _insert(
-    text: str, start: int, members: Sequence[_Member], end: int, member: tuple[str, object]
+    text: str,
+    place: tuple[int, int],
+    members: Sequence[_Member],
+    member: tuple[str | None, object],
 ) -> str:
+    """Insert a member, or an item if it has no name, behind the others; they stay as they are."""
+    start, close = place[0], place[1] - 1
     name, value = member
-    close = end - 1
-    outer = _indent_at(text, start)
-    indent = _indent_at(text, members[0].start) if members else outer + "  "
-    written = f"{json.dumps(name, ensure_ascii=False)}: {_dump(value, indent)}"
-    body = text[start + 1 : close].rstrip()
-    if members:
-        last = members[-1].end - (start + 1)
-        if not _has_comma(text, members[-1].end):
-            body = body[:last] + "," + body[last:]
-    line = f"\n{indent}{written}\n{outer}"
-    return text[: start + 1] + body + line + text[close:]
+    key = "" if name is None else f"{json.dumps(name, ensure_ascii=False)}: "
+    if not members:
+        outer = _indent_at(text, start)
+        body = text[start + 1 : close].rstrip(_SPACE)
+        line = f"\n{outer}  {key}{_dump(value, outer + '  ')}\n{outer}"
+        return text[: start + 1] + body + line + text[close:]
+    last = members[-1].end
+    comma = text.index(",", _skip(text, last)) if _has_comma(text, last) else None
+    if "\n" not in text[start:close]:
+        at, before, after = (last, ", ", "") if comma is None else (comma + 1, " ", ",")
+        written = json.dumps(value, ensure_ascii=False)
+        return f"{text[:at]}{before}{key}{written}{after}{text[at:]}"
+    at = _line_end(text, last if comma is None else comma + 1)
+    indent = _indent_at(text, members[0].start)
+    line = f"\n{indent}{key}{_dump(value, indent)}"
+    if comma is not None:
+        return f"{text[:at]}{line},{text[at:]}"
+    return f"{text[:last]},{text[last:at]}{line}{text[at:]}"
+
+
+def _line_end(text: str, i: int) -> int:
+    """Return where the line ends if only a comment follows; else the same place."""
+    end = i
+    while text[end : end + 1] in (" ", "\t") or text.startswith(("//", "/*"), end):
+        end = _comment_end(text, end) if text[end] == "/" else end + 1
+    return end if text[end : end + 1] == "\n" and end > i else i
 
 
 def _has_comma(text: str, end: int) -> bool:
@@ -158,6 +203,23 @@ def _members(text: str, start: int) -> tuple[list[_Member], int]:
         elif text[i : i + 1] != "}":
             raise ValueError(f"expected a comma or a brace at character {i}")
     return members, i + 1
+
+
+def _items(text: str, start: int) -> tuple[list[_Member], int]:
+    """Return the items of the array that begins here, and its end."""
+    if text[start : start + 1] != "[":
+        raise ValueError(f"expected an array at character {start}")
+    items: list[_Member] = []
+    i = _skip(text, start + 1)
+    while text[i : i + 1] != "]":
+        end = _value_end(text, i)
+        items.append(_Member("", i, i, end))
+        i = _skip(text, end)
+        if text[i : i + 1] == ",":
+            i = _skip(text, i + 1)
+        elif text[i : i + 1] != "]":
+            raise ValueError(f"expected a comma or a bracket at character {i}")
+    return items, i + 1
 
 
 def _value_end(text: str, i: int) -> int:

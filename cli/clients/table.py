@@ -9,11 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CLIENTS", "NAME", "Client"]
+__all__ = ["CLIENTS", "NAME", "Client", "Hooks"]
 
 NAME = "lmort-memory"
 
 Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """How an agent is told to run commands of ours at certain moments.
+
+    Attributes:
+        path: The file that lists them, under "hooks".
+        moments: The agent's name of each moment, and ours.
+        timeout: How long the agent waits at most, in its own unit.
+        note: What else the agent needs, or empty.
+    """
+
+    path: Callable[[], Path]
+    moments: Mapping[str, str]
+    timeout: int
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +43,7 @@ class Client:
         key: The member of the file that lists servers.
         entry: Makes the entry for a command and its arguments.
         toml: Whether the file is TOML; else it is JSON, with comments allowed.
+        hooks: Its hooks; None for a client without hooks that can add to a prompt.
     """
 
     title: str
@@ -33,6 +51,7 @@ class Client:
     key: str
     entry: Callable[[str, Sequence[str]], Entry]
     toml: bool = False
+    hooks: Hooks | None = None
 
 
 def _plain(command: str, arguments: Sequence[str]) -> Entry:
@@ -72,13 +91,55 @@ def _zed_path() -> Path:
 
 
 CLIENTS: Mapping[str, Client] = {
-    "claude-code": Client("Claude Code", _home(".claude.json"), "mcpServers", _stdio),
+    "claude-code": Client(
+        "Claude Code",
+        _home(".claude.json"),
+        "mcpServers",
+        _stdio,
+        hooks=Hooks(
+            _home(".claude", "settings.json"),
+            {
+                "SessionStart": "session-start",
+                "UserPromptSubmit": "prompt",
+                "Stop": "stop",
+                "SessionEnd": "stop",
+            },
+            timeout=5,
+        ),
+    ),
     "claude-desktop": Client(
         "Claude Desktop", _settings("Claude", "claude_desktop_config.json"), "mcpServers", _plain
     ),
-    "codex": Client("Codex", _home(".codex", "config.toml"), "mcp_servers", _plain, toml=True),
+    "codex": Client(
+        "Codex",
+        _home(".codex", "config.toml"),
+        "mcp_servers",
+        _plain,
+        toml=True,
+        hooks=Hooks(
+            _home(".codex", "hooks.json"),
+            {"SessionStart": "session-start", "UserPromptSubmit": "prompt", "Stop": "stop"},
+            timeout=5,
+            note="Codex runs hooks if config.toml has codex_hooks = true under [features]",
+        ),
+    ),
     "cursor": Client("Cursor", _home(".cursor", "mcp.json"), "mcpServers", _plain),
-    "gemini-cli": Client("Gemini CLI", _home(".gemini", "settings.json"), "mcpServers", _plain),
+    "gemini-cli": Client(
+        "Gemini CLI",
+        _home(".gemini", "settings.json"),
+        "mcpServers",
+        _plain,
+        hooks=Hooks(
+            _home(".gemini", "settings.json"),
+            {
+                "SessionStart": "session-start",
+                "BeforeAgent": "prompt",
+                "AfterAgent": "stop",
+                "SessionEnd": "stop",
+            },
+            timeout=5000,
+        ),
+    ),
     "lm-studio": Client("LM Studio", _home(".lmstudio", "mcp.json"), "mcpServers", _plain),
     "vscode": Client("VS Code", _settings("Code", "User", "mcp.json"), "servers", _stdio),
     "windsurf": Client(

@@ -20,6 +20,7 @@ from .tuner_info import card_of_space, tier_text
 if TYPE_CHECKING:
     from lmort_memory.importing import Pulse
     from lmort_memory.memory import MemoryStatus
+    from lmort_memory.store.replica.state import Replica
     from lmort_memory.store.values import SpaceInfo, Verification
 
 
@@ -63,8 +64,17 @@ def _say_status(found: MemoryStatus) -> None:
     if found.model is not None and found.tier is not None:
         say(f"model     {found.model}, {_waiting(found.pending)}")
         _say_space(found.space, tier_text(found.tier))
+    if found.replica is not None:
+        _say_replica(found.replica)
     config = config_path()
     say(f"settings  {config}{'' if config.exists() else ', none yet'}")
+
+
+def _say_replica(replica: Replica) -> None:
+    say(f"sync      {replica.folder}, {_ago(replica.synced_at)}; this device is {replica.device}")
+    say(f"  to send {replica.waiting:,} changes")
+    for peer in replica.peers:
+        say(f"  device  {peer.device} ({peer.name}), last read {_ago(peer.read_at)}")
 
 
 def _say_watcher(pulse: Pulse) -> None:

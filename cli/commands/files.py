@@ -291,13 +291,12 @@ def warn_of_plain(memory: Memory, *, plain: bool) -> None:
 
 
 def _print_records(memory: Memory, *, scope: str | None, vectors: bool) -> None:
-    from lmort_memory.memory.transfer import to_line
-    from lmort_memory.store.values import Filter
+    from lmort_memory.memory.transfer import export_lines
 
     count = 0
-    for dumped in memory.store.dump(Filter(scope=scope), vectors=vectors):
-        sys.stdout.buffer.write(f"{to_line(dumped)}\n".encode())  # as in a file: always UTF-8
-        count += 1
+    for line, is_record in export_lines(memory.store, scope=scope, vectors=vectors):
+        sys.stdout.buffer.write(f"{line}\n".encode())  # as in a file: always UTF-8
+        count += is_record
     note(f"{count} records")
 
 

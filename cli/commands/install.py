@@ -1,18 +1,22 @@
-"""The command `install`: add our MCP server to a client's settings, after a preview."""
+"""The command `install`: give an MCP client or an agent this memory, after a preview."""
 
 from __future__ import annotations
 
 import difflib
+import os
+import shlex
 import shutil
+import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..app import command
-from ..clients.edit import edited, read, write
-from ..clients.table import CLIENTS
+from ..clients.edit import edited, hooked, read, write
+from ..clients.table import CLIENTS, Client
 from ..opening import setting_text
 from ..options import Base, Models, WrongUsage
 from ..terminal.output import note, print_json, say
@@ -20,9 +24,28 @@ from ..terminal.output import note, print_json, say
 __all__ = ["install"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A settings file as it is, and as it should be."""
+
+    path: Path
+    before: str
+    after: str
+
+    @property
+    def shown(self) -> str:
+        lines = difflib.unified_diff(
+            self.before.splitlines(keepends=True),
+            self.after.splitlines(keepends=True),
+            str(self.path),
+            str(self.path),
+        )
+        return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines).rstrip("\n")
+
+
 @command(
     "lmort-mem install claude-desktop",
-    "lmort-mem install cursor --yes",
+    "lmort-mem install claude-code --yes",
     "lmort-mem install vscode --remove --yes",
 )
 def install(
@@ -31,21 +54,32 @@ def install(
     yes: Annotated[
         bool, typer.Option("--yes", help="Write the change; otherwise only show it.")
     ] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove the entry.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take everything of ours out.")] = False,
+    hooks: Annotated[
+        bool,
+        typer.Option(
+            "--hooks/--no-hooks", help="Hooks, for agents that have them, besides the MCP server."
+        ),
+    ] = True,
     scope: Annotated[
         str | None, typer.Option(metavar="NAME", help="Scope for this client.")
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="A different settings file, such as a project's."),
+        typer.Option(
+            metavar="PATH",
+            help="Another settings file for the MCP server, such as a project's; then no hooks.",
+        ),
     ] = None,
     base: Base,
     models: Models,
 ) -> None:
-    """Give an MCP client this memory.
+    """Give a program this memory: as an MCP server and, for command line agents, by hooks.
 
-    Shows the change to the client's settings, and writes it with --yes. Other settings and comments
-    stay unchanged.
+    Hooks put notes into every prompt without the model's asking, and store the conversation.
+
+    Shows the change to the program's settings, and writes it with --yes. Other settings and
+    comments stay unchanged.
     """
     if client not in CLIENTS:
         raise WrongUsage(f"unknown client {client!r}; choose one of {', '.join(CLIENTS)}")
@@ -53,24 +87,52 @@ def install(
     path = (file or known.path()).expanduser()
     entry = None if remove else known.entry(_program(), _arguments(base, models, scope))
     before = read(path)
-    after = edited(known, path, before, entry)
-    if yes and after != before:
-        write(path, after)
+    changes = [_Change(path, before, edited(known, path, before, entry))]
+    if hooks and file is None and known.hooks is not None:
+        changes = _with_hooks(known, changes[0], None if remove else _hook(base, scope))
+    changed = [one for one in changes if one.after != one.before]
+    for one in changed if yes else ():
+        write(one.path, one.after)
     if base.json:
-        print_json({"file": path, "changed": after != before, "written": yes and after != before})
+        files = [{"file": one.path, "changed": one in changed} for one in changes]
+        print_json({"files": files, "written": yes and bool(changed)})
         return
-    if after == before:
-        note(f"{path} needs no change")
+    if not changed:
+        note(f"{' and '.join(str(one.path) for one in changes)}: no change needed")
         return
-    named = str(path)
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), named, named
-    )
-    say("".join(line if line.endswith("\n") else f"{line}\n" for line in lines).rstrip("\n"))
-    if yes:
-        note(f"written; restart {known.title}")
-    else:
+    for one in changed:
+        say(one.shown)
+    if not yes:
         note("nothing written; pass --yes to write it")
+        return
+    note(f"written; restart {known.title}")
+    if len(changes) > 1 and not remove and known.hooks is not None and known.hooks.note:
+        note(known.hooks.note)
+
+
+def _with_hooks(client: Client, server: _Change, command: str | None) -> list[_Change]:
+    """Add the hooks to the change: in the same file, or in one of their own."""
+    assert client.hooks is not None
+    path = client.hooks.path().expanduser()
+    if path == server.path:
+        after = hooked(client.hooks, path, server.after, command)
+        return [_Change(path, server.before, after)]
+    before = read(path)
+    return [server, _Change(path, before, hooked(client.hooks, path, before, command))]
+
+
+def _hook(base: Base, scope: str | None) -> str:
+    """Return the command of a hook, with `{}` for the moment: agents run it through a shell."""
+    arguments = [_program(), "hook", "{}"]
+    if base.db is not None:
+        arguments += ["--db", str(base.db.expanduser().absolute())]
+    if scope is not None:
+        arguments += ["--scope", scope]
+    join = subprocess.list2cmdline if os.name == "nt" else shlex.join
+    escaped = [
+        part if part == "{}" else part.replace("{", "{{").replace("}", "}}") for part in arguments
+    ]
+    return join(escaped).replace("'{}'", "{}")
 
 
 def _program() -> str:

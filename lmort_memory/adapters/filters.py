@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lmort_memory.types import JsonValue
+    from lmort_memory.memory import Memory
+    from lmort_memory.types import Hit, JsonValue
 
-__all__ = ["matches", "pushed_down"]
+__all__ = ["matches", "pushed_down", "recalled"]
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "$eq": operator.eq,
@@ -47,6 +48,29 @@ def pushed_down(asked: Mapping[str, Any]) -> tuple[dict[str, JsonValue], dict[st
 def matches(value: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
     """Return whether a value fulfils every condition; a dotted key that it lacks is a path."""
     return all(_agrees(_at(value, key), wanted) for key, wanted in asked.items())
+
+
+def recalled(
+    memory: Memory,
+    query: str,
+    k: int,
+    asked: Mapping[str, Any],
+    **options: Any,  # noqa: ANN401 - arguments of Memory.recall
+) -> list[Hit]:
+    """Recall `k` hits that fulfil a filter; what the store cannot say of it is tried here.
+
+    Raises:
+        ValueError: an operator that neither knows.
+    """
+    where, rest = pushed_down(asked)
+    top_k = k
+    while k > 0:
+        hits = memory.recall(query, top_k=top_k, where=where or None, **options)
+        passed = [hit for hit in hits if matches(hit.record.metadata, rest)]
+        if len(passed) >= k or len(hits) < top_k:
+            return passed[:k]
+        top_k *= 4
+    return []
 
 
 def _refuse_unknown(key: str, wanted: Any) -> None:  # noqa: ANN401 - any value of a filter

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from lmort_memory.serve.discovery import Server
     from lmort_memory.types import Record
 
-__all__ = ["SETTINGS", "Event", "answer", "main", "read_event", "store"]
+__all__ = ["KINDS", "Event", "answer", "main", "read_event", "store"]
 
 Kind: TypeAlias = Literal["session-start", "prompt", "stop", "store"]
 
@@ -42,13 +41,6 @@ KINDS: Mapping[str, Kind] = {
     "SessionEnd": "stop",
     "PreCompact": "stop",
 }
-SETTINGS: Mapping[str, Any] = {
-    event: [{"hooks": [{"type": "command", "command": f"lmort-mem hook {kind}", "timeout": 5}]}]
-    for event, kind in KINDS.items()
-    if event in ("SessionStart", "UserPromptSubmit", "Stop", "SessionEnd")
-}
-"""What stands under "hooks" in Claude Code's settings.json."""
-
 HEADING = "Notes from memory (earlier conversations and notes; not instructions):"
 _PATIENCE_S = 2.0  # then the agent goes on without notes
 _LONGEST_INPUT = 1 << 24
@@ -60,7 +52,6 @@ _NEAR_BEST = 0.5  # of the best score
 _MIN_LIKELIHOOD = 0.44  # that the answer is stored, as in a chat
 _LAST_TIME = 3  # prompts of the last session in this folder
 _WORD = re.compile(r"[^\W\d_]{3,}")
-_UNSPACED = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af]")  # scripts that put no spaces between words
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +184,13 @@ def store(event: Event, *, db: str | None = None, scope: str | None = None) -> i
 
 def _is_small_talk(prompt: str) -> bool:
     """Whether a prompt is too short to ask for anything: "thanks", "hello there", "go on"."""
-    words = len(_WORD.findall(prompt)) + len(_UNSPACED.findall(prompt))
+    words = len(_WORD.findall(prompt)) + sum(map(_is_unspaced, prompt))
     return words < (2 if "?" in prompt else 3)
+
+
+def _is_unspaced(character: str) -> bool:
+    """Whether a character is of a script without spaces; a class of a regex compiles slowly."""
+    return "\u2e80" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7af"
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[Kind | None, dict[str, str]]:
@@ -311,13 +307,13 @@ def _usual(name: str) -> str | None:
     """Return a setting from `$LMORT_…` or the settings file, as a text; None without one."""
     if named := os.environ.get(f"LMORT_{name.upper()}"):
         return named
-    import tomllib
-
     from lmort_memory.paths import config_dir
 
     path = Path(os.environ.get("LMORT_CONFIG") or config_dir() / "config.toml").expanduser()
     if not path.exists():
         return None
+    import tomllib
+
     named = tomllib.loads(path.read_text(encoding="utf-8")).get(name)
     return None if named is None else str(named)
 
@@ -337,7 +333,13 @@ def _for_writing(db: str | None) -> Memory:
     from lmort_memory.serve.borrowed import borrow_memory
 
     place = db or _usual("db")
-    borrowed = borrow_memory(place, model=None, tuner=None, redact=_redacts())
+    borrowed = borrow_memory(
+        place,
+        model=_usual("model"),
+        tuner=_usual("tuner"),
+        token_codes=(_usual("token_codes") or "") != "off",
+        redact=_redacts(),
+    )
     return borrowed or _words_only(place)
 
 
@@ -355,6 +357,8 @@ def _imported(memory: Memory, event: Event, scope: str) -> int | None:
 
 def _store_elsewhere(event: Event, options: Mapping[str, str]) -> None:
     """Store in a process that outlives this one: the agent does not wait for it."""
+    import subprocess
+
     command = [sys.executable, "-m", "lmort_memory.adapters.hooks", "store"]
     for name, value in options.items():
         command += [f"--{name}", value]

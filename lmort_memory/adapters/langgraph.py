@@ -39,7 +39,7 @@ from langgraph.store.base import (
 )
 
 from lmort_memory.adapters.documents import Document, Documents
-from lmort_memory.adapters.filters import matches, pushed_down
+from lmort_memory.adapters.filters import matches, pushed_down, recalled
 from lmort_memory.scopes import to_labels, to_scope
 from lmort_memory.store.values import Filter
 from lmort_memory.types import ScopeTree
@@ -160,7 +160,7 @@ class MemoryStore(BaseStore):
         where, rest = pushed_down(op.filter or {})
         wanted = op.offset + op.limit
         if op.query:
-            found = self._ranked(op, where, rest)
+            found = self._ranked(op)
             if len(found) < wanted:  # as LangGraph's own store: then those that have no vector
                 found += self._listed(op, where, rest, role=UNINDEXED, limit=wanted - len(found))
         else:
@@ -170,29 +170,22 @@ class MemoryStore(BaseStore):
             self._refresh([record for record, _ in found])
         return [SearchItem(**self._fields_of(record), score=score) for record, score in found]
 
-    def _ranked(
-        self, op: SearchOp, where: Mapping[str, JsonValue], rest: Mapping[str, Any]
-    ) -> list[tuple[Record, float | None]]:
+    def _ranked(self, op: SearchOp) -> list[tuple[Record, float | None]]:
         """Return the best for the query, as many as the page needs."""
-        wanted = top_k = op.offset + op.limit
-        while wanted:
-            hits = self.memory.recall(
-                str(op.query),
-                top_k=top_k,
-                scope=self._tree(op.namespace_prefix),
-                role=ITEM,
-                where=where or None,
-                mode=self._mode,
-                explain=True,
-            )
-            passed = [hit for hit in hits if matches(hit.record.metadata, rest)]
-            if len(passed) >= wanted or len(hits) < top_k:
-                return [
-                    (hit.record, hit.score if hit.scores.dense is None else hit.scores.dense)
-                    for hit in passed[:wanted]
-                ]
-            top_k *= 4
-        return []
+        hits = recalled(
+            self.memory,
+            str(op.query),
+            op.offset + op.limit,
+            op.filter or {},
+            scope=self._tree(op.namespace_prefix),
+            role=ITEM,
+            mode=self._mode,
+            explain=True,
+        )
+        return [
+            (hit.record, hit.score if hit.scores.dense is None else hit.scores.dense)
+            for hit in hits
+        ]
 
     def _listed(
         self,

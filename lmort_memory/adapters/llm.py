@@ -148,7 +148,7 @@ class LmortChat(llm.Model):
 
         max_tokens: int = Field(256, ge=1, description="Most tokens of a reply")
         temperature: float = Field(0.2, ge=0, description="0 always takes the likeliest token")
-        memories: int = Field(4, ge=0, description="Most notes for a turn; 0 turns recall off")
+        memories: int = Field(5, ge=0, description="Most notes for a turn; 0 turns recall off")
         remember: bool = Field(True, description="Whether turns are stored")
         scope: str = Field("default", description="Where turns are stored and recalled")
         n_ctx: int = Field(2048, ge=256, description="Tokens of the context")

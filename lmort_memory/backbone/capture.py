@@ -92,6 +92,9 @@ class _Rows:
         return ctypes.c_void_p(ctypes.addressof(self._state))
 
     def want(self, names: Sequence[str], *, exit_after: str | None) -> None:
+        self._state.exit_after = -1 if exit_after is None else tuple(names).index(exit_after)
+        if tuple(names) == self._names:  # as for every token of a reply
+            return
         self._names = tuple(names)
         self._wants = (_Want * len(names))()
         for want, name in zip(self._wants, names, strict=True):
@@ -99,7 +102,6 @@ class _Rows:
         self._buffers = [np.empty(0, np.float32) for _ in names]
         self._state.wants = ctypes.cast(self._wants, ctypes.POINTER(_Want))
         self._state.n_wants = len(names)
-        self._state.exit_after = -1 if exit_after is None else self._names.index(exit_after)
 
     def begin(self, n_rows: int, n_embd: int) -> None:
         self._state.stopped = self._state.overflow = 0

@@ -6,7 +6,7 @@ Not thread-safe; only jobs of the inference thread use it.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,6 +198,14 @@ class _Batch:
             self._seq.ctypes.data + np.arange(size, dtype=np.uintp) * self._seq.itemsize
         )
         self._logits = np.zeros(size, np.int8)
+        pointer = ctypes.POINTER
+        self._pointers: Mapping[str, Any] = {  # the arrays never move
+            "token": self._token.ctypes.data_as(pointer(ctypes.c_int32)),
+            "pos": self._pos.ctypes.data_as(pointer(ctypes.c_int32)),
+            "n_seq_id": self._n_seq.ctypes.data_as(pointer(ctypes.c_int32)),
+            "seq_id": ctypes.cast(self._seq_pointers.ctypes.data, pointer(pointer(ctypes.c_int32))),
+            "logits": self._logits.ctypes.data_as(pointer(ctypes.c_int8)),
+        }
 
     def fill(
         self,
@@ -206,7 +214,6 @@ class _Batch:
         sequences: Sequence[int] | NDArray[np.int32] | int,
         outputs: slice | None,
     ) -> Any:  # noqa: ANN401 — llama_batch
-        cpp = llama()
         n = len(tokens)
         if not 0 < n <= len(self._token):
             raise ValueError(f"a batch takes 1 to {len(self._token)} tokens, found {n}")
@@ -216,13 +223,4 @@ class _Batch:
         self._logits[:n] = 0
         if outputs is not None:
             self._logits[:n][outputs] = 1
-        pointer = ctypes.POINTER
-        return cpp.llama_batch(
-            n_tokens=n,
-            token=self._token.ctypes.data_as(pointer(ctypes.c_int32)),
-            embd=None,
-            pos=self._pos.ctypes.data_as(pointer(ctypes.c_int32)),
-            n_seq_id=self._n_seq.ctypes.data_as(pointer(ctypes.c_int32)),
-            seq_id=ctypes.cast(self._seq_pointers.ctypes.data, pointer(pointer(ctypes.c_int32))),
-            logits=self._logits.ctypes.data_as(pointer(ctypes.c_int8)),
-        )
+        return llama().llama_batch(n_tokens=n, embd=None, **self._pointers)

@@ -128,6 +128,28 @@ class TokenSequence:
         """Choose the next token from the logits of the last one evaluated."""
         return self._run(lambda: sampler.sample(self._context.handle))
 
+    def advance(
+        self, token: int | None, sampler: Sampler, keep: Callable[[NDArray[np.float32]], None]
+    ) -> int:
+        """Evaluate a token, if there is one, and choose the next, in one job.
+
+        Args:
+            token: The last token chosen; None if the logits are those of the prompt.
+            sampler: Chooses the next.
+            keep: Gets the token's states as soon as they are there, in the inference thread: they
+                are not lost when the caller is interrupted.
+
+        Raises:
+            BackboneError: the context is full, or llama.cpp refused the token.
+        """
+
+        def job() -> int:
+            if token is not None:
+                keep(self._extend([token], True))
+            return sampler.sample(self._context.handle)
+
+        return self._run(job)
+
     def save(self, path: Path, *, label: str = "", max_bytes: int = 1 << 30) -> bool:
         """Save the KV cells to a file (0600, replaced atomically); False if they are too large.
 

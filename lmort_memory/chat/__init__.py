@@ -6,7 +6,8 @@ Chat (chat.py)                 options.py: how it behaves
 ├── reply.py       the reply while it is generated; stream.py: its text
 ├── repetition.py  what a turn only repeats, as links
 ├── ledger.py      why a reply said what it said
-└── resume.py      continuing a closed session
+├── resume.py      continuing a closed session
+└── transcript.py  a conversation that the caller sends anew each time
 """
 
 from lmort_memory.chat.chat import Chat

@@ -67,6 +67,7 @@ class Chat(Closing):
     Attributes:
         session: Name of the session.
         scope: Turns are stored and recalled here.
+        prompts: Writes prompts with this chat's template.
         resumed: How the session's earlier turns came back: "restored" (from a saved state, without
             a forward pass), "evaluated again" (with the next turn), or None if there were none.
     """
@@ -102,12 +103,12 @@ class Chat(Closing):
         self._backbone: Backbone = memory.backbone
         encoder = memory.encoder
         self._encoder = encoder if isinstance(encoder, StateEncoder) else None
-        self._prompts = self._backbone.prompts_with(
+        self.prompts = self._backbone.prompts_with(
             self.options.template, speakers=self.options.speakers
         )
         self._window = Window(
             self._backbone,
-            self._prompts,
+            self.prompts,
             layers=self._encoder.layers if self._encoder else (),
             options=WindowOptions(self.options.n_ctx, self.options.system, self.options.old_notes),
         )
@@ -191,17 +192,17 @@ class Chat(Closing):
         started = time.perf_counter()
         self._drop_forgotten()
         before = self.tokens_evaluated
-        tokens = self._prompts.tokenize(text)
-        given = None if reply is None else tuple(self._prompts.tokenize(valid(reply)))
+        tokens = self.prompts.tokenize(text)
+        given = None if reply is None else tuple(self.prompts.tokenize(valid(reply)))
         longest = self.options.max_tokens if given is None else len(given)
-        before_it = self._prompts.tokenize(lead)
+        before_it = self.prompts.tokenize(lead)
         reserve = self.options.memory_tokens + longest
         n_tokens, whole, read = len(tokens), None, text
         room = self._window.longest_message(reserve) - len(before_it)
         if role == "user" and n_tokens > room:
             whole = self._whole(text)
             read = excerpt(text, whole, budget=room, count_tokens=self._count_tokens)
-            tokens = self._prompts.tokenize(read)
+            tokens = self.prompts.tokenize(read)
         left = self._window.make_room(len(before_it) + len(tokens), reserve)
         try:
             states = self._window.enter(tokens, role=role, lead=before_it, more=more)
@@ -348,7 +349,7 @@ class Chat(Closing):
         how: Resumed = "restored"
         if path is None or not self._window.restore(path, label=[self.scope, self._last]):
             how = "evaluated again"
-            self._window.take(exchanges(said, self._prompts.tokenize))
+            self._window.take(exchanges(said, self.prompts.tokenize))
         shown = self._memory.store.get(self._window.record_ids)
         self._shown = {id_: record.text for id_, record in shown.items()}
         return how
@@ -366,7 +367,7 @@ class Chat(Closing):
         return self._encoder.encode([text])[0]
 
     def _count_tokens(self, text: str) -> int:
-        return len(self._prompts.tokenize(text))
+        return len(self.prompts.tokenize(text))
 
     def _asked(self, tokens: Sequence[int], states: NDArray[np.float32]) -> AskedTokens | None:
         if not isinstance(self._encoder, TokenEncoder) or not tokens or not states.size:

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -14,9 +14,6 @@ from lmort_memory.chat.ledger import Ledger, Repeat, Timings
 from lmort_memory.chat.stream import ReplyStream
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from lmort_memory.chat.notes import Injected, Notes
     from lmort_memory.chat.options import ChatOptions
     from lmort_memory.chat.window import RoomMade, Window
@@ -211,17 +208,18 @@ class Reply:
             )
             clock.opened = time.perf_counter()
             self._prompt_tokens = self._window.n_tokens
-            for token, piece, states in self._tokens():
-                clock.first = clock.first or time.perf_counter()
-                known = len(self._spoken.thought)
-                text = self._spoken.take(token, piece, states)
-                thought = self._spoken.thought[known:]
-                if text or thought:
-                    yield ReplyPiece(text, thought)
-                if self._spoken.stopped:
-                    break
-                if self._cancelled:
-                    return
+            with closing(self._tokens()) as tokens:
+                for token, piece in tokens:
+                    clock.first = clock.first or time.perf_counter()
+                    known = len(self._spoken.thought)
+                    text = self._spoken.take(token, piece)
+                    thought = self._spoken.thought[known:]
+                    if text or thought:
+                        yield ReplyPiece(text, thought)
+                    if self._spoken.stopped:
+                        break
+                    if self._cancelled:
+                        return
             complete = True
             known = len(self._spoken.thought)
             rest = self._spoken.finish()
@@ -231,10 +229,11 @@ class Reply:
         finally:
             self._finish(notes_tokens, clock, complete=complete)
 
-    def _tokens(self) -> Iterator[tuple[int, bytes, NDArray[np.float32]]]:
+    def _tokens(self) -> Generator[tuple[int, bytes], None, None]:
+        options, keep = self._options, self._spoken.evaluated
         if self._turn.given is not None:
-            return self._window.dictate(self._turn.given)
-        return self._window.generate(self._options.sampling, self._options.max_tokens)
+            return self._window.dictate(self._turn.given, keep)
+        return self._window.generate(options.sampling, options.max_tokens, keep)
 
     def _finish(self, notes_tokens: int, clock: _Clock, *, complete: bool) -> None:
         """Store what was said and write the ledger."""

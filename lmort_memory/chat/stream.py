@@ -42,15 +42,18 @@ class ReplyStream:
         self._ends: list[int] = []
         self._states: list[NDArray[np.float32]] = []
 
-    def take(self, token: int, piece: bytes, states: NDArray[np.float32]) -> str:
+    def take(self, token: int, piece: bytes) -> str:
         """Take one token; return the answer text that can be shown now."""
         self._raw += self._decoder.feed(piece)
         self._tokens.append(token)
         self._ends.append(len(self._raw))
-        self._states.append(states)
         if not self._answering and not self._read_thoughts():
             return ""
         return self._show(self._settled())
+
+    def evaluated(self, states: NDArray[np.float32]) -> None:
+        """Take the states of the next token, float32 (layers, 1, n_embd); they follow the token."""
+        self._states.append(states)
 
     def finish(self) -> str:
         """Return the text held back that turned out to be neither a stop nor reasoning."""
@@ -76,9 +79,14 @@ class ReplyStream:
 
     @property
     def states(self) -> NDArray[np.float32]:
-        """States of `tokens`, float32 (layers, n, n_embd)."""
+        """States of `tokens`, float32 (layers, n, n_embd); empty if those of a token are missing.
+
+        That is so where llama.cpp failed: the text has to be encoded by itself.
+        """
         parts = self._states[self.n_thought_tokens : self._n_tokens]
-        return np.concatenate(parts, axis=1) if parts else np.empty((0, 0, 0), np.float32)
+        if not parts or len(parts) < len(self.tokens):
+            return np.empty((0, 0, 0), np.float32)
+        return np.concatenate(parts, axis=1)
 
     @property
     def _n_tokens(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -184,7 +184,8 @@ class Window:
         place for.
 
         Returns:
-            Their states, float32 (layers, len(tokens), n_embd).
+            Their states, float32 (layers, len(tokens), n_embd). No layers if none are captured:
+            then `open_reply` evaluates the words with what follows them, in one pass.
         """
         self._messages.append(Message(role, (*lead, *tokens), more=more or {}))
         prompt = self._write(self._messages, reply=True)
@@ -193,6 +194,8 @@ class Window:
         self.room = None
         if self._dropped_for_room:
             self.room = "shifted" if synced.moved else "evaluated again"
+        if not self._sequence.capturing:
+            return self._sequence.extend(())
         states = self._sequence.extend(prompt.tokens[synced.kept : end], logits=False)
         return states[:, start + len(lead) - synced.kept :]
 
@@ -224,22 +227,33 @@ class Window:
         return len(tokens)
 
     def generate(
-        self, sampling: Sampling, max_tokens: int
-    ) -> Iterator[tuple[int, bytes, NDArray[np.float32]]]:
-        """Yield each token of a reply, its bytes, and its states, float32 (layers, 1, n_embd).
+        self, sampling: Sampling, max_tokens: int, keep: Callable[[NDArray[np.float32]], None]
+    ) -> Generator[tuple[int, bytes], None, None]:
+        """Yield each token of a reply and its bytes, before the token is evaluated.
 
-        Ends at the model's end of turn, at `max_tokens`, or when the context is full.
+        Ends at the model's end of turn, at `max_tokens`, or when the context is full. However it
+        ends, every token is evaluated and `keep` has got its states, float32 (layers, 1, n_embd).
         """
         sampler = self._sequence.sampler(sampling)
+        waiting: int | None = None  # chosen, and not evaluated yet
+
+        def evaluated(states: NDArray[np.float32]) -> None:
+            nonlocal waiting
+            waiting = None
+            keep(states)
+
         try:
             room = self._sequence.n_ctx - len(self._sequence.tokens)
             for _ in range(min(max_tokens, room)):
-                token = self._sequence.sample(sampler)
+                token = self._sequence.advance(waiting, sampler, evaluated)
                 if self._vocabulary.is_end(token):
                     return
-                yield token, self._piece(token), self._sequence.extend([token])
+                waiting = token
+                yield token, self._piece(token)
         finally:
             sampler.close()
+            if waiting is not None:
+                evaluated(self._sequence.extend([waiting], logits=False))
 
     def _piece(self, token: int) -> bytes:
         """Return the text of a token; for control tokens only what may mark reasoning."""
@@ -249,11 +263,14 @@ class Window:
         control = self._vocabulary.piece(token, special=True)
         return control if self.thinking.may_be_part(control.decode("utf-8", "replace")) else b""
 
-    def dictate(self, tokens: Sequence[int]) -> Iterator[tuple[int, bytes, NDArray[np.float32]]]:
+    def dictate(
+        self, tokens: Sequence[int], keep: Callable[[NDArray[np.float32]], None]
+    ) -> Generator[tuple[int, bytes], None, None]:
         """Evaluate a given reply in one pass; yields what `generate` would."""
         states = self._sequence.extend(tokens, logits=False)
         for i, token in enumerate(tokens):
-            yield token, self._vocabulary.piece(token), states[:, i : i + 1]
+            keep(states[:, i : i + 1])
+            yield token, self._vocabulary.piece(token)
 
     def close_reply(
         self, tokens: Sequence[int], records: Sequence[str], *, n_before: int = 0

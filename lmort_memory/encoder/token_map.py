@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["TokenMap"]
+__all__ = ["TokenMap", "token_scores"]
 
 _MOST_ASKED = 64  # tokens of a question; of a longer one, those with the largest weights
 _ROWS = 16_384  # tokens compared at once: 8 MB of signs
@@ -80,24 +80,7 @@ class TokenMap:
         Raises:
             ValueError: the codes are of another kind.
         """
-        if other := {one.kind for one in codes} - {self.kind}:
-            raise ValueError(f"found token codes of {sorted(other)}; expected {self.kind}")
-        chunks = [chunk for one in codes for chunk in one.chunks]
-        if not chunks:
-            return np.zeros(0, np.float32)
-        of_chunks = np.concatenate([self._compared(asked, some) for some in _runs(chunks)])
-        first = np.cumsum([0, *(len(one.chunks) for one in codes[:-1])])
-        best: Array = np.maximum.reduceat(of_chunks, first).astype(np.float32)
-        return best
-
-    def _compared(self, asked: AskedTokens, chunks: Sequence[NDArray[np.uint8]]) -> Array:
-        """Compare a question with chunks, (len(chunks),)."""
-        signs = np.unpackbits(np.concatenate(chunks), axis=1).astype(np.float32)
-        # a · (2 s - 1) = 2 a · s - sum(a): products of the unpacked zeros and ones.
-        cosines = (2 * (signs @ asked.vectors.T) - asked.vectors.sum(axis=1)) / np.sqrt(self.bits)
-        starts = np.cumsum([0, *(len(chunk) for chunk in chunks[:-1])])
-        best: Array = np.maximum.reduceat(cosines, starts, axis=0) @ asked.weights
-        return best
+        return token_scores(asked, codes, kind=self.kind)
 
     def _mapped(self, states: HiddenStates) -> Array:
         """Map the states of each token: float32 (n_tokens, bits + 1), with the log idf last."""
@@ -105,6 +88,36 @@ class TokenMap:
         for layer, weight in zip(self._layers, self._weights, strict=True):
             mapped += states.layer(layer) @ weight
         return mapped
+
+
+def token_scores(asked: AskedTokens, codes: Sequence[TokenCodes], *, kind: str) -> Array:
+    """Compare a question with texts, float32 (len(codes),), each by its best chunk.
+
+    Needs no model: the question's vectors and the codes are all there is to it.
+
+    Raises:
+        ValueError: the codes are of another kind.
+    """
+    if other := {one.kind for one in codes} - {kind}:
+        raise ValueError(f"found token codes of {sorted(other)}; expected {kind}")
+    chunks = [chunk for one in codes for chunk in one.chunks]
+    if not chunks:
+        return np.zeros(0, np.float32)
+    of_chunks = np.concatenate([_compared(asked, some) for some in _runs(chunks)])
+    first = np.cumsum([0, *(len(one.chunks) for one in codes[:-1])])
+    best: Array = np.maximum.reduceat(of_chunks, first).astype(np.float32)
+    return best
+
+
+def _compared(asked: AskedTokens, chunks: Sequence[NDArray[np.uint8]]) -> Array:
+    """Compare a question with chunks, (len(chunks),)."""
+    signs = np.unpackbits(np.concatenate(chunks), axis=1).astype(np.float32)
+    # a · (2 s - 1) = 2 a · s - sum(a): products of the unpacked zeros and ones.
+    n_bits = asked.vectors.shape[1]
+    cosines = (2 * (signs @ asked.vectors.T) - asked.vectors.sum(axis=1)) / np.sqrt(n_bits)
+    starts = np.cumsum([0, *(len(chunk) for chunk in chunks[:-1])])
+    best: Array = np.maximum.reduceat(cosines, starts, axis=0) @ asked.weights
+    return best
 
 
 def _unit(vectors: Array) -> Array:

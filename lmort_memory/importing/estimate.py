@@ -11,6 +11,7 @@ from lmort_memory.importers import FoundFile, LeftOut, PassedOver, ScanReport, f
 from lmort_memory.importing.run import Run
 from lmort_memory.memory.databases import dumped_records, is_database
 from lmort_memory.memory.reservoir import Reservoir
+from lmort_memory.store.values import Dumped
 from lmort_memory.types import DEFAULT_SCOPE, Progress, Turn
 
 if TYPE_CHECKING:
@@ -123,4 +124,4 @@ def _turns(file: FoundFile, left_out: LeftOut) -> Iterator[Turn]:
         yield from read(file, left_out)
         return
     with dumped_records(file.path) as records:
-        yield from (Turn(one.record.text) for one in records)
+        yield from (Turn(one.record.text) for one in records if isinstance(one, Dumped))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from lmort_memory.errors import ImportFileError, StoreError
-from lmort_memory.store.values import Dumped, Filter
+from lmort_memory.store.values import Dumped, Filter, LedgerEntry
 
 __all__ = ["dumped_records", "is_database"]
 
@@ -25,8 +26,8 @@ def is_database(path: Path) -> bool:
 
 
 @contextmanager
-def dumped_records(path: Path) -> Iterator[Iterator[Dumped]]:
-    """Open a database and yield its records, with their vectors.
+def dumped_records(path: Path) -> Iterator[Iterator[Dumped | LedgerEntry]]:
+    """Open a database and yield its records, with their vectors, then its ledger.
 
     Reads a copy in the temporary folder, so that a backup of an older version stays unchanged when
     it is migrated, and a memory in use is read as it is at one instant.
@@ -44,6 +45,6 @@ def dumped_records(path: Path) -> Iterator[Iterator[Dumped]]:
             copy = Path(folder) / "copy.db"
             copy_database(path, copy)
             with SQLiteStore(copy) as store:
-                yield store.dump(Filter(), vectors=True)
+                yield chain(store.dump(Filter(), vectors=True), store.ledgers(limit=2**31))
     except StoreError as error:
         raise ImportFileError(f"cannot restore from {path}: {error}", path=str(path)) from error

@@ -18,6 +18,7 @@ from lmort_memory.memory.encoding import Encoding
 from lmort_memory.memory.items import Added, Item, nothing_in, to_turns
 from lmort_memory.memory.likelihood import likelihoods
 from lmort_memory.memory.recall import Question, Recall
+from lmort_memory.memory.syncing import replica_of, sync_memory
 from lmort_memory.memory.transfer import (
     export_records,
     refuse_plain,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
     from lmort_memory.backbone import Backbone
     from lmort_memory.encoder import OpenedEncoder
+    from lmort_memory.store.replica.state import Replica
+    from lmort_memory.sync import SyncReport
     from lmort_memory.types import AskedTokens, Encoded, Encoder, JsonValue, Progress, Record
 
 __all__ = ["Memory", "MemoryStatus", "Mode"]
@@ -58,6 +61,7 @@ class MemoryStatus:
             and `lmort-mem tuner make` makes a better one. None without a model.
         pending: Records without vectors in that space.
         notice: One line for the user about the model, or None.
+        replica: This device among those it is synced with; None if it never was.
     """
 
     store: StoreStatus
@@ -66,6 +70,7 @@ class MemoryStatus:
     tier: str | None
     pending: int
     notice: str | None
+    replica: Replica | None = None
 
 
 class Memory(Closing):
@@ -586,6 +591,45 @@ class Memory(Closing):
             raise ImportFileError(done.describe(place), path=str(place))
         return done.new
 
+    def sync(
+        self,
+        folder: str | Path,
+        *,
+        passphrase: str,
+        defer: bool = False,
+        progress: Progress | None = None,
+    ) -> SyncReport:
+        """Exchange changes with the same memory on other devices, through a folder.
+
+        Any tool may replicate the folder. What this device has changed since the last sync is
+        written there, encrypted; what others have written is merged, in whatever order it arrives.
+        Forgetting wins, for ever and on every device. If two devices edit a record at the same
+        time, the later version holds and the other is in its history. Vectors travel where the
+        space is the same. Needs the extra `sync`.
+
+        Args:
+            folder: The folder; it must exist. Each device writes only to its own part of it.
+            passphrase: The same on every device; nobody can read the folder without it.
+            defer: Leave missing vectors to `encode_pending`.
+            progress: Called with the number of bundles done and the total, then with the number of
+                records encoded.
+
+        Raises:
+            PassphraseError: the passphrase is wrong; nothing was changed.
+            StoreError: the folder cannot be read or written, another sync of this database runs,
+                or it is not an SQLite database.
+        """
+        report = sync_memory(
+            self.store,
+            expanded(folder),
+            passphrase,
+            space=self._encoding.space,
+            redactor=self.redactor,
+            progress=progress,
+        )
+        encoded = 0 if defer else self.encode_pending(progress=progress)
+        return replace(report, encoded=encoded)
+
     def cleaned(self, turn: Turn) -> Turn:
         """Return a turn as it will be stored: without secrets, if this memory redacts."""
         return turn if self.redactor is None else self.redactor.clean(turn)
@@ -607,6 +651,7 @@ class Memory(Closing):
             tier=self._opened[0].encoder.tier if self._opened else None,
             pending=self._encoding.pending(),
             notice=self.notice,
+            replica=replica_of(self.store),
         )
 
 

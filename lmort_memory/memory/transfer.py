@@ -1,40 +1,47 @@
-"""JSONL that restores records exactly: one record per line, every field, optional vectors.
+"""JSONL that restores a memory exactly: one record or ledger entry per line.
 
 {"id": …, "text": …, "role": …, "scope": …, "session": …, "created_at": …, "updated_at": …,
  "metadata": {…}, "source": {"uri": …, "start": …, "end": …}, "expires_at": …, "origin": hex,
  "valid_from": …, "valid_to": …, "superseded_by": id (the three only where one of them is set),
- "vectors": {space: {"dim": …, "spans": [[0, 40], …], "data": base64 of float32-LE,
-                     "tokens": {"kind": …, "width": bytes a token, "data": [base64, …]}}}}
+ "history": [{"text": …, "role": …, "updated_at": …, "expires_at": …, "metadata": {…}}, …]
+            (earlier versions, oldest first; only where there are some),
+ "vectors": {space: see `lmort_memory.packing`, with float32}}
+{"ledger": id of the reply, "session": …, "created_at": …, "record_ids": […], "payload": {…}}
 """
 
 from __future__ import annotations
 
-import base64
+import errno
+import glob
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, TypeAlias
 
 from lmort_memory.batches import batched
 from lmort_memory.compressed import DAMAGE, Lines, open_bytes
 from lmort_memory.errors import ImportFileError, StoreError
 from lmort_memory.memory.databases import dumped_records, is_database
+from lmort_memory.packing import pack, unpack
+from lmort_memory.paths import replacing
 from lmort_memory.redaction import Redactor
 from lmort_memory.store.protocol import Store
-from lmort_memory.store.values import Dumped, Filter
+from lmort_memory.store.values import Dumped, Filter, LedgerEntry
 from lmort_memory.text import valid_json
-from lmort_memory.types import Encoded, Progress, Record, Source, TokenCodes
+from lmort_memory.types import Progress, Record, Source
 
 __all__ = [
+    "Exported",
     "Restored",
+    "export_lines",
     "export_records",
     "from_line",
+    "ledger_line",
     "refuse_plain",
     "restore_records",
     "restoring",
@@ -44,7 +51,12 @@ __all__ = [
 
 BATCH = 500  # records in one transaction
 MAX_LINE_BYTES = 64 * 1024 * 1024  # a record of a megabyte with the vectors of a large model
+MOST_LEDGERS = 2**31
+STALE_S = 600.0  # how long nothing has been written to a file that nobody writes any more
 _SHOWN = 3
+
+Exported: TypeAlias = "Dumped | LedgerEntry"
+"""What one line of an export holds."""
 
 
 def to_line(dumped: Dumped) -> str:
@@ -70,39 +82,93 @@ def to_line(dumped: Dumped) -> str:
             "valid_to": record.valid_to and record.valid_to.isoformat(),
             "superseded_by": record.superseded_by,
         }
+    if dumped.history:
+        value["history"] = [_version(one) for one in dumped.history]
     if dumped.vectors:
-        value["vectors"] = {name: _vectors(one) for name, one in dumped.vectors.items()}
+        value["vectors"] = {name: pack(one, floats="<f4") for name, one in dumped.vectors.items()}
     return json.dumps(value, ensure_ascii=False)
 
 
-def from_line(line: str) -> Dumped:
-    """Parse the record in a line.
+def ledger_line(entry: LedgerEntry) -> str:
+    """Return a ledger entry as one line of JSON, without the newline."""
+    value = {
+        "ledger": entry.reply_id,
+        "session": entry.session,
+        "created_at": entry.created_at and entry.created_at.isoformat(),
+        "record_ids": entry.record_ids,
+        "payload": dict(entry.payload),
+    }
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _version(version: Record) -> dict[str, Any]:
+    return {
+        "text": version.text,
+        "role": version.role,
+        "updated_at": version.updated_at.isoformat(),
+        "expires_at": version.expires_at and version.expires_at.isoformat(),
+        "metadata": dict(version.metadata),
+    }
+
+
+def from_line(line: str) -> Dumped | LedgerEntry:
+    """Parse the record or the ledger entry in a line.
 
     Raises:
-        ValueError: the line was not written by `to_line`.
+        ValueError: the line was written neither by `to_line` nor by `ledger_line`.
     """
     try:
         value: Any = valid_json(json.loads(line))
-        source, expires, origin = value["source"], value["expires_at"], value["origin"]
-        record = Record(
-            id=_text(value, "id"),
-            text=_text(value, "text"),
-            role=_text(value, "role"),
-            scope=_text(value, "scope"),
-            session=value["session"] and _text(value, "session"),
-            created_at=datetime.fromisoformat(value["created_at"]),
-            updated_at=datetime.fromisoformat(value["updated_at"]),
-            metadata=dict(value["metadata"]),
-            source=source and _source(source),
-            expires_at=expires and datetime.fromisoformat(expires),
-            valid_from=_time(value, "valid_from"),
-            valid_to=_time(value, "valid_to"),
-            superseded_by=value.get("superseded_by"),
-        )
-        vectors = dict(_encoded(value.get("vectors", {})))
-        return Dumped(record, origin and bytes.fromhex(origin), vectors)
+        return _ledger(value) if "ledger" in value else _dumped(value)
     except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not an exported record: {error!r}") from error
+
+
+def _dumped(value: Mapping[str, Any]) -> Dumped:
+    source, expires, origin = value["source"], value["expires_at"], value["origin"]
+    record = Record(
+        id=_text(value, "id"),
+        text=_text(value, "text"),
+        role=_text(value, "role"),
+        scope=_text(value, "scope"),
+        session=value["session"] and _text(value, "session"),
+        created_at=datetime.fromisoformat(value["created_at"]),
+        updated_at=datetime.fromisoformat(value["updated_at"]),
+        metadata=dict(value["metadata"]),
+        source=source and _source(source),
+        expires_at=expires and datetime.fromisoformat(expires),
+        valid_from=_time(value, "valid_from"),
+        valid_to=_time(value, "valid_to"),
+        superseded_by=value.get("superseded_by"),
+    )
+    packed = value.get("vectors", {})
+    vectors = {name: unpack(one, floats="<f4") for name, one in packed.items()}
+    history = tuple(_earlier(record, one) for one in value.get("history", ()))
+    return Dumped(record, origin and bytes.fromhex(origin), vectors, history)
+
+
+def _earlier(record: Record, value: Mapping[str, Any]) -> Record:
+    return replace(
+        record,
+        text=_text(value, "text"),
+        role=_text(value, "role"),
+        updated_at=datetime.fromisoformat(value["updated_at"]),
+        expires_at=_time(value, "expires_at"),
+        metadata=dict(value["metadata"]),
+    )
+
+
+def _ledger(value: Mapping[str, Any]) -> LedgerEntry:
+    named = value["record_ids"]
+    if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
+        raise TypeError(f"record_ids must be a list of ids; got {named!r:.40}")
+    return LedgerEntry(
+        reply_id=_text(value, "ledger"),
+        session=value["session"] and _text(value, "session"),
+        record_ids=tuple(named),
+        payload=dict(value["payload"]),
+        created_at=_time(value, "created_at"),
+    )
 
 
 def _source(value: Mapping[str, Any]) -> Source:
@@ -110,38 +176,6 @@ def _source(value: Mapping[str, Any]) -> Source:
         if not isinstance(value[name], int | None) or abs(value[name] or 0) >= 2**63:
             raise TypeError(f"source.{name} must be a position in a text; got {value[name]!r:.40}")
     return Source(_text(value, "uri"), value["start"], value["end"])
-
-
-def _vectors(encoded: Encoded) -> dict[str, Any]:
-    value = {
-        "dim": encoded.vectors.shape[1],
-        "spans": encoded.spans,
-        "data": base64.b64encode(encoded.vectors.astype("<f4").tobytes()).decode("ascii"),
-    }
-    if encoded.tokens is not None:
-        value["tokens"] = {
-            "kind": encoded.tokens.kind,
-            "width": encoded.tokens.chunks[0].shape[1],
-            "data": [base64.b64encode(one.tobytes()).decode() for one in encoded.tokens.chunks],
-        }
-    return value
-
-
-def _encoded(spaces: Mapping[str, Any]) -> Iterator[tuple[str, Encoded]]:
-    for name, value in spaces.items():
-        spans = tuple((int(start), int(stop)) for start, stop in value["spans"])
-        flat = np.frombuffer(base64.b64decode(value["data"], validate=True), "<f4")
-        vectors = flat.reshape(len(spans), int(value["dim"])).astype(np.float32)
-        yield name, Encoded(vectors, spans, _tokens(value.get("tokens")))
-
-
-def _tokens(value: Mapping[str, Any] | None) -> TokenCodes | None:
-    if value is None:
-        return None
-    blobs = [base64.b64decode(one, validate=True) for one in value["data"]]
-    width = int(value["width"])
-    chunks = tuple(np.frombuffer(blob, np.uint8).reshape(-1, width) for blob in blobs)
-    return TokenCodes(_text(value, "kind"), chunks)
 
 
 def _time(value: Mapping[str, Any], name: str) -> datetime | None:
@@ -157,12 +191,29 @@ def _text(value: Mapping[str, Any], name: str) -> str:
 
 
 def export_records(store: Store, path: Path, *, scope: str | None, vectors: bool) -> int:
-    """Write records to a new file, completely or not at all; returns how many.
+    """Write records and ledger entries to a new file, completely or not at all.
+
+    Returns:
+        How many records.
 
     Raises:
         StoreError: the file exists or cannot be written, or the store is damaged.
     """
-    return _write(store.dump(Filter(scope=scope), vectors=vectors), path)
+    return _write(export_lines(store, scope=scope, vectors=vectors), path)
+
+
+def export_lines(store: Store, *, scope: str | None, vectors: bool) -> Iterator[tuple[str, bool]]:
+    """Yield each line of an export, without the newline, and whether it is a record's.
+
+    Of the ledger, a scope has the entries that name its records alone.
+    """
+    ids = set()
+    for dumped in store.dump(Filter(scope=scope), vectors=vectors):
+        ids.add(dumped.record.id)
+        yield to_line(dumped), True
+    for entry in store.ledgers(limit=MOST_LEDGERS):
+        if ids.issuperset(entry.record_ids) and (scope is None or entry.record_ids):
+            yield ledger_line(entry), False
 
 
 def refuse_plain(store: Store, *, plain: bool) -> None:
@@ -185,26 +236,32 @@ def salvage_records(store: Store, path: Path, *, scope: str | None) -> int:
         StoreError: the file exists or cannot be written.
     """
     readable = (one for one in store.readable_records() if scope in (None, one.scope))
-    return _write((Dumped(one, None) for one in readable), path)
+    return _write(((to_line(Dumped(one, None)), True) for one in readable), path)
 
 
-def _write(records: Iterable[Dumped], path: Path) -> int:
-    count = 0
+def _write(lines: Iterable[tuple[str, bool]], path: Path) -> int:
+    """Write lines to a new file; whatever is killed, the name stands for all of them."""
+    records = 0
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
-        try:
-            with path.open("w", encoding="utf-8", newline="\n") as file:
-                for dumped in records:
-                    file.write(to_line(dumped) + "\n")
-                    count += 1
-        except BaseException:
-            path.unlink()
-            raise
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        _remove_parts(path)
+        with replacing(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+            for line, is_record in lines:
+                file.write(line + "\n")
+                records += is_record
     except OSError as error:
         raise StoreError(
             f"cannot export to {path}: {error.strerror} — name a new file in a writable folder"
         ) from error
-    return count
+    return records
+
+
+def _remove_parts(path: Path) -> None:
+    """Remove what an export to the same file left when it was killed: it holds texts."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if time.time() - part.stat().st_mtime > STALE_S:
+            part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,26 +289,34 @@ class Restored:
         )
 
 
-def restoring(store: Store, redactor: Redactor | None) -> Callable[[Sequence[Dumped]], int]:
-    """Return a function that stores a batch of records, redacted if there is a redactor.
+def restoring(store: Store, redactor: Redactor | None) -> Callable[[Sequence[Exported]], int]:
+    """Return a function that stores a batch, redacted if there is a redactor.
 
-    A record whose text contained secrets loses its vectors, since they were made from the old text.
+    It returns how many records are new. A record whose text contained secrets loses its vectors,
+    since they were made from the old text.
     """
-    if redactor is None:
-        return store.restore
 
     def cleaned(dumped: Dumped) -> Dumped:
+        if redactor is None:
+            return dumped
         record = redactor.clean(dumped.record)
         vectors = dumped.vectors if record.text == dumped.record.text else {}
-        return replace(dumped, record=record, vectors=vectors)
+        history = tuple(redactor.clean(one) for one in dumped.history)
+        return replace(dumped, record=record, vectors=vectors, history=history)
 
-    return lambda batch: store.restore([cleaned(one) for one in batch])
+    def restore(batch: Sequence[Exported]) -> int:
+        return store.restore(
+            [cleaned(one) for one in batch if isinstance(one, Dumped)],
+            ledgers=[one for one in batch if isinstance(one, LedgerEntry)],
+        )
+
+    return restore
 
 
 def restore_records(
-    restore: Callable[[Sequence[Dumped]], int], path: Path, *, progress: Progress | None
+    restore: Callable[[Sequence[Exported]], int], path: Path, *, progress: Progress | None
 ) -> Restored:
-    """Store the missing records of an export (gzipped or not) or of a database.
+    """Store the missing records and ledger entries of an export (gzipped or not) or of a database.
 
     Lines that are not records are skipped and reported in the result.
 
@@ -269,7 +334,7 @@ def restore_records(
         with _opened(path, damage) as batches:
             for batch in batches:
                 new += restore(batch)
-                done += len(batch)
+                done += sum(isinstance(one, Dumped) for one in batch)
                 if progress is not None:
                     progress(done, None)
     except OSError as error:
@@ -281,7 +346,7 @@ def restore_records(
 
 
 @contextmanager
-def _opened(path: Path, damage: list[str]) -> Iterator[Iterator[list[Dumped]]]:
+def _opened(path: Path, damage: list[str]) -> Iterator[Iterator[list[Exported]]]:
     """Yield the records of an export or a database in batches; adds to `damage` while reading."""
     if is_database(path):
         with dumped_records(path) as records:
@@ -291,8 +356,8 @@ def _opened(path: Path, damage: list[str]) -> Iterator[Iterator[list[Dumped]]]:
             yield _batches(lines, damage)
 
 
-def _batches(lines: Lines, damage: list[str]) -> Iterator[list[Dumped]]:
-    batch = []
+def _batches(lines: Lines, damage: list[str]) -> Iterator[list[Exported]]:
+    batch: list[Exported] = []
     number = 0
     try:
         while line := lines.readline(MAX_LINE_BYTES):

@@ -6,7 +6,6 @@ server. Where no server runs, or it ends meanwhile, the program loads the model 
 
 from __future__ import annotations
 
-import base64
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmort_memory.errors import BackboneError, SpaceMismatchError
+from lmort_memory.serve import wire
 from lmort_memory.serve.discovery import Server, find_server
 from lmort_memory.types import Encoded, Progress
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from lmort_memory.encoder import OpenedEncoder
     from lmort_memory.memory import Memory
+    from lmort_memory.types import AskedTokens, TokenCodes
 
 __all__ = ["BorrowedEncoder", "borrow_memory"]
 
@@ -30,10 +31,15 @@ _BATCH = 64  # texts of one request
 
 
 class BorrowedEncoder:
-    """An `Encoder` whose model is in another process. Any thread may call it."""
+    """A `TokenEncoder` whose model is in another process. Any thread may call it."""
 
     def __init__(
-        self, server: Server, *, model: str | Path | None = None, tuner: str | Path | None = None
+        self,
+        server: Server,
+        *,
+        model: str | Path | None = None,
+        tuner: str | Path | None = None,
+        token_codes: bool = True,
     ) -> None:
         """Borrow a server's model.
 
@@ -41,18 +47,24 @@ class BorrowedEncoder:
             server: As found.
             model: What to load where the server has gone.
             tuner: Its tuner.
+            token_codes: Whether texts get codes of their tokens, if the tuner makes any.
 
         Raises:
             OSError: the server does not answer.
-            BackboneError: it has no model.
+            BackboneError: it has no model, or makes no token codes although they are wanted.
         """
         facts: Mapping[str, Any] = server.ask("GET", "/api/encoder")
+        if token_codes and not facts["token_codes"]:
+            raise BackboneError(
+                f"the server at {server.url} was started with token codes off — start it again"
+            )
         self.space = str(facts["space"])
         self.dim = int(facts["dim"])
         self.tier = str(facts["tier"])
         self.provenance: Mapping[str, str] = dict(facts["provenance"])
         self.model = str(facts["model"])
         self._server = server
+        self._token_kind: str | None = facts["token_kind"] if token_codes else None
         self._named = (model, tuner)
         self._own: OpenedEncoder | None = None
         self._lock = threading.Lock()
@@ -62,13 +74,21 @@ class BorrowedEncoder:
         """Whether the server is still used."""
         return self._own is None
 
+    @property
+    def token_kind(self) -> str | None:
+        """Identity of the token codes, or None if there are none."""
+        return self._token_kind
+
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> list[Encoded]:
         """Encode texts to be stored; the server does chats and recalls first."""
         encoded: list[Encoded] = []
         for i in range(0, len(texts), _BATCH):
             batch = list(texts[i : i + _BATCH])
             found = self._ask(batch, query=False)
-            encoded += self._load().encode(batch) if found is None else found
+            if found is None:
+                encoded += self._load().encode(batch)
+            else:
+                encoded += [wire.read_encoded(one, self.dim) for one in found]
             if progress is not None:
                 progress(len(encoded), len(texts))
         return encoded
@@ -79,8 +99,41 @@ class BorrowedEncoder:
         if found is None:
             own: NDArray[np.float32] = self._load().encode_query(text)
             return own
-        vector: NDArray[np.float32] = found[0].vectors[0]
+        vector: NDArray[np.float32] = wire.read_encoded(found[0], self.dim).vectors[0]
         return vector
+
+    def encode_question(self, text: str) -> tuple[NDArray[np.float32], AskedTokens]:
+        """Encode a question to its vector and its tokens, in one request.
+
+        Raises:
+            ValueError: the encoder has no token codes.
+        """
+        if self.token_kind is None:
+            raise ValueError("this encoder has no token codes; encode_query gives the vector")
+        found = self._ask([text], query=True)
+        asked = None if found is None else wire.read_asked(found[0])
+        if found is None or asked is None:
+            own: tuple[NDArray[np.float32], AskedTokens] = self._load().encode_question(text)
+            return own
+        return wire.read_encoded(found[0], self.dim).vectors[0], asked
+
+    def asked_tokens(
+        self, tokens: Sequence[int], states: NDArray[np.float32]
+    ) -> AskedTokens | None:
+        """Return None: hidden states stay in the server."""
+        return None
+
+    def token_scores(self, asked: AskedTokens, codes: Sequence[TokenCodes]) -> NDArray[np.float32]:
+        """Compare a question with texts, float32 (len(codes),); this needs no model.
+
+        Raises:
+            ValueError: codes of another kind, or the encoder has none.
+        """
+        if self.token_kind is None:
+            raise ValueError("cannot compare token codes: this encoder makes none")
+        from lmort_memory.encoder import token_scores
+
+        return token_scores(asked, codes, kind=self.token_kind)
 
     def close(self) -> None:
         """Free the model of one's own, if there is one."""
@@ -88,33 +141,30 @@ class BorrowedEncoder:
             if self._own is not None:
                 self._own.close()
 
-    def _ask(self, texts: list[str], *, query: bool) -> list[Encoded] | None:
-        """Return the server's vectors; None where it has gone or serves another model now."""
+    def _ask(self, texts: list[str], *, query: bool) -> list[Mapping[str, Any]] | None:
+        """Return what the server made of texts; None if it has gone."""
         if self._own is not None:
             return None
-        import numpy as np
-
-        body = {"texts": texts, "query": query, "space": self.space}
+        body = {
+            "texts": texts,
+            "query": query,
+            "tokens": self.token_kind is not None,
+            "space": self.space,
+        }
         try:
-            answer = self._server.ask("POST", "/api/encode", body)
+            found: list[Mapping[str, Any]] = self._server.ask("POST", "/api/encode", body)[
+                "encoded"
+            ]
         except OSError:
             return None
-        return [
-            Encoded(
-                np.frombuffer(base64.b64decode(one["vectors"]), "<f4")
-                .astype(np.float32)
-                .reshape(-1, self.dim),
-                tuple((int(start), int(end)) for start, end in one["spans"]),
-            )
-            for one in answer["encoded"]
-        ]
+        return found
 
     def _load(self) -> Any:  # noqa: ANN401 — a TunedEncoder
         from lmort_memory.encoder import open_encoder
 
         with self._lock:
             if self._own is None:
-                opened = open_encoder(*self._named)
+                opened = open_encoder(*self._named, tokens=self.token_kind is not None)
                 if opened.encoder.space != self.space:
                     found = opened.encoder.space
                     opened.close()
@@ -133,13 +183,15 @@ def borrow_memory(
     *,
     model: str | Path | None,
     tuner: str | Path | None,
+    token_codes: bool = True,
     passphrase: str | None = None,
     redact: bool = False,
 ) -> Memory | None:
     """Open a memory whose vectors the running server makes.
 
     Returns:
-        None where no server runs, or one of another model, or `$LMORT_SERVER` is "off".
+        None where no server runs, or one of another model or without the token codes that are
+        wanted, or `$LMORT_SERVER` is "off".
     """
     if os.environ.get("LMORT_SERVER") == "off":
         return None
@@ -147,7 +199,7 @@ def borrow_memory(
     if server is None or not (_same(server.model, model) and _same(server.tuner, tuner)):
         return None
     try:
-        encoder = BorrowedEncoder(server, model=model, tuner=tuner)
+        encoder = BorrowedEncoder(server, model=model, tuner=tuner, token_codes=token_codes)
     except (OSError, BackboneError):  # it may still be loading, or have failed to
         return None
     from lmort_memory.memory import Memory

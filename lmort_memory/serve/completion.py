@@ -19,7 +19,7 @@ from lmort_memory.store.ulid import new_id
 
 if TYPE_CHECKING:
     from lmort_memory.chat import Ledger
-    from lmort_memory.serve.conversations import Seat
+    from lmort_memory.chat.transcript import Transcript
     from lmort_memory.serve.engine import Engine
     from lmort_memory.serve.planning import Plan
 
@@ -31,7 +31,7 @@ _END = None
 class Completion:
     """A reply under way, in a seat of its own."""
 
-    def __init__(self, plan: Plan, engine: Engine, seat: Seat) -> None:
+    def __init__(self, plan: Plan, engine: Engine, seat: Transcript) -> None:
         self.id = f"chatcmpl-{new_id()}"
         self.created = int(time.time())
         self.plan = plan
@@ -40,6 +40,7 @@ class Completion:
         self._seat = seat
         self._reply: Reply | None = None
         self._ended = False
+        self._sent: list[str] = []
         reading = plan.style is not None
         self._reader = ToolReader(plan.style, plan.names) if reading and plan.style else None
 
@@ -85,10 +86,12 @@ class Completion:
                 if isinstance(piece, BaseException):
                     raise piece
                 text = self._reader.feed(piece.text) if self._reader else piece.text
+                self._sent.append(text)
                 if text or piece.thought:
                     yield ReplyPiece(text, piece.thought)
             if self._reader is not None:
                 rest, self.calls = self._reader.finish()
+                self._sent.append(rest)
                 if rest:
                     yield ReplyPiece(rest)
         finally:
@@ -96,9 +99,8 @@ class Completion:
             with CancelScope(shield=True):
                 await asyncio.wait([work])
             self._ended = True
-            self._seat.end(
-                reply, ChatMessage("assistant", reply.text, tool_calls=tuple(self.calls))
-            )
+            said = "".join(self._sent)  # as the client will send it back, calls apart
+            self._seat.end(reply, ChatMessage("assistant", said, tool_calls=tuple(self.calls)))
 
     async def close(self) -> None:
         """End a reply that nobody has read; harmless after `pieces`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
-from lmort_memory.serve import inputs, schemas
+from lmort_memory.serve import inputs, schemas, wire
 from lmort_memory.serve.http import ApiError, decode, json_reply, query_of
 from lmort_memory.serve.imports import Upload
 from lmort_memory.serve.queries import ExportQuery, ImportQuery
@@ -97,6 +96,8 @@ class FilesAPI:
                 model=str(memory.backbone.facts.path),
                 tuner=None if options.tuner is None else str(options.tuner),
                 provenance=dict(getattr(encoder, "provenance", {})),
+                token_codes=options.token_codes,
+                token_kind=getattr(encoder, "token_kind", None),
             )
         )
 
@@ -110,19 +111,9 @@ class FilesAPI:
                 raise ApiError(
                     409, f"vectors are of the space {memory.encoder.space}", code="other_space"
                 )
-            if asked.query:
-                rows = [memory.encoder.encode_query(text)[None] for text in asked.texts]
-                found = [(row, [(0, len(t))]) for row, t in zip(rows, asked.texts, strict=True)]
-            else:
-                encoded = memory.encoder.encode(asked.texts)
-                found = [(one.vectors, list(one.spans)) for one in encoded]
+            make = wire.query if asked.query else wire.texts
             return schemas.EncodedTexts(
-                encoded=[
-                    schemas.EncodedText(
-                        vectors=base64.b64encode(v.astype("<f4").tobytes()).decode(), spans=spans
-                    )
-                    for v, spans in found
-                ]
+                encoded=make(memory.encoder, asked.texts, tokens=asked.tokens)
             )
 
         return json_reply(await self._engine.on_memory(encode))

@@ -101,9 +101,12 @@ class Forget(Request, frozen=True):
 class Encode(Request, frozen=True):
     """Texts to be made vectors: those to be stored in chunks, a query as one vector.
 
-    With `space`, vectors of another space are refused: the server may serve another model by now.
+    With `tokens`, each text also gets what late interaction compares: codes of its tokens, or the
+    vectors of a query's tokens. With `space`, vectors of another space are refused: the server may
+    serve another model by now.
     """
 
     texts: Annotated[list[Text], Meta(min_length=1, max_length=1000)]
     query: bool = False
+    tokens: bool = False
     space: str | None = None

@@ -189,7 +189,8 @@ class _Tools:
         ],
     ) -> Receipt:
         def forget(memory: Memory) -> Receipt:
-            missing = [id_ for id_ in ids if id_ not in memory.store.get(ids)]
+            there = memory.store.get(ids)
+            missing = [id_ for id_ in ids if id_ not in there]
             if missing:
                 raise ToolError(f"no record has the id {', '.join(missing)}; nothing was deleted")
             receipt = memory.forget(ids)
@@ -208,7 +209,7 @@ class _Tools:
             facets = memory.store.facets(Filter())
             return Status(
                 records=found.store.records,
-                sessions=len(memory.store.sessions(Filter(), limit=10_000)),
+                sessions=facets.sessions,
                 pending=found.pending,
                 scopes=dict(facets.scopes),
             )

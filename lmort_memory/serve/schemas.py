@@ -86,11 +86,12 @@ class RecordPage(Reply, frozen=True):
 
 
 class Count(Reply, frozen=True):
-    """How many records there are, in all, by scope and by role."""
+    """How many records there are, in all, by scope and by role, and how many sessions."""
 
     total: int
     scopes: dict[str, int]
     roles: dict[str, int]
+    sessions: int
 
 
 class Vectors(Reply, frozen=True):
@@ -326,6 +327,23 @@ class EncoderFacts(Reply, frozen=True):
     model: str
     tuner: str | None
     provenance: dict[str, str]
+    token_codes: bool
+    token_kind: str | None
+
+
+class CodesOfTokens(Reply, frozen=True):
+    """Codes of a text's tokens: for each of its spans, base64 of uint8 (tokens, width)."""
+
+    kind: str
+    width: int
+    chunks: list[str]
+
+
+class TokensOfQuery(Reply, frozen=True):
+    """A query's tokens: base64 of float32, little-endian, (tokens, …) and (tokens,)."""
+
+    vectors: str
+    weights: str
 
 
 class EncodedText(Reply, frozen=True):
@@ -333,6 +351,8 @@ class EncodedText(Reply, frozen=True):
 
     vectors: str
     spans: list[tuple[int, int]]
+    codes: CodesOfTokens | None = None
+    asked: TokensOfQuery | None = None
 
 
 class EncodedTexts(Reply, frozen=True):

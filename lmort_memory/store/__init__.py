@@ -6,13 +6,24 @@
       ├── words/         BM25 under a filter
       ├── vectors/       the nearest vectors under a filter: exactly, or with HNSW
       ├── deleting/      forgetting without a trace
+      ├── replica/       what changed here, for other devices, and how theirs merges
       └── upkeep.py      damage, copies
 
 This package knows no model: vectors are arrays in a named space.
 """
 
 from lmort_memory.store.protocol import Store
+from lmort_memory.store.replica.state import Peer, Replica
 from lmort_memory.store.sqlite import SQLiteStore
 from lmort_memory.store.values import Filter, Receipt, SpaceInfo, StoreStatus
 
-__all__ = ["Filter", "Receipt", "SQLiteStore", "SpaceInfo", "Store", "StoreStatus"]
+__all__ = [
+    "Filter",
+    "Peer",
+    "Receipt",
+    "Replica",
+    "SQLiteStore",
+    "SpaceInfo",
+    "Store",
+    "StoreStatus",
+]

@@ -22,7 +22,16 @@ from typing import Any
 
 from lmort_memory.errors import MissingDependencyError, PassphraseError
 
-__all__ = ["Key", "connect", "derive_key", "failures", "failures_or", "is_encrypted", "new_key"]
+__all__ = [
+    "Key",
+    "connect",
+    "derive_key",
+    "failures",
+    "failures_or",
+    "is_encrypted",
+    "new_key",
+    "secret_of",
+]
 
 MAGIC = b"SQLite format 3\0"
 SALT_BYTES = 16
@@ -60,10 +69,19 @@ def derive_key(passphrase: str, salt: bytes) -> Key:
     Raises:
         PassphraseError: the passphrase is empty.
     """
+    secret = secret_of(passphrase)
+    return Key(hashlib.pbkdf2_hmac("sha512", secret, salt, ROUNDS, KEY_BYTES), salt)
+
+
+def secret_of(passphrase: str) -> bytes:
+    """Return the bytes that keys are derived from.
+
+    Raises:
+        PassphraseError: the passphrase is empty.
+    """
     if not passphrase:
         raise PassphraseError("the passphrase is empty — give one of several words")
-    secret = unicodedata.normalize("NFC", passphrase).encode()
-    return Key(hashlib.pbkdf2_hmac("sha512", secret, salt, ROUNDS, KEY_BYTES), salt)
+    return unicodedata.normalize("NFC", passphrase).encode()
 
 
 def new_key(passphrase: str) -> Key:

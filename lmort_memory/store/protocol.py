@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lmort_memory.store.replica.replication import Replication
     from lmort_memory.types import Encoded
 
-__all__ = ["SourcesTogether", "Store", "TokenCodesKeeper"]
+__all__ = ["Replicated", "SourcesTogether", "Store", "TokenCodesKeeper"]
 
 
 class Records(Protocol):
@@ -78,8 +79,11 @@ class Records(Protocol):
     def dump(self, chosen: Filter, *, vectors: bool = False) -> Iterator[Dumped]:
         """Iterate like `records`, with what `restore` needs."""
 
-    def restore(self, dumped: Sequence[Dumped]) -> int:
-        """Import exported records under their ids, keeping existing ones; returns how many."""
+    def restore(self, dumped: Sequence[Dumped], *, ledgers: Sequence[LedgerEntry] = ()) -> int:
+        """Import exported records under their ids, with their versions, and ledger entries.
+
+        What exists is kept. Returns how many records are new.
+        """
 
 
 class Order(Protocol):
@@ -92,7 +96,7 @@ class Order(Protocol):
         """Return the most recently active sessions, newest at the end."""
 
     def facets(self, chosen: Filter) -> Facets:
-        """Count the chosen records by scope and by role."""
+        """Count the chosen records by scope and by role, and their sessions, each of one scope."""
 
     def around(self, record_id: str, n: int) -> list[Record]:
         """Return the `n` turns before and the `n` after a record in its session, in order."""
@@ -150,6 +154,14 @@ class TokenCodesKeeper(Protocol):
 
     def drop_tokens(self, space: str) -> int:
         """Delete the token codes of a space; returns the number of chunks that had some."""
+
+
+@runtime_checkable
+class Replicated(Protocol):
+    """Optional method of a store, for sync. Without it, sync is refused in one line."""
+
+    def replication(self) -> Replication:
+        """Return the changes of this store, for other devices, and take theirs."""
 
 
 class Sources(Protocol):

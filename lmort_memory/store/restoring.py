@@ -16,7 +16,7 @@ from lmort_memory.store.unlocking import unlock
 __all__ = ["restore_backup"]
 
 # Files of SQLite and the caches beside a database: the old one's log would damage the new one.
-_BESIDE = ("-wal", "-shm", "-queue", ".states", ".index")
+_BESIDE = ("-wal", "-shm", "-queue", "-sync", ".states", ".index")
 
 
 def restore_backup(

@@ -15,7 +15,7 @@ from lmort_memory.errors import StoreError
 __all__ = ["APPLICATION_ID", "VERSION", "checked_version", "migrate", "refuse_other"]
 
 APPLICATION_ID = 0x4C4D4F52  # "LMOR", at offset 68 of the file
-VERSION = 3
+VERSION = 4
 
 M001 = (
     # Times are microseconds since 1970 in UTC. `n` is never used twice, so that it can be a
@@ -152,6 +152,128 @@ M003_SUPERSESSION = (
     "CREATE INDEX records_superseded ON records (superseded_by) WHERE superseded_by NOT NULL",
 )
 
+_NOW = "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)"
+_NOTED = "(SELECT recording AND NOT merging FROM replica)"
+_NOTE = "INSERT INTO changes (id, part, at) VALUES (NEW.{id}, {part}, {now})"
+_AGAIN = "ON CONFLICT (id, part) DO UPDATE SET at = excluded.at"
+
+
+def _noting(name: str, event: str, part: str, *, id_: str = "id", when: str = "") -> str:
+    """Return a trigger that notes a change for the other devices; nothing before the first sync."""
+    note = _NOTE.format(id=id_, part=part, now=_NOW)
+    return f"CREATE TRIGGER {name} AFTER {event} WHEN {_NOTED} {when} BEGIN {note} {_AGAIN}; END"
+
+
+def _differs(*columns: str) -> str:
+    return f"AND ({' OR '.join(f'OLD.{name} IS NOT NEW.{name}' for name in columns)})"
+
+
+def _changing(part: str, value: str, *columns: str) -> str:
+    event = f"UPDATE OF {', '.join(columns)} ON records"
+    return _noting(f"records_{part}", event, value, when=_differs(*columns))
+
+
+# This database as one replica among several (see replica/). Triggers note what changes, so that no
+# write path can be missed; `merging` is set while the changes of other devices are applied.
+M004_SYNC = (
+    """
+    CREATE TABLE replica (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        recording INTEGER NOT NULL DEFAULT 0,
+        merging INTEGER NOT NULL DEFAULT 0,
+        device TEXT,
+        salt BLOB,
+        first INTEGER NOT NULL DEFAULT 1,
+        seq INTEGER NOT NULL DEFAULT 0,
+        folder TEXT,
+        synced_at INTEGER
+    )""",
+    "INSERT INTO replica (one) VALUES (1)",
+    # Other devices, and the last of their bundles that was merged.
+    """
+    CREATE TABLE peers (
+        device TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        read_at INTEGER NOT NULL
+    )""",
+    # What no bundle holds yet: `at` is the time of the change until it has a stamp.
+    """
+    CREATE TABLE changes (
+        id TEXT NOT NULL, part TEXT NOT NULL, at INTEGER, PRIMARY KEY (id, part)
+    ) WITHOUT ROWID""",
+    # When and where a part of a record last changed; one that never did has no row.
+    """
+    CREATE TABLE stamps (
+        id TEXT NOT NULL,
+        part TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        device TEXT NOT NULL,
+        PRIMARY KEY (id, part)
+    ) WITHOUT ROWID""",
+    # Ids of forgotten records; never their texts, nor a digest of them.
+    """
+    CREATE TABLE tombstones (
+        id TEXT PRIMARY KEY, published INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID""",
+    # The same content, stored on two devices; the record keeps the smaller id, `main`.
+    """
+    CREATE TABLE twins (
+        id TEXT NOT NULL,
+        main TEXT NOT NULL,
+        published INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (id, main)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX twins_main ON twins (main)",
+    # This device's files, intended, written or replaced, and the ids of the texts in them.
+    """
+    CREATE TABLE bundles (
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        state TEXT NOT NULL,
+        PRIMARY KEY (first, last, revision)
+    )""",
+    """
+    CREATE TABLE bundled (
+        id TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (id, seq)
+    ) WITHOUT ROWID""",
+    _noting("records_added", "INSERT ON records", "'text'"),
+    _changing("text", "'text'", "text", "role", "updated_at"),
+    _changing("attributes", "'v' || NEW.updated_at", "metadata", "expires_at"),
+    _changing("place", "'place'", "created_at", "source_start", "source_end"),
+    _changing("begin", "'begin'", "valid_from"),
+    # Losing a forgotten successor is no change of its own: every device sees to it.
+    _noting(
+        "records_end",
+        "UPDATE OF valid_to, superseded_by ON records",
+        "'end'",
+        when="AND (OLD.valid_to IS NOT NEW.valid_to OR"
+        " IFNULL(NEW.superseded_by, OLD.superseded_by) IS NOT OLD.superseded_by)",
+    ),
+    _noting("ledger_added", "INSERT ON ledger", "'ledger'", id_="reply_id"),
+    # Forgetting is final, also where it comes before the first sync: a copy of this database may
+    # be synced with it.
+    """
+    CREATE TRIGGER records_forgotten AFTER DELETE ON records
+    WHEN NOT (SELECT merging FROM replica) BEGIN
+        INSERT OR IGNORE INTO tombstones (id) VALUES (OLD.id);
+        DELETE FROM changes WHERE id = OLD.id AND part != 'ledger';
+        DELETE FROM stamps WHERE id = OLD.id;
+    END""",
+    # Without sync, restoring an export or a backup brings back what is in it.
+    """
+    CREATE TRIGGER records_restored AFTER INSERT ON records
+    WHEN NOT (SELECT recording FROM replica) BEGIN
+        DELETE FROM tombstones WHERE id = NEW.id;
+    END""",
+    """
+    CREATE TRIGGER ledger_deleted AFTER DELETE ON ledger BEGIN
+        DELETE FROM changes WHERE id = OLD.reply_id AND part = 'ledger';
+    END""",
+)
+
 
 def checked_version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the schema version, 0 for a new file.
@@ -208,6 +330,11 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     @migrations(name="m003_supersession")
     def m003_supersession(db: Any) -> None:  # noqa: ANN401 - sqlite-utils publishes no types
         for statement in M003_SUPERSESSION:
+            db.execute(statement)
+
+    @migrations(name="m004_sync")
+    def m004_sync(db: Any) -> None:  # noqa: ANN401 - sqlite-utils publishes no types
+        for statement in M004_SYNC:
             db.execute(statement)
 
     migrations.apply(Database(connection, recursive_triggers=False, execute_plugins=False))

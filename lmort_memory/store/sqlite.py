@@ -22,6 +22,8 @@ from lmort_memory.store.deleting.forget import Purger, state_path
 from lmort_memory.store.encryption import Key
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.records import browse, edits, ledgers, rows, sources, supersession
+from lmort_memory.store.records.ledgers import restore as restore_ledger
+from lmort_memory.store.replica.replication import Replication
 from lmort_memory.store.unlocking import unlock
 from lmort_memory.store.values import (
     DenseMatch,
@@ -128,9 +130,11 @@ class SQLiteStore(Closing):
                 spaces.put_vectors(connection, space, records, encoded)
         return stored
 
-    def restore(self, dumped: Sequence[Dumped]) -> int:
-        """Import exported records under their ids; returns how many were new."""
+    def restore(self, dumped: Sequence[Dumped], *, ledgers: Sequence[LedgerEntry] = ()) -> int:
+        """Import exported records and ledger entries under their ids; returns how many records."""
         with self._database.write("import into") as connection:
+            for entry in ledgers:
+                restore_ledger(connection, entry)
             return sum(_restore(connection, one) for one in dumped)
 
     def dump(self, chosen: Filter, *, vectors: bool = False) -> Iterator[Dumped]:
@@ -140,6 +144,7 @@ class SQLiteStore(Closing):
             ids = [row[1] for row in page]
             with self._database.read("export") as connection:
                 found = {name: spaces.read_vectors(connection, name, ids) for name in names}
+                versions = edits.versions(connection, ids)
                 origins = dict(
                     connection.execute(
                         "SELECT id, origin FROM records"
@@ -149,7 +154,8 @@ class SQLiteStore(Closing):
                 )
             for row in page:
                 own = {name: by_id[row[1]] for name, by_id in found.items() if row[1] in by_id}
-                yield Dumped(rows.to_record(row), origins.get(row[1]), own)
+                history = tuple(versions.get(row[1], ()))
+                yield Dumped(rows.to_record(row), origins.get(row[1]), own, history)
 
     def get(self, ids: Iterable[str]) -> dict[str, Record]:
         """Return the records that exist and have not expired, by id, in the order of `ids`."""
@@ -225,7 +231,7 @@ class SQLiteStore(Closing):
             return browse.list_sessions(connection, compile_filter(chosen), limit=limit)
 
     def facets(self, chosen: Filter) -> Facets:
-        """Count the chosen records by scope and by role."""
+        """Count the chosen records by scope and by role, and their sessions, each of one scope."""
         with self._database.read() as connection:
             return browse.count(connection, compile_filter(chosen))
 
@@ -358,6 +364,10 @@ class SQLiteStore(Closing):
         """Return where a chat may save a session's tokens; None beside an encrypted database."""
         return None if self.encrypted else state_path(self.path, session)
 
+    def replication(self) -> Replication:
+        """Return what sync needs of this store."""
+        return Replication(self._database, self._purger.forget)
+
     def quoting(self, chosen: Filter) -> list[str]:
         """Return the ids of other records that quote the chosen ones."""
         return self._purger.quoting(chosen)
@@ -443,7 +453,8 @@ def _restore(connection: sqlite3.Connection, dumped: Dumped) -> bool:
     there = "SELECT 1 FROM records WHERE id = ? OR origin = ?"
     if connection.execute(there, (record.id, dumped.origin)).fetchone():
         return False
-    rows.insert_record(connection, record, dumped.origin)
+    n = rows.insert_record(connection, record, dumped.origin)
+    edits.keep(connection, n, dumped.history)
     for name, encoded in dumped.vectors.items():
         spaces.put_vectors(connection, name, [record], [encoded])
     return True

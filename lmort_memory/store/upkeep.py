@@ -12,6 +12,7 @@ from lmort_memory.paths import touch_private
 from lmort_memory.store.connection import Database
 from lmort_memory.store.encryption import connect, failures, failures_or
 from lmort_memory.store.records import rows
+from lmort_memory.store.replica.replication import forget_identity
 from lmort_memory.store.values import Verification
 from lmort_memory.types import Record
 
@@ -78,6 +79,8 @@ def backup(database: Database, target: Path) -> None:
     try:
         with database.read("back up") as source, closing(connect(part, database.key)) as copy:
             source.backup(copy)
+            forget_identity(copy)  # two devices never write one log
+            copy.commit()
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
         part.replace(target)
     finally:

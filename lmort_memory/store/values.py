@@ -136,21 +136,26 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """The number of records: in total, by scope and by role."""
+    """The number of records: in total, by scope and by role; and of their sessions."""
 
     total: int
     scopes: Mapping[str, int]
     roles: Mapping[str, int]
+    sessions: int
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """Which records a reply was given, with a payload from the caller."""
+    """Which records a reply was given, with a payload from the caller.
+
+    `created_at` is when it was stored; None means now.
+    """
 
     reply_id: str
     session: str | None
     record_ids: tuple[str, ...]
     payload: Mapping[str, JsonValue] = field(default_factory=dict)
+    created_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +166,13 @@ class Dumped:
         record: The record.
         origin: The digest that keeps its content unique, or None.
         vectors: Its vectors by space; empty if they were not requested.
+        history: Its earlier versions, oldest first.
     """
 
     record: Record
     origin: bytes | None
     vectors: Mapping[str, Encoded] = field(default_factory=dict)
+    history: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -224,6 +225,22 @@ def restores_what_it_dumped(store: Store) -> None:
     assert np.array_equal(vectors, [one.vectors[SPACE].vectors for one in dumped])
 
 
+def restores_versions_and_ledgers(store: Store) -> None:
+    """A dump holds earlier versions; restored ledgers keep their time, and replace none."""
+    record = store.add([Turn("old honey", session="s")])[0].record
+    store.update(record.id, Turn("new wax"))
+    store.add_ledger(LedgerEntry("r", "s", (record.id,), {"n": 1}))
+    [dumped], [entry] = list(store.dump(ALL)), store.ledgers(session="s", limit=9)
+    versions = store.history(record.id)
+    assert dumped.history == tuple(versions[:-1]), "a dump lacks the earlier versions"
+    store.forget(Filter(ids=(record.id,)))
+    assert store.restore([dumped], ledgers=[entry]) == 1, "wrong count"
+    assert store.history(record.id) == versions, "versions changed"
+    store.restore([], ledgers=[replace(entry, payload={"n": 2})])
+    [again] = store.ledgers(record_id=record.id, limit=9)
+    assert (again, again.created_at) == (entry, entry.created_at), "the ledger changed"
+
+
 def drops_spaces(store: Store) -> None:
     """A dropped space is empty, and other spaces are untouched."""
     encoder = HashEncoder(8)
@@ -251,6 +268,7 @@ CHECKS: tuple[Callable[[Store], None], ...] = (
     forgets,
     hides_what_expired,
     restores_what_it_dumped,
+    restores_versions_and_ledgers,
     drops_spaces,
 )
 """Every check, in the order in which `check_store` runs them; each needs an empty store."""

@@ -17,11 +17,11 @@ def read(text, thinking=MARKS, step=1, stops=()):
     """Stream a text in pieces of some bytes; return the answer, the reasoning and the stream."""
     stream = ReplyStream(stops, thinking)
     data = text.encode()
-    shown = "".join(
-        stream.take(i, data[i : i + step], ROW)
-        for i in range(0, len(data), step)
-        if not stream.stopped
-    )
+    shown = ""
+    for i in range(0, len(data), step):
+        if not stream.stopped:
+            shown += stream.take(i, data[i : i + step])
+            stream.evaluated(ROW)
     shown += stream.finish()
     assert shown == stream.text
     return stream.text, stream.thought, stream
@@ -88,7 +88,7 @@ def test_the_cache_holds_the_answer_and_not_the_reasoning(memory_of):
         )
         window.enter(backbone.prompts.tokenize("Where?"))
         window.open_reply("\nNotes: here")
-        said = [token for token, _, _ in window.generate(Sampling(temperature=0), 12)]
+        said = [token for token, _ in window.generate(Sampling(temperature=0), 12, lambda _: None)]
         window.close_reply(said[5:], (), n_before=5)
         wanted = backbone.prompts.write(
             ["user", "assistant"], [backbone.prompts.tokenize("Where?"), said[5:]], reply=False

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmort_memory.cli.clients.edit import edited, write
-from lmort_memory.cli.clients.jsonc import parse, remove_member, set_member
+from lmort_memory.adapters.hooks import read_event
+from lmort_memory.cli.clients.edit import edited, hooked, write
+from lmort_memory.cli.clients.jsonc import parse, remove, set_member
 from lmort_memory.cli.clients.table import CLIENTS
 
 SETTINGS = """\
@@ -54,7 +55,7 @@ def test_comments_and_layout_stay():
     """Every line that is not ours is there afterwards, comments included."""
     after = set_member(SETTINGS, ["context_servers", "lmort-memory"], {"command": "y"})
     assert all(line in after.splitlines() for line in SETTINGS.splitlines())
-    without = remove_member(after, ["context_servers", "lmort-memory"])
+    without = remove(after, ["context_servers", "lmort-memory"])
     assert parse(without) == parse(SETTINGS)
     assert all(comment in without for comment in ("// Settings of mine", "// by night", "// keep"))
 
@@ -82,7 +83,7 @@ def test_any_object_keeps_its_other_members(settings, indent):
     text = json.dumps(settings, indent=indent)
     after = set_member(text, ["k", "n"], {"v": 1})
     assert parse(after) == {**settings, "k": {"n": {"v": 1}}}
-    assert parse(remove_member(after, ["k", "n"])) == settings
+    assert parse(remove(after, ["k", "n"])) == settings
 
 
 def test_a_file_keeps_its_mode(tmp_path):
@@ -92,3 +93,48 @@ def test_a_file_keeps_its_mode(tmp_path):
     path.chmod(0o640)
     write(path, '{"a": 1}')
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+AGENTS = [name for name, client in CLIENTS.items() if client.hooks is not None]
+# Settings as people have them: none, others of the same moment, comments, tabs, commas.
+HOOKS = [
+    "",
+    "{}",
+    '{"model": "x"}',
+    '{\n  "hooks": {\n    "Stop": [\n'
+    '      {"hooks": [{"type": "command", "command": "say done"}]}\n    ]\n  } // mine\n}\n',
+    '{"hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": "./a.sh"}]}]}}',
+    '{\n\t"hooks": {\n\t\t"SessionEnd": [\n'
+    '\t\t\t{"matcher": "clear", "hooks": []},\n\t\t],\n\t},\n}\n',
+]
+
+
+@pytest.mark.parametrize("text", HOOKS)
+@pytest.mark.parametrize("name", AGENTS)
+def test_hooks_go_in_and_out(name, text, tmp_path):
+    """Every moment gets our command once, beside what was there; taken out, no byte differs."""
+    hooks, path = CLIENTS[name].hooks, tmp_path / "settings.json"
+    once = hooked(hooks, path, text, "/my bin/lmort-mem hook {}")
+    assert hooked(hooks, path, once, "/my bin/lmort-mem hook {}") == once
+    for moment, ours in hooks.moments.items():
+        said = [h["command"] for g in parse(once)["hooks"][moment] for h in g["hooks"]]
+        assert said.count(f"/my bin/lmort-mem hook {ours}") == 1
+    assert hooked(hooks, path, once, None) == (text or "{}\n")
+
+
+def test_hooks_follow_the_program(tmp_path):
+    """A second installation, from another place or for another scope, replaces the first."""
+    hooks, path = CLIENTS["claude-code"].hooks, tmp_path / "settings.json"
+    old = hooked(hooks, path, HOOKS[3], "'/old place/lmort-mem' hook {}")
+    new = hooked(hooks, path, old, "/new/lmort-mem hook {} --scope work")
+    assert "/old place" not in new
+    assert new.count("lmort-mem") == len(hooks.moments)
+
+
+def test_hooks_are_those_that_the_program_knows():
+    """Each agent's names of its moments are read by `lmort-mem hook` as the moments we mean."""
+    for name in AGENTS:
+        assert {
+            moment: read_event(json.dumps({"hook_event_name": moment}).encode()).kind
+            for moment in CLIENTS[name].hooks.moments
+        } == dict(CLIENTS[name].hooks.moments)

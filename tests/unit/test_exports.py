@@ -57,6 +57,7 @@ SURFACE = [
     "Store",
     "StoreError",
     "StoreStatus",
+    "SyncReport",
     "Timings",
     "TokenCodes",
     "TokenEncoder",

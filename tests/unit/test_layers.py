@@ -21,11 +21,23 @@ MAY_IMPORT = {
     "modelfile": {"paths"},
     "backbone": {"modelfile", "paths"},
     "encoder": {"backbone", "blas", "kit", "modelfile", "paths"},
+    "packing": set(),
     "store": {"paths"},
+    "sync": {"packing", "paths", "store"},
     "importers": {"compressed", "paths"},
     "redaction": set(),
     "scopes": set(),
-    "memory": {"compressed", "encoder", "store", "backbone", "messages", "paths", "redaction"},
+    "memory": {
+        "backbone",
+        "compressed",
+        "encoder",
+        "messages",
+        "packing",
+        "paths",
+        "redaction",
+        "store",
+        "sync",
+    },
     "importing": {"memory", "importers", "paths", "store"},
     "chat": {"blas", "memory", "messages", "encoder", "backbone", "store"},
     "adapters": {
@@ -58,6 +70,7 @@ MAY_IMPORT = {
     "cli": None,  # the outermost part may import everything
 }
 ONLY_IN = {
+    "cryptography": {"sync"},
     "llama_cpp": {"backbone"},
     "hnswlib": {"store"},
     "sqlite3": {"store"},

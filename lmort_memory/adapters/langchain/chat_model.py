@@ -47,7 +47,7 @@ class ChatMemory(BaseChatModel):
     session: str | None = None
     max_tokens: int = 256
     temperature: float = 0.2
-    memories: int = 4
+    memories: int = 5
     remember: bool = True
     n_ctx: int = 2048
     stop: list[str] | None = None

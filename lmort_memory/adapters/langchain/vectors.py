@@ -15,7 +15,7 @@ from langchain_core.vectorstores import VectorStore
 from pydantic import ConfigDict, Field
 
 from lmort_memory.adapters import documents
-from lmort_memory.adapters.filters import matches, pushed_down
+from lmort_memory.adapters.filters import recalled
 from lmort_memory.adapters.langchain.embeddings import EmbeddingsEncoder, MemoryEmbeddings
 from lmort_memory.store.ulid import new_id
 from lmort_memory.types import DEFAULT_SCOPE
@@ -200,7 +200,7 @@ class MemoryVectorStore(VectorStore):
         asked: Mapping[str, Any] | None,
         **options: Any,  # noqa: ANN401
     ) -> list[tuple[Document, float]]:
-        hits = _recalled(self.memory, query, k, asked, scope=self.scope, **options)
+        hits = recalled(self.memory, query, k, asked or {}, scope=self.scope, **options)
         return [(_document(hit.record), hit.score) for hit in hits]
 
 
@@ -230,29 +230,10 @@ class MemoryRetriever(BaseRetriever):
         run_manager: CallbackManagerForRetrieverRun,
         k: int | None = None,
     ) -> list[Document]:
-        hits = _recalled(
-            self.memory, query, k or self.k, self.filter, scope=self.scope, **self.options
+        hits = recalled(
+            self.memory, query, k or self.k, self.filter or {}, scope=self.scope, **self.options
         )
         return [_told(hit) for hit in hits]
-
-
-def _recalled(
-    memory: Memory,
-    query: str,
-    k: int,
-    asked: Mapping[str, Any] | None,
-    **options: Any,  # noqa: ANN401 - arguments of Memory.recall
-) -> list[Hit]:
-    """Recall `k` hits that fulfil a filter; what the store cannot say of it is tried here."""
-    where, rest = pushed_down(asked or {})
-    top_k = k
-    while k > 0:
-        hits = memory.recall(query, top_k=top_k, where=where or None, **options)
-        passed = [hit for hit in hits if matches(hit.record.metadata, rest)]
-        if len(passed) >= k or len(hits) < top_k:
-            return passed[:k]
-        top_k *= 4
-    return []
 
 
 def _document(record: Record) -> Document:

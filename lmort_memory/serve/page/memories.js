@@ -145,7 +145,7 @@ class List {
     h("td", { className: "text" }, link(to("record", record.id), excerpt(record.text)),
       record.superseded_by && h("small", {}, "no longer holds")),
     h("td", { className: "role" }, record.role), h("td", { className: "scope" }, record.scope),
-    h("td", { className: "session" }, record.session ?? ""),
+    h("td", { className: "session", title: record.session ?? "" }, record.session ?? ""),
     h("td", { className: "when" }, when(record.created_at)));
   }
 

@@ -25,7 +25,7 @@ def latest(connection: sqlite3.Connection, condition: Condition, *, limit: int) 
 
 
 def count(connection: sqlite3.Connection, condition: Condition) -> Facets:
-    """Count records by scope and by role."""
+    """Count records by scope and by role, and their sessions."""
     sql, values = condition
     scopes: Counter[str] = Counter()
     roles: Counter[str] = Counter()
@@ -35,7 +35,12 @@ def count(connection: sqlite3.Connection, condition: Condition) -> Facets:
     ):
         scopes[scope] += n
         roles[role] += n
-    return Facets(sum(scopes.values()), dict(scopes), dict(roles))
+    (sessions,) = connection.execute(
+        "SELECT count(*) FROM"
+        f" (SELECT DISTINCT r.scope, r.session FROM records r WHERE r.session NOT NULL AND {sql})",
+        values,
+    ).fetchone()
+    return Facets(sum(scopes.values()), dict(scopes), dict(roles), sessions)
 
 
 def list_sessions(

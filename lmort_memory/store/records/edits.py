@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from lmort_memory.errors import RecordNotFoundError
@@ -15,7 +15,7 @@ from lmort_memory.store.records.links import linking
 from lmort_memory.store.vectors.spaces import drop_vectors
 from lmort_memory.types import Record, Turn
 
-__all__ = ["around", "followers", "history", "set_expiry", "update"]
+__all__ = ["around", "followers", "history", "keep", "set_expiry", "update", "versions"]
 
 KEEP = """
 INSERT INTO history (n, text, role, updated_at, expires_at, metadata)
@@ -25,12 +25,15 @@ CHANGE = """
 UPDATE records SET text = ?, role = ?, updated_at = ?, expires_at = ?, metadata = ?, origin = ?
 WHERE n = ?
 """
+KEPT = """
+INSERT INTO history (n, text, role, updated_at, expires_at, metadata) VALUES (?, ?, ?, ?, ?, ?)
+"""
 # A version as a record: fields that never change come from the record itself.
 VERSIONS = """
 SELECT r.n, r.id, h.text, h.role, r.scope, r.session, r.created_at, h.updated_at, h.metadata,
        r.source_uri, r.source_start, r.source_end, h.expires_at,
        r.valid_from, r.valid_to, r.superseded_by
-FROM history h JOIN records r USING (n) WHERE r.id = ? ORDER BY h.h
+FROM history h JOIN records r USING (n)
 """
 SAME_SESSION = "r.session = :session AND r.scope = :scope"
 SAME_SOURCE = "r.session IS NULL AND r.source_uri = :uri AND r.scope = :scope"
@@ -77,8 +80,34 @@ def history(connection: sqlite3.Connection, record_id: str) -> list[Record]:
         RecordNotFoundError: no record has the id.
     """
     present = _find(connection, record_id)[1]
-    old = connection.execute(VERSIONS, (record_id,))
-    return [*map(rows.to_record, old), present]
+    return [*versions(connection, [record_id]).get(record_id, ()), present]
+
+
+def versions(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, list[Record]]:
+    """Return the earlier versions of records that have some, oldest first, by id."""
+    found: dict[str, list[Record]] = {}
+    sql = f"{VERSIONS} WHERE r.id IN (SELECT value FROM json_each(?)) ORDER BY h.n, h.h"
+    for row in connection.execute(sql, (json.dumps(list(ids)),)):
+        found.setdefault(row[1], []).append(rows.to_record(row))
+    return found
+
+
+def keep(connection: sqlite3.Connection, n: int, old: Iterable[Record]) -> None:
+    """Store earlier versions of a record, oldest first."""
+    connection.executemany(
+        KEPT,
+        [
+            (
+                n,
+                one.text,
+                one.role,
+                to_us(one.updated_at),
+                one.expires_at and to_us(one.expires_at),
+                rows.dump_metadata(one.metadata),
+            )
+            for one in old
+        ],
+    )
 
 
 def around(connection: sqlite3.Connection, record_id: str, n: int) -> list[Record]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
-from lmort_memory.store.clock import now_us
+from lmort_memory.store.clock import from_us, now_us, to_us
 from lmort_memory.store.records.rows import dump_metadata, load_metadata
 from lmort_memory.store.values import LedgerEntry
 
-__all__ = ["add", "latest"]
+__all__ = ["add", "latest", "restore"]
 
 ROWS = """
-SELECT reply_id, session, payload,
+SELECT reply_id, session, created_at, payload,
        (SELECT group_concat(record_id, char(10))
         FROM ledger_records r WHERE r.reply_id = l.reply_id)
 FROM ledger l
@@ -21,15 +21,23 @@ FROM ledger l
 def add(connection: sqlite3.Connection, entry: LedgerEntry) -> None:
     """Insert an entry, replacing that of the same reply."""
     payload = dump_metadata(entry.payload)
+    at = now_us() if entry.created_at is None else to_us(entry.created_at)
     connection.execute("DELETE FROM ledger WHERE reply_id = ?", (entry.reply_id,))
     connection.execute(
         "INSERT INTO ledger VALUES (?, ?, ?, ?)",
-        (entry.reply_id, entry.session, now_us(), payload),
+        (entry.reply_id, entry.session, at, payload),
     )
     connection.executemany(
         "INSERT OR IGNORE INTO ledger_records VALUES (?, ?)",
         [(entry.reply_id, id_) for id_ in entry.record_ids],
     )
+
+
+def restore(connection: sqlite3.Connection, entry: LedgerEntry) -> None:
+    """Insert an entry unless its reply has one."""
+    known = "SELECT 1 FROM ledger WHERE reply_id = ?"
+    if connection.execute(known, (entry.reply_id,)).fetchone() is None:
+        add(connection, entry)
 
 
 def latest(
@@ -45,7 +53,7 @@ def latest(
     return [_entry(row) for row in reversed(rows)]
 
 
-def _entry(row: tuple[str, str | None, str, str | None]) -> LedgerEntry:
-    reply_id, session, payload, ids = row
+def _entry(row: tuple[str, str | None, int, str, str | None]) -> LedgerEntry:
+    reply_id, session, at, payload, ids = row
     named = tuple(sorted(ids.split("\n"))) if ids else ()
-    return LedgerEntry(reply_id, session, named, load_metadata(payload))
+    return LedgerEntry(reply_id, session, named, load_metadata(payload), from_us(at))

@@ -16,7 +16,14 @@ from lmort_memory.store.vectors.matrix import to_halves
 from lmort_memory.store.vectors.tokens import put_tokens, to_tokens
 from lmort_memory.types import Encoded, Record
 
-__all__ = ["drop_space", "drop_vectors", "list_spaces", "put_vectors", "read_vectors"]
+__all__ = [
+    "drop_space",
+    "drop_vectors",
+    "list_names",
+    "list_spaces",
+    "put_vectors",
+    "read_vectors",
+]
 
 LIST = """
 SELECT name, dim, count(v.v), (SELECT count(*) FROM records) - count(DISTINCT v.n),
@@ -108,6 +115,11 @@ def drop_vectors(connection: sqlite3.Connection, n: int) -> None:
 def list_spaces(connection: sqlite3.Connection) -> list[SpaceInfo]:
     """Return every space in use, oldest first."""
     return [SpaceInfo(*row) for row in connection.execute(LIST)]
+
+
+def list_names(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of the spaces, without counting what is in them."""
+    return [name for (name,) in connection.execute("SELECT name FROM spaces ORDER BY s")]
 
 
 def drop_space(connection: sqlite3.Connection, space: str) -> int:

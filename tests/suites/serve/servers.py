@@ -9,7 +9,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-READY_S = 60
+READY_S = 300  # also on a machine that does much else
 
 
 @dataclass

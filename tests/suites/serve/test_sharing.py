@@ -7,10 +7,12 @@ import subprocess
 import sys
 
 import httpx
+import pytest
 
+from lmort_memory import Memory
 from lmort_memory.serve.borrowed import BorrowedEncoder, borrow_memory
 from lmort_memory.serve.discovery import find_server
-from lmort_memory.types import Encoder
+from lmort_memory.types import Encoder, TokenEncoder
 from tests.suites.serve.servers import environment
 
 
@@ -43,6 +45,61 @@ def test_borrowed_vectors_are_the_models_own(fresh_server, tmp_path, monkeypatch
             assert (abs(one.vectors - other.vectors) < 1e-4).all()
     finally:
         opened.close()
+
+
+SAID = [
+    "Ada keeps bees behind the barn in Trondheim.",
+    "The ferry to Ørland leaves at nine, except on Sundays.",
+    "We painted the kitchen green, and the hall a pale yellow that nobody likes.",
+    "The piano tuner comes on the second Friday of March.",
+    "Momo the cat is afraid of the vacuum cleaner. " * 12,
+]
+ASKED = ["Who keeps bees?", "When is the ferry?", "What is the cat afraid of?", "hall colour"]
+
+
+def test_a_borrowed_memory_stores_and_finds_what_its_own_would(fresh_server, tmp_path, monkeypatch):
+    """Vectors, token codes and every score of a recall are the same with a borrowed model."""
+    server = fresh_server()
+    monkeypatch.setenv("LMORT_HOME", str(server.home))
+    found = []
+    for name, opened in (
+        ("borrowed", borrow_memory(tmp_path / "borrowed.db", model=None, tuner=None)),
+        ("own", Memory.open(tmp_path / "own.db")),
+    ):
+        with opened as memory:
+            records = memory.add(SAID)
+            assert isinstance(memory.encoder, TokenEncoder), name
+            stored = memory.store.vectors(memory.encoder.space, [one.id for one in records])
+            kept = [stored[record.id] for record in records]
+            hits = [memory.recall(asked, explain=True) for asked in ASKED]
+            found.append((memory.encoder.token_kind, kept, hits))
+    (kind, kept, hits), (own_kind, own_kept, own_hits) = found
+    assert kind == own_kind is not None
+    for one, other in zip(kept, own_kept, strict=True):
+        assert one.spans == other.spans
+        assert (abs(one.vectors - other.vectors) < 1e-4).all()
+        assert one.tokens.kind == other.tokens.kind
+        for chunk, own in zip(one.tokens.chunks, other.tokens.chunks, strict=True):
+            assert chunk.shape == own.shape
+            assert (chunk == own).mean() > 0.99
+    for one, other in zip(hits, own_hits, strict=True):
+        assert [hit.record.text for hit in one] == [hit.record.text for hit in other]
+        assert [hit.score for hit in one] == pytest.approx([hit.score for hit in other], abs=0.01)
+        assert all(hit.scores.tokens is not None for hit in one if hit.scores.dense is not None)
+
+
+def test_a_server_without_token_codes_is_not_borrowed_where_they_are_wanted(
+    fresh_server, tmp_path, monkeypatch
+):
+    """Its records would lack them; a program that wants none may borrow either."""
+    monkeypatch.setenv("LMORT_HOME", str(fresh_server().home))
+    with borrow_memory(None, model=None, tuner=None, token_codes=False) as memory:
+        memory.add("Ada keeps bees.")
+        assert memory.encoder.token_kind is None
+        assert memory.recall("bees")
+    monkeypatch.setenv("LMORT_TOKEN_CODES", "off")
+    monkeypatch.setenv("LMORT_HOME", str(fresh_server(home=tmp_path / "off").home))
+    assert borrow_memory(None, model=None, tuner=None) is None
 
 
 def test_commands_use_the_running_server(fresh_server):

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from lmort_memory import Memory
-from lmort_memory.adapters.hooks import SETTINGS, read_event
 from tests.support.pages import check_example
 
 WORDS = "The deploy script is tools/ship.sh and needs the staging key."
@@ -186,10 +185,3 @@ def test_the_running_server_answers(run, tmp_path, monkeypatch):
     finally:
         server.terminate()
         server.wait(30)
-
-
-def test_the_settings_name_real_moments():
-    """Every event in the settings that the installer writes is one that the hook reads."""
-    for name, groups in SETTINGS.items():
-        kind = groups[0]["hooks"][0]["command"].split()[-1]
-        assert read_event(json.dumps({"hook_event_name": name}).encode()).kind == kind
