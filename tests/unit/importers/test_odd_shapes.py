@@ -307,6 +307,21 @@ def test_pictures_and_views_that_are_text_are_not_named(tmp_path):
     assert "unknown" in kinds.values()
 
 
+def test_a_short_export_with_its_ledger_is_known(tmp_path):
+    """The lines about replies make an export of few records no unknown file."""
+    record = dict.fromkeys(
+        ("id", "role", "scope", "session", "created_at", "updated_at", "source", "origin")
+    )
+    lines = (
+        {**record, "text": "x", "expires_at": None, "metadata": {}},
+        {"ledger": "r", "session": None, "created_at": None, "record_ids": [], "payload": {}},
+    )
+    path = tmp_path / "export.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [file.format.name for file in scan([path]).files] == ["export"]
+    assert texts(read_all(path)[0]) == ["x"]
+
+
 def test_a_zip_is_opened_once_to_see_what_it_is(tmp_path, monkeypatch):
     """However many formats may be zips, one look at the names is enough."""
     import zipfile
