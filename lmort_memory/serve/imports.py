@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Imports", "Upload", "uploads_dir"]
 
+_ABANDONED_S = 600
 _KEPT = 200  # finished imports that are still listed
 
 
@@ -30,6 +33,15 @@ class _Cancelled(Exception):
 def uploads_dir() -> Path:
     """Return the folder in which files lie while they are imported."""
     return data_dir() / "uploads"
+
+
+def clear_abandoned() -> None:
+    """Remove what a killed server has left: uploads that nothing has touched for some minutes."""
+    now = time.time()
+    for left in uploads_dir().glob("*"):
+        touched = max((one.lstat().st_mtime for one in [left, *left.rglob("*")]), default=now)
+        if now - touched > _ABANDONED_S:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 class Upload:
@@ -130,6 +142,8 @@ class Imports:
     """The imports of a server. Any thread may call any method."""
 
     def __init__(self) -> None:
+        with suppress(OSError):  # another server's upload, gone meanwhile
+            clear_abandoned()
         self._jobs: dict[str, Job] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lmort-import")
 
