@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as options
 from hypothesis import strategies as st
 
 from lmort_memory.adapters.hooks import read_event
@@ -76,6 +77,7 @@ JSON = st.recursive(
 )
 
 
+@options(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # nothing is timed here
 @given(st.dictionaries(st.text(), JSON, max_size=4), st.sampled_from([None, 2]))
 def test_any_object_keeps_its_other_members(settings, indent):
     """Whatever the settings hold, setting and removing a member changes nothing else."""
@@ -83,7 +85,7 @@ def test_any_object_keeps_its_other_members(settings, indent):
     text = json.dumps(settings, indent=indent)
     after = set_member(text, ["k", "n"], {"v": 1})
     assert parse(after) == {**settings, "k": {"n": {"v": 1}}}
-    assert parse(remove(after, ["k", "n"])) == settings
+    assert remove(after, ["k", "n"]) == text
 
 
 def test_a_file_keeps_its_mode(tmp_path):
