@@ -22,6 +22,7 @@ from .commands import (  # noqa: F401  each module adds its commands to `app`
     care,
     chat,
     config,
+    copying,
     doctor,
     encryption,
     files,

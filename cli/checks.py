@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from lmort_memory.errors import LmortError
-from lmort_memory.paths import default_db, expanded
+from lmort_memory.paths import chosen_db
 
 from .check import BINDING, SENTENCE, Check, pip_line, prebuilt_line, required
 from .computing import check_library, check_model, count_connections
@@ -35,9 +35,9 @@ class Named:
     passphrase_file: Path | None = None
 
     @property
-    def database(self) -> Path:
-        """The database's path."""
-        return expanded(str(self.db.value)) if self.db.value else default_db()
+    def database(self) -> Path | str:
+        """The database: a file, or a server's URL."""
+        return chosen_db(str(self.db.value) if self.db.value else None)
 
     def undo(self, name: str) -> str:
         """Return the command that undoes the setting."""
@@ -145,8 +145,12 @@ def _installed_from() -> str:
 
 def _database(named: Named) -> Iterator[Check]:
     from lmort_memory.memory import Memory
+    from lmort_memory.memory.canaries import drifts
 
     path = named.database
+    if isinstance(path, str):
+        yield from _server(path, named)
+        return
     if not path.exists():
         yield Check("database", "good", f"{path} will be created on first use")
         return
@@ -155,6 +159,7 @@ def _database(named: Named) -> Iterator[Check]:
         with Memory.open(path, with_model=False, passphrase=passphrase) as memory:
             status = memory.status().store
             found = memory.store.verify()
+            drifted = drifts(memory.store) if found.ok else []
     except LmortError as error:
         yield Check("database", "bad", str(error), named.undo("db"))
         return
@@ -168,7 +173,26 @@ def _database(named: Named) -> Iterator[Check]:
         )
     else:
         yield Check("database", "good", f"{path}: sound, records: {status.records}")
+    for drift in drifted:
+        yield Check("drift", "note", drift.describe().partition("; run: ")[0], "lmort-mem reencode")
     yield _privacy(path)
+
+
+def _server(url: str, named: Named) -> Iterator[Check]:
+    from lmort_memory.memory import Memory
+
+    try:
+        with Memory.open(url, with_model=False) as memory:
+            status = memory.status().store
+            found = memory.store.verify()
+    except LmortError as error:
+        yield Check("database", "bad", str(error), named.undo("db"))
+        return
+    if found.problems:
+        yield Check("database", "bad", f"{status.place}: {found.problems[0]}", "lmort-mem verify")
+    else:
+        yield Check("database", "good", f"{status.place}: sound, records: {status.records}")
+    yield Check("privacy", "note", "the records are on a server: who administers it can read them")
 
 
 def _privacy(path: Path) -> Check:

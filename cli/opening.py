@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmort_memory.errors import PassphraseError, StoreError
-from lmort_memory.paths import default_db, expanded
+from lmort_memory.paths import chosen_db
 from lmort_memory.types import DEFAULT_SCOPE
 
 from .passphrase import passphrase_for
@@ -24,6 +24,7 @@ __all__ = [
     "borrowed_or_own",
     "chosen_scope",
     "database_path",
+    "database_place",
     "open_damaged",
     "open_memory",
     "passphrase_of",
@@ -106,7 +107,8 @@ def open_memory(
     from .commands.model import runnable_model
 
     path = setting_text("db", base.db)
-    new = path is not None and not expanded(path).exists()
+    place = chosen_db(path)
+    new = path is not None and isinstance(place, Path) and not place.exists()
     if models is None:
         opened = Memory.open(
             path, with_model=False, redact=wants_redaction(redact), passphrase=passphrase_of(base)
@@ -128,25 +130,49 @@ def open_memory(
     with opened as memory:
         if new:
             note(f"a new database: {path}")  # perhaps a mistyped name
-        if memory.notice:
-            note(memory.notice)
+        if told := memory.notice:
+            note(told)
         try:
             yield memory
         finally:
+            if (now := memory.notice) and now != told:  # the work itself has shown it
+                note(now)
             if memory.redactor is not None and (counts := memory.redactor.counts):
                 kinds = ", ".join(f"{count} x {kind}" for kind, count in sorted(counts.items()))
                 note(f"redacted before storing: {kinds}")
 
 
+def database_place(base: Base) -> Path | str:
+    """Return the database named by the options: a file, or a server's URL."""
+    place = chosen_db(setting_text("db", base.db))
+    if isinstance(place, str):
+        from .secrets import hide_arguments
+
+        hide_arguments()
+    return place
+
+
 def database_path(base: Base) -> Path:
-    """Return the path of the database named by the options."""
-    path = setting_text("db", base.db)
-    return default_db() if path is None else expanded(path)
+    """Return the path of the database named by the options.
+
+    Raises:
+        StoreError: it is on a server.
+    """
+    place = database_place(base)
+    if isinstance(place, str):
+        from lmort_memory.store.places import shown_place
+
+        raise StoreError(
+            f"this command works on files, and {shown_place(place)} is on a server — name a file"
+            " with --db; `lmort-mem copy` moves everything into one"
+        )
+    return place
 
 
 def passphrase_of(base: Base) -> str | None:
     """Return the passphrase of the database that the options name; asks a person for it."""
-    return passphrase_for(database_path(base), base.passphrase_file)
+    place = database_place(base)
+    return None if isinstance(place, str) else passphrase_for(place, base.passphrase_file)
 
 
 @contextmanager
@@ -164,6 +190,8 @@ def open_damaged(base: Base) -> Iterator[Memory]:
         except PassphraseError:
             raise
         except StoreError as error:
+            if "upgrade lmort-memory" in str(error):  # a later version's file is not damaged
+                raise StoreError(str(error).replace(str(copy), str(path))) from error
             raise StoreError(
                 f"cannot read anything from {path} — return to a backup: lmort-mem restore BACKUP"
             ) from error

@@ -7,23 +7,30 @@ or writes the contents of files.
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lmort_memory.errors import LmortError
 
 __all__ = [
     "cache_dir",
+    "chosen_db",
     "config_dir",
     "data_dir",
     "default_db",
     "expanded",
+    "is_server",
+    "located",
     "make_private_dir",
     "models_dir",
+    "new_private_file",
+    "put_in_place",
     "replacing",
     "touch_private",
 ]
@@ -51,10 +58,22 @@ def models_dir() -> Path:
     return cache_dir() / "models"
 
 
-def default_db() -> Path:
+def default_db() -> Path | str:
     """Return the default database: `$LMORT_DB`, or one in `data_dir()`."""
     named = os.environ.get("LMORT_DB")
-    return expanded(named) if named else data_dir() / "memory.db"
+    return chosen_db(named) if named else data_dir() / "memory.db"
+
+
+def chosen_db(named: str | Path | None) -> Path | str:
+    """Return a database that somebody named, or the default: a file, or a server's URL."""
+    if named is None:
+        return default_db()
+    return str(named) if is_server(named) else expanded(named)
+
+
+def is_server(place: str | Path) -> bool:
+    """Whether a database's name is the URL of a PostgreSQL server."""
+    return isinstance(place, str) and place.startswith(("postgresql://", "postgres://"))
 
 
 def expanded(path: str | Path) -> Path:
@@ -69,6 +88,18 @@ def expanded(path: str | Path) -> Path:
         raise LmortError(
             f"cannot find the home folder of {Path(path).parts[0]} — write the path in full"
         ) from error
+
+
+def located(path: str | Path) -> Path:
+    """Return the absolute path of a file, with `~` expanded and every symbolic link followed.
+
+    What lies beside a database lies beside the file, however many links lead to it, and a later
+    change of the working folder makes no difference.
+
+    Raises:
+        LmortError: as `expanded`.
+    """
+    return Path(os.path.realpath(expanded(path)))
 
 
 def make_private_dir(path: Path) -> Path:
@@ -116,6 +147,51 @@ def replacing(path: Path) -> Iterator[Path]:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_private_file(path: Path) -> Iterator[Path]:
+    """Yield an empty file with mode 0600 that becomes `path` when the block succeeds.
+
+    It lies beside `path`, under a name that nobody else uses, and is deleted if the block fails. A
+    process that is killed leaves it as `.NAME.….part`. Whatever is at `path` is never replaced.
+
+    Raises:
+        FileExistsError: something is at `path`, now or at the end of the block.
+        OSError: the file cannot be made.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        if not put_in_place(part, path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def put_in_place(part: Path, path: Path) -> bool:
+    """Give a finished file its name; False if another file has come to have it meanwhile.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            return False
+        part.replace(path)
+    else:
+        part.unlink(missing_ok=True)
+    return True
 
 
 def _folder(xdg: str, fallback: str, *, mac: str, part: str) -> Path:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from lmort_memory.errors import LmortError
+from lmort_memory.paths import is_server
 
 from ..app import command
 from ..options import WrongUsage
-from ..settings import KINDS, config_path, parse_value, read_config, setting, write_config
+from ..settings import (
+    KINDS,
+    Setting,
+    config_path,
+    parse_value,
+    read_config,
+    setting,
+    write_config,
+)
 from ..terminal.output import note, print_json, say
 
 
@@ -40,7 +50,7 @@ def config(
     if name not in KINDS:
         raise WrongUsage(f"unknown setting {name!r}; choose one of {', '.join(KINDS)}")
     if value is None and not unset:
-        found = setting(name)
+        found = _public(setting(name))
         if json:
             print_json(found)
         elif found.value is None:
@@ -55,9 +65,19 @@ def config(
         entries[name] = _parsed(name, value)
     path = write_config(entries)
     if json:
-        print_json({"file": path, name: entries.get(name)})
+        written = entries.get(name)
+        print_json({"file": path, name: _public(Setting(written, "file")).value})
     else:
         note(f"written to {path}")
+
+
+def _public(found: Setting) -> Setting:
+    """Return a setting for people: a URL without its password."""
+    if not isinstance(found.value, str) or not is_server(found.value):
+        return found
+    from lmort_memory.store.places import shown_place
+
+    return replace(found, value=shown_place(found.value))
 
 
 def _parsed(name: str, value: str) -> str | int | float:
@@ -70,7 +90,7 @@ def _parsed(name: str, value: str) -> str | int | float:
 
 
 def _show(*, json: bool) -> None:
-    found = {name: setting(name) for name in KINDS}
+    found = {name: _public(setting(name)) for name in KINDS}
     if json:
         print_json({"file": config_path(), "settings": found})
         return

@@ -30,7 +30,7 @@ def doctor(*, base: Base, models: Models) -> None:
 
     tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
     named = Named(
-        db=setting("db", None if base.db is None else str(base.db)),
+        db=setting("db", base.db),
         model=setting("model", models.model),
         tuner=setting("tuner", models.tuner),
         passphrase_file=base.passphrase_file,
@@ -40,7 +40,8 @@ def doctor(*, base: Base, models: Models) -> None:
         for check in run_checks(named):
             checks.append(check)
             _say(check, quiet=base.json)
-    tried = f"{len(attempts)} connections were attempted"
+    beside = ", beside those to the database" if isinstance(named.database, str) else ""
+    tried = f"{len(attempts)} connections were attempted{beside}"
     offline = Check("offline", "bad" if attempts else "good", "; ".join([tried, *attempts]))
     _say(offline, quiet=base.json)
     if base.json:

@@ -14,6 +14,8 @@ from typing import Annotated
 
 import typer
 
+from lmort_memory.paths import chosen_db
+
 from ..app import command
 from ..clients.edit import edited, hooked, read, write
 from ..clients.table import CLIENTS, Client
@@ -74,9 +76,10 @@ def install(
     base: Base,
     models: Models,
 ) -> None:
-    """Give a program this memory: as an MCP server and, for command line agents, by hooks.
+    """Give an MCP client or an agent this memory.
 
-    Hooks put notes into every prompt without the model's asking, and store the conversation.
+    Clients get the MCP server. Claude Code, Codex and Gemini CLI also get hooks, which put notes
+    into every prompt without the model's asking, and store the conversation.
 
     Shows the change to the program's settings, and writes it with --yes. Other settings and
     comments stay unchanged.
@@ -125,7 +128,7 @@ def _hook(base: Base, scope: str | None) -> str:
     """Return the command of a hook, with `{}` for the moment: agents run it through a shell."""
     arguments = [_program(), "hook", "{}"]
     if base.db is not None:
-        arguments += ["--db", str(base.db.expanduser().absolute())]
+        arguments += ["--db", _whole_name(base.db)]
     if scope is not None:
         arguments += ["--scope", scope]
     join = subprocess.list2cmdline if os.name == "nt" else shlex.join
@@ -143,13 +146,23 @@ def _program() -> str:
     return shutil.which("lmort-mem") or "lmort-mem"
 
 
+def _whole_name(db: str) -> str:
+    """Return a database's name for another folder; a password stays out of the client's file."""
+    from lmort_memory.store.places import shown_place
+
+    place = chosen_db(db)
+    if isinstance(place, str) and shown_place(place) != place:
+        note("the password is left out: put it into ~/.pgpass")
+    return str(place.absolute()) if isinstance(place, Path) else shown_place(place)
+
+
 def _arguments(base: Base, models: Models, scope: str | None) -> list[str]:
     """Return the arguments with absolute paths, since a client runs in another folder."""
     from .model import runnable_model
 
     arguments = ["mcp"]
     if base.db is not None:
-        arguments += ["--db", str(base.db.expanduser().absolute())]
+        arguments += ["--db", _whole_name(base.db)]
     if base.passphrase_file is not None:
         arguments += ["--passphrase-file", str(base.passphrase_file.expanduser().absolute())]
     if models.model is not None:

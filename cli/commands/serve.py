@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from ..opening import passphrase_of, scope_to_write, setting_text, wants_codes, 
 from ..options import Base, Models, WrongUsage
 from ..settings import setting, tell_library
 from ..terminal.output import note, print_json, say
+from .watch import print_report, tell_report
 
 if TYPE_CHECKING:
     from lmort_memory.chat import ChatOptions
@@ -69,6 +71,10 @@ def serve(
     scope: Annotated[
         str | None, typer.Option(metavar="NAME", help="Scope of requests that do not name one.")
     ] = None,
+    watch: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Keep the memory in sync with a folder; repeatable."),
+    ] = None,
     door: Door,
     base: Base,
     models: Models,
@@ -78,7 +84,7 @@ def serve(
     Offers an OpenAI-compatible API, the memory's own API, MCP and a web page, all with one model.
     Only this machine can reach it, unless you set --host.
     """
-    from lmort_memory.paths import data_dir, expanded
+    from lmort_memory.paths import chosen_db, data_dir
     from lmort_memory.serve import require_server
 
     require_server()
@@ -103,7 +109,7 @@ def serve(
     tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
     path = setting_text("db", base.db)
     engine = EngineOptions(
-        db=None if path is None else expanded(path),
+        db=None if path is None else chosen_db(path),
         passphrase=passphrase_of(base),
         redact=wants_redaction(),
         model=runnable_model(setting_text("model", models.model)),
@@ -114,6 +120,8 @@ def serve(
         memory=memory,
         scope=scope_to_write(scope),
         chat=_defaults(),
+        watch=tuple(watch or ()),
+        on_change=print_report if base.json else tell_report,
     )
     options = ServeOptions(
         token=token, hosts=door.allow_host or (), origins=door.allow_origin or ()

@@ -43,11 +43,11 @@ def stream_markdown(pieces: Iterable[str]) -> None:
             for piece in pieces:
                 text += piece
                 if length := complete_length(text):
-                    console.print(Markdown(text[:length]))
+                    console.print(Markdown(text[:length], hyperlinks=False))
                     text = text[length:]
                 now = time.monotonic()
                 live.update(Text(text), refresh=now - drawn >= _REDRAW_S)
                 drawn = now if now - drawn >= _REDRAW_S else drawn
         finally:
             live.update(Text(""), refresh=True)
-            console.print(Markdown(text))
+            console.print(Markdown(text, hyperlinks=False))

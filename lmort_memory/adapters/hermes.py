@@ -166,7 +166,8 @@ class LmortProvider(MemoryProvider):
 
     def backup_paths(self) -> list[str]:
         """Return the database, for `hermes backup`."""
-        return [str(default_db())]
+        place = default_db()
+        return [str(place)] if isinstance(place, Path) else []
 
     def shutdown(self) -> None:
         """Close the memory."""

@@ -3,7 +3,7 @@
 A question about the present often finds what was true before: the old fact may be worded more like
 the question than the new one. But the new fact is worded like the old one. In the fitting half of
 the first-hand set, in stores of 500 records, the nearest later statement of the same speaker is the
-new fact for 24 of 38 outdated ones (docs/experiments.md, experiment 22). A lookup is one search
+new fact for 24 of 38 outdated ones (docs/experiments.md, experiment 24). A lookup is one search
 among stored vectors and no forward pass.
 """
 

@@ -120,7 +120,8 @@ class Memory(Closing):
         Nothing is written if either fails.
 
         Args:
-            path: The database; None takes `$LMORT_DB` or the platform's data folder.
+            path: The database: a file, or `postgresql://…`, which needs the extra `postgres`;
+                None takes `$LMORT_DB` or the platform's data folder.
             model: A GGUF file; None takes `$LMORT_MODEL` or the packaged default.
             tuner: A tuner file; None looks for one made for the model.
             previous: Model and tuner, as above, that made the existing vectors; they are also
@@ -140,22 +141,20 @@ class Memory(Closing):
             BackboneError: no usable model.
             TunerError: the tuner is damaged or belongs to another model.
         """
-        from lmort_memory.paths import default_db
-        from lmort_memory.store import SQLiteStore
-        from lmort_memory.store.unlocking import check_passphrase
+        from lmort_memory.paths import chosen_db
+        from lmort_memory.store.places import find_store
 
-        place = default_db() if path is None else expanded(path)
         # Before minutes of loading, and before creating anything.
-        key = check_passphrase(place, passphrase)
+        open_store = find_store(chosen_db(path), passphrase)
         if not with_model:
-            return cls(None, SQLiteStore(place, key=key), redact=redact)
+            return cls(None, open_store(), redact=redact)
         from lmort_memory.encoder import open_encoder
 
         opened = [open_encoder(model, tuner, tokens=token_codes)]
         try:
             if previous is not None:
                 opened.append(open_encoder(*previous))
-            store = SQLiteStore(place, key=key)
+            store = open_store()
             older = [*_still_asked(opened[0], store), *(one.encoder for one in opened[1:])]
             memory = cls(opened[0].encoder, store, previous=older, redact=redact)
         except BaseException:
@@ -184,7 +183,12 @@ class Memory(Closing):
     @property
     def notice(self) -> str | None:
         """One line for the user about the model or a background failure, or None."""
-        return self._encoding.trouble or (self._opened[0].notice if self._opened else None)
+        drift = self._encoding.drift()
+        return (
+            self._encoding.trouble
+            or (drift and drift.describe())
+            or (self._opened[0].notice if self._opened else None)
+        )
 
     @overload
     def add(  # type: ignore[overload-overlap] # a str is one item, though also a Sequence of str
@@ -308,7 +312,8 @@ class Memory(Closing):
     def reencode(self, *, progress: Progress | None = None, drop_old: bool = False) -> int:
         """Give every record vectors of the current model; returns how many got some.
 
-        Also makes missing token codes, or deletes existing ones if the memory was opened without
+        Vectors that another build or weight type made, and that have drifted, are made anew. Also
+        makes missing token codes, or deletes existing ones if the memory was opened without
         them. You can stop it and call it again. Until it is done, records are found by words and,
         if the memory has their encoder, by their old vectors.
 
@@ -316,7 +321,8 @@ class Memory(Closing):
             progress: Called with the number of records done and the total.
             drop_old: Delete the vectors of other spaces at the end.
         """
-        done = self.encode_pending(progress=progress)
+        done = self._encoding.renew(progress=progress, batch_size=BATCH)
+        done += self.encode_pending(progress=progress)
         done += self._encoding.add_tokens(progress=progress, batch_size=BATCH)
         if drop_old:
             self._encoding.drop_others()

@@ -203,13 +203,10 @@ def borrow_memory(
     except (OSError, BackboneError):  # it may still be loading, or have failed to
         return None
     from lmort_memory.memory import Memory
-    from lmort_memory.paths import default_db
-    from lmort_memory.store import SQLiteStore
-    from lmort_memory.store.unlocking import check_passphrase
+    from lmort_memory.paths import chosen_db
+    from lmort_memory.store.places import find_store
 
-    place = default_db() if path is None else Path(path).expanduser()
-    key = check_passphrase(place, passphrase)
-    return Memory(encoder, SQLiteStore(place, key=key), redact=redact)
+    return Memory(encoder, find_store(chosen_db(path), passphrase)(), redact=redact)
 
 
 def _same(one: str | Path | None, other: str | Path | None) -> bool:

@@ -201,7 +201,8 @@ class Added(Reply, frozen=True):
 class Receipt(Reply, frozen=True):
     """What a forget removed; `verified` says that no byte of the texts was found afterwards.
 
-    `quoted_by` are ids of records that repeat some of the texts and stay; at most 100.
+    `quoted_by` are ids of records that repeat some of the texts and stay; at most 100. `limits` is
+    what the store cannot promise, in sentences.
     """
 
     records: int
@@ -211,6 +212,7 @@ class Receipt(Reply, frozen=True):
     states: int
     verified: bool
     quoted_by: list[str]
+    limits: list[str] = []
 
 
 class Forgotten(Reply, frozen=True):

@@ -9,11 +9,13 @@ A store of another kind (PostgreSQL, say) uses the values of `values.py` and mus
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lmort_memory.store.values import (
+    Canaries,
     DenseMatch,
     Dumped,
     Facets,
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from lmort_memory.store.replica.replication import Replication
     from lmort_memory.types import Encoded
 
-__all__ = ["Replicated", "Store", "TokenCodesKeeper"]
+__all__ = ["Movable", "Replicated", "SourcesTogether", "Store", "TokenCodesKeeper"]
 
 
 class Records(Protocol):
@@ -157,6 +159,30 @@ class TokenCodesKeeper(Protocol):
 
 
 @runtime_checkable
+class CanaryKeeper(Protocol):
+    """Optional methods of a store, which let drift of vectors be noticed."""
+
+    def canaries(self, space: str) -> Canaries | None:
+        """Return the canaries of a space."""
+
+    def put_canaries(self, space: str, canaries: Canaries) -> None:
+        """Store the canaries of a space that exists, in place of earlier ones."""
+
+    def replace_vectors(
+        self, space: str, records: Sequence[Record], encoded: Sequence[Encoded]
+    ) -> None:
+        """Replace vectors of records in a space, and note the last id as `renewed_upto`."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """An optional method of a store: reading ahead of the first search."""
+
+    def prepare(self, space: str) -> None:
+        """Begin to read what a search of a space needs, and return at once."""
+
+
+@runtime_checkable
 class Replicated(Protocol):
     """Optional method of a store, for sync. Without it, sync is refused in one line."""
 
@@ -182,6 +208,16 @@ class Sources(Protocol):
         progress: Progress | None = None,
     ) -> SourceChange:
         """Make the records of a source equal to `turns`; unchanged records are kept."""
+
+
+@runtime_checkable
+class SourcesTogether(Protocol):
+    """An optional method of a store, for folders of many small files."""
+
+    def replace_sources(
+        self, found: Sequence[tuple[SourceState, Sequence[Turn]]], *, scope: str
+    ) -> list[SourceChange]:
+        """Do `replace_source` for several small sources in one transaction: all of them or none."""
 
 
 class Conversations(Protocol):
@@ -235,3 +271,20 @@ class Store(Records, Order, Rankings, Vectors, Sources, Conversations, Upkeep, P
 
     Changes are on disk when a method returns.
     """
+
+
+@runtime_checkable
+class Movable(Store, Protocol):
+    """A store that can be copied whole; see `store/duplicating.py`."""
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Let every read of this thread inside the block see one snapshot."""
+
+    def every_ledger(self) -> Iterator[LedgerEntry]:
+        """Iterate over all entries of the ledger, in order of their replies."""
+
+    def every_source(self) -> Iterator[tuple[str, SourceState, datetime]]:
+        """Iterate over all sources with their scopes and times, in order."""
+
+    def put_sources(self, given: Sequence[tuple[str, SourceState, datetime]]) -> None:
+        """Store the states of sources with their times."""

@@ -13,9 +13,13 @@ from lmort_memory.text import valid
 from lmort_memory.types import JsonValue, Record, ScopeTree
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from lmort_memory.types import Encoded
 
 __all__ = [
+    "Canaries",
     "DenseMatch",
     "Dumped",
     "Facets",
@@ -190,6 +194,8 @@ class Receipt:
             `quoted_by` names records.
         quoted_by: Ids of other records that repeat some of the texts, such as a reply that quotes
             them; at most 100. They stay until they are forgotten too.
+        limits: What this store cannot promise, in sentences for people; a server has logs and
+            replicas that it cannot reach. `verified` is False then.
     """
 
     records: int = 0
@@ -199,11 +205,33 @@ class Receipt:
     states: int = 0
     verified: bool = True
     quoted_by: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Canaries:
+    """Vectors of the fixed texts of `lmort_memory.memory.canaries` in one space.
+
+    Attributes:
+        vectors: As they were when the space's vectors were made, float32 (texts, dim).
+        checked_by: What computed when they were last compared.
+        cosine: The smallest cosine of that comparison.
+        renewed_upto: While a drifted space is encoded again: the last id that is done.
+    """
+
+    vectors: NDArray[np.float32]
+    checked_by: str
+    cosine: float
+    renewed_upto: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """Sizes and counts for display; `token_bytes` is the part of `size_bytes` for token codes."""
+    """Sizes and counts for display; `token_bytes` is the part of `size_bytes` for token codes.
+
+    `url` names a database on a server, without its password; `path` is then where this computer
+    keeps files about it.
+    """
 
     path: Path
     schema: int
@@ -213,6 +241,12 @@ class StoreStatus:
     index_bytes: int
     spaces: tuple[SpaceInfo, ...]
     token_bytes: int = 0
+    url: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the database is, for people."""
+        return self.url or str(self.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ class StoreMachine(RuleBasedStateMachine):
         refresh.SAVE_LEAST, refresh.MAX_TAIL = 3, 3
         self.kept: dict[str, Kept] = {}
         self.made = 0
-        self.stores = [self._open(), self._open()]
+        self.stores = [self.open_store(), self.open_store()]
 
     def teardown(self):
         """Close and delete everything."""
@@ -66,7 +66,8 @@ class StoreMachine(RuleBasedStateMachine):
             refresh.SAVE_LEAST, refresh.MAX_TAIL = self.numbers
             shutil.rmtree(self.folder)
 
-    def _open(self):
+    def open_store(self):
+        """Open one more store on the same database."""
         return SQLiteStore(self.folder / "memory.db", graph_from=GRAPH_FROM)
 
     def _new(self, scope, chunks):
@@ -119,7 +120,7 @@ class StoreMachine(RuleBasedStateMachine):
     def reopen(self, which):
         """Close a store and open it again."""
         self.stores[which].close()
-        self.stores[which] = self._open()
+        self.stores[which] = self.open_store()
 
     @rule(which=st.integers(0, 1))
     def build(self, which):

@@ -5,13 +5,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-EVERYBODYS = {"errors", "types", "text", "times", "closing"}
+EVERYBODYS = {"errors", "types", "text", "times", "closing", "batches"}
 # Part of the library -> the parts that it may import beside those.
 MAY_IMPORT = {
     "errors": set(),
     "text": set(),
     "times": set(),
     "types": {"errors"},
+    "batches": set(),
     "compressed": set(),
     "paths": set(),
     "blas": set(),
@@ -54,6 +55,7 @@ MAY_IMPORT = {
     "start": {"adapters", "cli"},
     "messages": set(),
     "serve": {
+        "blas",
         "chat",
         "messages",
         "memory",
@@ -74,6 +76,10 @@ ONLY_IN = {
     "hnswlib": {"store"},
     "sqlite3": {"store"},
     "sqlite_utils": {"store"},
+    "pgvector": {"store.postgres"},
+    "psycopg": {"store.postgres"},
+    "psycopg_pool": {"store.postgres"},
+    "snowballstemmer": {"store.postgres"},
     "torch": {"tuners", "modelfile.convert"},
     "typer": {"cli"},
     "rich": {"cli"},

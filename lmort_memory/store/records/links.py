@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
 from lmort_memory.store.clock import now_us
@@ -11,7 +11,7 @@ from lmort_memory.store.records import rows
 from lmort_memory.store.words.tokenizer import fold
 from lmort_memory.types import JsonValue, Record
 
-__all__ = ["linking"]
+__all__ = ["LOOKED_AT", "linking", "names_of", "pick"]
 
 LOOKED_AT = 200  # records to check that contain the name's words; only some link to it
 CANDIDATES = f"""
@@ -27,14 +27,23 @@ def linking(connection: sqlite3.Connection, record: Record, n: int) -> list[Reco
     A note's names are its file, its title and its aliases. Only the latest record of each source
     counts.
     """
-    names = set(map(_folded, _names(record)))
+    names = names_of(record)
     terms = [f'"{words}"' for name in names if (words := fold(name).replace('"', " ").strip())]
     if not terms or record.source is None:
         return []
     asked = (" OR ".join(terms), record.scope, record.source.uri, now_us(), LOOKED_AT)
+    return pick(map(rows.to_record, connection.execute(CANDIDATES, asked)), names, n)
+
+
+def names_of(record: Record) -> set[str]:
+    """Return the names by which links can name a record's note."""
+    return set(map(_folded, _names(record)))
+
+
+def pick(others: Iterable[Record], names: set[str], n: int) -> list[Record]:
+    """Return the first `n` records of different sources that link to one of the names."""
     found: dict[str, Record] = {}
-    for row in connection.execute(CANDIDATES, asked):
-        other = rows.to_record(row)
+    for other in others:
         if other.source is not None and names & set(map(_folded, _links(other))):
             found.setdefault(other.source.uri, other)
             if len(found) == n:

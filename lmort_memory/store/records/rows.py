@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
+from lmort_memory.errors import StoreError
 from lmort_memory.store.clock import from_us, now_us, to_us
+from lmort_memory.store.damaged import DAMAGED
 from lmort_memory.store.ulid import new_id
 from lmort_memory.store.words.tokenizer import fold
 from lmort_memory.types import JsonValue, Record, Source, Turn
@@ -19,9 +21,11 @@ __all__ = [
     "insert",
     "insert_record",
     "load_metadata",
+    "new_record",
     "origin_of",
     "searchable",
     "to_record",
+    "to_row",
 ]
 
 COLUMNS = (
@@ -67,9 +71,15 @@ def origin_of(turn: Turn, *, occurrence: int | None = None) -> bytes:
 
 def insert(connection: sqlite3.Connection, turn: Turn, origin: bytes) -> tuple[int, Record]:
     """Insert a turn and its words; returns the row number and the record."""
+    record = new_record(turn)
+    return insert_record(connection, record, origin), record
+
+
+def new_record(turn: Turn) -> Record:
+    """Return the record that a turn becomes, with a new id."""
     now = now_us()
     created = now if turn.created_at is None else to_us(turn.created_at)
-    record = Record(
+    return Record(
         id=new_id(),
         text=turn.text,
         role=turn.role,
@@ -81,13 +91,20 @@ def insert(connection: sqlite3.Connection, turn: Turn, origin: bytes) -> tuple[i
         source=turn.source,
         expires_at=None if turn.expires_at is None else from_us(to_us(turn.expires_at)),
     )
-    return insert_record(connection, record, origin), record
 
 
 def insert_record(connection: sqlite3.Connection, record: Record, origin: bytes | None) -> int:
     """Insert a complete record under its own id; returns its row number."""
+    n = connection.execute(INSERT, to_row(record, origin)).lastrowid
+    assert n is not None  # an INSERT that did not raise has one
+    connection.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (n, searchable(record)))
+    return n
+
+
+def to_row(record: Record, origin: bytes | None) -> tuple[object, ...]:
+    """Return the values of a record, in the order of the columns of `INSERT`."""
     source = record.source or Source(uri="")
-    values = (
+    return (
         record.id,
         record.text,
         record.role,
@@ -105,10 +122,6 @@ def insert_record(connection: sqlite3.Connection, record: Record, origin: bytes 
         record.superseded_by,
         origin,
     )
-    n = connection.execute(INSERT, values).lastrowid
-    assert n is not None  # an INSERT that did not raise has one
-    connection.execute("INSERT INTO words (rowid, body) VALUES (?, ?)", (n, searchable(record)))
-    return n
 
 
 def searchable(record: Record | Turn) -> str:
@@ -132,9 +145,25 @@ def _words(value: JsonValue) -> Iterator[str]:
 
 
 def to_record(row: tuple[Any, ...]) -> Record:
-    """Return the record of a row of `COLUMNS`."""
+    """Return the record of a row of `COLUMNS`.
+
+    Raises:
+        StoreError: the row is damaged: it holds a value that this program never writes.
+    """
+    try:
+        return _to_record(row)
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise StoreError(
+            f"the record {row[1]!r:.40} cannot be read ({error}) — {DAMAGED}"
+        ) from error
+
+
+def _to_record(row: tuple[Any, ...]) -> Record:
     (_, id_, text, role, scope, session, created, updated, metadata, *rest) = row
     (uri, start, end, expires, valid_from, valid_to, superseded_by) = rest
+    for value in (id_, text, role, scope, metadata):
+        if not isinstance(value, str):
+            raise TypeError(f"expected text, found {type(value).__name__}")
     return Record(
         id=id_,
         text=text,
@@ -171,8 +200,14 @@ def dump_metadata(metadata: Mapping[str, JsonValue]) -> str:
 
 
 def load_metadata(text: str) -> dict[str, JsonValue]:
-    """Return the metadata that `dump_metadata` wrote."""
-    loaded: dict[str, JsonValue] = json.loads(text)
+    """Return the metadata that `dump_metadata` wrote.
+
+    Raises:
+        ValueError: it is not a JSON object.
+    """
+    loaded: JsonValue = json.loads(text)
+    if not isinstance(loaded, dict):
+        raise ValueError("metadata is not a JSON object")
     return loaded
 
 

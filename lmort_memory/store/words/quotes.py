@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lmort_memory.store.words.tokenizer import words_of
 
-__all__ = ["quoting"]
+__all__ = ["phrases", "quoting"]
 
 RUN = 6  # consecutive words that are not a coincidence
 SHORTEST = 3  # words; shorter texts cannot be told from ordinary speech
@@ -19,20 +19,21 @@ def quoting(connection: sqlite3.Connection, texts: Sequence[str], *, limit: int)
     The full-text index finds them, so the size of the store does not matter; case and punctuation
     are ignored.
     """
-    phrases = dict.fromkeys(phrase for text in texts for phrase in _phrases(text))
-    if not phrases:
+    looked_for = dict.fromkeys(f'"{one}"' for text in texts for one in phrases(text))
+    if not looked_for:
         return []
     found = connection.execute(
         "SELECT r.id FROM words JOIN records r ON r.n = words.rowid WHERE words MATCH ?"
         " ORDER BY r.n LIMIT ?",
-        (" OR ".join(phrases), limit),
+        (" OR ".join(looked_for), limit),
     )
     return [id_ for (id_,) in found]
 
 
-def _phrases(text: str) -> Iterator[str]:
+def phrases(text: str) -> Iterator[str]:
+    """Yield the start, the middle and the end of a text as folded words, separated by spaces."""
     words = words_of(text)
     if len(words) < SHORTEST:
         return
     for start in {0, max(0, len(words) // 2 - RUN // 2), max(0, len(words) - RUN)}:
-        yield f'"{" ".join(words[start : start + RUN])}"'
+        yield " ".join(words[start : start + RUN])
