@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.answers.cases import Case, Talk, first_hand, locomo
+from benchmarks.answers.cases import Case, Talk, cases_of, first_hand, locomo
 from benchmarks.answers.notes import WAYS, Chooser, Given
 from benchmarks.answers.replies import Answerer
 from benchmarks.answers.scoring import mark
@@ -119,11 +119,15 @@ class Run:
             return
         from lmort_memory.tuners.train.teacher import Teacher
 
-        done = {one.question for one in self.answers}
+        done = {(one.question, one.way) for one in self.answers}
         began, embed = time.monotonic(), Teacher().encode
         told = self._told() if self._chosen.set == "first_hand" else None
         backbone = Backbone.open(self._chosen.model or fast_default_path())
-        left = [(talk, [c for c in talk.cases if c.id not in done]) for talk in talks]
+        ways = {
+            case.id: [way for way in self._chosen.ways if (case.id, way) not in done]
+            for _, case in cases_of(talks)
+        }
+        left = [(talk, [case for case in talk.cases if ways[case.id]]) for talk in talks]
         for talk, cases in left:
             if not cases or time.monotonic() - began > self._chosen.budget:
                 continue
@@ -136,7 +140,7 @@ class Run:
                     for case in track(cases, talk.key):
                         if time.monotonic() - began > self._chosen.budget:
                             break
-                        given = {way: chooser.given(way, case) for way in self._chosen.ways}
+                        given = {way: chooser.given(way, case) for way in ways[case.id]}
                         self._keep(list(answered(case, given, plain, with_turns)))
 
     def _opened(self, place: Path) -> Memory:

@@ -13,6 +13,9 @@ Every reply is given, and evaluated token by token with sampling in between: the
 are the same in all three. Memory's own share is what a turn takes longer than without memory, less
 the evaluation of the notes. Peak memory is that of the process; what is recalled was stored by a
 process before it. `imports` is `on` in a process that imports those texts itself, for its peak.
+
+`--clock processor` times every phase in processor time, which other programs on the machine hardly
+change; with it, LMORT_THREADS=1 keeps threads that wait for one another out of the figures.
 """
 
 from __future__ import annotations
@@ -26,14 +29,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks.environment import environment
 from lmort_memory import Backbone, Chat, ChatOptions, Encoded, Memory, Sampling
 from lmort_memory.backbone import fast_default_path
 from lmort_memory.chat.notes import pack_notes, worth_a_note
 from lmort_memory.chat.window import Window, WindowOptions
+from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.store import SQLiteStore
 
 OPTIONS = ChatOptions(n_ctx=2048, max_tokens=64, min_likelihood=0.0, sampling=Sampling(seed=1))
@@ -89,13 +96,14 @@ class Embedder:
         return self._teacher.encode([text])[0]
 
 
-def stepwise(self: Window, tokens: Sequence[int]):
+def stepwise(self: Window, tokens: Sequence[int], keep: Callable[[np.ndarray], None]):
     """Generation's work on given tokens: sample, then evaluate one."""
     sampler = self._sequence.sampler(OPTIONS.sampling)
     try:
         for token in tokens:
             self._sequence.sample(sampler)
-            yield token, self._vocabulary.piece(token), self._sequence.extend([token])
+            keep(self._sequence.extend([token]))
+            yield token, self._vocabulary.piece(token)
     finally:
         sampler.close()
 
@@ -147,12 +155,14 @@ def alone(
         if memory is not None:
             vector = memory.encoder.encode_query(text)
             hits = memory.recall(
-                text, vector=vector, top_k=10, exclude=window.record_ids, explain=True
+                text, vector=vector, top_k=DEPTH, exclude=window.record_ids, explain=True
             )
+            chances, _ = memory.likelihoods(text, hits)
             notes = pack_notes(
-                worth_a_note(hits, at_most=OPTIONS.memories),
+                worth_a_note(hits, chances, at_most=OPTIONS.memories),
                 budget=OPTIONS.memory_tokens,
                 count_tokens=lambda line: len(backbone.vocabulary.tokenize(line)),
+                now=datetime.now(UTC).astimezone(),
             ).text
         recalled = time.perf_counter()
         if memory is not None:
@@ -163,7 +173,7 @@ def alone(
         n_notes = window.open_reply(notes)
         opened = time.perf_counter()
         first = 0.0
-        for _ in window.dictate(answer):
+        for _ in window.dictate(answer, lambda states: None):
             first = first or time.perf_counter()
         generated = time.perf_counter()
         if memory is not None:
@@ -188,6 +198,8 @@ def alone(
 
 def run(mode: str, folder: Path, options: argparse.Namespace) -> dict:
     """Hold one conversation in this process, or store what it recalls."""
+    if options.clock == "processor":
+        time.perf_counter = time.process_time  # the library's own clock too
     texts = list(asked(options.turns + WARM_UP))
     if mode == "off":
         turns = list(alone(Backbone.open(options.model or fast_default_path()), None, texts))
@@ -210,7 +222,7 @@ def run(mode: str, folder: Path, options: argparse.Namespace) -> dict:
 
 def in_a_process(mode: str, folder: Path, options: argparse.Namespace) -> dict:
     command = [sys.executable, "-m", "benchmarks.bench_chat", "--mode", mode, "--out", str(folder)]
-    command += ["--turns", str(options.turns)]
+    command += ["--turns", str(options.turns), "--clock", options.clock]
     command += ["--model", str(options.model)] if options.model else []
     command += ["--tuner", str(options.tuner)] if options.tuner else []
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -246,6 +258,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--tuner", type=Path)
     parser.add_argument("--turns", type=int, default=16)
+    parser.add_argument("--clock", choices=("wall", "processor"), default="wall")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--budget", type=float, default=600, help="seconds after which none begins")
     options = parser.parse_args()
@@ -269,7 +282,7 @@ def main() -> None:
         imports = in_a_process("imports", Path(folder), options)["peak_rss_mb"]
     found = {mode: summary(of) for mode, of in runs.items()}
     off, ours, theirs = (found[mode] for mode in MODES)
-    result = {**head, "modes": found, "repetitions": len(runs["off"])}
+    result = {**head, "clock": options.clock, "modes": found, "repetitions": len(runs["off"])}
     own = overhead(ours, off)
     result["own_share"] = own / ours["median"]["turn_s"]
     result["overhead_ms"] = {"on": 1e3 * own, "embedder": 1e3 * overhead(theirs, off)}

@@ -25,6 +25,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import count as count_up
 from pathlib import Path
 from pydoc_data.topics import topics
 
@@ -32,6 +33,7 @@ from benchmarks.environment import environment, show
 
 WORDS = re.findall(r"\b[a-z]{2,12}\b", " ".join(topics[name] for name in sorted(topics)))
 _FOLDERS = re.compile(r"(?:/[^/\s]+)+/")  # of the machine that measures
+POOL = 1_000  # conversations with words of their own
 KILL_AT_NOTES = 0.4  # of all notes stored
 KILL_AT_VECTORS = 0.3  # of as many vectors as there are notes
 
@@ -61,30 +63,48 @@ def write_vault(folder: Path, notes: int) -> int:
 
 
 def conversations() -> Iterator[str]:
-    """Yield ChatGPT conversations of 2 to 80 messages, each regenerated here and there."""
-    number = 0
-    while True:
-        chooser = random.Random(number)
-        mapping: dict[str, object] = {"0": {"id": "0", "parent": None, "message": None}}
-        parent = "0"
-        for turn in range(1, chooser.randint(3, 80)):
-            for attempt in range(1 + (turn % 9 == 0)):
-                name = f"{turn}-{attempt}"
-                message = {
-                    "id": f"{number}-{name}",
-                    "author": {"role": ("assistant", "user")[turn % 2]},
-                    "create_time": 1.6e9 + number * 1000 + turn,
-                    "content": {
-                        "content_type": "text",
-                        "parts": [sentences(chooser, chooser.randint(1, 12))],
-                    },
-                    "metadata": {"model_slug": "none"},
-                }
-                mapping[name] = {"id": name, "parent": parent, "message": message}
-            parent = name
-        conversation = {"id": f"c{number}", "title": f"Chat {number}", "create_time": 1.6e9}
-        yield json.dumps({**conversation, "mapping": mapping, "current_node": parent})
-        number += 1
+    """Yield ChatGPT conversations of 2 to 80 messages, each regenerated here and there.
+
+    From the `POOL`th on, they say the same under other names, since writing a gigabyte of random
+    words takes longer than importing it.
+    """
+    pool: list[str] = []
+    for number in count_up():
+        if number < POOL:
+            pool.append(conversation(number))
+            yield pool[-1]
+        else:
+            first = number % POOL
+            yield (
+                pool[first]
+                .replace(f'"{first}-', f'"{number}-')
+                .replace(f'"c{first}"', f'"c{number}"')
+                .replace(f'"Chat {first}"', f'"Chat {number}"')
+            )
+
+
+def conversation(number: int) -> str:
+    """Return a conversation as JSON."""
+    chooser = random.Random(number)
+    mapping: dict[str, object] = {"0": {"id": "0", "parent": None, "message": None}}
+    parent = "0"
+    for turn in range(1, chooser.randint(3, 80)):
+        for attempt in range(1 + (turn % 9 == 0)):
+            name = f"{turn}-{attempt}"
+            message = {
+                "id": f"{number}-{name}",
+                "author": {"role": ("assistant", "user")[turn % 2]},
+                "create_time": 1.6e9 + number * 1000 + turn,
+                "content": {
+                    "content_type": "text",
+                    "parts": [sentences(chooser, chooser.randint(1, 12))],
+                },
+                "metadata": {"model_slug": "none"},
+            }
+            mapping[name] = {"id": name, "parent": parent, "message": message}
+        parent = name
+    found = {"id": f"c{number}", "title": f"Chat {number}", "create_time": 1.6e9}
+    return json.dumps({**found, "mapping": mapping, "current_node": parent})
 
 
 def write_export(path: Path, megabytes: int) -> dict[str, int]:
@@ -95,8 +115,8 @@ def write_export(path: Path, megabytes: int) -> dict[str, int]:
         archive.open("conversations.json", "w", force_zip64=True) as file,
     ):
         file.write(b"[")
-        for number, conversation in enumerate(conversations()):
-            size += file.write(b"," * bool(number) + conversation.encode())
+        for number, said in enumerate(conversations()):
+            size += file.write(b"," * bool(number) + said.encode())
             if size > megabytes * 1_000_000:
                 break
         file.write(b"]")
@@ -113,7 +133,7 @@ def run(*arguments: str, kill_when: Callable[[], bool] | None = None) -> dict[st
             if kill_when():
                 process.send_signal(signal.SIGKILL)
                 break
-            time.sleep(0.05)
+            time.sleep(0.5)  # counting rows costs time of its own
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         told.seek(0)

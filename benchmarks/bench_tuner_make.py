@@ -19,7 +19,7 @@ from benchmarks.environment import environment, silent
 from lmort_memory.backbone import Backbone
 from lmort_memory.encoder.artifact import Artifact
 from lmort_memory.encoder.lmort import Tuner
-from lmort_memory.kit import load_kit
+from lmort_memory.kit import load_kit, load_pairs
 from lmort_memory.tuners.evaluate.beir import EvalSet, load_set
 from lmort_memory.tuners.evaluate.metrics import bootstrap_interval
 from lmort_memory.tuners.evaluate.report import evaluate
@@ -56,12 +56,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--train-s", type=float, default=120.0)
     parser.add_argument("--texts", type=int, nargs="*", default=TEXTS)
+    parser.add_argument("--pairs", type=int, default=0, help="pairs for the own directions")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     rows = []
     with Backbone.open(given.model) as backbone:
-        maker = Maker(backbone, load_kit(), minutes=60, work=given.work / "most")
-        most = replace(maker.plan(), n_fit=max(given.texts), n_held_out=384)
+        pairs = load_pairs()[: given.pairs]
+        maker = Maker(backbone, load_kit(), minutes=60, work=given.work / "most", pairs=pairs)
+        most = replace(maker.plan(), n_fit=max(given.texts), n_held_out=384, n_pairs=given.pairs)
         most = maker.with_layers(most, silent)
         sets = [
             (d, alone(given.work / "sets" / d.name, backbone, d, layers=most.layers))

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from .groups import expanded
+from .terminal.output import visible
 
 __all__ = ["PlainCommand", "app", "command", "examples", "in_order"]
 
@@ -50,12 +51,11 @@ class PlainCommand(TyperCommand):
         try:
             return super().parse_args(ctx, self._texts_last(ctx, args))
         except _UsageError as error:
-            if not self._takes_text():
-                raise
-            if hasattr(error, "possibilities"):  # no such option
+            if self._takes_text() and hasattr(error, "possibilities"):  # no such option
                 error.message += ". Put -- before a text that begins with a dash"
-            elif "unexpected extra argument" in error.message:
-                error.message = _in_quotes(ctx.command_path, given)
+            elif self._takes_text() and "unexpected extra argument" in error.message:
+                error.message = _in_quotes(ctx.command_path, self._words_of(given))
+            error.message = visible(error.message)
             raise
 
     def _takes_text(self) -> bool:
@@ -63,14 +63,27 @@ class PlainCommand(TyperCommand):
             one.metavar == "TEXT" and one.param_type_name == "argument" for one in self.params
         )
 
-    def _texts_last(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
-        """Move `"- buy milk"` behind a `--`, unless it is the value of an option."""
-        takes_value = {
+    def _words_of(self, args: Sequence[str]) -> list[str]:
+        """Return the arguments that are neither options nor their values."""
+        takes_value = self._with_values()
+        return [
+            one
+            for before, one in zip(["", *args], args, strict=False)
+            if not one.startswith("-") and before not in takes_value
+        ]
+
+    def _with_values(self) -> set[str]:
+        """Return the names of the options that take a value."""
+        return {
             name
             for one in self.params
             if one.param_type_name == "option" and not getattr(one, "is_flag", False)
             for name in one.opts
         }
+
+    def _texts_last(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
+        """Move `"- buy milk"` behind a `--`, unless it is the value of an option."""
+        takes_value = self._with_values()
         kept: list[str] = []
         texts: list[str] = []
         for number, one in enumerate(args):
@@ -91,8 +104,7 @@ class PlainCommand(TyperCommand):
         super().format_options(ctx, formatter)
 
 
-def _in_quotes(command: str, args: Sequence[str]) -> str:
-    words = [one for one in args if not one.startswith("-")]
+def _in_quotes(command: str, words: Sequence[str]) -> str:
     return f'Put a text of several words in quotes: {command} "{" ".join(words)}"'
 
 

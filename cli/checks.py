@@ -145,6 +145,7 @@ def _installed_from() -> str:
 
 def _database(named: Named) -> Iterator[Check]:
     from lmort_memory.memory import Memory
+    from lmort_memory.memory.canaries import drifts
 
     path = named.database
     if isinstance(path, str):
@@ -158,6 +159,7 @@ def _database(named: Named) -> Iterator[Check]:
         with Memory.open(path, with_model=False, passphrase=passphrase) as memory:
             status = memory.status().store
             found = memory.store.verify()
+            drifted = drifts(memory.store) if found.ok else []
     except LmortError as error:
         yield Check("database", "bad", str(error), named.undo("db"))
         return
@@ -171,6 +173,8 @@ def _database(named: Named) -> Iterator[Check]:
         )
     else:
         yield Check("database", "good", f"{path}: sound, records: {status.records}")
+    for drift in drifted:
+        yield Check("drift", "note", drift.describe().partition("; run: ")[0], "lmort-mem reencode")
     yield _privacy(path)
 
 

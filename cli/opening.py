@@ -130,11 +130,13 @@ def open_memory(
     with opened as memory:
         if new:
             note(f"a new database: {path}")  # perhaps a mistyped name
-        if memory.notice:
-            note(memory.notice)
+        if told := memory.notice:
+            note(told)
         try:
             yield memory
         finally:
+            if (now := memory.notice) and now != told:  # the work itself has shown it
+                note(now)
             if memory.redactor is not None and (counts := memory.redactor.counts):
                 kinds = ", ".join(f"{count} x {kind}" for kind, count in sorted(counts.items()))
                 note(f"redacted before storing: {kinds}")
@@ -188,6 +190,8 @@ def open_damaged(base: Base) -> Iterator[Memory]:
         except PassphraseError:
             raise
         except StoreError as error:
+            if "upgrade lmort-memory" in str(error):  # a later version's file is not damaged
+                raise StoreError(str(error).replace(str(copy), str(path))) from error
             raise StoreError(
                 f"cannot read anything from {path} — return to a backup: lmort-mem restore BACKUP"
             ) from error

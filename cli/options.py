@@ -46,18 +46,27 @@ def given_text(text: str) -> str:
     return read_stdin(sys.stdin.read)
 
 
-def read_stdin(read: Callable[[], str]) -> str:
+def read_stdin(read: Callable[[int], str]) -> str:
     """Read stdin, replace what is not UTF-8 by U+FFFD, and report how often.
 
     `main` lets such bytes through as lone surrogates.
+
+    Raises:
+        WrongUsage: there is no end to it.
     """
     with counted() as replaced:
-        text = valid(read())
+        text = valid(read(MOST_TYPED + 1))
+    if len(text) > MOST_TYPED:
+        raise WrongUsage(
+            f"stdin has more than {MOST_TYPED:,} characters — put a long text in a file and import"
+            " it: lmort-mem import FILE"
+        )
     if replaced.characters:
         note(f"stdin was not all UTF-8; replaced by U+FFFD: {replaced.characters} x")
     return text
 
 
+MOST_TYPED = 16 << 20  # characters of one text: a book has a million
 MOST = 1_000_000  # maximum records per call
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -89,10 +98,10 @@ def parse_object(text: str | dict[str, Any]) -> dict[str, Any]:
         return text
     try:
         value = json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not valid JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise typer.BadParameter(f"{text!r:.80} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
-        raise typer.BadParameter(f"{text!r} is not a JSON object")
+        raise typer.BadParameter(f"{text!r:.80} is not a JSON object")
     return value
 
 

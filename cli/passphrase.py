@@ -13,7 +13,7 @@ from typing import Any
 from lmort_memory.errors import LmortError, MissingDependencyError, PassphraseError
 
 from .settings import setting
-from .terminal.output import note
+from .terminal.output import note, visible
 
 __all__ = [
     "new_passphrase",
@@ -53,7 +53,7 @@ def passphrase_for(path: Path, named: Path | None) -> str | None:
         if saved is not None:
             return saved
     if encrypted and _is_person():
-        return getpass.getpass(f"Passphrase of {path}: ", stream=sys.stderr)
+        return getpass.getpass(visible(f"Passphrase of {path}: "), stream=sys.stderr)
     return None
 
 

@@ -1,13 +1,18 @@
-"""Files that may be gzipped, read within bounds: a small file cannot expand without end."""
+"""Files that may be gzipped or UTF-16, read as UTF-8 within bounds.
+
+A small file cannot expand without end. PowerShell's `>` and Notepad write UTF-16.
+"""
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 __all__ = ["DAMAGE", "FREE_BYTES", "MAX_RATIO", "Bounded", "Lines", "open_bytes"]
 
@@ -62,9 +67,32 @@ class Bounded:
         return data
 
 
+class _FromUtf16(io.RawIOBase):
+    """UTF-16 text as UTF-8; what is not valid becomes U+FFFD."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        while not self._ready:
+            block = self._stream.read(io.DEFAULT_BUFFER_SIZE)
+            self._ready = self._decoder.decode(block, final=not block).encode()
+            if not block:
+                break
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
+
+
 @contextmanager
 def open_bytes(path: Path) -> Iterator[Lines]:
-    """Open a file for reading, expanded if it is gzipped, whatever its name.
+    """Open a file for reading, as UTF-8 and expanded if it is gzipped, whatever its name.
 
     Raises:
         OSError: unreadable.
@@ -72,6 +100,9 @@ def open_bytes(path: Path) -> Iterator[Lines]:
     with path.open("rb") as raw:
         magic = raw.read(2)
         raw.seek(0)
+        if magic in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            yield io.BufferedReader(_FromUtf16(raw))
+            return
         if magic != b"\x1f\x8b":
             yield raw
             return

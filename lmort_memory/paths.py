@@ -7,11 +7,13 @@ or writes the contents of files.
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lmort_memory.errors import LmortError
@@ -24,8 +26,11 @@ __all__ = [
     "default_db",
     "expanded",
     "is_server",
+    "located",
     "make_private_dir",
     "models_dir",
+    "new_private_file",
+    "put_in_place",
     "replacing",
     "touch_private",
 ]
@@ -85,6 +90,18 @@ def expanded(path: str | Path) -> Path:
         ) from error
 
 
+def located(path: str | Path) -> Path:
+    """Return the absolute path of a file, with `~` expanded and every symbolic link followed.
+
+    What lies beside a database lies beside the file, however many links lead to it, and a later
+    change of the working folder makes no difference.
+
+    Raises:
+        LmortError: as `expanded`.
+    """
+    return Path(os.path.realpath(expanded(path)))
+
+
 def make_private_dir(path: Path) -> Path:
     """Create a folder and its missing parents with mode 0700; existing folders keep their mode.
 
@@ -130,6 +147,51 @@ def replacing(path: Path) -> Iterator[Path]:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_private_file(path: Path) -> Iterator[Path]:
+    """Yield an empty file with mode 0600 that becomes `path` when the block succeeds.
+
+    It lies beside `path`, under a name that nobody else uses, and is deleted if the block fails. A
+    process that is killed leaves it as `.NAME.….part`. Whatever is at `path` is never replaced.
+
+    Raises:
+        FileExistsError: something is at `path`, now or at the end of the block.
+        OSError: the file cannot be made.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        if not put_in_place(part, path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def put_in_place(part: Path, path: Path) -> bool:
+    """Give a finished file its name; False if another file has come to have it meanwhile.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            return False
+        part.replace(path)
+    else:
+        part.unlink(missing_ok=True)
+    return True
 
 
 def _folder(xdg: str, fallback: str, *, mac: str, part: str) -> Path:

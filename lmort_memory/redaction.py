@@ -148,9 +148,9 @@ def _is_mixed(text: str) -> bool:
 
 
 _PLACEHOLDER = re.compile(
-    r"[<\[{(%*…]|\$[\w{(]|x{3,}|(?:your|my)[_-]|\w[\w.]*\("
+    r"[<\[{(%*…]|\$[\w{(]|x{3,}|[/~]\w|[A-Za-z]:\\|\d{4}-\d\d-\d\d|(?:your|my)[_-]|\w[\w.]*\("
     r"|(?:your|my|some|example|changeme|placeholder|redacted|none|null|nil|true|false|undefined"
-    r"|string|required|optional|forgotten|reset|changed|wrong|expired|invalid|missing|unknown"
+    r"|string|required|optional|forgotten|vergessen|reset|changed|wrong|expired|invalid|missing|unknown"
     r"|hidden|empty|same|siehe|see|ask|self|this|process|os|env|import|config|settings|request)\b",
     re.I,
 )
@@ -168,19 +168,24 @@ def _is_password(text: str) -> bool:
     return not _PLACEHOLDER.match(text)
 
 
+_SENTENCE = re.compile(r"://|\.\w{2,4}$")  # an address, or the name of a file
+
+
 def _token(kind: str, pattern: str, sign: str, holds: Callable[[str], bool] = _is_mixed) -> _Rule:
     """Return the rule of a token that stands apart from what is beside it."""
     return _Rule(kind, re.compile(rf"(?<![\w-])(?:{pattern})(?![\w])"), sign, holds)
 
 
 _PASSWORD = (
-    r"(?:pass(?:word|wd|wort|phrase|ord)|kennwort|wachtwoord|contrase[nñ]a|senha|mot de passe|pwd)"
+    r"(?:pass(?:word|wd|wort|phrase|ord|code)|kennwort|wachtwoord|contrase[nñ]a|senha|mot de passe"
+    r"|pwd|(?:wlan|wifi|wi-fi)[ -]?(?:schlüssel|key)|lösenord|adgangskode|salasana|heslo|hasło"
+    r"|jelszó|parola|şifre|lozinka|mật khẩu|пароль|密码|密碼|パスワード|비밀번호)"
 )
 _KEY = (
     r"(?:api[ _-]?key|secret[ _-]?(?:access[ _-]?)?key|client[ _-]?secret|access[ _-]?key|"
     r"(?:access|auth|bearer|refresh|bot|api)[ _-]?token|private[ _-]?key|secret|token)"
 )
-_SAID = r"[\"']?\s*(?::=|=>|[:=])\s*"
+_SAID = r"[\"']?\s*(?::=|=>|[:=：])\s*"  # noqa: RUF001  a wide colon
 
 _RULES: tuple[_Rule, ...] = (
     _Rule(
@@ -206,7 +211,7 @@ _RULES: tuple[_Rule, ...] = (
     _token("Discord token", r"[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6}\.[\w-]{27,40}", "."),
     _token("Telegram token", r"\d{8,10}:AA[\w-]{33}", ":aa"),
     _token("Anthropic key", r"sk-ant-[\w-]{24,}", "sk-ant-"),
-    _token("OpenAI key", r"sk-(?:proj-|svcacct-|admin-|or-v1-)?[A-Za-z0-9_-]{24,}", "sk-"),
+    _token("OpenAI key", r"sk-(?:(?:proj|svcacct|admin|or-v1)-[\w-]{24,}|\w{24,})", "sk-"),
     _token("Google key", r"AIza[\w-]{35}|ya29\.[\w-]{20,}|GOCSPX-[\w-]{28}", ""),
     _token(
         "Stripe key", r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/=]{24,}", "_"
@@ -231,8 +236,78 @@ _RULES: tuple[_Rule, ...] = (
     _token("Replicate token", r"r8_[A-Za-z0-9]{37}", "r8_"),
     _token("Vault token", r"hv[sb]\.[\w-]{24,}", "hv"),
     _token("Tailscale key", r"tskey-[a-z]+-[\w-]{20,}", "tskey-"),
+    _token("Supabase key", r"sb_secret_[\w-]{20,}|sbp_[0-9a-f]{40}", "sb"),
+    _token("Perplexity key", r"pplx-[A-Za-z0-9]{40,}", "pplx-"),
+    _token("NVIDIA key", r"nvapi-[\w-]{40,}", "nvapi-"),
+    _token("Figma token", r"figd_[\w-]{36,}", "figd_"),
+    _token("New Relic key", r"NRAK-[A-Z0-9]{27}", "nrak-"),
+    _token("Postman key", r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}", "pmak-"),
+    _token("Netlify token", r"nfp_[A-Za-z0-9]{36,}", "nfp_"),
+    _token("Fly token", r"fo1_[\w-]{40,}", "fo1_"),
     _token("age key", r"AGE-SECRET-KEY-1[0-9A-Z]{58}", "age-secret-key-"),
     _token("web token", r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}", "eyj"),
+    _Rule(
+        "AWS secret key",
+        re.compile(
+            r"(?:AKIA|ASIA)[A-Z2-7]{16}[^\w/+]{1,20}(?:[a-z_ ]{0,40}[^\w/+]{1,5})?"
+            r"(?P<secret>[A-Za-z0-9/+]{40})(?![\w/+])",
+            re.I,
+        ),
+        "a",
+    ),
+    _Rule(
+        "private key",
+        re.compile(r"Private-Lines: \d+\s+(?P<secret>(?:[A-Za-z0-9+/=]{20,}\s?)+)"),
+        "private-lines",
+    ),
+    _Rule(
+        "password on a command line",
+        re.compile(
+            r"\b(?:curl\b[^\n]*\s(?:-u|--user)\s+[\"']?(?!https?:)[^\s:]+:"
+            r"|(?:mysql|mysqldump|mariadb)\b[^\n]*\s-p(?=\S)"
+            r"|(?:(?:docker|podman|registry|az|oc) login|sshpass)\b[^\n]*\s(?:-p|--password)[ =]"
+            r"|machine\s+\S+\s+login\s+\S+\s+password\s+)"
+            r"[\"']?(?P<secret>[^\s\"']{4,})"
+        ),
+        "",
+        _is_password,
+    ),
+    _Rule(
+        "password of a network",
+        re.compile(r"\bWIFI:[^\n]{0,80}?\bP:(?P<secret>(?:\\.|[^;\n\\]){4,});"),
+        "wifi:",
+    ),
+    _Rule(
+        "cookie",
+        re.compile(
+            r"\bcookie:\s[^\n]*?(?:session|sid|auth|token|jwt)[\w.-]*=(?P<secret>[^\s;]{12,})", re.I
+        ),
+        "cookie:",
+    ),
+    _Rule(
+        "seed phrase",
+        re.compile(
+            r"(?:seed|recovery|mnemonic)(?: phrase| words)?\s*[:=]\s*"
+            r"(?P<secret>(?:[a-z]{3,8}[ ,]+){11,23}[a-z]{3,8})\b",
+            re.I,
+        ),
+        "",
+    ),
+    _Rule(
+        "recovery code",
+        re.compile(
+            r"(?:recovery|backup|rescue) codes?\s*[:=]\s*"
+            r"(?P<secret>[A-Za-z0-9][\w-]{5,30}(?:[ ,;\n]+[\w-]{6,30}){0,15})",
+            re.I,
+        ),
+        " code",
+        _is_mixed,
+    ),
+    _Rule(
+        "Azure key",
+        re.compile(r"[?&]sig=(?P<secret>[A-Za-z0-9%+/=]{30,})"),
+        "sig=",
+    ),
     _Rule(
         "Azure key",
         re.compile(r"AccountKey=(?P<secret>[A-Za-z0-9+/]{40,}={0,2})"),
@@ -241,7 +316,9 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         "password in an address",
         re.compile(
-            r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]*:(?P<secret>[^\s/@\"'<>]{3,})@", re.I
+            r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]*:(?!\d{1,5}/)(?P<secret>[^\s\"'<>]{3,})"
+            r"@(?=[\w.-]+(?::\d+)?(?:[/?,\s\"'>]|$))",
+            re.I,
         ),
         "://",
         _is_password,
@@ -272,12 +349,12 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         "password",
         re.compile(
-            rf"{_PASSWORD}(?:{_SAID}|\s+(?:is|was|ist|lautet|est|es|är|er)\s+)"
+            rf"{_PASSWORD}(?:{_SAID}|\s+(?:is|was|ist|lautet|est|es|är|er|è)\s+|\s+(?=\S{{8}}))"
             r"(?P<secret>[^\s\"'`,;)]{5,}?)(?=[.!?]?(?:[\s,;)]|$))",
             re.I,
         ),
         "",
-        lambda text: _is_password(text) and any(sign.isdigit() for sign in text),
+        lambda text: _is_password(text) and _is_mixed(text) and not _SENTENCE.search(text),
     ),
     _Rule(
         "key",
@@ -288,15 +365,16 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         "PIN",
         re.compile(
-            r"\b(?:PIN|PUK|CVV|CVC|TAN)(?:[ -]?(?:code|number))?\b\s*(?:[:=]|is|ist)\s*"
-            r"(?P<secret>\d{3,8})\b"
+            r"\b(?:(?:PIN|PUK|CVV|CVC|TAN)(?:[ -]?(?:code|number))?\b\s*(?:[:=]|is|ist)\s*"
+            r"|CV[VC]2?\s+(?=\d{3}\b))(?P<secret>\d{3,8})\b"
         ),
         "",
     ),
     _Rule(
         "card number",
         re.compile(
-            r"(?<![\w+.,/-])(?<![A-Z]{2}\d{2} )\d(?:[ -]?\d){13,15}(?![\w/-]|[ ]?\d|[.,]\d)"
+            r"(?<![\w+.,/-])(?<![A-Z]{2}\d{2} )(?:\d(?:[ \u00a0\u2009\u202f-]?\d){13,15}"
+            r"|\d{4}(?:\.\d{4}){3})(?![\w/-]|[ ]?\d|[.,]\d)"
         ),
         "",
         _is_card,

@@ -19,13 +19,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lmort_memory.types import JsonValue
 
-__all__ = ["MAX_DEPTH", "REPLACEMENT", "Replaced", "counted", "valid", "valid_json"]
+__all__ = [
+    "MAX_BITS",
+    "MAX_DEPTH",
+    "REPLACEMENT",
+    "Replaced",
+    "counted",
+    "escaped_controls",
+    "valid",
+    "valid_json",
+]
 
 REPLACEMENT = "\ufffd"
+MAX_BITS = 1023  # of an integer: beyond that a double, and with it SQLite and JavaScript, has none
 MAX_DEPTH = 100  # levels of metadata; SQLite's JSON functions refuse a value beyond 1,000
 
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _INVALID = re.compile("[\ud800-\udfff\0]")
+# What a terminal may obey and JSON does not escape: DEL, C1, line separators, marks of direction.
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(slots=True)
@@ -68,13 +80,26 @@ def _join(pair: re.Match[str]) -> str:
     return pair.group().encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
+def escaped_controls(json_text: str) -> str:
+    """Return JSON in which no character can move a cursor or turn the order of what is read.
+
+    It means the same: these characters occur in strings only, where JSON has an escape for them.
+    """
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)
+
+
 def valid_json(value: object, *, levels: int = MAX_DEPTH) -> JsonValue:
     """Return a copy of a JSON value in which every string and key is valid.
 
     Raises:
-        ValueError: NaN, an infinity, a key that is not a string, another type, or more than
-            `levels` levels.
+        ValueError: NaN, an infinity, an integer that no JSON reader holds, a key that is not a
+            string, another type, or more than `levels` levels.
     """
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ValueError(
+            f"a number in metadata has {value.bit_length()} bits; {MAX_BITS} are the most — store"
+            " it as a string"
+        )
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):

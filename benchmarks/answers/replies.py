@@ -48,8 +48,8 @@ class Answerer:
         self._window.enter(self._prompts.tokenize(ask))
         self._window.open_reply(notes)
         said = ReplyStream(self._window.stops)
-        for token, piece, states in self._window.generate(LIKELIEST, max_tokens):
-            said.take(token, piece, states)
+        for token, piece in self._window.generate(LIKELIEST, max_tokens, said.evaluated):
+            said.take(token, piece)
             if said.stopped:
                 break
         said.finish()

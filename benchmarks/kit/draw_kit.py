@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LICENCES", "ORIGINS", "SOURCES", "KitSource", "Origin", "draw", "write_kit"]
+__all__ = ["LICENCES", "ORIGINS", "SOURCES", "KitSource", "Origin", "clean", "draw", "write_kit"]
 
 LICENCES: Final = ("CC0-1.0", "public domain", "MIT", "Apache-2.0", "CC-BY-4.0")
 N_GROUPS: Final = 96  # of held-out texts: a question, its passage, a turn, a note
@@ -198,7 +198,7 @@ def _draw_pairs(data: Path, seen: set[str]) -> list[tuple[KitText, KitText]]:
         name = path.split("/")[1]
         wanted = len(pairs) + N_GROUPS // len(PAIRS)
         for row in rows:
-            question, passage = _clean(str(row["query"])), _clean(str(row["positive"]))
+            question, passage = clean(str(row["query"])), clean(str(row["positive"]))
             if len(pairs) < wanted and not {question, passage} & seen:
                 seen |= {question, passage}
                 pairs.append(
@@ -213,7 +213,7 @@ def _draw_source(data: Path, source: KitSource, seen: set[str]) -> list[KitText]
     found: dict[str, None] = {}
     for row in read_jsonl(data / f"{source.path}.jsonl.gz"):
         for text in _SHAPES[source.shape](row):
-            cleaned = _clean(text)
+            cleaned = clean(text)
             if len(cleaned.split()) >= _MIN_WORDS and cleaned not in seen:
                 found[cleaned] = None
     rng = random.Random(f"{_SEED} {source.path} {source.shape}")
@@ -222,7 +222,8 @@ def _draw_source(data: Path, source: KitSource, seen: set[str]) -> list[KitText]
     return [KitText(text, source.kind, source.path.split("/")[1]) for text in drawn]
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Normalise white space and cut after the kit's limit of words."""
     return cut_words(" ".join(text.split()), _MAX_WORDS)
 
 

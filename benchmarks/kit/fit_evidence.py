@@ -7,7 +7,8 @@ a chat does. A question counts three times: with its answer stored; with its ans
 what was found; and put to the stores of the other people. General questions (of DATA/pairs), small
 talk and statements are put to all of them. Answered and unanswered questions weigh the same in each
 size of store. The weights are those of a logistic regression; the calibration that is printed is of
-the judging half, whose people had no part in it.
+the judging half, whose people had no part in it. What was found is kept in the work folder, so that
+a second fit takes seconds; a new tuner or ranking wants a new folder.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import pickle
 import random
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,11 +31,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.first_hand import ABSENT, HalfName, Person, Question, load
+from benchmarks.first_hand import ABSENT, Person, Question, load
+from benchmarks.first_hand.people import HalfName
 from benchmarks.first_hand.stores import SIZES, SMALL, Talk, fill, prepared
 from lmort_memory import Hit, Memory
-from lmort_memory.memory.evidence import DEPTH, Evidence, evidence
-from lmort_memory.memory.likelihood import Calibration, background_of
+from lmort_memory.memory.evidence import DEPTH, Evidence, Whole, evidence
+from lmort_memory.memory.likelihood import BY_PLAIN, Calibration, background_of
 from lmort_memory.store import SQLiteStore
 
 GENERAL = ("squad_sentences", "medquad", "fairytaleqa", "tldr_pages", "til_simonw", "qmsum")
@@ -140,7 +143,7 @@ def weights_of(asked: Sequence[Asked]) -> np.ndarray:
 
 
 def fit(asked: Sequence[Asked], *, without: Sequence[str] = ()) -> Calibration:
-    """Fit the logistic function by Newton's method on standardised signs.
+    """Fit the logistic functions of hits and of questions.
 
     Args:
         asked: Questions with the signs of their hits.
@@ -148,25 +151,53 @@ def fit(asked: Sequence[Asked], *, without: Sequence[str] = ()) -> Calibration:
     """
     names = [name for name in Evidence.names() if name not in without]
     columns = [Evidence.names().index(name) for name in names]
-    signs = np.concatenate([one.signs for one in asked])[:, columns]
-    answers = np.concatenate([one.answers for one in asked])
-    share = weights_of(asked)
+    bias, weights = logistic(
+        np.concatenate([one.signs for one in asked])[:, columns],
+        np.concatenate([one.answers for one in asked]),
+        weights_of(asked),
+        decay=DECAY,
+    )
+    hits = Calibration(bias, dict(zip(names, weights, strict=True)), {"bias": 0.0})
+    return replace(hits, question=fit_question(hits, asked))
+
+
+def fit_question(hits: Calibration, asked: Sequence[Asked]) -> dict[str, float]:
+    """Fit the weights of `Whole`: whether any hit answers."""
+    found = [one for one in asked if len(one.answers)]
+    signs = [
+        Whole.of([Evidence(*row) for row in one.signs], likelihoods(hits, one)).values()
+        for one in found
+    ]
+    sizes = Counter(one.group for one in asked)
+    shares = {"answered": 1.0, **SHARES}
+    bias, weights = logistic(
+        np.array(signs),
+        np.array([float(one.answers.any()) for one in found]),
+        np.array([1000 * shares[one.group[1]] / sizes[one.group] for one in found]),
+        decay=1.0,
+    )
+    return {"bias": bias, **dict(zip(Whole.names(), weights, strict=True))}
+
+
+def logistic(
+    signs: np.ndarray, answers: np.ndarray, share: np.ndarray, *, decay: float
+) -> tuple[float, list[float]]:
+    """Fit bias and weights by Newton's method; `decay` is of standardised signs."""
     mean, spread = signs.mean(axis=0), signs.std(axis=0) + 1e-9
     inputs = np.column_stack([np.ones(len(signs)), (signs - mean) / spread])
-    decay = DECAY * np.eye(inputs.shape[1])
-    decay[0, 0] = 0.0
+    ridge = decay * np.eye(inputs.shape[1])
+    ridge[0, 0] = 0.0
     found = np.zeros(inputs.shape[1])
     for _ in range(60):
         p = 1 / (1 + np.exp(-inputs @ found))
-        slope = inputs.T @ (share * (p - answers)) + decay @ found
-        curve = (inputs * (share * p * (1 - p))[:, None]).T @ inputs + decay
+        slope = inputs.T @ (share * (p - answers)) + ridge @ found
+        curve = (inputs * (share * p * (1 - p))[:, None]).T @ inputs + ridge
         step = np.linalg.solve(curve, slope)
         found -= step
         if np.abs(step).max() < 1e-9:
             break
     scaled = found[1:] / spread
-    bias = float(found[0] - scaled @ mean)
-    return Calibration(bias, dict(zip(names, map(float, scaled), strict=True)))
+    return float(found[0] - scaled @ mean), [float(one) for one in scaled]
 
 
 def likelihoods(calibration: Calibration, one: Asked) -> np.ndarray:
@@ -174,10 +205,16 @@ def likelihoods(calibration: Calibration, one: Asked) -> np.ndarray:
     return np.array([calibration.likelihood(Evidence(*row)) for row in one.signs])
 
 
+def stored_by(calibration: Calibration, one: Asked) -> float:
+    """Return the estimate that any hit answers."""
+    signs = [Evidence(*row) for row in one.signs]
+    return calibration.stored(signs, likelihoods(calibration, one).tolist())
+
+
 def report(calibration: Calibration, asked: Sequence[Asked], title: str) -> None:
     """Print the calibration curve of questions: stored in how many, of those of an estimate."""
     table = Table("estimate", "mean", "answer stored", "questions", title=title)
-    best = np.array([max(likelihoods(calibration, one), default=0.0) for one in asked])
+    best = np.array([stored_by(calibration, one) for one in asked])
     stored = np.array([float(one.answers.any()) for one in asked])
     # As many stored as not, as in the fit.
     share = np.where(stored > 0, 0.5 / stored.mean(), 0.5 / (1 - stored.mean()))
@@ -209,16 +246,23 @@ def general_questions(data: Path, count: int) -> list[str]:
     return found
 
 
-def write(vectors: Calibration, words: Calibration) -> None:
+def write(fitted: Mapping[str, Calibration]) -> None:
     """Write the weights into the library."""
-    lines = ['"""Weights of the signs of `Evidence`; made by `benchmarks.kit.fit_evidence`."""\n\n']
+    lines = [
+        '"""Weights of the signs of `Evidence` and `Whole`;'
+        ' made by `benchmarks.kit.fit_evidence`."""\n\n'
+    ]
     lines.append("from typing import Final\n")
-    for name, one in (("VECTORS", vectors), ("WORDS", words)):
+    for name, one in fitted.items():
         lines.append(f"\n{name}: Final[dict[str, float]] = {{\n")
-        values = {"bias": one.bias, **one.weights}
-        lines += [f'    "{sign}": {value:.4f},\n' for sign, value in values.items()]
-        lines.append("}\n")
+        lines += _rows({"bias": one.bias, **one.weights})
+        lines.append(f"{name}_QUESTION: Final[dict[str, float]] = {{\n")
+        lines += _rows(one.question)
     TARGET.write_text("".join(lines), encoding="utf-8")
+
+
+def _rows(values: Mapping[str, float]) -> list[str]:
+    return [*(f'    "{sign}": {value:.4f},\n' for sign, value in values.items()), "}\n"]
 
 
 def main() -> int:
@@ -226,18 +270,41 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with text/ and pairs/")
     parser.add_argument("--work", type=Path, required=True, help="keeps what was encoded")
-    parser.add_argument("--tuner", type=Path, nargs="*", default=[], help="fit on these too")
+    parser.add_argument(
+        "--tuner",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="of the weights for any vectors",
+    )
     parser.add_argument("--size", type=int, nargs="+", choices=SIZES, default=SIZES)
     parser.add_argument("--write", action="store_true", help="put the weights into the library")
     chosen = parser.parse_args()
-    by_vectors = [one for tuner in (None, *chosen.tuner) for one in collected("fit", tuner, chosen)]
-    vectors = fit(by_vectors)
-    words = fit(list(collected("fit", None, chosen, words=True)), without=NEEDS_VECTORS)
-    report(vectors, list(collected("judge", None, chosen)), "judging half")
-    report(words, list(collected("judge", None, chosen, words=True)), "judging half, words alone")
+    by_vectors = kept("fit", None, chosen)
+    vectors, plain = fit(by_vectors), BY_PLAIN
+    if chosen.tuner:
+        others = [one for tuner in chosen.tuner for one in kept("fit", tuner, chosen)]
+        plain = fit([*by_vectors, *others])
+    words = fit(kept("fit", None, chosen, words=True), without=NEEDS_VECTORS)
+    report(vectors, kept("judge", None, chosen), "judging half")
+    report(words, kept("judge", None, chosen, words=True), "judging half, words alone")
     if chosen.write:
-        write(vectors, words)
+        write({"VECTORS": vectors, "PLAIN": plain, "WORDS": words})
     return 0
+
+
+def kept(
+    half: HalfName, tuner: Path | None, chosen: argparse.Namespace, *, words: bool = False
+) -> list[Asked]:
+    """Collect every question, or read what an earlier run has collected in the work folder."""
+    name = "words" if words else tuner.stem if tuner else "vectors"
+    path = chosen.work / f"asked-{half}-{name}-{'-'.join(map(str, chosen.size))}.pickle"
+    if path.exists():
+        found: list[Asked] = pickle.loads(path.read_bytes())
+        return found
+    found = list(collected(half, tuner, chosen, words=words))
+    path.write_bytes(pickle.dumps(found))
+    return found
 
 
 def collected(

@@ -18,7 +18,7 @@ from benchmarks.tables.chat import chat, pieces, turn_length, types
 from benchmarks.tables.durability import durability
 from benchmarks.tables.footprint import footprint
 from benchmarks.tables.glance import glance
-from benchmarks.tables.imports import export, speed, vault
+from benchmarks.tables.imports import export, large, redaction, speed, vault
 from benchmarks.tables.retrieval import headline, overview, retrieval
 from benchmarks.tables.store import adds, sizes, store, writers
 
@@ -26,7 +26,7 @@ PAGES = (
     Path("README.md"),
     *(
         Path("docs", f"{name}.md")
-        for name in ("answers", "benchmarks", "chat", "importing", "quality")
+        for name in ("answers", "benchmarks", "chat", "import-formats", "importing", "quality")
     ),
 )
 RESULTS = Path("benchmarks/results")
@@ -42,6 +42,8 @@ TABLES: dict[str, Callable[..., str]] = {
     "import-speed": speed,
     "import-vault": vault,
     "import-export": export,
+    "import-large": large,
+    "redaction": redaction,
     "store": store,
     "store-sizes": sizes,
     "store-adds": adds,

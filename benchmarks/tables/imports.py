@@ -101,3 +101,63 @@ def export(results: Path) -> str:
         f"{found['export']['conversations']:,} conversations; one run, texts only (`--no-vectors`)."
     )
     return with_source(f"{table(head, rows)}\n\n{below}", found)
+
+
+def redaction(results: Path) -> str:
+    """Return what of secrets is found by kind, and of texts that look like them."""
+    found = load(results, "redaction")
+    hard = found["hard"]
+    missed = [kind for kind, is_found in hard.items() if not is_found]
+    kinds = found["secrets"].values()
+    groups = (
+        ("secrets", "kinds", "found", "taken for secrets"),
+        (
+            f"{sum(one['secrets'] for one in kinds)} secrets in common places",
+            f"{len(kinds)}",
+            f"{sum(one['found'] for one in kinds)}",
+            "",
+        ),
+        (
+            f"{len(hard)} in hard places",
+            f"{len(hard)}",
+            f"{sum(hard.values())}; missed: {', '.join(missed)}",
+            "",
+        ),
+        (
+            f"{sum(one['texts'] for one in found['alike'].values())} look-alikes: "
+            + ", ".join(found["alike"]),
+            f"{len(found['alike'])}",
+            "",
+            f"{len(found['taken'])}",
+        ),
+    )
+    below = f"Precision {found['precision']:.2f}, recall {found['recall']:.2f} in common places."
+    return with_source(f"{table(groups[0], groups[1:])}\n\n{below}", found)
+
+
+def large(results: Path) -> str:
+    """Return the import of very many notes and of a very large export, each killed on the way."""
+    head = ("what", "step", "seconds", "processor", "peak memory", "afterwards stored")
+    rows, sources = [], []
+    for name, what in (("vault", "notes"), ("export", "conversations")):
+        found = load(results, f"import-large-{name}")
+        sources.append(found)
+        one = found[name]
+        size = one.get("json_bytes", one.get("bytes", 0)) / 1e6
+        for step, done in one["steps"].items():
+            rows.append(
+                [
+                    f"{one[what]:,} {what}, {size:,.0f} MB",
+                    step,
+                    number(done["wall_s"]),
+                    number(done["processor_s"]),
+                    f"{done['peak_mb']:.0f} MB",
+                    f"{done['sources']:,} sources, {done['records']:,} turns",
+                ]
+            )
+    below = (
+        "Texts only (`--no-vectors`), one run on a machine that was busy with other work (load "
+        "20 to 50 on two cores): the seconds say little, and processor seconds are too many. "
+        "Killed with SIGKILL at two fifths; the same command finishes."
+    )
+    return with_source(f"{table(head, rows)}\n\n{below}", *sources)

@@ -20,6 +20,7 @@ from .tuner_info import card_of_space, tier_text
 if TYPE_CHECKING:
     from lmort_memory.importing import Pulse
     from lmort_memory.memory import MemoryStatus
+    from lmort_memory.memory.canaries import Drift
     from lmort_memory.store.replica.state import Replica
     from lmort_memory.store.values import SpaceInfo, Verification
 
@@ -37,14 +38,19 @@ def status(
     """Show where the memory is, how large it is, and what it holds."""
     named = with_model or models.model is not None or models.tuner is not None
     from lmort_memory.importing import pulses
+    from lmort_memory.memory.canaries import drifts
 
     with open_memory(base, models if named else None, talks=True) as memory:
         found = memory.status()
+        drifted = drifts(memory.store)
     watchers = pulses(found.store.path)
     if base.json:
-        print_json({**cast("dict[str, object]", as_json(found)), "watchers": watchers})
+        more = {"drift": drifted, "watchers": watchers}
+        print_json({**cast("dict[str, object]", as_json(found)), **more})
     else:
         _say_status(found)
+        for drift in drifted:
+            say(f"drift     {drift.describe()}")
         for watcher in watchers:
             _say_watcher(watcher)
 
@@ -121,10 +127,12 @@ def verify(*, base: Base) -> None:
 
     Exit status 1 if anything is damaged.
     """
-    found = _verified(base)
+    found, drifted = _verified(base)
     if base.json:
-        print_json(found)
+        print_json({**cast("dict[str, object]", as_json(found)), "drift": drifted})
     else:
+        for drift in drifted:
+            note(drift.describe())
         for problem in found.problems:
             say(problem)
         note(f"{'damaged' if found.problems else 'sound'}; {found.readable} records can be read")
@@ -137,13 +145,15 @@ def verify(*, base: Base) -> None:
         raise typer.Exit(1)
 
 
-def _verified(base: Base) -> Verification:
+def _verified(base: Base) -> tuple[Verification, list[Drift]]:
     """Check the database, or whatever can be read of it if it cannot be opened."""
+    from lmort_memory.memory.canaries import drifts
     from lmort_memory.store.values import Verification
 
     try:
         with open_memory(base) as memory:
-            return memory.store.verify()
+            found = memory.store.verify()
+            return found, drifts(memory.store) if found.ok else []
     except PassphraseError:
         raise
     except StoreError as error:
@@ -152,9 +162,9 @@ def _verified(base: Base) -> Verification:
         problem = str(error).partition(" — ")[0]
     try:
         with open_damaged(base) as memory:
-            return Verification((problem,), memory.store.verify().readable)
+            return Verification((problem,), memory.store.verify().readable), []
     except StoreError:
-        return Verification((problem,), 0)
+        return Verification((problem,), 0), []
 
 
 @command("lmort-mem reencode", "lmort-mem reencode --model ~/models/qwen3-4b.gguf --drop-old")

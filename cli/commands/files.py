@@ -19,7 +19,7 @@ from ..app import command
 from ..opening import database_path, open_damaged, open_memory, scope_to_write
 from ..options import Base, Models, Redact, WrongUsage
 from ..passphrase import passphrase_for
-from ..terminal.output import note, print_json, say, size
+from ..terminal.output import note, print_json, say, size, visible
 from ..terminal.progress import Meter, duration
 
 if TYPE_CHECKING:
@@ -182,6 +182,7 @@ def _estimate(memory: Memory, scan: ScanReport, *, scope: str, shown: _Shown) ->
         time = duration(found.encode_s)
         say(f"time     about {time} for the vectors, at the machine's current load")
     say(f"disk     about {size(found.disk_bytes)}")
+    _report_left_out(found.left_out)
     _report_passed_over(found.passed_over, shown)
 
 
@@ -190,8 +191,12 @@ def _report(done: ImportReport, encoded: int) -> None:
         f"{done.files} files read, {done.unchanged} unchanged: {done.added} turns added,"
         f" {done.kept} kept, {done.removed} removed, {encoded} vectors made"
     )
-    if done.left_out:
-        note(f"left out of files: {_counted(done.left_out)}")
+    _report_left_out(done.left_out)
+
+
+def _report_left_out(counts: Mapping[str, int]) -> None:
+    if counts:
+        note(f"left out of files: {_counted(counts)}")
 
 
 def _report_deleted(deleted: list[str], pruned: int, shown: _Shown) -> None:
@@ -332,14 +337,12 @@ def _backup_into(memory: Memory, folder: Path, name: str, keep: int) -> tuple[Pa
     """Write a backup named by the time, and remove all but the newest `keep` of this name."""
     new = folder / f"{name}-{datetime.now():%Y%m%dT%H%M%S%f}.db"  # noqa: DTZ005  for a person
     memory.backup(new)
-    kept = sorted(one for one in folder.glob(f"{name}-*.db") if _STAMPED.search(one.stem))
+    made = re.compile(rf"{re.escape(name)}-\d{{8}}T\d{{12}}\.db")  # that --keep may remove
+    kept = sorted(one for one in folder.iterdir() if made.fullmatch(one.name))
     removed = kept[:-keep]
     for old in removed:
         old.unlink()
     return new, removed
-
-
-_STAMPED = re.compile(r"-\d{8}T\d{12}$")  # of backups that --keep made and may remove
 
 
 @command(
@@ -362,7 +365,7 @@ def restore(
     if database.exists() and not yes:
         if not sys.stdin.isatty():
             raise WrongUsage(f"this replaces {database} — pass --yes to confirm")
-        typer.confirm(f"Replace {database}?", abort=True, err=True)
+        typer.confirm(visible(f"Replace {database}?"), abort=True, err=True)
     backup = expanded(path)
     passphrase = passphrase_for(backup, base.passphrase_file)
     aside = restore_backup(backup, database, passphrase=passphrase)

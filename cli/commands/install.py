@@ -76,9 +76,10 @@ def install(
     base: Base,
     models: Models,
 ) -> None:
-    """Give a program this memory: as an MCP server and, for command line agents, by hooks.
+    """Give an MCP client or an agent this memory.
 
-    Hooks put notes into every prompt without the model's asking, and store the conversation.
+    Clients get the MCP server. Claude Code, Codex and Gemini CLI also get hooks, which put notes
+    into every prompt without the model's asking, and store the conversation.
 
     Shows the change to the program's settings, and writes it with --yes. Other settings and
     comments stay unchanged.

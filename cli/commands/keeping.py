@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lmort_memory.types import Record
 
 _PARTLY = 3
+_ROLE_WIDTH = 24
 
 
 @command("lmort-mem list", "lmort-mem list --role note --since 7d -n 100 --json", name="list")
@@ -55,7 +56,8 @@ def list_(
 
 
 def _say_record(record: Record) -> None:
-    head = f"{record.id}  {day(record.created_at)}  {record.role}  "
+    role = one_line(record.role, _ROLE_WIDTH)
+    head = f"{record.id}  {day(record.created_at)}  {role}  "
     if record.valid_to is not None:
         head += f"(held until {day(record.valid_to)})  "
     width = max(20, terminal_width() - len(head)) if sys.stdout.isatty() else sys.maxsize
@@ -89,7 +91,7 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     facts = as_json(replace(record, text=""))
     assert isinstance(facts, dict), "a record is a dataclass"
     shown = [(name, value) for name, value in facts.items() if value not in (None, "", {})]
-    return [(name, str(value)) for name, value in shown]
+    return [(name, one_line(str(value), sys.maxsize)) for name, value in shown]
 
 
 @command(
@@ -154,6 +156,7 @@ def forget(
     Reports what was removed, then checks that no copy of the texts is left in the database files.
     """
     from lmort_memory.store.filters import names_nothing
+    from lmort_memory.store.restoring import replaced_copies
     from lmort_memory.store.values import Filter
 
     if names_nothing(where):
@@ -175,10 +178,13 @@ def forget(
             chosen = replace(chosen, source=_known_source(memory, source))
         chosen = _with_quotes(memory, chosen)
         receipt = _forget(memory, chosen, sure=yes or bool(ids))
+        older = replaced_copies(memory.status().store.path) if receipt.records else []
     if base.json:
-        print_json(receipt)
+        print_json({**cast("dict[str, object]", as_json(receipt)), "older_copies": older})
     else:
         _say_receipt(receipt)
+        for copy in older:
+            note(f"a database that `restore` set aside was not searched; delete it: {copy}")
     if ids and receipt.records < len(set(ids)):
         note(f"of {len(set(ids))} records named, {receipt.records} existed")
         raise typer.Exit(_PARTLY if receipt.records else 1)

@@ -66,10 +66,11 @@ def info(
 ) -> None:
     """Show a model file's metadata, without loading its weights."""
     from lmort_memory.modelfile.convert import needs_conversion
+    from lmort_memory.modelfile.elsewhere import located
     from lmort_memory.modelfile.facts import facts_of, read_header
     from lmort_memory.modelfile.fingerprint import fingerprint
 
-    header = read_header(_chosen(model))
+    header = read_header(located(_chosen(model)))
     facts = facts_of(header)
     identity = fingerprint(header)
     converts = needs_conversion(facts)

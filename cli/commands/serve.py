@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from ..opening import passphrase_of, scope_to_write, setting_text, wants_codes, 
 from ..options import Base, Models, WrongUsage
 from ..settings import setting, tell_library
 from ..terminal.output import note, print_json, say
+from .watch import print_report, tell_report
 
 if TYPE_CHECKING:
     from lmort_memory.chat import ChatOptions
@@ -69,6 +71,10 @@ def serve(
     scope: Annotated[
         str | None, typer.Option(metavar="NAME", help="Scope of requests that do not name one.")
     ] = None,
+    watch: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Keep the memory in sync with a folder; repeatable."),
+    ] = None,
     door: Door,
     base: Base,
     models: Models,
@@ -114,6 +120,8 @@ def serve(
         memory=memory,
         scope=scope_to_write(scope),
         chat=_defaults(),
+        watch=tuple(watch or ()),
+        on_change=print_report if base.json else tell_report,
     )
     options = ServeOptions(
         token=token, hosts=door.allow_host or (), origins=door.allow_origin or ()

@@ -96,6 +96,7 @@ def make(
                 "tier": made.tier,
                 "layers": made.plan.layers,
                 "texts": made.plan.n_fit,
+                "pairs": made.plan.n_pairs,
                 "seconds": round(made.seconds, 1),
                 "figures": made.figures,
             }
@@ -105,14 +106,15 @@ def make(
 
 
 def _make_from_kit(backbone: Backbone, minutes: float, folder: Path, meters: ExitStack) -> Made:
-    from lmort_memory.kit import load_kit
+    from lmort_memory.kit import load_kit, load_pairs
     from lmort_memory.tuners.make.maker import Maker
 
-    kit = load_kit()
-    maker = Maker(backbone, kit, minutes, folder)
+    kit, pairs = load_kit(), load_pairs()
+    maker = Maker(backbone, kit, minutes, folder, pairs=pairs)
     plan = maker.plan()
     note(
-        f"{backbone.facts.name}: {plan.n_fit:,} of {kit.n_fit:,} texts fit into "
+        f"{backbone.facts.name}: {plan.n_fit:,} of {kit.n_fit:,} texts and {plan.n_pairs:,} of "
+        f"{len(pairs):,} pairs fit into "
         f"{duration(60 * minutes)}; about {duration(plan.encoding_s)} of reading, "
         + (f"then {duration(plan.train_s)} of training" if plan.train_s else "then the fit")
     )

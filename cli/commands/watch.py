@@ -50,7 +50,7 @@ def watch(
             memory,
             folders,
             scope=scope_to_write(scope),
-            report=_print_json if base.json else _say,
+            report=print_report if base.json else tell_report,
             heartbeat=Heartbeat(memory.status().store.path),
         )
         note(f"watching {', '.join(str(folder) for folder in folders)}; Ctrl-C stops it")
@@ -61,13 +61,15 @@ def watch(
             raise typer.Exit(_STOPPED) from None
 
 
-def _print_json(report: WatchReport) -> None:
+def print_report(report: WatchReport) -> None:
+    """Print what a watcher did as a line of JSON."""
     import json
 
     print(json.dumps(as_json(report)), flush=True)
 
 
-def _say(report: WatchReport) -> None:
+def tell_report(report: WatchReport) -> None:
+    """Say on stderr what a watcher did, or what went wrong."""
     at = report.at.astimezone().strftime("%H:%M:%S")
     if report.error:
         again = f"; again in {report.pause_s:.0f} s" if report.pause_s else ""

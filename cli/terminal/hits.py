@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from .output import day, is_terminal, one_line, say, terminal_width, visible
@@ -32,13 +33,14 @@ def say_hit(hit: Hit, query: str, *, full: bool, explain: bool) -> None:
         lines += _wrapped(snippet(part, query, _SNIPPET_CHARS))
     for number, line in enumerate(lines):
         say(f"{hit.rank}. {line}" if number == 0 else f"{_INDENT}{line}".rstrip())
-    facts = [day(record.created_at), record.role, record.id, _score(hit)]
+    role = one_line(record.role, sys.maxsize)
+    facts = [day(record.created_at), role, record.id, _score(hit)]
     if explain:
         facts += _ranks(hit.scores)
     if record.valid_to is not None:
         facts.append(f"held until {day(record.valid_to)}")
     if record.source is not None:
-        facts.append(record.source.uri)
+        facts.append(one_line(record.source.uri, sys.maxsize))
     say(f"{_INDENT}{'  '.join(facts)}", faint=True)
 
 
@@ -62,18 +64,21 @@ def snippet(text: str, query: str, width: int) -> str:
 
 def _best_start(line: str, query: str, width: int) -> int:
     stems = {word[: max(3, len(word) - 2)] for word in _WORD.findall(query.casefold())}
-    found = [
-        (word.start(), stem)
-        for word in _WORD.finditer(line.casefold())
-        for stem in stems
-        if word[0].startswith(stem)
-    ]
-    best, start = 0, 0
-    for at, _ in found:
-        within = {stem for place, stem in found if at <= place < at + width * 2 // 3}
-        weight = sum(len(stem) for stem in within)
+    if not stems:
+        return 0
+    # Longest first, so that of two stems of a word the more telling one counts.
+    either = "|".join(re.escape(stem) for stem in sorted(stems, key=len, reverse=True))
+    found = [(one.start(), one[0]) for one in re.finditer(rf"\b(?:{either})", line.casefold())]
+    inside: Counter[str] = Counter()  # the stems in a stretch that moves over the line
+    best, start, end = 0, 0, 0
+    for at, stem in found:
+        while end < len(found) and found[end][0] < at + width * 2 // 3:
+            inside[found[end][1]] += 1
+            end += 1
+        weight = sum(len(one) for one, count in inside.items() if count)
         if weight > best:
             best, start = weight, at
+        inside[stem] -= 1
     return max(0, min(start - width // 6, len(line) - width))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -96,9 +97,12 @@ def visible(text: str) -> str:
     Each line that this program prints goes through here once, so that no stored text, file name or
     id can move the cursor, set a title, or reverse the order of what is read.
     """
-    return "".join(c for c in text if _is_harmless(c))
+    return _TOWERS.sub(r"\1", "".join(c for c in text if _is_harmless(c)))
 
 
+# Marks that stack on one letter: a real one bears four or five, a tower covers other lines.
+_MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_TOWERS = re.compile(f"([{_MARKS}]{{8}})[{_MARKS}]+")
 _JOINERS = "\u200c\u200d"  # joiners of multi-part emoji and of Indic letters
 
 
@@ -122,6 +126,7 @@ def one_line(text: str, width: int) -> str:
     A Chinese character takes two columns, a joined emoji as many as the terminal gives it.
     """
     line = " ".join("".join(c if _is_harmless(c) else " " for c in text).split())
+    line = _TOWERS.sub(r"\1", line)
     if len(line) * 2 <= width:
         return line
     from rich.cells import cell_len, set_cell_size

@@ -106,6 +106,11 @@ class Conversation:
         self._closing = threading.Event()
         self.finished: Finished | None = None
 
+    @property
+    def tokens_evaluated(self) -> int:
+        """Tokens that the context has run through the model since it was opened."""
+        return self._transcript.chat.tokens_evaluated
+
     def close(self) -> None:
         """End the reply under way and free the context; harmless when repeated."""
         self._closing.set()

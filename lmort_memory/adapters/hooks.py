@@ -86,7 +86,7 @@ class _Note:
 
 def main(arguments: Sequence[str]) -> int:
     """Run a hook: an event's JSON on stdin, what the agent should know on stdout. Always 0."""
-    stop = threading.Timer(_PATIENCE_S, os._exit, (0,))
+    stop = threading.Timer(_patience_s(), os._exit, (0,))
     stop.daemon = True
     try:
         kind, options = _parsed(arguments)
@@ -182,6 +182,14 @@ def store(event: Event, *, db: str | None = None, scope: str | None = None) -> i
         return new
 
 
+def _patience_s() -> float:
+    """Return how long the agent may wait, in seconds; `$LMORT_HOOK_PATIENCE` for slow machines."""
+    try:
+        return float(os.environ["LMORT_HOOK_PATIENCE"])
+    except (KeyError, ValueError):
+        return _PATIENCE_S
+
+
 def _is_small_talk(prompt: str) -> bool:
     """Whether a prompt is too short to ask for anything: "thanks", "hello there", "go on"."""
     words = len(_WORD.findall(prompt)) + sum(map(_is_unspaced, prompt))
@@ -229,10 +237,10 @@ def _from_server(server: Server, event: Event, scope: str | None) -> list[_Note]
         from urllib.parse import urlencode
 
         query = {"scope": where, "where": json.dumps(_last_time(event)), "limit": _RECALLED}
-        page = server.ask("GET", f"/api/records?{urlencode(query)}", timeout_s=_PATIENCE_S)
+        page = server.ask("GET", f"/api/records?{urlencode(query)}", timeout_s=_patience_s())
         return _of_last_session(page["records"], event)
     asked = {"query": event.prompt, "top_k": _RECALLED, "scope": where, "explain": True}
-    found = server.ask("POST", "/api/search", asked, timeout_s=_PATIENCE_S)
+    found = server.ask("POST", "/api/search", asked, timeout_s=_patience_s())
     hits = [(hit["score"], hit["record"]) for hit in found["hits"]]
     return _worth_telling(hits, found["likelihood"], event)
 

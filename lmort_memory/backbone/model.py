@@ -7,7 +7,8 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import tee
 from pathlib import Path
 from typing import Any, Self
 
@@ -169,13 +170,11 @@ class Backbone(Closing):
         self._names.of(wanted)
         standalone = self._open_standalone()
         tokenised = (self._tokens_of(text, max_tokens, standalone.longest) for text in texts)
+        groups, running = tee(standalone.groups(tokenised))
+        jobs = (partial(standalone.states, group, wanted) for group in running)
         done = 0
-        for group in standalone.groups(tokenised):
-            for tokens, states in zip(
-                group,
-                self._thread.run(lambda g=group: standalone.states(g, wanted), priority),  # type: ignore[misc]
-                strict=True,
-            ):
+        for captured, group in zip(self._thread.ahead(jobs, priority), groups, strict=True):
+            for tokens, states in zip(group, captured, strict=True):
                 yield HiddenStates(tuple(tokens), wanted, states)
             done += len(group)
             if progress is not None:
@@ -339,7 +338,12 @@ def _load(header: GgufHeader, gpu_layers: int) -> Any:  # noqa: ANN401 — llama
             raise
     if not model:
         raise BackboneError(
-            f"llama.cpp cannot load {path}: {take_errors() or 'no reason given'} — "
-            "check that the file is complete and that llama.cpp supports its architecture"
+            f"llama.cpp cannot load {path}: {take_errors() or 'no reason given'} — {_advice(path)}"
         )
     return model
+
+
+def _advice(path: Path) -> str:
+    if path.parent.name == "blobs":  # Ollama's: some of its files are not llama.cpp's format
+        return "take the same model from Hugging Face, as a GGUF for llama.cpp"
+    return "check that the file is complete and that llama.cpp supports its architecture"

@@ -65,6 +65,8 @@ def write_state(path: Path, state: SavedState) -> None:
 def read_state(path: Path, fingerprint: str) -> SavedState | None:
     """Read a state back; None where it is missing, damaged, or not of this model and build."""
     try:
+        if not path.is_file():  # a pipe would never end
+            return None
         data = path.read_bytes()
     except OSError:
         return None
@@ -78,7 +80,7 @@ def read_state(path: Path, fingerprint: str) -> SavedState | None:
         cells = data[16 + size :]
         expected = (fingerprint, build(), _checksum(tokens, label, cells))
         found = (header["fingerprint"], header["build"], header["sha256"])
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
         return None
     return SavedState(fingerprint, tokens, cells, label) if found == expected else None
 

@@ -18,7 +18,12 @@ from lmort_memory.backbone.context import Context, ContextSize
 from lmort_memory.backbone.layers import LayerNames
 from lmort_memory.errors import BackboneError
 
-N_BATCH = 512  # tokens per decode; larger batches were no faster on CPU
+N_BATCH = 512  # most tokens per decode
+# llama.cpp's attention covers the cells in use, rounded up to 256, whether a token's sequence owns
+# them or not. So texts share a decode only as long as they and the prefix fit into 256 cells: with
+# 512 tokens a third of the time went into masked attention, with 253 a sixth.
+N_CELLS = 256
+FEWEST = 128  # tokens per decode, however long the prefix: shorter batches waste the products
 N_SEQUENCES = 32  # sequences per decode: a turn has about 40 tokens
 # If the last layer is captured, every row is an output, and llama.cpp keeps n_vocab floats for
 # each: 32 rows of SmolLM2's vocabulary take 6 MB, a whole batch would take 96 MB.
@@ -74,7 +79,7 @@ class StandAlone:
         """
         group = _Group()
         limit = N_SEQUENCES - 1 if self._shares_prefix else 1
-        most = min(N_BATCH, self.longest)  # all sequences of a decode share one context's cells
+        most = min(max(N_CELLS - len(self._prefix), FEWEST), self.longest)
         for text in texts:
             full = group.n_tokens + len(text) > most or len(group.texts) == limit
             if group.texts and full:

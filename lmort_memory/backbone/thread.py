@@ -11,7 +11,8 @@ import itertools
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from enum import IntEnum
 from typing import Any, TypeVar
@@ -55,20 +56,27 @@ class InferenceThread:
         """
         if threading.current_thread() is self._thread:
             return job()
-        if self._closed:
-            raise BackboneError("the backbone is closed — open it again to continue")
-        if os.getpid() != self._process:
-            raise BackboneError(
-                "the model was loaded before this process was forked, and its threads do not"
-                " survive a fork — open the memory after the fork, or start processes with spawn"
-            )
-        future: Future[T] = Future()
-        self._jobs.put((priority, next(self._arrival), future, job))
+        return self._wait(self._submit(job, priority))
+
+    def ahead(self, jobs: Iterable[Callable[[], T]], priority: Priority) -> Iterator[T]:
+        """Run jobs in order, each while the caller works on the result of the one before.
+
+        Leaving the loop early stops the job that is running.
+
+        Raises:
+            BackboneError: the backbone was closed.
+        """
+        queued: deque[Future[T]] = deque()
         try:
-            return future.result()
-        except BaseException:
-            self._stop(future)
-            raise
+            for job in jobs:
+                queued.append(self._submit(job, priority))
+                if len(queued) > 1:
+                    yield self._wait(queued.popleft())
+            while queued:
+                yield self._wait(queued.popleft())
+        finally:
+            for future in queued:
+                self._stop(future)
 
     def close(self) -> None:
         """End the thread after the queued jobs; calling it again does nothing."""
@@ -79,6 +87,25 @@ class InferenceThread:
             self._jobs.put((max(Priority) + 1, next(self._arrival), None, lambda: None))
             if threading.current_thread() is not self._thread:
                 self._thread.join()
+
+    def _submit(self, job: Callable[[], T], priority: Priority) -> Future[T]:
+        if self._closed:
+            raise BackboneError("the backbone is closed — open it again to continue")
+        if os.getpid() != self._process:
+            raise BackboneError(
+                "the model was loaded before this process was forked, and its threads do not"
+                " survive a fork — open the memory after the fork, or start processes with spawn"
+            )
+        future: Future[T] = Future()
+        self._jobs.put((priority, next(self._arrival), future, job))
+        return future
+
+    def _wait(self, future: Future[T]) -> T:
+        try:
+            return future.result()
+        except BaseException:
+            self._stop(future)
+            raise
 
     def _stop(self, future: Future[Any]) -> None:
         if future.done() or future.cancel():

@@ -21,7 +21,7 @@ from lmort_memory.backbone import Backbone
 from lmort_memory.blas import one_thread
 from lmort_memory.chat.excerpt import excerpt
 from lmort_memory.chat.ledger import Ledger, Repeat, from_entry, to_entry
-from lmort_memory.chat.notes import Found, Notes, pack_notes, worth_a_note
+from lmort_memory.chat.notes import RENEWED, Found, Notes, pack_notes, with_later, worth_a_note
 from lmort_memory.chat.options import ChatOptions
 from lmort_memory.chat.repetition import repeated
 from lmort_memory.chat.reply import Kept, Reply, TurnSoFar, in_thread
@@ -399,6 +399,7 @@ class Chat(Closing):
         found: list[Found] = []
         if likelihood >= self.options.min_likelihood:
             found = worth_a_note(hits, chances, at_most=self.options.memories)
+            found = self._with_later(found)
         notes = pack_notes(
             self._with_earlier(found),
             budget=self.options.memory_tokens,
@@ -406,6 +407,12 @@ class Chat(Closing):
             now=datetime.now(UTC).astimezone(),
         )
         return likelihood, notes
+
+    def _with_later(self, found: Sequence[Found]) -> list[Found]:
+        """Add what was said later about the likeliest hits, unless the model sees it already."""
+        later = self._memory.later([one.record for one in found[:RENEWED]])
+        unseen = {old: new for old, new in later.items() if new.id not in self._window.record_ids}
+        return with_later(found, unseen, at_most=self.options.memories)
 
     def _with_earlier(self, found: Sequence[Found]) -> list[Found]:
         """Attach to each hit the records it replaced."""

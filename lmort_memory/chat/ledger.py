@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmort_memory.chat.notes import Injected
 from lmort_memory.chat.repetition import Link
+from lmort_memory.errors import StoreError
 from lmort_memory.store.values import LedgerEntry
 from lmort_memory.types import Record, Scores
 
@@ -147,7 +148,21 @@ def to_entry(ledger: Ledger, *, scope: str, session: str) -> LedgerEntry:
 
 
 def from_entry(entry: LedgerEntry, records: Mapping[str, Record]) -> Ledger:
-    """Rebuild the ledger that `to_entry` wrote, without memories that have expired since."""
+    """Rebuild the ledger that `to_entry` wrote, without memories that have expired since.
+
+    Raises:
+        StoreError: the entry is damaged, or a later version wrote it.
+    """
+    try:
+        return _rebuilt(entry, records)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise StoreError(
+            f"the ledger of the turn {entry.reply_id} cannot be read: {error!r} — it is damaged, or"
+            " a later version wrote it; the turn itself is intact"
+        ) from error
+
+
+def _rebuilt(entry: LedgerEntry, records: Mapping[str, Record]) -> Ledger:
     payload: Mapping[str, Any] = entry.payload
     memories = [
         Injected(
@@ -171,16 +186,19 @@ def from_entry(entry: LedgerEntry, records: Mapping[str, Record]) -> Ledger:
 
 
 def repeats_of(entry: LedgerEntry) -> tuple[Repeat, ...]:
-    """Return the repeated turns that an entry keeps."""
+    """Return the repeated turns that an entry keeps; none if the entry is damaged."""
     found: list[Any] = entry.payload.get("repeats", [])  # type: ignore[assignment]
-    return tuple(
-        Repeat(
-            one["id"],
-            one["role"],
-            tuple(part if isinstance(part, str) else Link(**part) for part in one["parts"]),
+    try:
+        return tuple(
+            Repeat(
+                one["id"],
+                one["role"],
+                tuple(part if isinstance(part, str) else Link(**part) for part in one["parts"]),
+            )
+            for one in found
         )
-        for one in found
-    )
+    except (KeyError, TypeError):  # a chat opens without them
+        return ()
 
 
 def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON

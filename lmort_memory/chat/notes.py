@@ -6,23 +6,27 @@ another also says what was true before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from lmort_memory.memory.kinds import only_asks
 from lmort_memory.memory.overlap import stems, weight
 from lmort_memory.memory.times import dated
 from lmort_memory.types import Hit, Record, Scores
 
-__all__ = ["Found", "Injected", "Notes", "pack_notes", "worth_a_note"]
+__all__ = ["RENEWED", "Found", "Injected", "Notes", "pack_notes", "with_later", "worth_a_note"]
+
+RENEWED: Final = 2  # the likeliest hits, whose speakers may have said more about them later
 
 _HEADING = "\n\nNotes from memory, newest first:"
 _LONGEST_NOTE = 600  # characters; the rest of a long record can be recalled
 _LONGEST_EARLIER = 200  # characters of a replaced record
 _MOST_EARLIER = 2  # records of a chain of corrections
 _SAME_THING = 10.0  # weight of shared words, about two rare ones
-_NEAR_BEST = 0.1  # share of the best likelihood: surplus notes mislead a small model
+_OF_LATER = 0.5  # share of the likelihood of a hit that what was said later has
+_NEAR_BEST = 0.05  # share of the best likelihood: surplus notes mislead a small model
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,16 @@ class Notes:
     labels: tuple[str, ...] = ()
 
     @property
+    def quotes(self) -> tuple[str, ...]:
+        """How a reply begins to repeat a note's who and when, which a small model does.
+
+        The beginning is enough, since what it makes of the day is often wrong: " (I, Mon ".
+        """
+        dates = [label.rpartition(", ")[0] for label in self.labels]
+        cut = [f"{' '.join(date.split()[:-3])} " if ", " in date else date for date in dates]
+        return tuple(dict.fromkeys(f" ({one}" for one in cut))
+
+    @property
     def records(self) -> tuple[Record, ...]:
         """The records whose words are in the text."""
         return tuple(record for one in self.memories for record in (one.record, *one.earlier))
@@ -102,6 +116,26 @@ def worth_a_note(hits: Sequence[Hit], likelihoods: Sequence[float], *, at_most: 
     found = [Found(hit, chance) for hit, chance in zip(hits, likelihoods, strict=True)]
     found.sort(key=lambda one: -one.likelihood)
     return [one for one in found if one.likelihood >= _NEAR_BEST * found[0].likelihood][:at_most]
+
+
+def with_later(found: Sequence[Found], later: Mapping[str, Record], *, at_most: int) -> list[Found]:
+    """Put what its speaker said later about the same thing after a hit; the least likely leave.
+
+    Args:
+        found: Hits, the likeliest first.
+        later: From `Memory.later`.
+        at_most: Maximum number of notes.
+    """
+    there = {one.record.id for one in found}
+    with_it: list[Found] = []
+    for one in found:
+        with_it.append(one)
+        new = later.get(one.record.id)
+        if new is not None and new.id not in there:
+            there.add(new.id)
+            hit = replace(one.hit, record=new, scores=Scores(), span=None)
+            with_it.append(Found(hit, _OF_LATER * one.likelihood))
+    return with_it[:at_most]
 
 
 def pack_notes(
@@ -200,7 +234,13 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _origin(record: Record) -> str:
-    """Name the speaker from the view of the user, whose message contains the note."""
-    if record.source is not None:
-        return f"in {record.source.uri}"
-    return {"user": "I", "assistant": "you"}.get(record.role, record.role)
+    """Name the speaker from the view of the user, whose message contains the note.
+
+    What the user typed elsewhere and imported is the user's too. Of a file only its name is given:
+    a small model repeats a path.
+    """
+    who = {"user": "I", "assistant": "you"}.get(record.role, record.role)
+    if record.role == "note" and record.source is not None:
+        path = record.source.uri.replace("\\", "/").rstrip("/")
+        who = f"in {path.rpartition('/')[2]}"
+    return who

@@ -96,7 +96,7 @@ class Reply:
         self._spoken = (
             ReplyStream(())
             if turn.given is not None
-            else ReplyStream((*options.stop, *window.stops), window.thinking)
+            else ReplyStream((*options.stop, *window.stops, *turn.notes.quotes), window.thinking)
         )
         self._pieces = self._generate()
         self._ledger: Ledger | None = None
@@ -131,7 +131,7 @@ class Reply:
 
     @property
     def stopped(self) -> bool:
-        """Whether one of the texts in `ChatOptions.stop` ended it."""
+        """Whether one of the texts in `ChatOptions.stop` ended it, or its quoting a note's date."""
         return self._spoken.stopped
 
     @property

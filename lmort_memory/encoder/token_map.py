@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lmort_memory.blas import one_thread
 from lmort_memory.types import AskedTokens, TokenCodes
 
 if TYPE_CHECKING:
@@ -85,8 +86,9 @@ class TokenMap:
     def _mapped(self, states: HiddenStates) -> Array:
         """Map the states of each token: float32 (n_tokens, bits + 1), with the log idf last."""
         mapped = np.repeat(self._bias[None], len(states.tokens), axis=0)
-        for layer, weight in zip(self._layers, self._weights, strict=True):
-            mapped += states.layer(layer) @ weight
+        with one_thread():
+            for layer, weight in zip(self._layers, self._weights, strict=True):
+                mapped += states.layer(layer) @ weight
         return mapped
 
 
@@ -103,7 +105,8 @@ def token_scores(asked: AskedTokens, codes: Sequence[TokenCodes], *, kind: str) 
     chunks = [chunk for one in codes for chunk in one.chunks]
     if not chunks:
         return np.zeros(0, np.float32)
-    of_chunks = np.concatenate([_compared(asked, some) for some in _runs(chunks)])
+    with one_thread():
+        of_chunks = np.concatenate([_compared(asked, some) for some in _runs(chunks)])
     first = np.cumsum([0, *(len(one.chunks) for one in codes[:-1])])
     best: Array = np.maximum.reduceat(of_chunks, first).astype(np.float32)
     return best

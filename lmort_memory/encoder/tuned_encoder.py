@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmort_memory.backbone import Backbone, Priority
+from lmort_memory.backbone.environment import environment
+from lmort_memory.batches import batched
 from lmort_memory.encoder.artifact import CONTRACT_VERSION, TunerCard
 from lmort_memory.encoder.chunking import chunk_tokens
 from lmort_memory.encoder.lmort import Tuner
@@ -67,6 +68,11 @@ class TunedEncoder:
     def token_kind(self) -> str | None:
         """Identity of the token codes, or None if there are none."""
         return None if self._token_map is None else self._token_map.kind
+
+    @property
+    def environment(self) -> str:
+        """What computes the vectors: library, processor, device and weight type."""
+        return environment(self._backbone.facts)
 
     @property
     def provenance(self) -> Mapping[str, str]:
@@ -170,7 +176,7 @@ class TunedEncoder:
         vectors = np.empty((len(chunks), self.dim), np.float32)
         codes: list[NDArray[np.uint8]] = []
         done = 0
-        for batch in _batches(self._captured(texts, chunks, priority), _TUNER_BATCH):
+        for batch in batched(self._captured(texts, chunks, priority), _TUNER_BATCH):
             vectors[done : done + len(batch)] = self._tuner.encode_batch(batch)
             codes += self._codes(batch)
             done += len(batch)
@@ -249,11 +255,6 @@ def mean_vector(encoded: Encoded) -> NDArray[np.float32]:
     """Return the normalised mean of a text's chunk vectors, float32 (dim,)."""
     mean: NDArray[np.float32] = encoded.vectors.mean(axis=0)
     return mean / np.linalg.norm(mean)
-
-
-def _batches(states: Iterator[HiddenStates], size: int) -> Iterator[list[HiddenStates]]:
-    while batch := list(islice(states, size)):
-        yield batch
 
 
 def _encoded(

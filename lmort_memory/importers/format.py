@@ -5,8 +5,13 @@ Nothing here knows the store. Reading is lazy, so that a gigabyte of chats never
 
 from __future__ import annotations
 
+import codecs
+import csv
 import hashlib
 import os
+import struct
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,8 +28,10 @@ __all__ = [
     "Format",
     "LeftOut",
     "RefusedError",
+    "encoding_of",
     "file_uri",
     "fingerprint",
+    "read_head",
     "read_text",
     "whole",
 ]
@@ -56,6 +63,7 @@ class RefusedError(Exception):
     """A file that a format knows and does not read; the text says what would help."""
 
 
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAX_TEXT_BYTES = 64 * 1024 * 1024  # a note is read whole; nothing a person wrote is larger
 _FEW_BAD, _BAD_SHARE = 8, 20  # more than both, one in twenty: it is no text with a slip in it
 
@@ -69,6 +77,13 @@ UNFORESEEN = (
     RecursionError,
     MemoryError,
     EOFError,
+    NotImplementedError,
+    AssertionError,  # of html.parser
+    SyntaxError,  # of XML
+    zlib.error,
+    struct.error,
+    csv.Error,
+    zipfile.BadZipFile,
 )
 """What data that nobody has foreseen makes a reader raise: it costs that item, not the import."""
 
@@ -170,8 +185,33 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def encoding_of(path: Path) -> str:
+    """Name the encoding that a file's byte order mark declares, else UTF-8.
+
+    Raises:
+        OSError: unreadable.
+    """
+    with path.open("rb") as stream:
+        return "utf-16" if stream.read(2) in _UTF16 else "utf-8-sig"
+
+
+def read_head(path: Path, size: int = 64 * 1024) -> str:
+    r"""Read the beginning of a text file as `read_text` does, to look at it.
+
+    Raises:
+        OSError: unreadable.
+    """
+    with path.open("rb") as stream:
+        data = stream.read(size)
+    if data.startswith(_UTF16):
+        text = data[: len(data) // 2 * 2].decode("utf-16", "replace")
+    else:
+        text = data.decode("utf-8-sig", "ignore")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def _decode(data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if data.startswith(_UTF16):
         return data.decode("utf-16", "surrogatepass" if len(data) % 2 == 0 else "replace")
     # A crash of the system leaves NULs at the end of a file that was being written.
     return data.rstrip(b"\0").decode("utf-8-sig", "surrogateescape")

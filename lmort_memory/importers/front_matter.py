@@ -74,6 +74,8 @@ def parse_front_matter(text: str) -> FrontMatter:
         found.end = block.end()
     elif block := _YAML.match(text):
         _read_block(block[1], found)
+        if found.unread and not found.values:  # a text between two rules
+            return FrontMatter()
         found.end = block.end()
         blank = _BLANK.match(text, found.end)
         second = _YAML.match(text, blank.end() if blank else found.end)
@@ -85,6 +87,8 @@ def parse_front_matter(text: str) -> FrontMatter:
 
 def _read_block(source: str, found: FrontMatter) -> None:
     value = _load_or_none(source)
+    if value is None and "\t" in source:  # of which YAML makes an error, and people an indent
+        value = _load_or_none(source.expandtabs(2))
     if isinstance(value, dict):
         try:
             found.values = _object(value)

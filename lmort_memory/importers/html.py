@@ -69,7 +69,7 @@ def decode_html(data: bytes) -> str:
     for encoding in (*encodings, "utf-8"):
         try:
             return data.decode(encoding)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, UnicodeError):
             continue
     return data.decode("windows-1252", "replace")
 
@@ -84,6 +84,13 @@ class _List:
 class _Reader(HTMLParser):
     """Gathers text into blocks; inside a list or a table one block is the whole of it."""
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Take `<![…>` of an unknown kind as a comment, as browsers do; html.parser asserts."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
+
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.title = ""
@@ -96,6 +103,7 @@ class _Reader(HTMLParser):
         self._silent: list[str] = []  # the tag that is passed over, and its like inside
         self._lists: list[_List] = []
         self._tables = self._cells = self._pre = self._quotes = 0
+        self._divs = self._code_div = 0  # open ones, and which of them Evernote shows as code
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if self._silent:
@@ -127,12 +135,43 @@ class _Reader(HTMLParser):
             self._lists.append(_List(1 if tag == "ol" else None))
         elif tag == "li":
             self._start_item()
+            self._text.append(_checked(values.get("style") or ""))
+        elif tag == "input" and values.get("type") == "checkbox":
+            self._text.append("[x] " if "checked" in values else "[ ] ")
+        elif tag == "span" and "selected-value" in (values.get("class") or ""):
+            self._separate()
         elif tag in ("table", "tr", "td", "th"):
             self._start_table_part(tag)
         elif tag in _BLOCKS:
-            self._pre += tag == "pre"
-            self._quotes += tag == "blockquote"
-            self._break()
+            self._enter_block(tag, values)
+
+    def _enter_block(self, tag: str, values: dict[str, str | None]) -> None:
+        self._break()
+        self._pre += tag == "pre"
+        self._quotes += tag == "blockquote"
+        if tag == "div":
+            self._divs += 1
+            if not self._code_div and "en-codeblock" in (values.get("style") or ""):
+                self._code_div = self._divs
+                self._pre += 1
+            elif "checkbox-o" in (values.get("class") or ""):  # of Notion: checkbox-on, -off
+                self._text.append("[x] " if "checkbox-on" in values["class"] else "[ ] ")  # type: ignore[operator]
+
+    def _leave_block(self, tag: str) -> None:
+        if tag == "div":
+            if self._code_div and self._code_div == self._divs:
+                self._code_div = 0
+                self._break()
+                self._pre -= self._pre > 0
+            self._divs -= self._divs > 0
+        self._pre -= tag == "pre" and self._pre > 0
+        self._quotes -= tag == "blockquote" and self._quotes > 0
+
+    def _separate(self) -> None:
+        """Put a comma between values that a page shows apart by their looks alone."""
+        last = self._text[-1] if self._text else ""
+        if last.strip() and not last.endswith((" ", "\n")):
+            self._text.append(", ")
 
     def handle_endtag(self, tag: str) -> None:
         if self._silent:
@@ -151,8 +190,7 @@ class _Reader(HTMLParser):
             self._break()
         elif tag in _BLOCKS:
             self._break()
-            self._pre -= tag == "pre" and self._pre > 0
-            self._quotes -= tag == "blockquote" and self._quotes > 0
+            self._leave_block(tag)
 
     def handle_data(self, data: str) -> None:
         if self._silent:
@@ -160,7 +198,7 @@ class _Reader(HTMLParser):
         if self._in_title:
             self.title += data
         else:
-            self._text.append(data if self._pre else _SPACE.sub(" ", data))
+            self._text.append(data.replace("\u00a0", " ") if self._pre else _SPACE.sub(" ", data))
 
     def _start_item(self) -> None:
         self._break()
@@ -186,10 +224,13 @@ class _Reader(HTMLParser):
         """End a paragraph, or a line of a list, table or cell."""
         if self._heading is not None or self._cells:
             self._text.append(" ")
+        elif self._code_div:  # its lines are blocks
+            if self._text and not self._text[-1].endswith("\n"):
+                self._text.append("\n")
         elif self._lists or self._tables:
             while self._text and not self._text[-1].strip(" "):
                 self._text.pop()
-            if self._text and not self._text[-1].endswith(("\n", "- ", ". ", " | ")):
+            if self._text and not self._text[-1].endswith(("\n", "- ", ". ", " | ", "] ")):
                 self._text.append("\n")
         else:
             self.end_block()
@@ -221,6 +262,12 @@ def _trimmed(line: str) -> str:
     indent = len(line) - len(line.lstrip(" "))
     is_item = re.match(r" *(?:-|\d+\.) ", line)
     return (" " * indent if is_item else "") + _SPACE.sub(" ", line).strip()
+
+
+def _checked(style: str) -> str:
+    """Return the box of an item of Evernote's checklists."""
+    found = re.search(r"--en-checked:\s*(true|false)", style)
+    return "" if found is None else "[x] " if found[1] == "true" else "[ ] "
 
 
 def _one_line(text: str) -> str:

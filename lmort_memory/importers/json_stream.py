@@ -99,8 +99,7 @@ class _Window:
     def __init__(self, stream: Bytes) -> None:
         self.at = 0
         self._stream = stream
-        decoder = codecs.getincrementaldecoder("utf-8-sig")
-        self._decode = decoder("surrogateescape").decode
+        self._decoder: codecs.IncrementalDecoder | None = None
         self._text = ""
         self._ended = False
         # Not strict: exports hold tabs and line ends in strings as they are.
@@ -183,6 +182,14 @@ class _Window:
             return False
         block = self._stream.read(size)
         self._ended = not block
-        self._text = self._text[self.at :] + self._decode(block, final=self._ended)
+        decoder = self._decoder = self._decoder or _decoder(block)
+        self._text = self._text[self.at :] + decoder.decode(block, final=self._ended)
         self.at = 0
         return not self._ended
+
+
+def _decoder(first: bytes) -> codecs.IncrementalDecoder:
+    """Return the decoder of a file that begins so: UTF-16 with its mark, else UTF-8."""
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return codecs.getincrementaldecoder("utf-16")("replace")
+    return codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")

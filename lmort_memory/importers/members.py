@@ -1,49 +1,67 @@
-"""The members of a zip: opened once, read one after the other, none of them larger than a text."""
+"""The members of a zip: opened once, read one after the other, within bounds."""
 
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO
 
+from lmort_memory.compressed import Bounded
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.format import MAX_TEXT_BYTES, LeftOut
 
-__all__ = ["Members", "count_others", "member_names", "opened_zip"]
+__all__ = ["ZIP_DAMAGE", "Members", "count_others", "member_names", "opened_zip"]
 
-_ASIDE = re.compile(r"(?:^|/)(?:__MACOSX/|\.DS_Store$|Thumbs\.db$)")
+MAX_MEMBERS = 100_000  # files in one zip
+_ASIDE = re.compile(r"(?:^|/)(?:__MACOSX/|\.[^/]|Thumbs\.db$)")  # of systems, not of the user
+
+ZIP_DAMAGE = (
+    ValueError,  # UnicodeDecodeError of a name among them
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,  # of a later version, or another compression
+    RuntimeError,  # zipfile's way to say that a password is needed
+)
+"""What reading a damaged or hostile zip raises, besides `OSError`."""
 
 
 class Members:
-    """The files in a zip, without the rubbish that file managers add."""
+    """The files in a zip, without what systems add beside them.
+
+    Attributes:
+        names: Their paths in the zip, in order.
+    """
 
     def __init__(self, archive: zipfile.ZipFile, path: Path) -> None:
         self._archive = archive
         self._path = path
-        self.names = _names(archive)
+        self.names = _names(archive, path)
 
     @contextmanager
-    def open(self, name: str) -> Iterator[IO[bytes]]:
+    def stream(self, name: str) -> Iterator[Bounded]:
+        """Open a member for reading; what is wrong with it raises one of `ZIP_DAMAGE`."""
+        with self._archive.open(name) as member:
+            yield Bounded(member, self._archive.getinfo(name).compress_size)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Bounded]:
         """Open a member for reading.
 
         Raises:
             ImportFileError: it is encrypted or damaged.
         """
         try:
-            with self._archive.open(name) as stream:
+            with self.stream(name) as stream:
                 yield stream
-        except (
-            RuntimeError,  # zipfile's way to say that a password is needed
-            EOFError,
-            NotImplementedError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+        except ZIP_DAMAGE as error:
             raise ImportFileError(
                 f"{self._path}, {name} cannot be read: {error} — export it again",
                 path=str(self._path),
@@ -75,34 +93,43 @@ def opened_zip(path: Path) -> Iterator[Members]:
     """Open a zip.
 
     Raises:
-        ImportFileError: it is no zip.
+        ImportFileError: it cannot be opened, or has too many members.
         OSError: unreadable.
     """
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise ImportFileError(
-            f"{path} is no readable zip: {error} — export it again", path=str(path)
-        ) from error
+    except ZIP_DAMAGE as error:
+        raise ImportFileError(f"{path} is a damaged zip: {error}", path=str(path)) from error
     with archive:
         yield Members(archive, path)
 
 
-def member_names(path: Path) -> list[str]:
-    """Name the files in a zip, in order; none of what is no zip."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _names(archive)
-    except (zipfile.BadZipFile, NotImplementedError):
-        return []
+def member_names(path: Path) -> tuple[str, ...]:
+    """Name the files in a zip, in order.
+
+    A zip is opened once, however many formats ask. Raises as `opened_zip` does.
+    """
+    stat = path.stat()
+    return _known_names(path, stat.st_size, stat.st_mtime_ns)
 
 
-def _names(archive: zipfile.ZipFile) -> list[str]:
-    names = (info.filename for info in archive.infolist() if not info.is_dir())
-    return sorted(name for name in names if not _ASIDE.search(name))
+@lru_cache(maxsize=8)
+def _known_names(path: Path, size: int, written: int) -> tuple[str, ...]:
+    with opened_zip(path) as members:
+        return members.names
 
 
-def count_others(names: Iterator[str] | list[str], left_out: LeftOut) -> None:
+def _names(archive: zipfile.ZipFile, path: Path) -> tuple[str, ...]:
+    names = {info.filename for info in archive.infolist() if not info.is_dir()}
+    if len(names) > MAX_MEMBERS:
+        raise ImportFileError(
+            f"{path} has {len(names)} members, a zip may have {MAX_MEMBERS} — unpack it",
+            path=str(path),
+        )
+    return tuple(sorted(name for name in names if not _ASIDE.search(name)))
+
+
+def count_others(names: Iterable[str], left_out: LeftOut) -> None:
     """Count members that are not read, by what they are."""
     kinds = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names)
     for kind, count in kinds.items():

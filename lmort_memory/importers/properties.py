@@ -34,6 +34,10 @@ def created_in(values: Mapping[str, JsonValue]) -> datetime | None:
     for name in _CREATED:
         value = named.get(name)
         value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, str) and (link := _WIKI.fullmatch(value.strip())):
+            value = link[1].partition("|")[0].rpartition("/")[2]  # created: "[[2024-05-01]]"
+        if isinstance(value, int) and 1900_00_00 < value < 2101_00_00:  # 20240501
+            value = str(value)
         large = isinstance(value, int | float) and value > 1e9  # no year, but seconds since 1970
         if (when := from_epoch(value) if large else from_words(value)) is not None:
             return when

@@ -19,6 +19,8 @@ __all__ = ["FoundFile", "PassedOver", "ScanReport", "read_file", "scan_changed",
 
 _HEAD_BYTES = 8192
 _SHOWN_PROBLEMS = 3
+# Written in text, with nothing in it to remember.
+_WITHOUT_WORDS = {".svg": "picture", ".drawio": "picture", ".eps": "picture", ".base": "table view"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,8 @@ def _unknown(path: Path, likely: list[Format]) -> PassedOver:
         names = ", ".join(form.name for form in likely)
         return PassedOver(str(path), f"its content is of none of the formats {names}", "unknown")
     suffix = path.suffix.lower() or "files without a suffix"
+    if suffix in _WITHOUT_WORDS:
+        return PassedOver(str(path), f"{_WITHOUT_WORDS[suffix]} ({suffix})", "aside")
     with path.open("rb") as stream:
         if not _is_text(stream.read(_HEAD_BYTES)):
             return PassedOver(str(path), f"binary file ({suffix})", "aside")

@@ -6,6 +6,7 @@ modification time.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lmort_memory.paths import make_private_dir, touch_private
+from lmort_memory.paths import make_private_dir, replacing
 
 __all__ = ["Heartbeat", "Pulse", "pulses"]
 
@@ -103,11 +104,9 @@ class Heartbeat:
         self._path.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        fresh = self._path.with_name(f"{self._path.name}.new")
         try:
-            touch_private(fresh)
-            fresh.write_text(json.dumps(self._facts), encoding="utf-8")
-            fresh.replace(self._path)
+            with replacing(self._path) as fresh:
+                fresh.write_text(json.dumps(self._facts), encoding="utf-8")
         except OSError:
             return
         self._beaten = time.monotonic()
@@ -120,7 +119,7 @@ def pulses(database: Path) -> list[Pulse]:
 
 def _found(database: Path) -> list[tuple[Pulse, Path]]:
     found = []
-    for path in sorted(database.parent.glob(f"{database.name}.watch-*")):
+    for path in sorted(database.parent.glob(f"{glob.escape(database.name)}.watch-*")):
         try:
             beat_at = path.stat().st_mtime
             facts = json.loads(path.read_text(encoding="utf-8"))

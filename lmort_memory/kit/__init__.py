@@ -7,6 +7,9 @@ all-MiniLM-L6-v2. They are enough to fit a tuner offline, without the teacher.
 The order is random, so the first n texts are a fair sample. The first texts are held out from
 fitting; they come in groups of four: a question, the passage that answers it, a turn, a note.
 `benchmarks.kit.draw_kit` made the files.
+
+A few thousand pairs of a question and the passage that answers it are kept apart, without vectors:
+they show in which directions of a model's states both agree (`benchmarks.kit.draw_pairs`).
 """
 
 from __future__ import annotations
@@ -28,10 +31,21 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["HELD_OUT_GROUP", "TEXTS_FILE", "VECTORS_FILE", "Kit", "KitText", "load_kit"]
+__all__ = [
+    "HELD_OUT_GROUP",
+    "PAIRS_FILE",
+    "TEXTS_FILE",
+    "VECTORS_FILE",
+    "Kit",
+    "KitPair",
+    "KitText",
+    "load_kit",
+    "load_pairs",
+]
 
 TEXTS_FILE: Final = "texts.jsonl.gz"
 VECTORS_FILE: Final = "vectors.npz"
+PAIRS_FILE: Final = "pairs.jsonl.gz"
 HELD_OUT_GROUP: Final = 4  # question, its passage, turn, note
 
 
@@ -41,6 +55,15 @@ class KitText:
 
     text: str
     kind: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class KitPair:
+    """A question and a passage that answers it; neither is held out in the kit."""
+
+    question: str
+    answer: str
     source: str
 
 
@@ -110,3 +133,20 @@ def items_digest(items: Sequence[KitText]) -> str:
     for item in items:
         digest.update(f"{len(item.text)}\0{item.text}".encode())
     return digest.hexdigest()[:32]
+
+
+def load_pairs(folder: Path | None = None) -> tuple[KitPair, ...]:
+    """Load the kit's pairs, in random order: the first n are a fair sample.
+
+    Args:
+        folder: Folder of other pairs, made by `benchmarks.kit.draw_pairs`.
+
+    Raises:
+        TunerError: the file is missing or damaged.
+    """
+    path = (folder or Path(__file__).parent) / PAIRS_FILE
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            return tuple(KitPair(**json.loads(line)) for line in lines)
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise TunerError(f"cannot read {path}: {error} — reinstall lmort-memory") from error

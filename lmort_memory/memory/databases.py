@@ -5,16 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 from lmort_memory.errors import ImportFileError, StoreError
 from lmort_memory.store.values import Dumped, Filter, LedgerEntry
 
-__all__ = ["batched", "dumped_records", "is_database"]
+__all__ = ["dumped_records", "is_database"]
 
 _MAGIC = b"SQLite format 3\0"
-_BATCH = 500  # records in one transaction
 
 
 def is_database(path: Path) -> bool:
@@ -49,9 +48,3 @@ def dumped_records(path: Path) -> Iterator[Iterator[Dumped | LedgerEntry]]:
                 yield chain(store.dump(Filter(), vectors=True), store.ledgers(limit=2**31))
     except StoreError as error:
         raise ImportFileError(f"cannot restore from {path}: {error}", path=str(path)) from error
-
-
-def batched(records: Iterator[Dumped | LedgerEntry]) -> Iterator[list[Dumped | LedgerEntry]]:
-    """Group records into batches of one transaction each."""
-    while batch := list(islice(records, _BATCH)):
-        yield batch

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from lmort_memory.errors import LmortError, SpaceMismatchError
+from lmort_memory.errors import LmortError, SpaceMismatchError, StoreError
+from lmort_memory.memory import canaries
 from lmort_memory.memory.recall import Question, Tokens
-from lmort_memory.store.protocol import Store, TokenCodesKeeper
+from lmort_memory.store.protocol import Preparing, Store, TokenCodesKeeper
 from lmort_memory.types import Encoder, Progress, Record, TokenEncoder
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class Encoding:
         self._previous = tuple(previous)
         self._closing = threading.Event()
         self._worker: threading.Thread | None = None
+        self._watching = threading.Lock()
+        self._watched = not hasattr(encoder, "environment")
 
     @property
     def space(self) -> str | None:
@@ -63,6 +67,7 @@ class Encoding:
         if self._encoder is not None and records:
             encoded = self._encoder.encode([record.text for record in records])
             self._store.put_vectors(self._encoder.space, records, encoded)
+            self._watch()
 
     def ask(
         self,
@@ -76,6 +81,9 @@ class Encoding:
         """
         if self._encoder is None:
             return Question({})
+        if isinstance(self._store, Preparing):
+            self._store.prepare(self._encoder.space)
+        self._watch()
         codes = self._token_encoder()
         if vector is None and codes is not None:
             vector, tokens = codes.encode_question(query)
@@ -85,6 +93,33 @@ class Encoding:
         spaces = {encoder.space: encoder.encode_query(query) for encoder in older}
         compared = None if codes is None or tokens is None else Tokens(codes, tokens)
         return Question({self._encoder.space: vector} | spaces, compared)
+
+    def renew(self, *, progress: Progress | None, batch_size: int) -> int:
+        """Make the vectors of a drifted space anew; returns of how many records."""
+        if self._encoder is None:
+            return 0
+        self._watch()
+        return canaries.renew(
+            self._encoder,
+            self._store,
+            batch_size=batch_size,
+            stop=self._closing,
+            progress=progress,
+        )
+
+    def drift(self) -> canaries.Drift | None:
+        """Return how far the current space has drifted, if it has."""
+        with suppress(StoreError):  # closed
+            return None if self.space is None else canaries.drift_of(self._store, self.space)
+        return None
+
+    def _watch(self) -> None:
+        """Compare the canaries once, at the first use of a space that has vectors."""
+        if self._watched or self._encoder is None:
+            return
+        with self._watching, suppress(StoreError):  # read-only, or busy: recall goes on
+            if not self._watched:
+                self._watched = canaries.check(self._encoder, self._store)
 
     def _token_encoder(self) -> TokenEncoder | None:
         encoder = self._encoder

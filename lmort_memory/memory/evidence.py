@@ -8,8 +8,9 @@ language, and both relative to the lower hits. No sign uses a fused score, so th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -25,11 +26,13 @@ __all__ = [
     "FALLBACK",
     "Background",
     "Evidence",
+    "Whole",
     "evidence",
     "is_chatter",
     "names_only_a_time",
 ]
 
+MOST: Final = 14.0  # log-odds
 DEPTH: Final = 15  # hits used for the evidence
 _NEAREST: Final = 5  # the rest show how near an unrelated record is
 _TALK: Final = stems(
@@ -106,11 +109,74 @@ class Evidence:
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Return the names of the signs in order."""
-        return tuple(field.name for field in fields(cls))
+        return cls.__slots__
 
     def values(self) -> tuple[float, ...]:
         """Return the signs in order."""
-        return astuple(self)
+        return tuple(getattr(self, name) for name in self.__slots__)  # `astuple` copies deeply
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The signs of whether any hit answers.
+
+    Several hits that may answer make an answer likelier than the best of them says. And a question
+    about the speaker is often answered in other words, while any chat comes near to a question
+    about the world.
+
+    Attributes:
+        best: Log-odds of the likeliest hit, within `MOST`.
+        second: Log-odds of the next; -`MOST` if there is none.
+        total: Sum of all estimates, at most 2.
+        personal: Whether the query is about the speaker.
+        length: Number of distinct characteristic words in the query.
+        near: `Evidence.near` of the likeliest hit.
+        rarest: `Evidence.rarest` of it.
+    """
+
+    best: float
+    second: float
+    total: float
+    personal: float
+    length: float
+    near: float
+    rarest: float
+
+    @classmethod
+    def of(cls, signs: Sequence[Evidence], chances: Sequence[float]) -> Whole:
+        """Put the hits of one question together.
+
+        Args:
+            signs: Of each hit; at least one.
+            chances: The estimate of each.
+        """
+        order = sorted(range(len(signs)), key=lambda i: -chances[i])
+        best = signs[order[0]]
+        return cls(
+            best=log_odds(chances[order[0]]),
+            second=log_odds(chances[order[1]]) if len(order) > 1 else -MOST,
+            total=min(sum(chances), 2.0),
+            personal=best.personal,
+            length=best.length,
+            near=best.near,
+            rarest=best.rarest,
+        )
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the names of the signs in order."""
+        return cls.__slots__
+
+    def values(self) -> tuple[float, ...]:
+        """Return the signs in order."""
+        return tuple(getattr(self, name) for name in self.__slots__)  # `astuple` copies deeply
+
+
+def log_odds(chance: float) -> float:
+    """Return the log-odds of a probability, from -`MOST` to `MOST`."""
+    if not 0 < chance < 1:
+        return MOST if chance > 0 else -MOST
+    return max(-MOST, min(MOST, math.log(chance / (1 - chance))))
 
 
 def evidence(

@@ -2,11 +2,11 @@
 
     p = 1 / (1 + exp(-(bias + sum of weight · sign)))
 
-One function serves every vector space, since cosines are measured against the space's own
-background, which a tuner's file holds; another serves recall by words alone. Both were fitted on
-the fitting
-half of the first-hand set (`python -m benchmarks.kit.fit_evidence`), where the answer is stored for
-half of the questions.
+One function serves trained tuners, those with token codes; one any other vectors, among them those
+of an untrained map, whose cosines say much less; and one recall by words alone. Cosines are
+measured against the space's own background, which a tuner's file holds. All were fitted on the
+fitting half of the first-hand set (`python -m benchmarks.kit.fit_evidence`), where the answer is
+stored for half of the questions.
 """
 
 from __future__ import annotations
@@ -22,22 +22,27 @@ from lmort_memory.memory.evidence import (
     FALLBACK,
     Background,
     Evidence,
+    Whole,
     evidence,
     is_chatter,
     names_only_a_time,
 )
 from lmort_memory.memory.evidence_weights import (
+    PLAIN,
+    PLAIN_QUESTION,
     VECTORS,
     VECTORS_QUESTION,
     WORDS,
     WORDS_QUESTION,
 )
 from lmort_memory.memory.kinds import is_pleasantry
+from lmort_memory.types import TokenEncoder
 
 if TYPE_CHECKING:
     from lmort_memory.types import Hit
 
 __all__ = [
+    "BY_PLAIN",
     "BY_VECTORS",
     "BY_WORDS",
     "Calibration",
@@ -57,13 +62,13 @@ class Calibration:
     Attributes:
         bias: Log-odds of a hit without any sign.
         weights: Weight of each sign, by name.
-        question: Bias and slope that turn the log-odds of the likeliest hit into those of the
-            question, since another hit may answer it too.
+        question: Weight of each sign of `Whole`, by name, and "bias": the log-odds that any hit
+            answers.
     """
 
     bias: float
     weights: Mapping[str, float]
-    question: tuple[float, float] = (0.0, 1.0)
+    question: Mapping[str, float]
 
     def likelihood(self, found: Evidence) -> float:
         """Return the estimate, from 0 to 1."""
@@ -75,13 +80,18 @@ class Calibration:
             )
         )
 
-    def stored(self, chances: Sequence[float]) -> float:
-        """Return the probability that any record answers, from the estimates of all hits."""
-        best = max(chances, default=0.0)
-        if best <= 0:
+    def stored(self, signs: Sequence[Evidence], chances: Sequence[float]) -> float:
+        """Return the probability that any record answers, from the signs and estimates of all."""
+        if max(chances, default=0.0) <= 0:
             return 0.0
-        bias, slope = self.question
-        return _logistic(bias + slope * math.log(best / max(1 - best, 1e-9)))
+        whole = Whole.of(signs, chances)
+        return _logistic(
+            self.question["bias"]
+            + sum(
+                self.question.get(name, 0.0) * value
+                for name, value in zip(Whole.names(), whole.values(), strict=True)
+            )
+        )
 
 
 def _logistic(z: float) -> float:
@@ -89,6 +99,7 @@ def _logistic(z: float) -> float:
 
 
 BY_VECTORS: Final = Calibration(VECTORS["bias"], VECTORS, VECTORS_QUESTION)
+BY_PLAIN: Final = Calibration(PLAIN["bias"], PLAIN, PLAIN_QUESTION)
 BY_WORDS: Final = Calibration(WORDS["bias"], WORDS, WORDS_QUESTION)
 _OF_A_TIME: Final = 0.5  # for anything said at the time that a query asks about
 
@@ -102,8 +113,7 @@ def likelihoods(
     """
     if is_pleasantry(query):
         return [0.0] * len(hits), 0.0
-    by_vectors = any(hit.scores.dense is not None for hit in hits)
-    calibration = BY_VECTORS if by_vectors else BY_WORDS
+    calibration = _calibration(hits, encoder)
     signs = evidence(query, hits, background_of(encoder), now=now)
     if names_only_a_time(query, now):
         chances = [
@@ -114,7 +124,14 @@ def likelihoods(
         ]
         return chances, max(chances, default=0.0)
     chances = [calibration.likelihood(one) for one in signs]
-    return chances, calibration.stored(chances)
+    return chances, calibration.stored(signs, chances)
+
+
+def _calibration(hits: Sequence[Hit], encoder: object) -> Calibration:
+    if all(hit.scores.dense is None for hit in hits):
+        return BY_WORDS
+    trained = isinstance(encoder, TokenEncoder) and encoder.token_kind is not None
+    return BY_VECTORS if trained else BY_PLAIN
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -16,7 +16,8 @@ from lmort_memory.memory.checks import Mode, check_recall
 from lmort_memory.memory.conditions import Conditions, to_filter
 from lmort_memory.memory.encoding import Encoding
 from lmort_memory.memory.items import Added, Item, nothing_in, to_turns
-from lmort_memory.memory.likelihood import likelihoods
+from lmort_memory.memory.later import later
+from lmort_memory.memory.likelihood import background_of, likelihoods
 from lmort_memory.memory.recall import Question, Recall
 from lmort_memory.memory.syncing import replica_of, sync_memory
 from lmort_memory.memory.transfer import (
@@ -182,7 +183,12 @@ class Memory(Closing):
     @property
     def notice(self) -> str | None:
         """One line for the user about the model or a background failure, or None."""
-        return self._encoding.trouble or (self._opened[0].notice if self._opened else None)
+        drift = self._encoding.drift()
+        return (
+            self._encoding.trouble
+            or (drift and drift.describe())
+            or (self._opened[0].notice if self._opened else None)
+        )
 
     @overload
     def add(  # type: ignore[overload-overlap] # a str is one item, though also a Sequence of str
@@ -306,7 +312,8 @@ class Memory(Closing):
     def reencode(self, *, progress: Progress | None = None, drop_old: bool = False) -> int:
         """Give every record vectors of the current model; returns how many got some.
 
-        Also makes missing token codes, or deletes existing ones if the memory was opened without
+        Vectors that another build or weight type made, and that have drifted, are made anew. Also
+        makes missing token codes, or deletes existing ones if the memory was opened without
         them. You can stop it and call it again. Until it is done, records are found by words and,
         if the memory has their encoder, by their old vectors.
 
@@ -314,7 +321,8 @@ class Memory(Closing):
             progress: Called with the number of records done and the total.
             drop_old: Delete the vectors of other spaces at the end.
         """
-        done = self.encode_pending(progress=progress)
+        done = self._encoding.renew(progress=progress, batch_size=BATCH)
+        done += self.encode_pending(progress=progress)
         done += self._encoding.add_tokens(progress=progress, batch_size=BATCH)
         if drop_old:
             self._encoding.drop_others()
@@ -503,6 +511,22 @@ class Memory(Closing):
     def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
         """Return the records that each of these has replaced, the latest first."""
         return self.store.predecessors(ids)
+
+    def later(self, records: Collection[Record]) -> dict[str, Record]:
+        """Find what the speakers of records said later about the same thing.
+
+        It may be what is true now: a chat gives both to its model, the later first. One search
+        among the stored vectors for each record, and no forward pass.
+
+        Args:
+            records: What was said; a reply of the assistant finds nothing.
+
+        Returns:
+            The later record, by the id of the earlier one; without those that said nothing near.
+        """
+        if self.encoder is None:
+            return {}
+        return later(self.store, self.encoder.space, background_of(self.encoder), records)
 
     def history(self, record_id: str) -> list[Record]:
         """Return the versions of a record, oldest first, the current one last.

@@ -7,13 +7,15 @@ from collections.abc import Collection
 from functools import cache
 from typing import Final
 
-from lmort_memory.store.words.tokenizer import STOP, fold
+from lmort_memory.store.words.tokenizer import RUN, STOP, fold
 
 __all__ = ["RAREST", "all_stems", "overlap", "stems", "weight"]
 
 RAREST: Final = 6.5  # weight of a stem missing from the table of common words
 _SHORTEST = 3  # letters; shorter words say little about the topic
-_WORD = re.compile(r"\w+")
+# A word with its vowel signs and accents, which `\w` would split words at in Hindi or Arabic.
+_WORD = re.compile(r"\w[\w\u0300-\u036f\u0610-\u06ff\u0900-\u0dff]*")
+_PAIR = 2  # characters; a word of a script without spaces, as in the index
 # Length of the stem that a word and its inflections share, in most languages with suffixes.
 _STEM = 5
 # Words that most English texts contain, so they distinguish none.
@@ -28,8 +30,10 @@ def overlap(query: str, text: str) -> float:
 
 
 def _long_stems(text: str) -> set[str]:
-    words = (word.casefold() for word in _WORD.findall(text))
-    return {word[:_STEM] for word in words if len(word) >= _SHORTEST}
+    runs = RUN.findall(text)
+    pairs = {run[i : i + _PAIR] for run in runs for i in range(len(run) - 1)}
+    words = (word.casefold() for word in _WORD.findall(RUN.sub(" ", text) if runs else text))
+    return pairs | {word[:_STEM] for word in words if len(word) >= _SHORTEST}
 
 
 def all_stems(text: str) -> set[str]:

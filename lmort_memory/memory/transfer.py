@@ -11,10 +11,8 @@
 
 from __future__ import annotations
 
-import errno
 import glob
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,15 +21,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from lmort_memory.batches import batched
 from lmort_memory.compressed import DAMAGE, Lines, open_bytes
 from lmort_memory.errors import ImportFileError, StoreError
-from lmort_memory.memory.databases import batched, dumped_records, is_database
+from lmort_memory.memory.databases import dumped_records, is_database
 from lmort_memory.packing import pack, unpack
-from lmort_memory.paths import replacing
+from lmort_memory.paths import new_private_file
 from lmort_memory.redaction import Redactor
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Dumped, Filter, LedgerEntry
-from lmort_memory.text import valid_json
+from lmort_memory.text import escaped_controls, valid_json
 from lmort_memory.types import Progress, Record, Source
 
 __all__ = [
@@ -85,7 +84,7 @@ def to_line(dumped: Dumped) -> str:
         value["history"] = [_version(one) for one in dumped.history]
     if dumped.vectors:
         value["vectors"] = {name: pack(one, floats="<f4") for name, one in dumped.vectors.items()}
-    return json.dumps(value, ensure_ascii=False)
+    return escaped_controls(json.dumps(value, ensure_ascii=False))
 
 
 def ledger_line(entry: LedgerEntry) -> str:
@@ -97,7 +96,7 @@ def ledger_line(entry: LedgerEntry) -> str:
         "record_ids": entry.record_ids,
         "payload": dict(entry.payload),
     }
-    return json.dumps(value, ensure_ascii=False)
+    return escaped_controls(json.dumps(value, ensure_ascii=False))
 
 
 def _version(version: Record) -> dict[str, Any]:
@@ -131,11 +130,11 @@ def _dumped(value: Mapping[str, Any]) -> Dumped:
         role=_text(value, "role"),
         scope=_text(value, "scope"),
         session=value["session"] and _text(value, "session"),
-        created_at=datetime.fromisoformat(value["created_at"]),
-        updated_at=datetime.fromisoformat(value["updated_at"]),
+        created_at=_aware(value["created_at"]),
+        updated_at=_aware(value["updated_at"]),
         metadata=dict(value["metadata"]),
         source=source and _source(source),
-        expires_at=expires and datetime.fromisoformat(expires),
+        expires_at=expires and _aware(expires),
         valid_from=_time(value, "valid_from"),
         valid_to=_time(value, "valid_to"),
         superseded_by=value.get("superseded_by"),
@@ -151,7 +150,7 @@ def _earlier(record: Record, value: Mapping[str, Any]) -> Record:
         record,
         text=_text(value, "text"),
         role=_text(value, "role"),
-        updated_at=datetime.fromisoformat(value["updated_at"]),
+        updated_at=_aware(value["updated_at"]),
         expires_at=_time(value, "expires_at"),
         metadata=dict(value["metadata"]),
     )
@@ -179,7 +178,15 @@ def _source(value: Mapping[str, Any]) -> Source:
 
 def _time(value: Mapping[str, Any], name: str) -> datetime | None:
     """Return a time that may be missing in files of earlier versions."""
-    return datetime.fromisoformat(value[name]) if value.get(name) else None
+    return _aware(value[name]) if value.get(name) else None
+
+
+def _aware(text: str) -> datetime:
+    """Read a time with a zone, as `to_line` writes every time."""
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        raise ValueError(f"a time needs a zone, such as +00:00; found {text!r}")
+    return when
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:
@@ -242,10 +249,11 @@ def _write(lines: Iterable[tuple[str, bool]], path: Path) -> int:
     """Write lines to a new file; whatever is killed, the name stands for all of them."""
     records = 0
     try:
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         _remove_parts(path)
-        with replacing(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+        with (
+            new_private_file(path) as part,
+            part.open("w", encoding="utf-8", newline="\n") as file,
+        ):
             for line, is_record in lines:
                 file.write(line + "\n")
                 records += is_record
@@ -349,7 +357,7 @@ def _opened(path: Path, damage: list[str]) -> Iterator[Iterator[list[Exported]]]
     """Yield the records of an export or a database in batches; adds to `damage` while reading."""
     if is_database(path):
         with dumped_records(path) as records:
-            yield batched(records)
+            yield batched(records, BATCH)
     else:
         with open_bytes(path) as lines:
             yield _batches(lines, damage)

@@ -23,6 +23,7 @@ def map_of(memory: Memory, chosen: Filter, *, most: int) -> Map:
     """Place the chosen records that have vectors; of more than `most`, every so many-th."""
     import numpy as np
 
+    from lmort_memory.blas import one_thread
     from lmort_memory.encoder import mean_vector
 
     total = memory.store.facets(chosen).total
@@ -36,7 +37,8 @@ def map_of(memory: Memory, chosen: Filter, *, most: int) -> Map:
     if not sample:
         return Map(points=[], explained=(0.0, 0.0), total=0, space=space)
     rows = np.stack([mean_vector(vectors[one.id]) for one in sample]).astype(np.float32)
-    places, explained = _principal(rows)
+    with one_thread():  # more are no faster, and on a busy machine wait for each other for seconds
+        places, explained = _principal(rows)
     points = [
         Point(
             id=one.id,

@@ -21,10 +21,13 @@ from lmort_memory.memory import Memory
 from lmort_memory.serve.conversations import Seats
 from lmort_memory.serve.http import ApiError
 from lmort_memory.serve.imports import Imports
+from lmort_memory.serve.watched import WatchedFolders
 from lmort_memory.types import DEFAULT_SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+
+    from lmort_memory.importing import WatchReport
 
 __all__ = ["Engine", "EngineOptions"]
 
@@ -49,6 +52,8 @@ class EngineOptions:
         memory: Whether a model's plain name remembers; `name+memory` always does.
         scope: Scope of requests that name none.
         chat: Defaults of a reply: system prompt with memory, sampling, notes.
+        watch: Folders to keep in sync with the memory.
+        on_change: Called with what the watcher did or what went wrong, in its thread.
     """
 
     db: Path | str | None = field(default=None, repr=False)  # a URL may hold a password
@@ -62,6 +67,8 @@ class EngineOptions:
     memory: bool = False
     scope: str = DEFAULT_SCOPE
     chat: ChatOptions = field(default_factory=ChatOptions)
+    watch: tuple[Path, ...] = ()
+    on_change: Callable[[WatchReport], None] | None = None
 
 
 class Engine:
@@ -76,6 +83,7 @@ class Engine:
         self._loading: asyncio.Future[Memory] | None = None
         self.seats = Seats(most=options.contexts, n_ctx=options.n_ctx, run=self.run)
         self.imports = Imports()
+        self._watched: WatchedFolders | None = None
 
     def start(self) -> None:
         """Begin to load; requests that need the memory wait for it."""
@@ -142,6 +150,8 @@ class Engine:
             except LmortError:
                 memory = None
             await self.seats.close()
+            if self._watched is not None:
+                await self.run(self._watched.close)
             if memory is not None:
                 await self.run(memory.close)
         self._talkers.shutdown()
@@ -149,7 +159,7 @@ class Engine:
 
     def _open(self) -> Memory:
         options = self.options
-        return Memory.open(
+        memory = Memory.open(
             options.db,
             model=options.model,
             tuner=options.tuner,
@@ -157,3 +167,12 @@ class Engine:
             redact=options.redact,
             passphrase=options.passphrase,
         )
+        if options.watch:
+            try:
+                self._watched = WatchedFolders(
+                    memory, options.watch, scope=options.scope, report=options.on_change
+                )
+            except LmortError:
+                memory.close()
+                raise
+        return memory

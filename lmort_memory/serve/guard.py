@@ -152,14 +152,17 @@ class Guard:
     def _is_ours(self, origin: str, host: str) -> bool:
         if "*" in self._origins or origin in self._origins:
             return True
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:  # http://[
+            return False
         return parts.scheme in ("http", "https") and parts.netloc == host
 
     def _limit(self, scope: Scope, headers: Mapping[str, str]) -> int:
         upload = scope["method"] == "POST" and scope["path"] == "/api/imports"
         limit = self._limits.upload if upload else self._limits.body
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > limit:
+        if not (length.isascii() and length.isdigit()) or int(length) > limit:
             raise ApiError(413, f"a body of {length} bytes is too large; at most {limit} are taken")
         return limit
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -57,8 +58,18 @@ class ApiError(Exception):
 
 
 def to_json(value: object) -> bytes:
-    """Encode one of our values."""
-    return _encoder.encode(value)
+    """Encode one of our values; no stored character can move a terminal's cursor."""
+    return _OBEYED.sub(_escape, _encoder.encode(value))
+
+
+# As `lmort_memory.text.escaped_controls`, in UTF-8: somebody may read an answer with curl.
+_OBEYED = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
+)
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode())
 
 
 def json_reply(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

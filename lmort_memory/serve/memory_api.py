@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -10,7 +11,7 @@ from msgspec import UnsetType
 from starlette.responses import Response
 
 from lmort_memory.chat.ledger import from_entry
-from lmort_memory.errors import RecordNotFoundError
+from lmort_memory.errors import RecordNotFoundError, StoreError
 from lmort_memory.serve import inputs, schemas, shown
 from lmort_memory.serve.components import map_of
 from lmort_memory.serve.http import ApiError, decode, json_reply, query_of
@@ -357,4 +358,8 @@ def _ledgers(
     entries = memory.store.ledgers(record_id=record, session=session, limit=limit)
     named = {id_ for entry in entries for id_ in entry.record_ids}
     found: dict[str, Any] = memory.store.get(named)
-    return [shown.ledger(from_entry(entry, found)) for entry in reversed(entries)]
+    listed = []
+    for entry in reversed(entries):
+        with suppress(StoreError):  # one that is damaged hides no other
+            listed.append(shown.ledger(from_entry(entry, found)))
+    return listed

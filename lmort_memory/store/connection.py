@@ -17,11 +17,13 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from lmort_memory.errors import PassphraseError, StoreError
 from lmort_memory.paths import make_private_dir, touch_private
 from lmort_memory.store import schema
+from lmort_memory.store.damaged import DAMAGED
 from lmort_memory.store.encryption import MAGIC, Key, connect, failures, is_encrypted
 from lmort_memory.store.locks import someone_waits, waiting
 
@@ -30,8 +32,11 @@ __all__ = ["Database"]
 BUSY_S = 60.0  # how long a writer waits for others; a write takes milliseconds
 TRY_AGAIN_S = (0.0005, 0.002)  # between two attempts; a commit takes a few milliseconds
 CHECKPOINT_S = 5.0  # how long a checkpoint waits for readers; it can also happen later
+LEAST_BYTES = 512  # of a database that is not empty: SQLite's smallest page
 HEADER = struct.Struct(">16s44xI4xI")  # magic, user_version at 60, application_id at 68
 
+_OF_DAMAGE = ("malformed", "not a database", "corrupt", "no such table", "no such column")
+_GARBLED = "a name in it is not text"
 PRAGMAS = """
 PRAGMA foreign_keys = ON;
 PRAGMA secure_delete = ON;
@@ -45,17 +50,28 @@ class Database:
     """One database file; thread-safe.
 
     Args:
-        path: The file; created where it is missing.
+        path: The file, absolute; created where it is missing.
+        named: The path that the user gave, absolute, if links lead from it to `path`.
         key: What opens it, where it is encrypted; see `unlock`.
         read_only: Change nothing.
 
     Raises:
-        StoreError: it is another program's database, has a newer schema, or cannot be opened.
+        StoreError: it is another program's database, has a newer schema, has a second name (a hard
+            link), or cannot be opened.
     """
 
-    def __init__(self, path: Path, *, key: Key | None = None, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        named: Path | None = None,
+        key: Key | None = None,
+        read_only: bool = False,
+    ) -> None:
         self.path = path
         self.key = key
+        self._named = named or path
+        self._file: _Identity | None = None
         self._queue = path.with_name(path.name + "-queue")
         self._closed = False
         self._forget_connections()
@@ -66,8 +82,9 @@ class Database:
             if not self.read_only:
                 make_private_dir(path.parent)
                 touch_private(path)
-            self._file = _identity(path)
+                _refuse_second_name(path)
             self._prepare(self._connection())
+            self._file = _identity(self._named)
 
     @contextmanager
     def read(self, doing: str = "read") -> Iterator[sqlite3.Connection]:
@@ -100,7 +117,7 @@ class Database:
             connection = self._connection()
             self._begin(connection)
             try:
-                self._check_file()
+                self._check_file()  # again, now that no other process writes
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -167,6 +184,8 @@ class Database:
             yield
         except failures() as error:
             raise StoreError(f"cannot {doing} {self.path}: {error} — {advice(error)}") from error
+        except UnicodeDecodeError as error:  # SQLite quotes a garbled name of its schema
+            raise StoreError(f"cannot {doing} {self.path}: {_GARBLED} — {DAMAGED}") from error
         except OSError as error:
             raise StoreError(
                 f"cannot {doing} {self.path}: {error.strerror or error} — "
@@ -188,6 +207,7 @@ class Database:
             raise StoreError(f"cannot use {self.path}: it was closed — open it again")
         if os.getpid() != self._process:
             self._forget_connections()
+        self._check_file()
         held: _Held | None = getattr(self._local, "held", None)
         if held is None:
             held = self._local.held = self._connect()
@@ -205,15 +225,23 @@ class Database:
         self._writing = threading.RLock()
 
     def _check_file(self) -> None:
-        """Refuse to write to a file that is no longer at its path.
+        """Refuse a file that is no longer at its path: what is written to it would be lost.
 
         Raises:
-            StoreError: the database was moved, deleted or replaced while open.
+            StoreError: the database was moved, deleted, replaced or emptied while open.
         """
-        if _identity(self.path) != self._file:
+        if self._file is None:  # it is being opened
+            return
+        found = _identity(self._named)
+        if found is None or (found.device, found.number) != (self._file.device, self._file.number):
             raise StoreError(
-                f"cannot write to {self.path}: it was moved, deleted or replaced while open"
+                f"cannot use {self._named}: it was moved, deleted or replaced while open"
                 " — open the memory again"
+            )
+        if self._file.holds_pages and not found.holds_pages:
+            raise StoreError(
+                f"cannot use {self._named}: another program emptied the file while it was open"
+                " — go back to a backup: lmort-mem restore BACKUP"
             )
 
     def _connect(self) -> _Held:
@@ -296,13 +324,38 @@ def _writable(path: Path) -> bool:
     return all(os.access(place, os.W_OK, effective_ids=effective) for place in places)
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+class _Identity(NamedTuple):
+    """Which file is at a path, and whether it holds at least one page."""
+
+    device: int
+    number: int
+    holds_pages: bool
+
+
+def _identity(path: Path) -> _Identity | None:
     """Return the identity of the file at this path; None if there is none."""
     try:
-        found = path.stat()
-    except FileNotFoundError:
+        found = os.stat(path)  # noqa: PTH116  half the time of Path.stat, and on every read
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return found.st_dev, found.st_ino
+    return _Identity(found.st_dev, found.st_ino, found.st_size >= LEAST_BYTES)
+
+
+def _refuse_second_name(path: Path) -> None:
+    """Refuse a file with a second name: SQLite's log lies beside one name only.
+
+    Raises:
+        StoreError: the file has hard links.
+    """
+    for _ in range(20):
+        if path.stat().st_nlink <= 1:
+            return
+        time.sleep(0.01)  # `put_in_place` of another process is between two names
+    raise StoreError(
+        f"cannot open {path}: the file has another name too (a hard link), and writing under two"
+        f" names would damage it — give it a file of its own: cp '{path}' '{path}.copy' &&"
+        f" mv '{path}.copy' '{path}'"
+    )
 
 
 def refuse_foreign(path: Path) -> None:
@@ -350,18 +403,14 @@ def switch_to_wal(connection: sqlite3.Connection) -> None:
 def advice(error: sqlite3.Error) -> str:
     """Return what the user can do about an SQLite error."""
     text = str(error)
-    if "full" in text:
-        return "free some disk space; everything stored before is intact"
+    if "full" in text or "disk I/O" in text:
+        return "check that the disk has free space; everything stored before is intact"
     if "readonly" in text:
         return "it can be read and searched; to change it, copy it to a writable folder"
     if "unable to open" in text:
         return "check that the folder and the file are writable"
     if "locked" in text or "busy" in text:
         return "another process has locked it for a minute; close that process"
-    if "malformed" in text or "not a database" in text or "corrupt" in text:
-        return (
-            "the file is damaged: `lmort-mem verify` counts what can be read,"
-            " `lmort-mem export saved.jsonl --salvage` saves it, and"
-            " `lmort-mem restore BACKUP` goes back to a backup"
-        )
+    if any(word in text for word in _OF_DAMAGE):
+        return DAMAGED
     return "nothing was changed"

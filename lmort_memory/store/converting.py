@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import touch_private
+from lmort_memory.paths import located, touch_private
 from lmort_memory.store.encryption import Key, connect, failures_or, new_key, sqlcipher
 from lmort_memory.store.unlocking import unlock
 
@@ -55,6 +55,7 @@ def convert(path: Path, *, old: str | None, new: str | None) -> Conversion:
         MissingDependencyError: SQLCipher is not installed.
         StoreError: the file is in use or damaged, or there is no room; it is as it was then.
     """
+    path = located(path)  # where links lead to: the old bytes and the caches lie there
     if not path.is_file():
         raise StoreError(f"there is no database {path} — name one with --db")
     sqlcipher()

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeGuard
 
 from lmort_memory.store.clock import now_us, to_us
 from lmort_memory.store.values import Filter
@@ -33,6 +33,8 @@ Condition: TypeAlias = tuple[str, list[object]]
 `$not` can negate it."""
 
 MAX_DEPTH = 32  # far below SQLite's limit of 1,000 for expressions
+MAX_VALUES = 10_000  # values that a filter compares with; SQLite takes 32,766 parameters
+JOINED_FLAT = 16
 ORDER = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 
@@ -47,6 +49,9 @@ class Dialect(Protocol):
 
     def equals(self, key: str, value: JsonValue) -> Condition:
         """Compare an entry of the metadata with a JSON value, including its type."""
+
+    def one_of(self, key: str, values: Sequence[str] | Sequence[float]) -> Condition:
+        """Compare an entry with strings, or with numbers, however many there are."""
 
     def missing(self, key: str) -> Condition:
         """Whether the metadata lacks an entry."""
@@ -77,6 +82,11 @@ def compile_filter(chosen: Filter, dialect: Dialect | None = None) -> Condition:
     if chosen.where is not None:
         parts.append(_Grammar(sql).mapping(chosen.where, depth=0))
     condition, values = _joined(parts, "AND", empty=sql.true)
+    if len(values) > MAX_VALUES:
+        raise ValueError(
+            f"a metadata filter may compare with at most {MAX_VALUES:,} values; found"
+            f" {len(values):,} — name many values of one key with $in"
+        )
     return condition, [valid(value) if isinstance(value, str) else value for value in values]
 
 
@@ -166,8 +176,13 @@ class _Grammar:
 
     def _among(self, key: str, name: str, operand: JsonValue) -> Condition:
         if not isinstance(operand, list | tuple):
-            raise ValueError(f"{name} needs a list for {key!r}; found {operand!r}")
-        return _joined([self._equals(key, one) for one in operand], "OR", empty=self._sql.false)
+            raise ValueError(f"{name} needs a list for {key!r}; found {operand!r:.80}")
+        texts = [valid(one) for one in operand if isinstance(one, str)]
+        numbers = [_number(one) for one in operand if _is_number(one)]
+        others = [one for one in operand if not isinstance(one, str) and not _is_number(one)]
+        parts = [self._equals(key, one) for one in others]
+        parts += [self._sql.one_of(key, values) for values in (texts, numbers) if values]
+        return _joined(parts, "OR", empty=self._sql.false)
 
 
 class _SQLite:
@@ -181,6 +196,11 @@ class _SQLite:
     def equals(self, key: str, value: JsonValue) -> Condition:
         match, parameters = self._same("j", value)
         return self._exists(match, key, parameters)
+
+    def one_of(self, key: str, values: Sequence[str] | Sequence[float]) -> Condition:
+        kinds = "j.type = 'text'" if isinstance(values[0], str) else "j.type IN ('integer', 'real')"
+        among = "j.value IN (SELECT value FROM json_each(?))"
+        return self._exists(f"{kinds} AND {among}", key, [json.dumps(values)])
 
     def missing(self, key: str) -> Condition:
         return _negated(self._exists("1", key, []))
@@ -226,8 +246,26 @@ def _negated(condition: Condition) -> Condition:
 def _joined(parts: Sequence[Condition], word: str, *, empty: str) -> Condition:
     if not parts:
         return empty, []
-    sql = f" {word} ".join(part for part, _ in parts)
-    return f"({sql})", [value for _, values in parts for value in values]
+    return f"({_tree_of(parts, word)})", [value for _, values in parts for value in values]
+
+
+def _tree_of(parts: Sequence[Condition], word: str) -> str:
+    """Join conditions as a balanced tree: SQLite refuses an expression 1,000 levels deep."""
+    if len(parts) <= JOINED_FLAT:
+        return f" {word} ".join(sql for sql, _ in parts)
+    middle = len(parts) // 2
+    return f"({_tree_of(parts[:middle], word)}) {word} ({_tree_of(parts[middle:], word)})"
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: float) -> float:
+    whole = isinstance(value, int)
+    if not (-(2**63) <= value < 2**63 if whole else math.isfinite(value)):
+        raise ValueError(f"numbers in a filter must be finite and fit in 64 bits; found {value!r}")
+    return value
 
 
 def _comparable(value: JsonValue) -> JsonValue:
@@ -239,11 +277,7 @@ def _comparable(value: JsonValue) -> JsonValue:
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, int | float):
-        if not math.isfinite(value) or (isinstance(value, int) and not -(2**63) <= value < 2**63):
-            raise ValueError(
-                f"numbers in a filter must be finite and fit in 64 bits; found {value!r}"
-            )
-        return value
+        return _number(value)
     if isinstance(value, Mapping | list | tuple):
         return value
     raise ValueError(f"a filter can only compare JSON values; found {value!r}")

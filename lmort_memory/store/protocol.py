@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lmort_memory.store.values import (
+    Canaries,
     DenseMatch,
     Dumped,
     Facets,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from lmort_memory.store.replica.replication import Replication
     from lmort_memory.types import Encoded
 
-__all__ = ["Movable", "Replicated", "Store", "TokenCodesKeeper"]
+__all__ = ["Movable", "Replicated", "SourcesTogether", "Store", "TokenCodesKeeper"]
 
 
 class Records(Protocol):
@@ -158,6 +159,30 @@ class TokenCodesKeeper(Protocol):
 
 
 @runtime_checkable
+class CanaryKeeper(Protocol):
+    """Optional methods of a store, which let drift of vectors be noticed."""
+
+    def canaries(self, space: str) -> Canaries | None:
+        """Return the canaries of a space."""
+
+    def put_canaries(self, space: str, canaries: Canaries) -> None:
+        """Store the canaries of a space that exists, in place of earlier ones."""
+
+    def replace_vectors(
+        self, space: str, records: Sequence[Record], encoded: Sequence[Encoded]
+    ) -> None:
+        """Replace vectors of records in a space, and note the last id as `renewed_upto`."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """An optional method of a store: reading ahead of the first search."""
+
+    def prepare(self, space: str) -> None:
+        """Begin to read what a search of a space needs, and return at once."""
+
+
+@runtime_checkable
 class Replicated(Protocol):
     """Optional method of a store, for sync. Without it, sync is refused in one line."""
 
@@ -183,6 +208,16 @@ class Sources(Protocol):
         progress: Progress | None = None,
     ) -> SourceChange:
         """Make the records of a source equal to `turns`; unchanged records are kept."""
+
+
+@runtime_checkable
+class SourcesTogether(Protocol):
+    """An optional method of a store, for folders of many small files."""
+
+    def replace_sources(
+        self, found: Sequence[tuple[SourceState, Sequence[Turn]]], *, scope: str
+    ) -> list[SourceChange]:
+        """Do `replace_source` for several small sources in one transaction: all of them or none."""
 
 
 class Conversations(Protocol):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import make_private_dir, touch_private
+from lmort_memory.paths import located, make_private_dir, touch_private
 from lmort_memory.store.encryption import Key, connect, failures
 from lmort_memory.store.unlocking import unlock
 
-__all__ = ["restore_backup"]
+__all__ = ["replaced_copies", "restore_backup"]
 
 # Files of SQLite and the caches beside a database: the old one's log would damage the new one.
 _BESIDE = ("-wal", "-shm", "-queue", "-sync", ".states", ".index")
@@ -37,6 +38,7 @@ def restore_backup(
     Raises:
         StoreError: the backup is damaged or another program's, or the files cannot be moved.
     """
+    database = located(database)  # where links lead to: its log lies there
     _check(backup, passphrase)
     part = database.with_name(f".{database.name}.restoring")
     try:
@@ -56,6 +58,15 @@ def restore_backup(
     finally:
         part.unlink(missing_ok=True)
     return aside
+
+
+def replaced_copies(database: Path) -> list[Path]:
+    """Return the databases that earlier restores have set aside, oldest first.
+
+    They hold what has been forgotten since.
+    """
+    stamped = re.compile(rf"{re.escape(database.name)}\.replaced-\d{{8}}T\d{{12}}")
+    return sorted(one for one in database.parent.iterdir() if stamped.fullmatch(one.name))
 
 
 def _check(backup: Path, passphrase: str | Key | None) -> None:

@@ -38,7 +38,7 @@ def repaired_copy(path: Path, *, encrypted: bool = False) -> Iterator[Path]:
             copy = Path(folder) / "copy.db"
             shutil.copyfile(path, copy)
             log = path.with_name(f"{path.name}-wal")
-            if log.exists():
+            if log.is_file():
                 shutil.copyfile(log, copy.with_name("copy.db-wal"))
             if not encrypted:
                 _repair_header(copy)

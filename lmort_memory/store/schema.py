@@ -6,6 +6,7 @@ Pending migrations run in one transaction, together with sqlite-utils' record th
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,15 @@ def checked_version(connection: sqlite3.Connection, path: Path) -> int:
         )
     refuse_other(path, application, version)
     return version
+
+
+def missing_tables(connection: sqlite3.Connection) -> list[str]:
+    """Return the tables of the latest schema that a database lacks."""
+    made = re.findall(
+        r"CREATE (?:VIRTUAL )?TABLE (\w+)", " ".join(M001 + M002_TOKEN_CODES + M004_SYNC)
+    )
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    return [name for name in made if name not in there]
 
 
 def refuse_other(path: Path, application: int, version: int) -> None:

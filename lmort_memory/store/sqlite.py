@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from lmort_memory.closing import Closing
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import expanded
+from lmort_memory.paths import expanded, located
 from lmort_memory.store import schema, upkeep
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
@@ -27,6 +28,7 @@ from lmort_memory.store.records.moving import SQLiteMoving
 from lmort_memory.store.replica.replication import Replication
 from lmort_memory.store.unlocking import unlock
 from lmort_memory.store.values import (
+    Canaries,
     DenseMatch,
     Dumped,
     Facets,
@@ -43,6 +45,7 @@ from lmort_memory.store.values import (
     Verification,
 )
 from lmort_memory.store.vectors import spaces, tokens
+from lmort_memory.store.vectors.canaries import read_canaries, renewed_upto, write_canaries
 from lmort_memory.store.vectors.search import DenseSearch
 from lmort_memory.store.words import search as words
 from lmort_memory.store.words.tokenizer import query_terms
@@ -63,7 +66,8 @@ class SQLiteStore(SQLiteMoving, Closing):
     """Records, words and vectors in one file; safe for several threads and processes.
 
     Args:
-        path: The database. It is created, with its folder, if it does not exist.
+        path: The database. It is created, with its folder, if it does not exist. Symbolic links
+            are followed; files beside the database lie beside the file itself.
         graph_from: Number of vectors in a space above which an approximate index is kept. Below it,
             and while the index is being built, every search is exact.
         key: The passphrase of an encrypted database, or the key that `unlock` made of it. A new
@@ -91,9 +95,10 @@ class SQLiteStore(SQLiteMoving, Closing):
                 "an in-memory database would be lost at the end, with everything added to it — name"
                 " a file, in a temporary folder if it need not last"
             )
-        self.path = expanded(path)
+        self.path = located(path)
         unlocked = unlock(self.path, key, create=not read_only)
-        self._database = Database(self.path, key=unlocked, read_only=read_only)
+        named = Path(os.path.abspath(expanded(path)))  # noqa: PTH100  links are not followed
+        self._database = Database(self.path, named=named, key=unlocked, read_only=read_only)
         self._dense = DenseSearch(self._database, graph_from=graph_from)
         self._purger = Purger(self._database, self._dense)
         try:
@@ -240,6 +245,10 @@ class SQLiteStore(SQLiteMoving, Closing):
         """Iterate over the readable records of a damaged file."""
         return upkeep.readable_records(self._database)
 
+    def prepare(self, space: str) -> None:
+        """Begin to read the vectors of a space for the first search, and return at once."""
+        self._dense.prepare(space)
+
     def dense(
         self, space: str, vector: NDArray[np.float32], chosen: Filter, *, limit: int
     ) -> list[DenseMatch]:
@@ -300,6 +309,28 @@ class SQLiteStore(SQLiteMoving, Closing):
         self._purger.reclaim()
         return count
 
+    def canaries(self, space: str) -> Canaries | None:
+        """Return the canaries of a space, or None if it has none."""
+        with self._database.read() as connection:
+            return read_canaries(connection, space)
+
+    def put_canaries(self, space: str, canaries: Canaries) -> None:
+        """Store the canaries of a space, in place of earlier ones."""
+        with self._database.write("add to") as connection:
+            write_canaries(connection, space, canaries)
+
+    def replace_vectors(
+        self, space: str, records: Sequence[Record], encoded: Sequence[Encoded]
+    ) -> None:
+        """Replace vectors of records in a space, in one transaction.
+
+        Skips records that were changed or deleted meanwhile.
+        """
+        with self._database.write("add to") as connection:
+            spaces.drop_own(connection, space, [record.id for record in records])
+            spaces.put_vectors(connection, space, records, encoded)
+            renewed_upto(connection, space, records[-1].id)
+
     def spaces(self) -> list[SpaceInfo]:
         """Return every space in use, oldest first."""
         with self._database.read() as connection:
@@ -332,6 +363,12 @@ class SQLiteStore(SQLiteMoving, Closing):
     ) -> SourceChange:
         """Make the records of a source equal to `turns`; see `sources.replace_source`."""
         return sources.replace_source(self._database, state, turns, scope=scope, progress=progress)
+
+    def replace_sources(
+        self, found: Sequence[tuple[SourceState, Sequence[Turn]]], *, scope: str
+    ) -> list[SourceChange]:
+        """Do `replace_source` for several small sources in one transaction: all of them or none."""
+        return sources.replace_sources(self._database, found, scope=scope)
 
     def add_ledger(self, entry: LedgerEntry) -> None:
         """Store which records a reply was given, replacing an earlier entry of that reply."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from lmort_memory.errors import PassphraseError, StoreError
-from lmort_memory.paths import make_private_dir, touch_private
+from lmort_memory.paths import make_private_dir, put_in_place, touch_private
 from lmort_memory.store import schema
 from lmort_memory.store.connection import refuse_foreign
 from lmort_memory.store.encryption import (
@@ -103,15 +102,7 @@ def _put_in_place(part: Path, path: Path) -> bool:
     if path.exists() and path.stat().st_size == 0:  # such as `tempfile` makes
         part.replace(path)
         return True
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without hard links
-        if path.exists():
-            return False
-        part.replace(path)
-    return True
+    return put_in_place(part, path)
 
 
 def _is_new(path: Path) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import touch_private
+from lmort_memory.paths import new_private_file
+from lmort_memory.store import schema
 from lmort_memory.store.connection import Database
-from lmort_memory.store.encryption import connect, failures, failures_or
+from lmort_memory.store.encryption import connect, failures_or
 from lmort_memory.store.records import rows
 from lmort_memory.store.replica.replication import forget_identity
 from lmort_memory.store.values import Verification
@@ -61,35 +63,40 @@ def backup(database: Database, target: Path) -> None:
     Raises:
         StoreError: the target exists, its folder does not, or it cannot be written.
     """
-    if target.exists():
-        raise StoreError(f"cannot back up to {target}: it exists — name a new file")
+    target = Path(os.path.abspath(target))  # noqa: PTH100  links are not followed
     if not target.parent.is_dir():  # do not create the mount point of an unmounted disk
         raise StoreError(
             f"cannot back up to {target}: there is no folder {target.parent} — "
             "create it, or name a file elsewhere"
         )
-    part = target.with_name(target.name + ".part")
     try:
-        part.unlink(missing_ok=True)
-        touch_private(part)
+        with new_private_file(target) as part:
+            try:
+                _copy(database, part)
+            finally:
+                for suffix in ("-journal", "-wal", "-shm"):  # where the disk was full
+                    part.with_name(part.name + suffix).unlink(missing_ok=True)
+    except FileExistsError as error:
+        raise StoreError(f"cannot back up to {target}: it exists — name a new file") from error
     except OSError as error:
         raise StoreError(
             f"cannot back up to {target}: {error.strerror} — choose a writable folder"
         ) from error
-    try:
-        with database.read("back up") as source, closing(connect(part, database.key)) as copy:
-            source.backup(copy)
-            forget_identity(copy)  # two devices never write one log
-            copy.commit()
-            copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def _copy(database: Database, part: Path) -> None:
+    with database.read("back up") as source, closing(connect(part, database.key)) as copy:
+        source.backup(copy)
+        forget_identity(copy)  # two devices never write one log
+        copy.commit()
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
 
 
 def _problems(database: Database) -> Iterator[str]:
     with database.read("verify") as connection:
         try:
+            for name in schema.missing_tables(connection):
+                yield f"the table {name} is missing"
             for (line,) in connection.execute("PRAGMA integrity_check(20)").fetchall():
                 if line != "ok":
                     yield str(line)
@@ -98,7 +105,7 @@ def _problems(database: Database) -> Iterator[str]:
                     yield f"{count} {meaning}"
             if not database.read_only:  # FTS5 takes its commands as rows
                 connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
-        except failures("DatabaseError") as error:
+        except failures_or(UnicodeDecodeError, name="DatabaseError") as error:
             yield str(error)
 
 
@@ -111,7 +118,7 @@ def _last(connection: sqlite3.Connection) -> int:
     ):
         try:
             (found,) = connection.execute(sql).fetchone() or (None,)
-        except failures("DatabaseError"):
+        except failures_or(UnicodeDecodeError, name="DatabaseError"):
             continue
         if found is not None:
             return int(found)
@@ -123,7 +130,7 @@ def _stored(database: Database) -> int:
     with database.read("verify") as connection:
         try:
             return int(connection.execute("SELECT count(*) FROM records").fetchone()[0])
-        except failures("DatabaseError"):
+        except failures_or(UnicodeDecodeError, name="DatabaseError"):
             return 0
 
 
@@ -132,7 +139,7 @@ def _readable(connection: sqlite3.Connection, first: int, last: int) -> Iterator
     sql = f"SELECT {rows.COLUMNS} FROM records r WHERE r.n BETWEEN ? AND ? ORDER BY r.n"
     try:
         found = [rows.to_record(row) for row in connection.execute(sql, (first, last))]
-    except failures_or(ValueError, TypeError, OverflowError, name="DatabaseError"):
+    except failures_or(StoreError, UnicodeDecodeError, name="DatabaseError"):
         if first < last:
             middle = (first + last) // 2
             yield from _readable(connection, first, middle)

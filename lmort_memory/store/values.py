@@ -13,9 +13,13 @@ from lmort_memory.text import valid
 from lmort_memory.types import JsonValue, Record, ScopeTree
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from lmort_memory.types import Encoded
 
 __all__ = [
+    "Canaries",
     "DenseMatch",
     "Dumped",
     "Facets",
@@ -202,6 +206,23 @@ class Receipt:
     verified: bool = True
     quoted_by: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Canaries:
+    """Vectors of the fixed texts of `lmort_memory.memory.canaries` in one space.
+
+    Attributes:
+        vectors: As they were when the space's vectors were made, float32 (texts, dim).
+        checked_by: What computed when they were last compared.
+        cosine: The smallest cosine of that comparison.
+        renewed_upto: While a drifted space is encoded again: the last id that is done.
+    """
+
+    vectors: NDArray[np.float32]
+    checked_by: str
+    cosine: float
+    renewed_upto: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,10 @@
 """Damaged databases: each says what it is, what is left can be saved, no advice goes in circles."""
 
 import random
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 
 import pytest
 
@@ -31,7 +35,7 @@ def overwritten(data, start, piece):
 DAMAGE = {
     "cut by a thousandth": (lambda d: d[: len(d) - len(d) // 1000], 0.9),
     "cut by a twentieth": (lambda d: d[: len(d) - len(d) // 20], 0.5),
-    "cut in the middle": (lambda d: d[: len(d) // 2], 0.1),
+    "cut in the middle": (lambda d: d[: len(d) // 2], 0.05),
     "cut to its first page": (lambda d: d[:PAGE], 0.0),
     "zeroed in the middle": (
         lambda d: overwritten(d, len(d) // 2 // PAGE * PAGE, bytes(2 * PAGE)),
@@ -150,3 +154,101 @@ def test_backups_rotate(tmp_path, monkeypatch, capsys):
         assert cli("backup", folder, "--keep", "2", "--db", path).status == 0
     names = sorted(one.name for one in folder.iterdir())
     assert len(names) == 3 and "m-mine.db" in names
+
+
+def sql(*statements):
+    """Return a damage that is done by SQL."""
+
+    def damage(path):
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    return damage
+
+
+def garbled_log(path):
+    """Leave the log of a crash, its second half overwritten."""
+    program = (
+        "import os; from lmort_memory import Memory; from lmort_memory.store import SQLiteStore;"
+        f"Memory(None, SQLiteStore({str(path)!r})).add('in the log'); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=False)
+    log = path.with_name("m.db-wal")
+    data = log.read_bytes()
+    assert data
+    log.write_bytes(overwritten(data, len(data) // 2, bytes(len(data) - len(data) // 2)))
+
+
+# What is done; whether `verify` calls it damage; how many of the records are then salvaged.
+STATES = {
+    "log garbled": (garbled_log, False, N),
+    "shared memory garbled": (lambda p: p.with_name("m.db-shm").write_bytes(b"x" * 4096), False, N),
+    "rest of a rollback journal": (
+        lambda p: p.with_name("m.db-journal").write_bytes(b"x" * 5000),
+        False,
+        N,
+    ),
+    "a file where the index should be": (
+        lambda p: p.with_name("m.db.index").write_text("x"),
+        False,
+        N,
+    ),
+    "a file where the states should be": (
+        lambda p: p.with_name("m.db.states").write_text("x"),
+        False,
+        N,
+    ),
+    "metadata is no JSON": (sql("UPDATE records SET metadata = '{x' WHERE n = 5"), True, N - 1),
+    "metadata is a list": (sql("UPDATE records SET metadata = '[1]' WHERE n = 5"), True, N - 1),
+    "a text of bytes": (sql("UPDATE records SET text = x'ff00fe' WHERE n = 5"), True, N - 1),
+    "a time of letters": (sql("UPDATE records SET created_at = 'now' WHERE n = 5"), True, N - 1),
+    "a vector cut short": (sql("UPDATE vectors SET vector = x'00' WHERE v = 5"), True, N),
+    "a ledger is no JSON": (sql("INSERT INTO ledger VALUES ('r', 's', 1, '[1')"), False, N),
+    "a plan is no JSON": (sql("INSERT INTO purges (plan) VALUES ('{x')"), False, N),
+    "a plan with hostile names": (
+        sql("""INSERT INTO purges (plan) VALUES ('{"vectors": [1], "states": ["../victim"]}')"""),
+        False,
+        N,
+    ),
+    "a table is missing": (sql("DROP TABLE sources"), True, N),
+    "the words are missing": (sql("DROP TABLE words"), True, N),
+    "the words are garbled": (sql("UPDATE words_data SET block = x'00' WHERE id > 10"), True, N),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_states_of_damage(tmp_path, monkeypatch, capsys, sound, state):
+    """No command ends in a traceback, `verify` says what is wrong, and the rest can be saved."""
+    cli = Cli(monkeypatch, capsys)
+    damage, is_damage, left = STATES[state]
+    path, victim = tmp_path / "m.db", tmp_path / "victim"
+    path.write_bytes(sound)
+    victim.write_text("not ours")
+    damage(path)
+    verified = cli("verify", "--json", "--db", path)
+    assert verified.status == int(is_damage)
+    assert verified.json["readable"] == left and bool(verified.json["problems"]) == is_damage
+    for command in (
+        ("list",),
+        ("recall", "bees", "-k", "300", "--mode", "lexical"),
+        ("status",),
+        ("export", tmp_path / "whole.jsonl"),
+        ("forget", "--where", '{"a": 1}', "--yes"),
+    ):
+        done = cli(*command, "--db", path)
+        assert done.status == 0 or (is_damage and "lmort-mem verify" in done.err), command
+    assert cli("export", tmp_path / "saved.jsonl", "--salvage", "--db", path).status == 0
+    assert len((tmp_path / "saved.jsonl").read_text().splitlines()) == left
+    assert victim.read_text() == "not ours"
+
+
+def test_a_later_versions_database_is_not_called_damaged(tmp_path, monkeypatch, capsys, sound):
+    """Salvage, too, says that an upgrade is what is needed, and of which file."""
+    cli = Cli(monkeypatch, capsys)
+    path = tmp_path / "m.db"
+    path.write_bytes(sound)
+    sql("PRAGMA user_version = 99")(path)
+    for command in (("verify",), ("list",), ("export", tmp_path / "s.jsonl", "--salvage")):
+        done = cli(*command, "--db", path)
+        assert done.status == 1 and "upgrade lmort-memory" in done.err and str(path) in done.err

@@ -243,7 +243,7 @@ def test_a_zip_says_what_it_left(memory, folder):
     done = import_files(memory, scan([folder]))
     assert done.complete
     assert {"Where?", "Hi"} <= set(texts(memory))
-    assert done.left_out[".png in the zip"] == 1
+    assert done.left_out["file in the zip (.png)"] == 1
     assert done.left_out["entry of users.json without text to remember"] == 1
 
 

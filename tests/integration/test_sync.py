@@ -430,3 +430,23 @@ def test_expiry_and_corrections_travel(devices):
     two.memory.store.set_expiry([record], late)
     settle(devices)
     assert {device.memory.get(record).expires_at for device in devices} == {late}
+
+
+def test_a_record_that_arrives_may_close_a_circle(tmp_path):
+    """A third device learns of a circle bundle by bundle, and hides no more than the others."""
+    one, two, three = devices = [Device(tmp_path, name) for name in "abc"]
+    first, second = one.add("first"), three.add("second")
+    settle([one, three], rounds=2)
+    one.memory.supersede(first, second)
+    three.memory.supersede(second, first)
+    for bundle in three.own().glob("*.lmsync"):
+        bundle.unlink()  # so that it writes everything in one bundle
+    for source in (one, three):
+        source.sync()
+        carry(source, two)
+        two.sync()
+    assert [record.id for record in two.memory.records() if record.valid_to is None]
+    settle(devices)
+    assert one.picture() == two.picture() == three.picture()
+    for device in devices:
+        device.close()

@@ -153,7 +153,14 @@ def test_both_modes_are_reported(backbone, dataset, tuner, tmp_path):
         for name, way in ways.items()
     }
     rows = evaluate(dataset, vectors).to_json()["rows"]
-    assert set(rows) == {"bm25", "dense", "hybrid", "dense_in_context", "hybrid_in_context"}
+    assert set(rows) == {
+        "bm25",
+        "words",
+        "dense",
+        "hybrid",
+        "dense_in_context",
+        "hybrid_in_context",
+    }
     assert not np.allclose(vectors["dense"].documents, vectors["dense_in_context"].documents)
     before = backbone.tokens_evaluated
     in_context(tmp_path, backbone, dataset, layers=tuner.layers)

@@ -139,7 +139,7 @@ def test_eval_prints_one_object(world, tuner):
     found = json.loads(printed)
     assert set(found) == {"set", "queries", "rows"}
     assert found["queries"] == 3
-    rows = {"bm25", "dense", "hybrid", "dense_in_context", "hybrid_in_context"}
+    rows = {"bm25", "words", "dense", "hybrid", "dense_in_context", "hybrid_in_context"}
     assert set(found["rows"]) == rows
     assert set(found["rows"]["bm25"]) == {
         "recall@1", "recall@5", "recall@10", "recall@50", "mrr@10", "map", "ndcg@10"

@@ -15,7 +15,7 @@ from lmort_memory.encoder import open_encoder
 from lmort_memory.encoder.artifact import read_card
 from lmort_memory.encoder.untrained import AT_ONCE
 from lmort_memory.errors import TunerError
-from lmort_memory.kit import load_kit
+from lmort_memory.kit import load_kit, load_pairs
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 from lmort_memory.tuners.evaluate.held_out import Figures, best_tier, judge
 from lmort_memory.tuners.make.maker import CLOSED_FORM, LMORT, Maker
@@ -68,9 +68,10 @@ def test_every_architecture_gets_a_tuner(family, tmp_path, home):
 def test_all_three_tiers_are_made_and_judged(model, small_kit, tmp_path):
     """With time and torch LMORT is trained from the closed form; the best is returned."""
     with Backbone.open(model, n_threads=1) as backbone:
-        maker = Maker(backbone, small_kit, minutes=1, work=tmp_path)
-        plan = replace(maker.plan(), n_fit=516, n_held_out=32, train_s=2.0)
+        maker = Maker(backbone, small_kit, minutes=1, work=tmp_path, pairs=load_pairs()[:40])
+        plan = replace(maker.plan(), n_fit=516, n_held_out=32, train_s=2.0, n_pairs=40)
         made = maker.make(plan, quiet)
+        assert "516 texts, 40 pairs" in made.artifact.card.provenance["data"]
         assert set(made.figures) == {AT_ONCE, CLOSED_FORM, LMORT, "teacher"}
         assert made.artifact.card.provenance["tier"] == made.tier
         assert made.plan.epochs >= 1
@@ -124,7 +125,7 @@ def test_what_it_prints_says_what_fits(model, tmp_path):
         app, ["tuner", "make", "--model", str(model), "--minutes", "0", "--out", str(out)]
     )
     assert result.exit_code == 0
-    assert "64 of 9,508 texts fit" in result.stderr
+    assert "64 of 9,508 texts and 0 of 3,000 pairs fit" in result.stderr
     assert CLOSED_FORM in result.stdout
     assert read_card(out).provenance["tier"] in result.stdout
 

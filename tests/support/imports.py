@@ -7,10 +7,11 @@ from collections import Counter
 from lmort_memory.importers import read, scan
 
 
-def read_all(path):
+def read_all(path, formats=None):
     """Return the turns of everything below a path, and what was left out."""
     left_out = Counter()
-    turns = [turn for file in scan([path]).files for turn in read(file, left_out)]
+    files = scan([path], formats=formats).files
+    turns = [turn for file in files for turn in read(file, left_out)]
     return turns, +left_out
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lmort_memory.backbone import Backbone
 from lmort_memory.errors import BackboneError
 from lmort_memory.modelfile.convert import ensure_runnable
 from lmort_memory.modelfile.elsewhere import located
@@ -94,3 +95,14 @@ def test_what_names_no_model_is_refused(home, name):
     """A name that is none says what was expected, and leads out of no folder."""
     with pytest.raises(BackboneError, match="expected"):
         located(name)
+
+
+def test_a_blob_that_llama_cpp_cannot_load_is_one_line(home):
+    """Ollama's own variant of a model is refused with the tensor's name and what to do."""
+    blob = _pull(home / ".ollama" / "models", "library/odd", "latest")
+    blob.write_bytes(
+        blob.read_bytes().replace(b"blk.0.attn_norm.weight", b"blk.0.attn_nxrm.weight")
+    )
+    with pytest.raises(BackboneError, match=r"attn_norm.*from Hugging Face") as refused:
+        Backbone.open(located("ollama:odd"))
+    assert "\n" not in str(refused.value)

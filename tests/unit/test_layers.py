@@ -5,13 +5,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-EVERYBODYS = {"errors", "types", "text", "times", "closing"}
+EVERYBODYS = {"errors", "types", "text", "times", "closing", "batches"}
 # Part of the library -> the parts that it may import beside those.
 MAY_IMPORT = {
     "errors": set(),
     "text": set(),
     "times": set(),
     "types": {"errors"},
+    "batches": set(),
     "compressed": set(),
     "paths": set(),
     "blas": set(),
@@ -54,6 +55,7 @@ MAY_IMPORT = {
     "start": {"adapters", "cli"},
     "messages": set(),
     "serve": {
+        "blas",
         "chat",
         "messages",
         "memory",

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lmort_memory import Hit, Memory, Record, Scores
-from lmort_memory.memory.evidence import FALLBACK, Background, Evidence, evidence
+from lmort_memory.memory.evidence import FALLBACK, Background, Evidence, Whole, evidence
 from lmort_memory.memory.kinds import is_pleasantry
 from lmort_memory.memory.likelihood import (
+    BY_PLAIN,
     BY_VECTORS,
     BY_WORDS,
     Calibration,
@@ -74,14 +75,21 @@ def test_who_says_it_and_when_is_evidence():
 def test_an_estimate_stays_a_probability_and_every_weight_has_a_sign():
     """No evidence leaves the range from 0 to 1; a weight of no sign would be a misspelling."""
     names = Evidence.names()
-    for calibration in (BY_VECTORS, BY_WORDS):
+    for calibration in (BY_VECTORS, BY_PLAIN, BY_WORDS):
         assert set(calibration.weights) <= {"bias", *names}
+        assert set(calibration.question) <= {"bias", *Whole.names()}
         for extreme in (-1e6, 1e6):
             found = Evidence(*(extreme for _ in names))
-            assert 0 <= calibration.likelihood(found) <= 1
+            chance = calibration.likelihood(found)
+            assert 0 <= chance <= 1
+            assert 0 <= calibration.stored([found], [chance]) <= 1
     zero = Evidence(*(0.0 for _ in names))
-    assert Calibration(0.0, {"near": 1.0}).likelihood(zero) == 0.5
-    assert Calibration(0.0, {"near": 1.0}).likelihood(replace(zero, near=2.0)) > 0.8
+    plain = Calibration(0.0, {"near": 1.0}, {"bias": 0.0, "best": 1.0, "second": 0.5})
+    assert plain.likelihood(zero) == 0.5
+    assert plain.likelihood(replace(zero, near=2.0)) > 0.8
+    assert plain.stored([zero, zero], [0.5, 0.5]) == 0.5
+    assert plain.stored([zero, zero], [0.5, 0.9]) > plain.stored([zero, zero], [0.1, 0.9])
+    assert plain.stored([], []) == 0
 
 
 def test_a_background_survives_its_text():
@@ -100,7 +108,11 @@ def test_a_background_survives_its_text():
         background_of(Noted("[1]"))
 
 
-@pytest.mark.parametrize("encoder", [HashEncoder(), None], ids=["vectors", "words"])
+@pytest.mark.parametrize(
+    "encoder",
+    [HashEncoder(tokens=True), HashEncoder(), None],
+    ids=["vectors and tokens", "vectors", "words"],
+)
 def test_a_memory_knows_more_of_what_it_holds(encoder, tmp_path):
     """The estimate is higher for a question whose answer is stored than for another."""
     with Memory(encoder, SQLiteStore(tmp_path / "m.db")) as memory:

@@ -1,9 +1,13 @@
 """Recalled records as notes: which of them, in which order, and what each line says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from lmort_memory import Hit, Record, Scores
+import pytest
+
+from lmort_memory import Hit, Record, Scores, Source
 from lmort_memory.chat.notes import Found, pack_notes, worth_a_note
+from lmort_memory.chat.stream import ReplyStream
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 MARCH = datetime(2026, 3, 3, 9, tzinfo=UTC)
@@ -23,7 +27,7 @@ def packed(*notes, budget=1000):
 
 
 def test_the_likeliest_are_chosen_and_those_near_it():
-    """A hit a tenth as likely as the best is left out."""
+    """A hit a twentieth as likely as the best is left out."""
     hits = [found(name, MARCH).hit for name in ("a", "b", "c", "d")]
     chosen = worth_a_note(hits, [0.3, 0.02, 0.9, 0.5], at_most=2)
     assert [(one.record.text, one.likelihood) for one in chosen] == [("c", 0.9), ("d", 0.5)]
@@ -41,6 +45,25 @@ def test_the_newest_comes_first_and_says_when():
     assert notes.labels == ("you, Wed 25 Nov 2026, yesterday", "I, Tue 3 Mar 2026, 9 months ago")
     assert [memory.record.text for memory in notes.memories] == ["Rent is due", "Ada moved"]
     assert [memory.score for memory in notes.memories] == [0.8, 0.8]
+
+
+@pytest.mark.parametrize(
+    ("role", "uri", "who"),
+    [
+        ("user", "/home/me/chats/export.jsonl", "I"),
+        ("assistant", "/home/me/chats/export.jsonl", "you"),
+        ("Mick", "/home/me/chat.txt", "Mick"),
+        ("note", "/home/me/vault/Bees.md", "in Bees.md"),
+        ("note", "C:\\vault\\Bees.md", "in Bees.md"),
+        ("note", None, "note"),
+    ],
+)
+def test_a_note_names_who_said_it_and_no_path(role, uri, who):
+    """What was imported from another chat is the user's own; a document has its file's name."""
+    one = found("Ada moved", MARCH, role=role)
+    source = None if uri is None else Source(uri)
+    hit = replace(one.hit, record=replace(one.record, source=source))
+    assert f"({who}, Tue 3 Mar 2026" in packed(replace(one, hit=hit)).text
 
 
 def test_what_was_said_of_one_thing_stands_together():
@@ -76,3 +99,23 @@ def test_what_does_not_fit_is_named():
     assert [record.text for record in notes.dropped] == ["long " * 40]
     assert len(notes.text) <= 120
     assert packed().text == ""
+
+
+def test_a_reply_ends_where_it_begins_to_quote_who_and_when():
+    """The words of a note are an answer, its label is not; other brackets are the reply's own."""
+    notes = packed(
+        found("The ferry leaves at 9:10.", MARCH),
+        found("Rent is 690.", NOVEMBER, earlier=(found("Rent is 640.", MARCH).record,)),
+    )
+    assert notes.quotes == (" (I, Wed ", " (I, Tue ", " (Tue 3 Mar 2026")
+    for words, shown in (
+        ("It leaves at 9:10. (I, Tue 5 Mar 2026, 9 months ago) And", "It leaves at 9:10."),
+        ("It leaves at 9:10 (I think) on Tue 3 Mar.", "It leaves at 9:10 (I think) on Tue 3 Mar."),
+    ):
+        reply = ReplyStream(notes.quotes)
+        for number, letter in enumerate(words.encode()):
+            reply.take(number, bytes([letter]))
+            if reply.stopped:
+                break
+        reply.finish()
+        assert reply.text == shown

@@ -21,6 +21,7 @@ from lmort_memory.memory.weights import USUAL_COVERAGE, weights_of
 from .analyze import alignment_loss, uniformity_loss
 from .bm25 import bm25_scores
 from .metrics import METRICS, score_run
+from .words import word_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,7 @@ __all__ = [
     "lenders",
     "lexical_scores",
     "output_losses",
+    "product_words",
     "token_scores",
     "write_per_query",
 ]
@@ -103,14 +105,20 @@ class Report:
 def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
     """Rank a set by words, by each of the given vectors, and by both together.
 
+    The row "bm25" is the plain textbook ranking; "words", and the words of all hybrid rows, are the
+    product's, with its stemming and stop words.
+
     Args:
         dataset: The set.
         vectors: Row name -> vectors. Each row adds a hybrid one, named by replacing "dense" with
             "hybrid": "dense_in_context" adds "hybrid_in_context". Vectors with tokens are also
             compared token by token, and rows named "… without tokens" leave that out.
     """
-    lexical = lexical_scores(dataset)
-    rows = {"bm25": score_run(dataset, lexical)}
+    lexical = product_words(dataset)
+    rows = {
+        "bm25": score_run(dataset, lexical_scores(dataset)),
+        "words": score_run(dataset, lexical),
+    }
     turns, covered = lenders(dataset), coverages(dataset, lexical)
     for name, found in vectors.items():
         dense = dense_scores(dataset, found)
@@ -176,6 +184,16 @@ def lexical_scores(dataset: EvalSet) -> Scores:
     )
     scores[(scores == 0) | ~dataset.candidates()] = -np.inf
     return scores
+
+
+def product_words(dataset: EvalSet) -> Scores:
+    """Return the scores of the product's own word search; -inf as in `lexical_scores`."""
+    return word_scores(
+        [item.text for item in dataset.documents],
+        [item.text for item in dataset.queries],
+        dataset.candidates(),
+        dataset.groups(),
+    )
 
 
 def lenders(dataset: EvalSet) -> NDArray[np.int64]:

@@ -39,6 +39,7 @@ __all__ = [
     "has_sessions",
     "in_context",
     "layer_vectors",
+    "set_tokens",
     "set_vectors",
 ]
 
@@ -143,10 +144,10 @@ def set_vectors(tuner: Tuner, states: SetStates) -> SetVectors:
         chunks[start : start + len(parts)] = tuner.encode_batch(batch)
     queries = [states.queries.get(i) for i in range(len(states.queries.lengths))]
     asking = _mean_by(states.asked, tuner.encode_batch(queries))
-    return SetVectors(chunks, states.parts[:, 0], asking, _tokens(tuner, states))
+    return SetVectors(chunks, states.parts[:, 0], asking, set_tokens(tuner, states))
 
 
-def _tokens(tuner: Tuner, states: SetStates) -> SetTokens | None:
+def set_tokens(tuner: Tuner, states: SetStates) -> SetTokens | None:
     """Token codes of every document and tokens of every query; None without a token map."""
     token_map = tuner.token_map
     if token_map is None:

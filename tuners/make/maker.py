@@ -1,7 +1,7 @@
 """Make a tuner for any model from the kit, offline: the code behind `lmort-mem tuner make`.
 
     measure ──► choose layers ──► states of the kit ──► closed form ──► LMORT ──► the best of them
-     how many     a ridge map       early exit,           NumPy          where
+     how many     a ridge map       texts and pairs,      NumPy          where
      texts fit    from each layer   on disk               alone          torch is
 
 Every stage saves its result in a work folder; after an interruption, the same call resumes where it
@@ -24,15 +24,15 @@ from lmort_memory.encoder.config import TunerConfig
 from lmort_memory.encoder.pooling import pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers
 from lmort_memory.encoder.token_fit import with_tokens
-from lmort_memory.encoder.untrained import AT_ONCE, directions, identity_of, project
+from lmort_memory.encoder.untrained import AT_ONCE, identity_of, project
 from lmort_memory.errors import TunerError
 
 from ..evaluate.held_out import Figures, best_tier, encode_cache, judge
 from ..states.cache import estimate, fill
-from ..train.blend import blend
 from ..train.closed_form import pooled_states, ridge_behind, statistics
 from ..train.data import TrainingData
-from ..train.recipe import DataRecipe, LossRecipe, Recipe, TrainRecipe
+from .own import FEWEST_PAIRS, add_own_directions, capture_pairs
+from .settings import MAX_TOKENS, lmort_recipe
 from .tokens import token_sample
 
 if TYPE_CHECKING:
@@ -43,11 +43,12 @@ if TYPE_CHECKING:
 
     from lmort_memory.backbone import Backbone
     from lmort_memory.encoder.probe import LayerChoice
-    from lmort_memory.kit import Kit
+    from lmort_memory.kit import Kit, KitPair
 
     from ..states.cache import StatesCache
     from ..train.pipeline import Stages
     from ..train.trainer import TrainingSet
+    from .own import PairStates
 
     Array = NDArray[np.float32]
 
@@ -56,13 +57,12 @@ __all__ = ["CLOSED_FORM", "LMORT", "Made", "Maker", "Plan", "Tier"]
 CLOSED_FORM: Final = "closed form"
 LMORT: Final = "LMORT"
 
-MAX_TOKENS: Final = 96
 _PROBE_TEXTS: Final = 256  # for choosing the layers
 _FEWEST: Final = 64  # texts to fit to, however little time there is
 _REMOVED: Final = 10  # principal directions, as in the at-once tier
 _ENCODING_SHARE: Final = 0.5  # of the time; LMORT trains in the rest
+_PAIRS_SHARE: Final = 0.2  # of the encoding: slow models read more texts instead
 _WORTH_TRAINING: Final = 500  # texts; with fewer, LMORT overfits
-_BATCH: Final = 64
 _MAX_EPOCHS: Final = 12
 _STEPS_MEASURED: Final = 3
 
@@ -78,6 +78,7 @@ class Plan:
         train_s: Seconds for training LMORT; 0 without torch or with too few texts.
         layers: The chosen layers; empty until they are chosen.
         epochs: Epochs of training; 0 until a step has been timed.
+        n_pairs: Pairs of question and answer to read.
     """
 
     seconds_per_text: float
@@ -86,11 +87,13 @@ class Plan:
     train_s: float
     layers: tuple[int, ...] = ()
     epochs: int = 0
+    n_pairs: int = 0
 
     @property
     def encoding_s(self) -> float:
         """Estimated seconds for encoding the texts."""
-        return self.seconds_per_text * (self.n_fit + self.n_held_out + _PROBE_TEXTS)
+        texts = self.n_fit + self.n_held_out + _PROBE_TEXTS + 2 * self.n_pairs
+        return self.seconds_per_text * texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,7 @@ class Maker:
         minutes: Approximate time limit.
         work: Folder for states and checkpoints.
         train: Whether LMORT may be trained; it needs torch.
+        pairs: Questions and answers, for the model's own directions.
     """
 
     backbone: Backbone
@@ -144,6 +148,7 @@ class Maker:
     minutes: float
     work: Path
     train: bool = True
+    pairs: tuple[KitPair, ...] = ()
 
     def plan(self) -> Plan:
         """Measure this machine and plan the work, or read the plan of an earlier call.
@@ -162,10 +167,13 @@ class Maker:
         trains = self.train and find_spec("torch") is not None
         budget = 60 * self.minutes * (_ENCODING_SHARE if trains else 1.0)
         affordable = max(0, int(budget / each) - _PROBE_TEXTS)
+        n_pairs = min(len(self.pairs), int(affordable * _PAIRS_SHARE) // 2)
+        n_pairs = n_pairs if n_pairs >= FEWEST_PAIRS else 0
+        affordable -= 2 * n_pairs
         n_held = min(self.kit.n_held_out, max(32, affordable // 24 * 4))
         n_fit = min(self.kit.n_fit, max(_FEWEST, affordable - n_held))
         trains = trains and n_fit >= _WORTH_TRAINING
-        plan = Plan(each, n_fit, n_held, 0.0)
+        plan = Plan(each, n_fit, n_held, 0.0, n_pairs=n_pairs)
         if trains:
             plan = replace(plan, train_s=max(0.0, 60 * self.minutes - plan.encoding_s))
         self._keep(plan)
@@ -212,15 +220,19 @@ class Maker:
         first = self.kit.n_held_out
         fit = self._states("fit", first, first + plan.n_fit, plan, stages)
         targets = self.kit.vectors[first : first + plan.n_fit]
+        pairs = self._pairs(plan, stages)
         begun = time.monotonic()
         tiers = {AT_ONCE: self._judged(self._at_once(plan), None, held, begun)}
         begun = time.monotonic()
         fitted = self._closed_form(plan, fit, targets)
-        tiers[CLOSED_FORM] = self._judged(_blended(fitted, fit), fitted, held, begun)
+        tiers[CLOSED_FORM] = self._judged(
+            add_own_directions(fitted, fit, pairs), fitted, held, begun
+        )
         if plan.train_s:
             begun = time.monotonic()
             fitted, plan = self._lmort(plan, fit, targets, fitted, stages)
-            tiers[LMORT] = self._judged(_blended(fitted, fit), fitted, held, begun)
+            whole = add_own_directions(fitted, fit, pairs)
+            tiers[LMORT] = self._judged(whole, fitted, held, begun)
         return tiers, plan
 
     def _judged(
@@ -251,6 +263,15 @@ class Maker:
             layers=plan.layers,
             max_tokens=MAX_TOKENS,
             progress=stages(f"states, {name}"),
+        )
+
+    def _pairs(self, plan: Plan, stages: Stages) -> PairStates | None:
+        return capture_pairs(
+            self.work / "pairs",
+            self.backbone,
+            self.pairs[: plan.n_pairs],
+            layers=plan.layers,
+            progress=stages("states, pairs"),
         )
 
     def _at_once(self, plan: Plan) -> Artifact:
@@ -299,7 +320,7 @@ class Maker:
         if not plan.epochs:
             plan = replace(plan, epochs=self._epochs_that_fit(plan, config, training))
             self._keep(plan)
-        trainer = Trainer(config, _recipe(plan.epochs), training, folder=self.work / "run")
+        trainer = Trainer(config, lmort_recipe(plan.epochs), training, folder=self.work / "run")
         if trainer.step == 0:
             weight, bias = (start.weights[f"pooled.{name}"] for name in ("weight", "bias"))
             trainer.model.pooled.load_state_dict(
@@ -311,7 +332,7 @@ class Maker:
     def _epochs_that_fit(self, plan: Plan, config: TunerConfig, training: TrainingSet) -> int:
         from ..train.trainer import Trainer
 
-        trial = Trainer(config, _recipe(1), training, folder=self.work / "trial")
+        trial = Trainer(config, lmort_recipe(1), training, folder=self.work / "trial")
         trial.run(stop_at=1)
         start = time.monotonic()
         trial.run(stop_at=1 + _STEPS_MEASURED)
@@ -337,7 +358,7 @@ class Maker:
         provenance = {
             "recipe": "tuner make",
             "tier": tier,
-            "data": f"calibration kit, {plan.n_fit} texts",
+            "data": f"calibration kit, {plan.n_fit} texts, {plan.n_pairs} pairs",
             "texts": str(plan.n_fit),
             "teacher": self.kit.teacher,
             "date": datetime.now(UTC).date().isoformat(),
@@ -352,6 +373,7 @@ class Maker:
             "fingerprint": self.backbone.fingerprint,
             "minutes": self.minutes,
             "texts": len(self.kit.items),
+            "pairs": len(self.pairs),
             "train": self.train,
         }
 
@@ -374,19 +396,3 @@ class Maker:
                 f"{self._inputs()} — choose another folder, or delete this one"
             )
         return plan
-
-
-def _blended(fitted: Artifact, fit: StatesCache) -> Artifact:
-    return blend(fitted, fit, lambda inputs: directions(inputs)[0].T)
-
-
-def _recipe(epochs: int) -> Recipe:
-    """Settings of the tuner that ships (experiment 5), with smaller batches for fewer texts."""
-    return Recipe(
-        name="tuner make",
-        model="any",
-        tuner={},
-        data=DataRecipe(max_tokens=MAX_TOKENS),
-        loss=LossRecipe(distillation=1.0, cosine_weight=30.0),
-        train=TrainRecipe(epochs=epochs, batch_size=_BATCH, learning_rate=1e-3, pooled_rate=0.02),
-    )

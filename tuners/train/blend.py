@@ -87,15 +87,20 @@ def discriminants(questions: Array, answers: Array, count: int, penalty: float) 
         count: Number of directions.
         penalty: Variance added within pairs, in units of its mean over dimensions.
     """
-    within = (questions - answers).astype(np.float64)
-    within -= within.mean(axis=0)
     sides = [side - side.mean(axis=0, dtype=np.float64) for side in (questions, answers)]
+    width = questions.shape[1]
+    basis: NDArray[np.float64] | None = None
+    if 2 * len(questions) < width:  # what is found lies in the span of the rows: solve there
+        basis = np.linalg.qr(np.concatenate(sides).T)[0]
+        sides = [side @ basis for side in sides]
+    within = sides[0] - sides[1]
     total = sum(side.T @ side for side in sides) / (2 * len(questions))
     scatter = within.T @ within / (2 * len(questions))
-    scatter += penalty * np.trace(scatter) / len(scatter) * np.eye(len(scatter))
+    scatter += penalty * np.trace(scatter) / width * np.eye(len(scatter))
     root = np.linalg.inv(np.linalg.cholesky(scatter))
     values = np.linalg.eigh(root @ total @ root.T)[1]
-    found: Array = (root.T @ values[:, ::-1][:, :count]).astype(np.float32)
+    directions = root.T @ values[:, ::-1][:, :count]
+    found: Array = (directions if basis is None else basis @ directions).astype(np.float32)
     return found
 
 

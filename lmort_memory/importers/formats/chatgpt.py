@@ -19,7 +19,7 @@ from lmort_memory.importers.canvas import document_turns, documents
 from lmort_memory.importers.format import Format, LeftOut, whole
 from lmort_memory.importers.json_fields import Object, items_of, object_of, text_of
 from lmort_memory.importers.marks import without_marks
-from lmort_memory.importers.times import from_epoch
+from lmort_memory.importers.times import from_epoch, from_iso
 from lmort_memory.importers.tree import Node, branch_to
 from lmort_memory.text import valid
 from lmort_memory.types import JsonValue, Source, Turn
@@ -65,16 +65,16 @@ def _turns(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
     name = text_of(conversation, "conversation_id") or text_of(conversation, "id")
     name = name or (branch[0] if branch else "")
     uri = valid(f"chatgpt:{name}")
-    if (changed := from_epoch(conversation.get("update_time"))) is not None:
+    if (changed := _time(conversation.get("update_time"))) is not None:
         left_out.dates[uri] = changed
     metadata: dict[str, JsonValue] = {"format": "chatgpt", "conversation_id": name}
     if title := valid(text_of(conversation, "title")).strip():
         metadata["title"] = title
-    said_at = from_epoch(conversation.get("create_time"))
+    said_at = _time(conversation.get("create_time"))
     messages = [_message(nodes[node]) for node in branch]
     canvas = documents(messages, left_out)
     for place, message in enumerate(messages):
-        said_at = from_epoch(message.get("create_time")) or said_at
+        said_at = _time(message.get("create_time")) or said_at
         if place in canvas:
             for turn in document_turns(canvas[place], uri=uri, when=said_at):
                 yield replace(turn, session=uri, source=Source(uri))
@@ -93,9 +93,14 @@ def _active_branch(conversation: Object, nodes: Object) -> list[str]:
 
 def _node(value: JsonValue) -> Node:
     node = object_of(value)
-    written = from_epoch(_message(value).get("create_time"))
+    written = _time(_message(value).get("create_time"))
     children = tuple(name for name in items_of(node, "children") if isinstance(name, str))
     return Node(text_of(node, "parent"), children, written.timestamp() if written else 0.0)
+
+
+def _time(value: JsonValue) -> datetime | None:
+    """Read seconds since 1970, or ISO 8601 as other exporters write it."""
+    return from_epoch(value) or from_iso(value)
 
 
 def _message(node: JsonValue) -> Object:
@@ -180,7 +185,7 @@ FORMAT = Format(
     suffixes=(".zip", ".json"),
     matches=_matches,
     read=_read,
-    version=2,
+    version=3,
     about="ChatGPT exports: the zip, the folder, or conversations*.json",
     companions=frozenset(
         {

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from lmort_memory.importers.archive import first_elements, members
+from lmort_memory.importers.artifacts import artifact_turns, is_artifact
 from lmort_memory.importers.format import Format, LeftOut, whole
 from lmort_memory.importers.formats.text import note_turns
 from lmort_memory.importers.json_fields import Object, items_of, object_of, text_of
@@ -85,7 +86,8 @@ def _conversation(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
     metadata["conversation_id"] = text_of(conversation, "uuid")
     if title := valid(text_of(conversation, "name")).strip():
         metadata["title"] = title
-    for message in _branch(conversation, left_out):
+    branch = _branch(conversation, left_out)
+    for message in branch:
         role = _ROLES.get(text_of(message, "sender") or text_of(message, "role"))
         said_at = from_iso(message.get("created_at")) or from_iso(conversation.get("created_at"))
         text = _text(message, left_out)
@@ -103,6 +105,8 @@ def _conversation(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
         left_out["attachment"] += len(items_of(message, "files"))
         for attachment in items_of(message, "attachments"):
             yield from _attachment(object_of(attachment), uri, message, left_out)
+    when = from_iso(branch[-1].get("created_at")) if branch else None
+    yield from artifact_turns(branch, uri=uri, when=when, left_out=left_out)
 
 
 def _branch(conversation: Object, left_out: LeftOut) -> list[Object]:
@@ -142,7 +146,9 @@ def _text(message: Object, left_out: LeftOut) -> str:
     for entry in items_of(message, "content"):
         block = object_of(entry)
         kind = text_of(block, "type")
-        if kind == "text":
+        if is_artifact(block):
+            continue  # they follow the conversation
+        if kind in ("text", "voice_note"):
             said.append(_PLACEHOLDER.sub("", text_of(block, "text")).strip())
         else:
             left_out[f"{kind or 'unknown'} block"] += 1
@@ -199,7 +205,7 @@ FORMAT = Format(
     suffixes=(".zip", ".json"),
     matches=_matches,
     read=_read,
-    version=2,
+    version=3,
     about="Claude exports: the zip, the folder, or its .json files",
     companions=frozenset({"users.json"}),
 )

@@ -195,7 +195,7 @@ def _objects(stream: IO[bytes], left_out: LeftOut | None = None) -> Iterator[Obj
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = json.loads(line.decode("utf-8", "surrogateescape"), strict=False)
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict):
@@ -244,5 +244,6 @@ FORMAT = Format(
     suffixes=(".jsonl", ".jsonl.zst", ".jsonl.gz"),
     matches=_matches,
     read=_read,
+    version=2,
     about="Codex CLI sessions: rollout-*.jsonl below ~/.codex/sessions, .zst and .gz too",
 )

@@ -7,21 +7,23 @@ Nothing in a table says which column is text, so none is read without being told
 from __future__ import annotations
 
 import csv
+import re
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from lmort_memory.errors import ImportFileError
-from lmort_memory.importers.format import Format, LeftOut, RefusedError, file_uri
-from lmort_memory.importers.times import from_epoch, from_iso
+from lmort_memory.importers.format import Format, LeftOut, RefusedError, encoding_of, file_uri
+from lmort_memory.importers.times import from_epoch, from_words
 from lmort_memory.types import JsonValue, Source, Turn
 
 __all__ = ["FORMAT", "Columns", "csv_format"]
 
 _DELIMITERS = ",;\t|"
-_HEAD_CHARS = 64 * 1024
 _MOST_CHARS = 1 << 24  # of a cell
 _FIELDS = ("role", "session", "created_at")
 
@@ -96,16 +98,29 @@ def _refuse(path: Path) -> bool:
 
 def _header(path: Path) -> list[str]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            head = stream.read(_HEAD_CHARS)
-        return next(csv.reader(head.splitlines(keepends=True), delimiter=_delimiter(head)), [])
-    except (UnicodeDecodeError, csv.Error):
+        with _opened(path) as (delimiter, lines):
+            return next(csv.reader(lines, delimiter=delimiter), [])
+    except UnicodeDecodeError as error:
+        raise RefusedError("it is not UTF-8 — save it as “CSV UTF-8”") from error
+    except csv.Error:
         return []
 
 
-def _delimiter(head: str) -> str:
-    """Return the sign that stands most often in the first line, outside of quotes."""
-    line = head.partition("\n")[0]
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
+    """Open a table: its delimiter, and its lines from the header on.
+
+    Above the header may stand empty lines and, for Excel, a line that names the delimiter.
+    """
+    with path.open(encoding=encoding_of(path), newline="") as stream:
+        first = next((line for line in stream if line.strip("\0 \r\n")), "")
+        if named := re.fullmatch(r'"?sep=(.)"?\s*', first):
+            first = next(stream, "")
+        yield named[1] if named else _delimiter(first), chain([first], stream)
+
+
+def _delimiter(line: str) -> str:
+    """Return the sign that stands most often in the header, outside of quotes."""
     bare = "".join(line.split('"')[::2])
     return max(_DELIMITERS, key=bare.count)
 
@@ -113,10 +128,8 @@ def _delimiter(head: str) -> str:
 def _read(path: Path, columns: Columns, left_out: LeftOut) -> Iterator[Turn]:
     before = csv.field_size_limit(_MOST_CHARS)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            delimiter = _delimiter(stream.readline())
-            stream.seek(0)
-            for row in csv.DictReader(stream, delimiter=delimiter):
+        with _opened(path) as (delimiter, lines):
+            for row in csv.DictReader(lines, delimiter=delimiter):
                 if turn := _turn(row, columns, path):
                     yield turn
                 else:
@@ -131,7 +144,7 @@ def _read(path: Path, columns: Columns, left_out: LeftOut) -> Iterator[Turn]:
 
 def _turn(row: dict[str, str], columns: Columns, path: Path) -> Turn | None:
     def cell(column: str) -> str:
-        return (row.get(column) or "").strip()
+        return (row.get(column) or "").strip("\0 \t\r\n")
 
     body = "\n\n".join(text for column in columns.text if (text := cell(column)))
     if not body:
@@ -151,10 +164,10 @@ def _turn(row: dict[str, str], columns: Columns, path: Path) -> Turn | None:
 
 
 def _time(text: str) -> datetime | None:
-    """Read ISO 8601 or seconds since 1970."""
+    """Read ISO 8601, English words, or seconds since 1970."""
     if text.replace(".", "", 1).isdigit() and len(text.partition(".")[0]) in (9, 10):
         return from_epoch(float(text))
-    return from_iso(text)
+    return from_words(text)
 
 
 FORMAT = Format(

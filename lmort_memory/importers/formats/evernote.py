@@ -13,21 +13,18 @@ from xml.etree import ElementTree
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.document import Block, UniqueNames, document_turns
-from lmort_memory.importers.format import Format, LeftOut
+from lmort_memory.importers.format import Format, LeftOut, read_head
 from lmort_memory.importers.html import parse_html
 from lmort_memory.importers.times import from_iso, modified_at
 from lmort_memory.types import JsonValue, Turn
 
 __all__ = ["FORMAT"]
 
-_ROOT = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!DOCTYPE[^>]*>\s*|<!--.*?-->\s*)*<en-export\b", re.S
-)
+_ROOT = re.compile(r"\s*(?:<\?xml[^>]*>\s*|<!DOCTYPE[^>]*>\s*|<!--.*?-->\s*)*<en-export\b", re.S)
 
 
 def _matches(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return bool(_ROOT.match(stream.read(4096)))
+    return bool(_ROOT.match(read_head(path, 4096)))
 
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
@@ -93,5 +90,6 @@ FORMAT = Format(
     suffixes=(".enex",),
     matches=_matches,
     read=_read,
+    version=2,
     about="Evernote exports, .enex",
 )

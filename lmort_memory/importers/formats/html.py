@@ -50,5 +50,6 @@ FORMAT = Format(
     suffixes=(".html", ".htm", ".xhtml"),
     matches=_matches,
     read=_read,
+    version=2,
     about="HTML pages",
 )

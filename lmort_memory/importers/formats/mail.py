@@ -7,18 +7,20 @@ and Gmail's spam and trash are left out. An mbox is read letter by letter, whate
 
 from __future__ import annotations
 
+import codecs
 import email.policy
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from email.message import EmailMessage, MIMEPart
+from email.message import EmailMessage
 from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from lmort_memory.importers.format import MAX_TEXT_BYTES, Format, LeftOut
-from lmort_memory.importers.html import html_text
+from lmort_memory.importers.letters import body_of
 from lmort_memory.importers.messages import clean
 from lmort_memory.importers.split import pieces
 from lmort_memory.types import JsonValue, Source, Turn
@@ -30,34 +32,50 @@ _FROM = re.compile(rb"From \S+ .*\d{1,2}:\d{2}.*\d{4}\s*$")
 _ESCAPED = re.compile(rb"^>(>*From )", re.M)
 _HEADER = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*:[^\n]*\n(?:[ \t][^\n]*\n)*)+")
 _NEEDED = re.compile(rb"^(?:From|Date|Subject|Message-ID|Received|To):", re.I | re.M)
+_ALONE = (".eml", ".emlx")
+_COUNT = re.compile(rb"\d{1,9}[ \t]*\n")
 _ID = re.compile(r"<([^<>\s]+)>")
-_INTRODUCED = re.compile(
-    r"(?:On|Am|Le|El|Il|Em|Op|Den|På) .{6,200}"
-    r"(?:wrote|schrieb[^\n:]{0,80}|a écrit|escribió|ha scritto|escreveu|schreef[^\n:]{0,80}|skrev"
-    r"[^\n:]{0,80})\s?:\s*\Z",
-    re.S,
-)
-_FORWARDED = re.compile(r"-{2,}\s?(?:Original Message|Ursprüngliche Nachricht|Message d'origine)")
+_DELETED = 0x0008  # in X-Mozilla-Status: Thunderbird keeps such letters until it compacts the file
 
 
 def _matches(path: Path) -> bool:
     with path.open("rb") as stream:
-        head = stream.read(16 * 1024).replace(b"\r\n", b"\n").lstrip(b"\n")
-    if path.suffix.lower() == ".eml":
-        headers = _HEADER.match(head.removeprefix(b"\xef\xbb\xbf"))
+        head = _begun(stream.read(16 * 1024).replace(b"\r\n", b"\n"))
+    if path.suffix.lower() in _ALONE:
+        headers = _HEADER.match(_COUNT.sub(b"", head))
         return headers is not None and len(_NEEDED.findall(headers[0])) > 1
     first, _, rest = head.partition(b"\n")
     headers = _HEADER.match(rest.lstrip(b">"))
     return bool(_FROM.match(first)) and headers is not None and bool(_NEEDED.search(headers[0]))
 
 
+def _begun(data: bytes) -> bytes:
+    """Return a file's bytes from its first sign on."""
+    return data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+
+
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
-    letters = [path.read_bytes()] if path.suffix.lower() == ".eml" else _letters(path, left_out)
+    if path.suffix.lower() in _ALONE:
+        letters: Iterable[bytes] = [_alone(path.read_bytes())]
+    else:
+        letters = _letters(path, left_out)
     parser = BytesParser(policy=email.policy.default)
-    for number, data in enumerate(letters):
+    for data in letters:
         letter = parser.parsebytes(data)
         if isinstance(letter, EmailMessage):
-            yield from _turns(letter, f"{path.stem}/{number}", left_out)
+            yield from _turns(letter, _digest(data), left_out)
+
+
+def _alone(data: bytes) -> bytes:
+    """Return the letter of a file that has one; Apple writes its size first, and more behind."""
+    data = _begun(data)
+    size = _COUNT.match(data)
+    return data[size.end() :][: int(size[0])] if size else data.rstrip(b"\0")
+
+
+def _digest(data: bytes) -> str:
+    """Name a letter that has no Message-ID by its content, so that it stays the same one."""
+    return hashlib.sha256(data.strip()).hexdigest()[:32]
 
 
 def _letters(path: Path, left_out: LeftOut) -> Iterator[bytes]:
@@ -65,6 +83,7 @@ def _letters(path: Path, left_out: LeftOut) -> Iterator[bytes]:
     lines: list[bytes] = []
     size, after_empty = 0, True
     with path.open("rb") as stream:
+        stream.seek(len(codecs.BOM_UTF8) * (stream.read(3) == codecs.BOM_UTF8))
         while line := stream.readline(MAX_TEXT_BYTES):
             if after_empty and _FROM.match(line):
                 if lines:
@@ -84,7 +103,10 @@ def _turns(letter: EmailMessage, fallback: str, left_out: LeftOut) -> Iterator[T
     if {"Spam", "Trash"} & {label.strip() for label in labels}:
         left_out["letter in spam or trash"] += 1
         return
-    body = _body(letter, left_out)
+    if _is_deleted(letter):
+        left_out["letter that was deleted"] += 1
+        return
+    body = body_of(letter, left_out)
     if not body:
         left_out["letter without text"] += 1
         return
@@ -121,12 +143,22 @@ def _thread(letter: EmailMessage, uri: str) -> str:
 
 def _header(letter: EmailMessage, name: str) -> str:
     """Return a header as text. What no standard allows, and people's mail has, is kept raw."""
+    raw = next((value for key, value in letter.raw_items() if key.lower() == name.lower()), "")
     try:
-        value = letter[name]
+        value = letter[name] if raw.isprintable() or raw.isascii() else _decoded(raw)
     except (ValueError, IndexError, AttributeError, LookupError, TypeError):
-        value = next((raw for key, raw in letter.raw_items() if key.lower() == name.lower()), "")
+        value = raw
     text = "" if value is None else str(value)
     return " ".join(text.encode("utf-8", "replace").decode("utf-8", "replace").split())
+
+
+def _decoded(raw: str) -> str:
+    """Decode a header that was written without a word of its charset."""
+    data = raw.encode("utf-8", "surrogateescape")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
 
 
 def _people(letter: EmailMessage, name: str) -> str:
@@ -137,69 +169,28 @@ def _people(letter: EmailMessage, name: str) -> str:
     return ", ".join(who or address for who, address in pairs if who or address)
 
 
+def _is_deleted(letter: EmailMessage) -> bool:
+    with suppress(ValueError):
+        return bool(int(_header(letter, "X-Mozilla-Status"), 16) & _DELETED)
+    return False
+
+
 def _sent_at(letter: EmailMessage) -> datetime | None:
-    with suppress(ValueError, TypeError, IndexError, OverflowError):
-        return parsedate_to_datetime(_header(letter, "Date")).astimezone()
+    """Return the date that the author's mailer wrote, else that of the last server on the way."""
+    received = _header(letter, "Received").rpartition(";")[2]
+    for text in (_header(letter, "Date"), received):
+        with suppress(ValueError, TypeError, IndexError, OverflowError):
+            when = parsedate_to_datetime(text.replace("-0000", "+0000"))
+            return when.astimezone()
     return None
-
-
-def _body(letter: EmailMessage, left_out: LeftOut) -> str:
-    """Return what the author wrote: the plain form of the letter, else its HTML."""
-    part = letter.get_body(preferencelist=("plain", "html"))
-    left_out["attachment"] += sum(1 for _ in letter.iter_attachments())
-    if part is None:
-        return ""
-    text = _decoded(part)
-    if part.get_content_subtype() == "html":
-        text = html_text(text)
-    return _own_words(text.replace("\r\n", "\n"), left_out)
-
-
-def _decoded(part: MIMEPart) -> str:
-    try:
-        return str(part.get_content())
-    except (LookupError, KeyError, ValueError, AssertionError):  # an unknown charset
-        data = part.get_payload(decode=True)
-        return data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
-
-
-def _own_words(text: str, left_out: LeftOut) -> str:
-    """Cut off what is quoted, with the line that introduces it, and the signature."""
-    text = re.split(r"^-- ?\n", text, maxsplit=1, flags=re.M)[0]
-    before, *quoted = _FORWARDED.split(text, maxsplit=1)
-    if quoted and before.strip():  # else the whole letter is what was passed on
-        left_out["quoted passage"] += 1
-        text = before
-    kept: list[str] = []
-    quoting = False
-    for line in text.split("\n"):
-        if line.startswith(">"):
-            if not quoting:
-                left_out["quoted passage"] += 1
-                kept = _without_introduction(kept)
-            quoting = True
-        else:
-            quoting = quoting and not line.strip()
-            kept.append(line)
-    return clean("\n".join(kept))
-
-
-def _without_introduction(lines: list[str]) -> list[str]:
-    """Drop "On Monday, Ada wrote:", which may be broken over three lines."""
-    end = len(lines)
-    while end and not lines[end - 1].strip():
-        end -= 1
-    for first in range(end - 1, max(end - 4, -1), -1):
-        if _INTRODUCED.match("\n".join(lines[first:end]).strip()):
-            return lines[:first]
-    return lines
 
 
 FORMAT = Format(
     name="mail",
-    suffixes=(".mbox", ".eml", ".mbx", ""),
+    suffixes=(".mbox", ".eml", ".emlx", ".mbx", ""),
     matches=_matches,
     read=_read,
-    about="mail: mbox files, with or without a suffix, and .eml messages",
+    version=2,
+    about="mail: mbox files, with or without a suffix, .eml and .emlx messages",
     appends=True,
 )

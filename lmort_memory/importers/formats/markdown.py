@@ -235,6 +235,6 @@ FORMAT = Format(
     suffixes=(".md", ".markdown", ".mdown"),
     matches=lambda path: True,
     read=_read,
-    version=3,
+    version=4,
     about="Markdown notes and Obsidian vaults",
 )

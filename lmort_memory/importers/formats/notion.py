@@ -203,5 +203,6 @@ FORMAT = Format(
     suffixes=(".zip",),
     matches=_matches,
     read=_read,
+    version=2,
     about="Notion exports: the zip of Markdown & CSV, or of HTML",
 )

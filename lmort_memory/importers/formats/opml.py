@@ -13,20 +13,19 @@ from xml.etree import ElementTree
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.document import Block, document_turns
-from lmort_memory.importers.format import MAX_TEXT_BYTES, Format, LeftOut, file_uri
+from lmort_memory.importers.format import MAX_TEXT_BYTES, Format, LeftOut, file_uri, read_head
 from lmort_memory.importers.html import html_text
 from lmort_memory.importers.times import modified_at
 from lmort_memory.types import Turn
 
 __all__ = ["FORMAT"]
 
-_ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<opml\b", re.S)
+_ROOT = re.compile(r"\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<opml\b", re.S)
 _MARKUP = re.compile(r"</?(?:b|i|u|a|span|br|code|em|strong|mark|time)\b[^<>]*>", re.I)
 
 
 def _matches(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return bool(_ROOT.match(stream.read(4096)))
+    return bool(_ROOT.match(read_head(path, 4096)))
 
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:

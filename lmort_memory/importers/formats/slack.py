@@ -181,8 +181,28 @@ def _author(message: Object, people: Mapping[str, str]) -> str:
 
 def _fallback(message: Object) -> str:
     """Return the text of a program's message, whose words stand in its attachments."""
+    if said := "\n".join(filter(None, map(_block, items_of(message, "blocks")))):
+        return said
     attached = (object_of(item) for item in items_of(message, "attachments"))
     return "\n".join(text_of(one, "text") or text_of(one, "fallback") for one in attached)
+
+
+def _block(value: JsonValue) -> str:
+    """Return the words of a block or of an element in one, in Slack's markup."""
+    element = object_of(value)
+    kind = text_of(element, "type")
+    if kind == "link":
+        return text_of(element, "text") or text_of(element, "url")
+    if kind == "user":
+        return f"<@{text_of(element, 'user_id')}>"
+    if kind == "emoji":
+        return f":{text_of(element, 'name')}:"
+    if isinstance(inner := element.get("text"), dict):
+        return text_of(inner, "text")
+    if said := text_of(element, "text"):
+        return said
+    parts = [_block(one) for key in ("elements", "fields") for one in items_of(element, key)]
+    return ("\n" if kind in ("rich_text", "rich_text_list") else "").join(parts)
 
 
 def _readable(text: str, people: Mapping[str, str]) -> str:
@@ -208,6 +228,7 @@ FORMAT = Format(
     suffixes=(".zip", ".json"),
     matches=_matches,
     read=_read,
+    version=2,
     about="Slack exports: the zip or the unpacked folder",
     appends=True,
 )

@@ -36,10 +36,14 @@ def _matches(path: Path) -> bool:
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     chat: Object = {}
-    others = 0
+    others, said = 0, False
     for name, value in parts(path, *_OPENED, damaged=left_out.fail):
         where, _, field = name.rpartition(".")
+        # The next chat begins, which may have no name.
+        if field != "messages[]" and (said or field in chat):
+            chat, said = {}, False
         if field == "messages[]":
+            said = True
             if turn := _turn(object_of(value), _room(chat, path), left_out):
                 yield turn
         elif where in ("", ".chats.list[]", ".left_chats.list[]"):
@@ -98,6 +102,7 @@ FORMAT = Format(
     suffixes=(".json",),
     matches=_matches,
     read=_read,
+    version=2,
     about="Telegram Desktop: result.json of one chat or of all",
     appends=True,
 )

@@ -21,6 +21,7 @@ __all__ = ["EXPORT", "FORMAT"]
 
 _STRINGS = ("text", "role", "session", "created_at", "expires_at")
 _FIELDS = {*_STRINGS, "metadata"}
+_OF_A_LEDGER = {"ledger", "record_ids", "payload"}  # which records a reply was given
 _OF_A_RECORD = {*_FIELDS, "id", "scope", "updated_at", "source", "origin"}
 
 
@@ -33,7 +34,9 @@ def _is_turns(path: Path) -> bool:
 
 def _is_export(path: Path) -> bool:
     objects = first_objects(path)
-    return bool(objects) and all(entry.keys() >= _OF_A_RECORD for entry in objects)
+    return bool(objects) and all(
+        entry.keys() >= _OF_A_RECORD or entry.keys() >= _OF_A_LEDGER for entry in objects
+    )
 
 
 def _read_turns(path: Path, left_out: LeftOut) -> Iterator[Turn]:
@@ -52,6 +55,8 @@ def _read_turns(path: Path, left_out: LeftOut) -> Iterator[Turn]:
 def _read_export(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     """Yield what the records say; `Memory.restore` is what brings them back whole."""
     for number, entry in line_objects(path, left_out.fail):
+        if entry.keys() >= _OF_A_LEDGER:
+            continue
         try:
             yield _turn(entry, path)
         except (ValueError, RecursionError) as error:

@@ -7,8 +7,8 @@ A message begins with a date, whose form depends on phone, system and language:
 Whether the day or the month comes first is decided once for a file: by a number over 12, else by
 the order of the messages in time, else by the marks of an American phone (a year of two digits,
 AM or PM in capitals); else the day comes first, as in most languages. Numbers may be Arabic; a
-message may have many lines. Lines without a speaker are WhatsApp's own; they and messages
-whose content is "<Media omitted>", or a file's name, are left out.
+message may have many lines. Lines without a speaker are WhatsApp's own; they and messages that only
+stand for a file are left out (see `whatsapp_phrases`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,19 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from lmort_memory.errors import ImportFileError
-from lmort_memory.importers.format import Format, LeftOut, read_text
+from lmort_memory.importers.format import Format, LeftOut, read_head, read_text
 from lmort_memory.importers.members import count_others, member_names, opened_zip
 from lmort_memory.importers.messages import Room, clean
+from lmort_memory.importers.whatsapp_phrases import (
+    AFTERNOON,
+    HALVES,
+    MARKS,
+    NOON,
+    is_deleted,
+    is_notice,
+    is_sentence,
+    without_files,
+)
 from lmort_memory.types import Turn
 
 __all__ = ["FORMAT"]
@@ -31,45 +41,30 @@ _HEAD_BYTES = 64 * 1024
 _AT_LEAST = 2  # messages that a chat of more than one line has: one dated line may be a diary's
 _NAME = re.compile(r"_chat.*\.txt|.*whatsapp.*\.txt", re.I)
 _BUDDHIST = 543  # years that the calendar of Thai phones is ahead
-_DATE = r"(?P<a>\d{1,4})\s?[./-]\s?(?P<b>\d{1,2})\s?[./-]\s?(?P<c>\d{1,4})\.?"
-_CLOCK = r"(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2}))?"
-_HALF = (
-    r"(?:[ \u00a0\u202f]?(?P<half>[AaPp]\.?[ \u00a0\u202f]?[Mm]\.?"
-    r"|上午|下午|午前|午後|오전|오후|[صم]))?"
+_GAP = f"[ \\t\u00a0\u202f{MARKS}]"
+_DATE = (
+    rf"(?P<a>\d{{1,4}}){_GAP}*[./年-]{_GAP}*(?P<b>\d{{1,2}}){_GAP}*[./月-]{_GAP}*(?P<c>\d{{1,4}})"
+    rf"(?:[.日]|{_GAP}*г(?:од)?\.)?"  # noqa: RUF001  Bulgarian
 )
-_BEFORE = r"(?:(?P<before>上午|下午|午前|午後|오전|오후)[ \u00a0]?)?"
+_CLOCK = r"(?P<hour>\d{1,2})(?:[:.]| ?h ?)(?P<minute>\d{2})(?:[:.](?P<second>\d{2}))?"
+_HALF = rf"(?:{_GAP}*(?P<half>[AaPp]\.?{_GAP}?[Mm]\.?|{HALVES}))?(?:{_GAP}(?:ч\.?|Uhr|uur))?"
+_BEFORE = rf"(?:(?P<before>{HALVES}){_GAP}*)?"
 _STAMP = re.compile(
-    rf"\[?{_DATE}[,،]?\s+(?:(?:at|um|à|kl\.?|klo|às|alle)\s+)?{_BEFORE}{_CLOCK}{_HALF}"
-    r"(?:\]\s*|\s+[-–]\s+)"  # noqa: RUF001  the dash of some languages
+    rf"[{MARKS}]*\[?[{MARKS}]*{_DATE}{_GAP}*[,،]?{_GAP}+"
+    rf"(?:(?:at|um|à|kl\.?|klo|às|alle|plkst\.?){_GAP}+)?{_BEFORE}{_CLOCK}{_HALF}"
+    rf"(?:{_GAP}*\]{_GAP}*|{_GAP}+[-–]{_GAP}+)",  # noqa: RUF001  the dash of some languages
 )
 _SPEAKER = re.compile(r"(?P<author>[^:\n]{1,80}?):(?:\s(?P<text>.*)|$)", re.S)
-_LINE_MARKS = re.compile("^[\u200e\u200f\u202a-\u202e\ufeff]+")
-_EDITED = re.compile(
-    r"\s*<(?:This message was edited|Diese Nachricht wurde bearbeitet|Se editó este mensaje\."
-    r"|Mensagem editada|Ce message a été modifié)>\s*$"
-)
-_MEDIA = re.compile(
-    r"<[^<>\n]{2,60}(?:omitted|weggelassen|omitido|omitida|omesso|omis|omise|weggelaten|utelatt|"
-    r"utelämnat|pominięto|опущен|без медиафайлов|省略|생략)[^<>\n]{0,20}>"
-    r"|(?:image|video|audio|sticker|GIF|document|Contact card|Bild|Video|Audio|Sticker|Dokument|"
-    r"imagen|imagem|vídeo|áudio|documento|immagine|afbeelding)"
-    r" (?:omitted|weggelassen|omitido|omitida|omesso|omis|weggelaten)"
-    r"|<(?:attached|Anhang|adjunto|anexado|allegato|pièce jointe|bijgevoegd)\s?: [^<>\n]+>"
-    r"|[^\n]{1,200}\.\w{2,5} \((?:file attached|Datei angehängt|archivo adjunto|arquivo anexado|"
-    r"file allegato|fichier joint|bestand bijgevoegd)\)",
-)
-_DELETED = re.compile(
-    r"(?:This message was deleted|You deleted this message|Diese Nachricht wurde gelöscht|"
-    r"Du hast diese Nachricht gelöscht|Se eliminó este mensaje|Eliminaste este mensaje|"
-    r"Mensagem apagada|Esta mensagem foi apagada|Ce message a été supprimé|null)\.?"
-)
-# WhatsApp's own first line is said by the chat itself on iPhones.
-_NOTICE = re.compile(r".{0,40}(?:end-to-end|Ende-zu-Ende|de extremo a extremo|bout en bout)", re.S)
 
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """A dated line with those that follow it; `date` are its three numbers in their order."""
+    """A dated line with those that follow it.
+
+    Attributes:
+        date: Its three numbers, in their order.
+        text: What was said, with its invisible marks.
+    """
 
     date: tuple[str, str, str]
     clock: tuple[int, int, int]
@@ -81,9 +76,7 @@ class _Message:
 def _matches(path: Path) -> bool:
     if path.suffix.lower() == ".zip":
         return bool(_chat_member(member_names(path)))
-    with path.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES).decode("utf-8", "ignore")
-    lines = [_LINE_MARKS.sub("", line) for line in head.splitlines() if line.strip()]
+    lines = [line for line in read_head(path, _HEAD_BYTES).split("\n") if line.strip()]
     if not lines or not _STAMP.match(lines[0]):
         return False
     stamped = [line for line in lines if _STAMP.match(line)]
@@ -121,7 +114,7 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
             left_out[reason] += 1
         else:
             said_at = _moment(message, order)
-            text = clean(_EDITED.sub("", _MEDIA.sub("", message.text)))
+            text = clean(without_files(message.text))
             yield room.turn(text, author=message.author, said_at=said_at)
 
 
@@ -142,13 +135,12 @@ def _messages(text: str, left_out: LeftOut) -> Iterator[_Message]:
     head: re.Match[str] | None = None
     lines: list[str] = []
     for line in text.split("\n"):
-        bare = _LINE_MARKS.sub("", line)
-        stamp = _STAMP.match(bare)
+        stamp = _STAMP.match(line)
         if stamp is None:
             lines.append(line)
             continue
         yield from _finished(head, lines, left_out)
-        head, lines = stamp, [bare[stamp.end() :]]
+        head, lines = stamp, [line[stamp.end() :]]
     yield from _finished(head, lines, left_out)
 
 
@@ -158,13 +150,12 @@ def _finished(
     if head is None:
         return
     said = _SPEAKER.match("\n".join(lines))
-    if said is None:
+    if said is None or is_sentence(said["author"]):
         left_out["message of WhatsApp's own"] += 1
         return
     date = (_digits(head["a"]), _digits(head["b"]), _digits(head["c"]))
     american = len(date[2]) == 2 and "/" in head[0] and head["half"] in ("AM", "PM")
-    text = clean(said["text"] or "")
-    yield _Message(date, _clock(head), american, _name(said["author"]), text)
+    yield _Message(date, _clock(head), american, _name(said["author"]), said["text"] or "")
 
 
 def _name(author: str) -> str:
@@ -178,34 +169,33 @@ def _digits(text: str) -> str:
 
 def _clock(head: re.Match[str]) -> tuple[int, int, int]:
     hour, half = int(head["hour"]), (head["half"] or head["before"] or "").lower()
-    afternoon = half.startswith("p") or half in ("下午", "午後", "오후", "م")
-    if half and hour <= 12:
+    afternoon = half.startswith("p") or half in AFTERNOON or (half in NOON and hour < 11)
+    if half and hour < 12 + (half not in NOON):
         hour = hour % 12 + 12 * afternoon
     return hour, int(head["minute"]), int(head["second"] or 0)
 
 
 def _silence(message: _Message) -> str:
-    if not message.text:
+    if not clean(message.text):
         return "message without text"
-    if _DELETED.fullmatch(message.text):
+    if is_deleted(clean(message.text)):
         return "message that was deleted"
-    if _NOTICE.match(message.text):
-        return "message of WhatsApp's own"
-    if not clean(_MEDIA.sub("", message.text)):
+    if not clean(without_files(message.text)):
         return "attachment"
-    return ""
+    return "message of WhatsApp's own" if is_notice(message.text) else ""
 
 
 def _order(dates: list[tuple[str, str, str]], *, american: bool) -> str:
-    """Return in which order day, month and year stand in the dates: "dmy", "mdy" or "ymd"."""
+    """Return in which order day, month and year stand in the dates: "dmy", "mdy", "ymd", "ydm"."""
     if any(len(a) == 4 for a, _, _ in dates):
-        return "ymd"
-    if any(len(c) != 4 and int(c) <= 31 and int(a) > 31 for a, _, c in dates):
-        return "ymd"
-    likely = ("mdy", "dmy", "ymd") if american else ("dmy", "mdy", "ymd")
+        likely = ["ymd", "ydm"]
+    elif american:
+        likely = ["mdy", "dmy", "ymd", "ydm"]
+    else:
+        likely = ["dmy", "mdy", "ymd", "ydm"]
     possible = [order for order in likely if _fits(dates, order)]
     rising = [order for order in possible if _rises(dates, order)]
-    return (rising or possible or ["dmy"])[0]
+    return (rising or possible or likely)[0]
 
 
 def _fits(dates: list[tuple[str, str, str]], order: str) -> bool:
@@ -247,6 +237,7 @@ FORMAT = Format(
     suffixes=(".zip", ".txt"),
     matches=_matches,
     read=_read,
+    version=2,
     about="WhatsApp chats: _chat.txt, WhatsApp Chat with ….txt, or the zip",
     appends=True,
 )

@@ -97,10 +97,11 @@ class Purger:
         if not plans:
             return True
         mine = erased is not None and len(plans) == 1
-        for _, text in plans:
-            plan = json.loads(text)
-            self._remove_states(plan["states"])
-            self._dense.scrub(plan["vectors"])
+        with self._database.translated("clean"):
+            for _, text in plans:
+                vectors, states = self._planned(text)
+                self._remove_states(states)
+                self._dense.scrub(vectors)
         with self._database.write("forget in") as connection:
             # SQLite before 3.42 leaves deleted words in FTS5's segments until they are merged.
             connection.execute("INSERT INTO words (words) VALUES ('optimize')")
@@ -154,10 +155,23 @@ class Purger:
     def _size(self) -> int:
         return self._database.path.stat().st_size
 
+    def _planned(self, text: str) -> tuple[list[int], list[str]]:
+        """Return the vectors and state files of a plan; of a damaged one, all that may be meant."""
+        try:
+            plan = json.loads(text)
+            return list(plan["vectors"]), [str(name) for name in plan["states"]]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            folder = state_path(self._database.path, "").parent
+            return [0], [file.name for file in folder.glob("*.state")]
+
     def _remove_states(self, names: Iterable[str]) -> None:
         folder = state_path(self._database.path, "").parent
+        if not folder.is_dir():
+            return
         for name in names:
-            (folder / Path(name).name).unlink(missing_ok=True)
+            state = folder / Path(name).name
+            for file in (state, *folder.glob(f".{state.name}.*")):  # and what a kill left of a save
+                file.unlink(missing_ok=True)
 
     def _found(self, wanted: list[bytes]) -> bool:
         return any(contains(file, wanted) for file in self._files())

@@ -36,6 +36,10 @@ class _Postgres:
     def equals(self, key: str, value: JsonValue) -> Condition:
         return f"COALESCE({_ENTRY} = CAST(? AS jsonb), FALSE)", [key, _json(value)]
 
+    def one_of(self, key: str, values: Sequence[str] | Sequence[float]) -> Condition:
+        among = f"{_ENTRY} IN (SELECT jsonb_array_elements(CAST(? AS jsonb)))"
+        return f"COALESCE({among}, FALSE)", [key, _json(list(values))]
+
     def missing(self, key: str) -> Condition:
         return f"({_ENTRY} IS NULL)", [key]
 

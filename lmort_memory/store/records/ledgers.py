@@ -50,11 +50,15 @@ def latest(
         " ORDER BY created_at DESC, reply_id DESC LIMIT :limit",
         {"session": session, "record": record_id, "limit": limit},
     ).fetchall()
-    return [to_entry(row) for row in reversed(rows)]
+    entries = [to_entry(row) for row in reversed(rows)]
+    return [entry for entry in entries if entry is not None]
 
 
-def to_entry(row: tuple[str, str | None, int, str, str | None]) -> LedgerEntry:
-    """Return the entry of a row of `ROWS`."""
+def to_entry(row: tuple[str, str | None, int, str, str | None]) -> LedgerEntry | None:
+    """Return an entry, or None if its payload is damaged: that hides no other."""
     reply_id, session, at, payload, ids = row
     named = tuple(sorted(ids.split("\n"))) if ids else ()
-    return LedgerEntry(reply_id, session, named, load_metadata(payload), from_us(at))
+    try:
+        return LedgerEntry(reply_id, session, named, load_metadata(payload), from_us(at))
+    except (ValueError, TypeError, RecursionError):
+        return None

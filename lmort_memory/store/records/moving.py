@@ -38,7 +38,7 @@ class SQLiteMoving:
         while True:
             with self._database.read("copy") as connection:
                 page = connection.execute(sql, (last,)).fetchall()
-            yield from map(ledgers.to_entry, page)
+            yield from filter(None, map(ledgers.to_entry, page))
             if len(page) < PAGE:
                 return
             last = page[-1][0]

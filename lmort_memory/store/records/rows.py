@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
+from lmort_memory.errors import StoreError
 from lmort_memory.store.clock import from_us, now_us, to_us
+from lmort_memory.store.damaged import DAMAGED
 from lmort_memory.store.ulid import new_id
 from lmort_memory.store.words.tokenizer import fold
 from lmort_memory.types import JsonValue, Record, Source, Turn
@@ -143,9 +145,25 @@ def _words(value: JsonValue) -> Iterator[str]:
 
 
 def to_record(row: tuple[Any, ...]) -> Record:
-    """Return the record of a row of `COLUMNS`."""
+    """Return the record of a row of `COLUMNS`.
+
+    Raises:
+        StoreError: the row is damaged: it holds a value that this program never writes.
+    """
+    try:
+        return _to_record(row)
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise StoreError(
+            f"the record {row[1]!r:.40} cannot be read ({error}) — {DAMAGED}"
+        ) from error
+
+
+def _to_record(row: tuple[Any, ...]) -> Record:
     (_, id_, text, role, scope, session, created, updated, metadata, *rest) = row
     (uri, start, end, expires, valid_from, valid_to, superseded_by) = rest
+    for value in (id_, text, role, scope, metadata):
+        if not isinstance(value, str):
+            raise TypeError(f"expected text, found {type(value).__name__}")
     return Record(
         id=id_,
         text=text,
@@ -182,8 +200,14 @@ def dump_metadata(metadata: Mapping[str, JsonValue]) -> str:
 
 
 def load_metadata(text: str) -> dict[str, JsonValue]:
-    """Return the metadata that `dump_metadata` wrote."""
-    loaded: dict[str, JsonValue] = json.loads(text)
+    """Return the metadata that `dump_metadata` wrote.
+
+    Raises:
+        ValueError: it is not a JSON object.
+    """
+    loaded: JsonValue = json.loads(text)
+    if not isinstance(loaded, dict):
+        raise ValueError("metadata is not a JSON object")
     return loaded
 
 

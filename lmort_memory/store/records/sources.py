@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -15,7 +15,7 @@ from lmort_memory.store.records import rows
 from lmort_memory.store.values import SourceChange, SourceState
 from lmort_memory.types import Progress, Source, Turn
 
-__all__ = ["BATCH", "list_sources", "replace_source", "source_state", "take"]
+__all__ = ["BATCH", "list_sources", "replace_source", "replace_sources", "source_state", "take"]
 
 BATCH = 500  # turns per transaction; bounds how long other writers wait
 STATE = "SELECT uri, digest, size_bytes, modified_ns FROM sources"
@@ -76,6 +76,20 @@ def replace_source(
     return SourceChange(added=added, kept=done - added, removed=removed or 0, error=error)
 
 
+def replace_sources(
+    database: Database, found: Sequence[tuple[SourceState, Sequence[Turn]]], *, scope: str
+) -> list[SourceChange]:
+    """Do `replace_source` for several small sources in one transaction, which waits once."""
+    changes = []
+    with database.write("import into") as connection:
+        for state, turns in found:
+            _start(connection)
+            added = sum(_keep(connection, turn, state.uri, scope) for turn in turns)
+            removed = _finish(connection, state, scope)
+            changes.append(SourceChange(added=added, kept=len(turns) - added, removed=removed))
+    return changes
+
+
 def take(rest: Iterator[Turn]) -> tuple[list[Turn], ImportFileError | None]:
     """Return the next batch, and the error that ended it early, if any."""
     batch: list[Turn] = []
@@ -98,10 +112,13 @@ def _finish(connection: sqlite3.Connection, state: SourceState, scope: str) -> i
 
 
 def _start(connection: sqlite3.Connection) -> None:
-    connection.execute("DROP TABLE IF EXISTS temp.kept")
-    connection.execute("DROP TABLE IF EXISTS temp.met")
-    connection.execute("CREATE TEMP TABLE kept (n INTEGER PRIMARY KEY)")
-    connection.execute("CREATE TEMP TABLE met (content BLOB PRIMARY KEY, times INTEGER)")
+    """Forget the source before. A new table would make SQLite prepare every statement anew."""
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS kept (n INTEGER PRIMARY KEY)")
+    connection.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS met (content BLOB PRIMARY KEY, times INTEGER)"
+    )
+    connection.execute("DELETE FROM temp.kept")
+    connection.execute("DELETE FROM temp.met")
 
 
 def _keep(connection: sqlite3.Connection, turn: Turn, uri: str, scope: str) -> bool:

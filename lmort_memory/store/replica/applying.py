@@ -34,8 +34,8 @@ BY_ORIGIN = "SELECT id, n, (SELECT count(*) FROM history h WHERE h.n = r.n) FROM
 
 @dataclass(slots=True)
 class _Tally:
-    added: int = 0
     ledgers: int = 0
+    added: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     conflicts: set[str] = field(default_factory=set)
 
@@ -65,9 +65,11 @@ def apply(
     for entry in changes.ledgers:
         tally.ledgers += _merge_ledger(connection, entry)
     connection.execute("UPDATE replica SET merging = 0")
-    for record_id in sorted(tally.changed):
+    for record_id in sorted(tally.added | tally.changed):
         _break_circle(connection, record_id)
-    return Merged(tally.added, frozenset(tally.changed), frozenset(tally.conflicts), tally.ledgers)
+    return Merged(
+        len(tally.added), frozenset(tally.changed), frozenset(tally.conflicts), tally.ledgers
+    )
 
 
 def _merge(
@@ -88,7 +90,7 @@ def _merge(
     here = _states(connection, ids)
     if not here:
         _save(connection, state, None, spaces)
-        tally.added += 1
+        tally.added.add(state.id)
         return
     before = here.get(state.id)
     if before is not None and concurrent(before, state):

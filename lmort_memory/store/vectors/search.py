@@ -10,11 +10,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmort_memory.errors import SpaceMismatchError
+from lmort_memory.errors import SpaceMismatchError, StoreError
 from lmort_memory.store.connection import Database
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.values import DenseMatch, Filter
@@ -42,6 +43,8 @@ class DenseSearch:
         self._database = database
         self._spaces: dict[int, Space] = {}
         self._guard = threading.Lock()
+        self._prepared: dict[str, threading.Thread] = {}
+        self._closed = False
         self._narrow = CandidateFilter()
         self._refresher = Refresher(
             database, self.files, graph_from=graph_from, current=self._current
@@ -67,6 +70,20 @@ class DenseSearch:
             look = VectorQuery(connection, view, found.graph, vector, condition, limit)
             return self._matches(look, found.s, chosen)
 
+    def prepare(self, space: str) -> None:
+        """Begin to read a space in a thread of its own, once; a search waits for it.
+
+        A question is encoded meanwhile. In an encrypted database each page is decrypted and
+        checked when it is read, 10 us of computing each.
+        """
+        with self._guard:
+            if space in self._prepared or self._closed:
+                return
+            self._prepared[space] = thread = threading.Thread(
+                target=self._read, args=(space,), name="lmort-read", daemon=True
+            )
+            thread.start()
+
     def build(self, *, progress: Progress | None = None) -> None:
         """Load, extend or build the graph of every space now, and save it."""
         with self._database.translated("index"):
@@ -90,8 +107,18 @@ class DenseSearch:
             self.files.delete_orphans()
 
     def close(self) -> None:
-        """Stop the background work."""
+        """Stop the background work, and wait for what is read."""
+        with self._guard:
+            self._closed = True
+            reading = list(self._prepared.values())
+        for thread in reading:
+            thread.join()
         self._refresher.close()
+
+    def _read(self, space: str) -> None:
+        with suppress(StoreError), self._database.snapshot("search") as connection:
+            if (found := self._space(connection, space)) is not None:
+                self._current(found)
 
     def _matches(self, look: VectorQuery, s: int, chosen: Filter) -> list[DenseMatch]:
         few = None

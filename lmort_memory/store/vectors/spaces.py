@@ -112,6 +112,17 @@ def drop_vectors(connection: sqlite3.Connection, n: int) -> None:
     connection.execute("DELETE FROM vectors WHERE n = ?", (n,))
 
 
+def drop_own(connection: sqlite3.Connection, space: str, ids: Sequence[str]) -> None:
+    """Delete the vectors of records in one space, and with them their token codes."""
+    own = (
+        "s = (SELECT s FROM spaces WHERE name = ?) AND n IN"
+        " (SELECT n FROM records WHERE id IN (SELECT value FROM json_each(?)))"
+    )
+    given = (space, dumps(list(ids)))
+    gone = connection.execute(f"DELETE FROM vectors WHERE {own}", given).rowcount
+    connection.execute("UPDATE spaces SET deleted = deleted + ? WHERE name = ?", (gone, space))
+
+
 def list_spaces(connection: sqlite3.Connection) -> list[SpaceInfo]:
     """Return every space in use, oldest first."""
     return [SpaceInfo(*row) for row in connection.execute(LIST)]

@@ -30,7 +30,7 @@ class Running:
     def stop(self):
         """End it as a user would."""
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 def environment(home: Path) -> dict[str, str]:

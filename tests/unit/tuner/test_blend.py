@@ -94,6 +94,19 @@ def test_discriminants_are_those_of_the_planted_subspace():
     assert abs(first[0]) / np.linalg.norm(first) > 0.99
 
 
+def test_few_wide_pairs_give_the_same_discriminants_as_the_whole_space():
+    """Fewer rows than dimensions are solved in their span, which changes nothing."""
+    rng = np.random.default_rng(2)
+    sides = rng.standard_normal((2, 10, 30)).astype(np.float32) + rng.standard_normal((10, 30))
+    padded = np.concatenate([sides, np.repeat(sides.mean(axis=1, keepdims=True), 20, 1)], axis=1)
+    few = discriminants(*sides.astype(np.float32), 3, 1.0)
+    whole = discriminants(*padded.astype(np.float32), 3, 1.0)  # the same scatter, from 30 rows
+    cosines = (
+        (few * whole).sum(axis=0) / np.linalg.norm(few, axis=0) / np.linalg.norm(whole, axis=0)
+    )
+    np.testing.assert_allclose(np.abs(cosines), 1, atol=1e-3)
+
+
 def test_the_papers_network_alone_can_be_blended(cache):
     """Without a pooled path of its own, a tuner's layers still give their directions."""
     alone = artifact_of(perturbed(replace(SMALL, pooled_layers=(), dim=SMALL.width)))

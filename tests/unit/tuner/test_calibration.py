@@ -12,8 +12,16 @@ import pytest
 
 import lmort_memory.kit as calibration
 from benchmarks.kit.draw_kit import LICENCES, ORIGINS
+from benchmarks.kit.draw_pairs import PAIR_ORIGINS
 from lmort_memory.errors import TunerError
-from lmort_memory.kit import HELD_OUT_GROUP, TEXTS_FILE, VECTORS_FILE, load_kit
+from lmort_memory.kit import (
+    HELD_OUT_GROUP,
+    PAIRS_FILE,
+    TEXTS_FILE,
+    VECTORS_FILE,
+    load_kit,
+    load_pairs,
+)
 from lmort_memory.tuners.train.teacher import Teacher
 
 FOLDER = Path(calibration.__file__).parent
@@ -46,6 +54,20 @@ def test_every_source_is_named_with_a_licence_that_lets_it_ship(kit):
         assert f"{origin.repository} | {origin.licence} | {count} |" in attribution
 
 
+def test_pairs_are_varied_named_and_not_held_out(kit):
+    """Every source of the pairs may ship and is counted; no text of theirs judges a tuner."""
+    pairs = load_pairs()
+    attribution = (FOLDER / "ATTRIBUTION.md").read_text(encoding="utf-8").split("## Pairs")[1]
+    for source, count in Counter(pair.source for pair in pairs).items():
+        origin = PAIR_ORIGINS[source]
+        assert origin.licence in LICENCES
+        assert f"{origin.repository} | {origin.licence} | {count} |" in attribution
+    texts = [text for pair in pairs for text in (pair.question, pair.answer)]
+    assert len(set(texts)) == len(texts) == 6000
+    assert not set(texts) & {item.text for item in kit.items[: kit.n_held_out]}
+    assert max(len(text.split()) for text in texts) <= 60
+
+
 def test_held_out_texts_come_in_fours(kit):
     """Question, its passage, turn, note: any multiple of four of them can be judged by."""
     assert kit.n_held_out % HELD_OUT_GROUP == 0
@@ -65,6 +87,9 @@ def test_a_damaged_kit_is_an_error(tmp_path):
     """Missing, torn or exchanged files are told from a whole kit."""
     with pytest.raises(TunerError, match="cannot read"):
         load_kit(tmp_path)
+    (tmp_path / PAIRS_FILE).write_bytes(b"torn")
+    with pytest.raises(TunerError, match=r"cannot read .*pairs"):
+        load_pairs(tmp_path)
     for name in (TEXTS_FILE, VECTORS_FILE):
         shutil.copy(FOLDER / name, tmp_path)
     assert load_kit(tmp_path).n_fit > 5000

@@ -31,6 +31,7 @@ from lmort_memory.tuners.evaluate.report import (
     lenders,
     write_per_query,
 )
+from lmort_memory.tuners.evaluate.words import word_scores
 
 DOCUMENTS = [
     {"_id": "a1", "title": "Bees", "text": "Ada keeps bees in Trondheim.", "chat": "a", "day": 1},
@@ -92,6 +93,19 @@ def test_bm25_is_its_formula_within_the_group():
     assert scores[0, 0] == pytest.approx(expected, rel=1e-5)
     assert scores[0, 1] == 0
     assert scores[0, 2] == pytest.approx(math.log1p(0.5 / 1.5) * 2.2 / 2.2, rel=1e-5)
+
+
+def test_words_are_those_of_the_product():
+    """Inflections match and stop words do not; other groups and excluded documents stay out."""
+    documents = ["She keeps bees.", "What is for dinner?", "A keeper of cakes.", "bees bees"]
+    candidates = np.array([[True, True, True, False], [False, True, True, True]])
+    scores = word_scores(
+        documents, ["What is a bee?", "Keeping cake"], candidates, np.array([0, 0, 0, 1])
+    )
+    assert (scores > -np.inf).tolist() == [
+        [True, False, False, False],
+        [False, False, True, False],
+    ]
 
 
 def test_a_document_scores_by_its_best_chunk(folder):
@@ -178,6 +192,7 @@ def test_the_report_has_every_row_and_the_file_every_query(folder, tmp_path):
     assert found["queries"] == 2
     assert set(found["rows"]) == {
         "bm25",
+        "words",
         "dense",
         "hybrid",
         "dense_in_context",

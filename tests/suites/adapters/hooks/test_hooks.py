@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ def run(tmp_path, monkeypatch):
     The program is this Python's `lmort-mem`.
     """
     monkeypatch.setenv("LMORT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LMORT_HOOK_PATIENCE", "60")  # nothing is timed here
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}" + os.environ["PATH"])
 
     def call(*arguments, event=None, raw=None):
@@ -68,6 +70,7 @@ def _wait_for(tmp_path, count):
 
 def test_the_page(tmp_path, monkeypatch):
     """The page's example prints what the page says."""
+    monkeypatch.setenv("LMORT_HOOK_PATIENCE", "60")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}" + os.environ["PATH"])
     check_example("docs/adapters/hooks.md", tmp_path)
 
@@ -164,6 +167,19 @@ def test_a_database_that_cannot_be_opened_is_silent(run, tmp_path):
     prompt = {"prompt": "Which key does the deploy script need?"}
     assert run("prompt", "--db", str(place), event=prompt) is None
     assert run("stop", "--db", str(place), event={"session_id": "x"}) is None
+
+
+def test_a_server_that_hangs_does_not_hold_up_the_agent(run, tmp_path, monkeypatch):
+    """What listens there and never answers is given up after the patience, without a word."""
+    monkeypatch.setenv("LMORT_HOOK_PATIENCE", "1")
+    place = tmp_path / "home" / "data" / "server.json"
+    place.parent.mkdir(mode=0o700, parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        facts = {"host": "127.0.0.1", "port": port, "token": "x", "pid": 1}
+        place.touch(mode=0o600)
+        place.write_text(json.dumps({**facts, "model": None, "tuner": None}), encoding="utf-8")
+        assert run("prompt", event={"session_id": "b", "prompt": WORDS}) is None
 
 
 def test_the_running_server_answers(run, tmp_path, monkeypatch):

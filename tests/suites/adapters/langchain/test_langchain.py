@@ -28,7 +28,7 @@ def test_a_conversation_that_goes_on_is_not_evaluated_again(real):
     model = ChatMemory(memory=real, session="cheap", max_tokens=4, memories=0, temperature=0)
     said = [HumanMessage("A sentence about bees and hives. " * 20)]
     reply = model.invoke(said)
-    chat = model._conversation._chat
+    chat = model._conversation
     before = chat.tokens_evaluated
     model.invoke([*said, AIMessage(reply.content), HumanMessage("And?")])
     assert chat.tokens_evaluated - before < 60

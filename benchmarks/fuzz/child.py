@@ -1,0 +1,32 @@
+"""One run of the fuzzer; `__main__.py` starts it again when it ends with a finding."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["lmort_memory"], enable_loader_override=False):
+    from benchmarks.fuzz.targets import TARGETS
+
+
+def main() -> None:
+    """Fuzz the target named first; the rest goes to libFuzzer."""
+    logging.disable()
+    name, *rest = sys.argv[1:]
+    with tempfile.TemporaryDirectory(prefix="lmort-fuzz-", dir=_fast()) as folder:
+        attempt = TARGETS[name].prepare(Path(folder))
+        atheris.Setup([sys.argv[0], *rest], attempt)
+        atheris.Fuzz()
+
+
+def _fast() -> str | None:
+    """Files are written at each attempt: in memory, where the system has a place for it."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What fuzzing by coverage has found, each as the smallest input: see docs/fuzzing.md."""
+
+import gzip
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from lmort_memory import Memory, StoreError, Turn
+from lmort_memory.chat.ledger import from_entry, repeats_of
+from lmort_memory.errors import ImportFileError
+from lmort_memory.importers import read, scan
+from lmort_memory.importers.format import LeftOut
+from lmort_memory.importers.html import parse_html
+from lmort_memory.store import SQLiteStore
+from lmort_memory.store.values import LedgerEntry
+from tests.support.cli import Cli
+
+
+def test_a_damaged_gzip_is_a_problem_of_that_file(tmp_path):
+    """Compressed data that ends in noise is reported like any other damage."""
+    session = {"type": "session_meta", "timestamp": "2026-08-21T10:00:00Z", "payload": {"id": "1"}}
+    data = bytearray(gzip.compress((json.dumps(session) + "\n").encode() * 2000))
+    data[len(data) // 2 :] = b"\xff" * (len(data) - len(data) // 2)
+    path = tmp_path / "rollout-1.jsonl.gz"
+    path.write_bytes(data)
+    with pytest.raises(ImportFileError, match=r"cannot be (read|imported)"):
+        for file in scan([path]).files:
+            list(read(file, LeftOut()))
+
+
+@pytest.mark.parametrize("markup", ["<![OCTYPE html]>", "<![foo[bar]]>", "<![if !mso]>"])
+def test_an_unknown_section_of_html_is_a_comment(markup):
+    """The text around it is read, as a browser shows it."""
+    (block,) = parse_html(f"<p>Ada {markup} keeps bees").blocks
+    assert block.text.startswith("Ada") and block.text.endswith("keeps bees")
+
+
+def test_a_time_without_a_zone_costs_its_line(tmp_path, monkeypatch, capsys):
+    """An export with one such line is restored but for that line, which is named."""
+    cli = Cli(monkeypatch, capsys)
+    with Memory(None, SQLiteStore(tmp_path / "a.db")) as memory:
+        memory.add(["Ada keeps bees.", "Bob sails."])
+        memory.export(tmp_path / "e.jsonl")
+    lines = (tmp_path / "e.jsonl").read_text().splitlines()
+    lines[0] = lines[0].replace("+00:00", "")
+    (tmp_path / "e.jsonl").write_text("\n".join(lines))
+    done = cli("import", tmp_path / "e.jsonl", "--no-vectors", "--db", tmp_path / "b.db")
+    assert done.status == 3 and "line 1: a time needs a zone" in done.err
+    with Memory(None, SQLiteStore(tmp_path / "b.db")) as memory:
+        assert [record.text for record in memory.records()] == ["Bob sails."]
+
+
+def test_a_garbled_name_in_the_schema_is_damage(tmp_path):
+    """SQLite quotes the schema in its message; bytes that are no text are no other error."""
+    path = tmp_path / "m.db"
+    with Memory(None, SQLiteStore(path)) as memory:
+        memory.add("Ada keeps bees.")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.text_factory = bytes
+        connection.execute("PRAGMA writable_schema = ON")
+        garbled = "UPDATE sqlite_master SET sql = CAST(x'43524541a1ff' AS TEXT) WHERE name = ?"
+        connection.execute(garbled, ("records",))
+        connection.commit()
+    with pytest.raises(StoreError, match="damaged"):
+        SQLiteStore(path)
+
+
+@pytest.mark.parametrize("payload", [{}, {"memories": 3}, {"memories": [], "repeats": None}])
+def test_a_damaged_ledger_is_an_error_of_ours(payload, tmp_path):
+    """It says which turn it is of, and a chat of the session opens without it."""
+    entry = LedgerEntry("turn-1", "s", ("a",), payload)
+    with pytest.raises(StoreError, match="the ledger of the turn turn-1 cannot be read"):
+        from_entry(entry, {})
+    assert repeats_of(entry) == ()
+    path = tmp_path / "m.db"
+    with Memory(None, SQLiteStore(path)) as memory:
+        memory.add(Turn(text="hello", session="s"))
+        memory.store.add_ledger(entry)
+        assert len(memory.store.ledgers(session="s", limit=5)) == 1

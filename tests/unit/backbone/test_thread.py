@@ -1,0 +1,62 @@
+"""The inference thread: jobs that run ahead of their caller."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from lmort_memory.backbone.thread import InferenceThread, Priority
+
+
+@pytest.fixture
+def stopped():
+    """Set as long as a job is asked to stop."""
+    return threading.Event()
+
+
+@pytest.fixture
+def thread(stopped):
+    """A thread without a model."""
+    thread = InferenceThread(lambda abort: stopped.set() if abort else None)
+    yield thread
+    thread.close()
+
+
+def test_the_next_job_runs_while_the_caller_works(thread):
+    """When a result arrives, the job after it ends without being asked for, and order is kept."""
+    ended = [threading.Event() for _ in range(4)]
+
+    def job(number: int) -> int:
+        ended[number].set()
+        return number
+
+    found = []
+    for number in thread.ahead(((lambda n=n: job(n)) for n in range(4)), Priority.IMPORT):
+        assert number == 3 or ended[number + 1].wait(5)
+        found.append(number)
+    assert found == [0, 1, 2, 3]
+
+
+def test_a_loop_that_is_left_stops_the_job_that_runs(thread, stopped):
+    """What nobody waits for is stopped; the thread works on for others."""
+    running = thread.ahead(iter([lambda: 0, lambda: stopped.wait(30)]), Priority.IMPORT)
+    assert next(running) == 0
+    running.close()
+    assert stopped.is_set()
+    assert thread.run(lambda: "next", Priority.CHAT) == "next"
+
+
+def test_an_error_of_a_job_reaches_the_caller(thread):
+    """Results before it are given; the jobs after it do not run."""
+    after = []
+
+    def broken() -> int:
+        raise ValueError("broken")
+
+    jobs = iter([lambda: 1, broken, lambda: 2, lambda: after.append(3) or 3])
+    running = thread.ahead(jobs, Priority.IMPORT)
+    assert next(running) == 1
+    with pytest.raises(ValueError, match="broken"):
+        next(running)
+    assert not after

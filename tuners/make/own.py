@@ -1,0 +1,112 @@
+"""The model's own directions for a tuner made here: from the kit's pairs, if time allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from lmort_memory.encoder.untrained import directions
+
+from ..states.cache import fill
+from ..train.blend import DIRECTIONS, PENALTY, blend, discriminants
+from ..train.closed_form import pooled_states
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from lmort_memory.backbone import Backbone
+    from lmort_memory.encoder.artifact import Artifact
+    from lmort_memory.kit import KitPair
+    from lmort_memory.types import Progress
+
+    from ..states.cache import StatesCache
+
+    Array = NDArray[np.float32]
+
+__all__ = ["FEWEST_PAIRS", "PairStates", "add_own_directions", "capture_pairs"]
+
+FEWEST_PAIRS: Final = 200  # with fewer, discriminants know less than principal directions
+_BOTH: Final = 2**0.5  # length of the two parts together, of 1 each
+_QUESTION_TOKENS: Final = 48
+_ANSWER_TOKENS: Final = 96
+
+
+@dataclass(frozen=True, slots=True)
+class PairStates:
+    """States of questions and of their answers, in the same order."""
+
+    questions: StatesCache
+    answers: StatesCache
+
+
+def capture_pairs(
+    folder: Path,
+    backbone: Backbone,
+    pairs: Sequence[KitPair],
+    *,
+    layers: Sequence[int],
+    progress: Progress | None = None,
+) -> PairStates | None:
+    """Capture the states of pairs, or read the cached ones; None without pairs.
+
+    Args:
+        folder: Where the states are kept.
+        backbone: The model.
+        pairs: Questions and answers.
+        layers: Layers to capture.
+        progress: Called with (answers done, all answers).
+
+    Raises:
+        TunerError: the folder has other states, or the disk is full.
+    """
+    if not pairs:
+        return None
+    questions = fill(
+        folder / "questions",
+        backbone,
+        [pair.question for pair in pairs],
+        layers=layers,
+        max_tokens=_QUESTION_TOKENS,
+    )
+    answers = fill(
+        folder / "answers",
+        backbone,
+        [pair.answer for pair in pairs],
+        layers=layers,
+        max_tokens=_ANSWER_TOKENS,
+        progress=progress,
+    )
+    return PairStates(questions, answers)
+
+
+def add_own_directions(fitted: Artifact, fit: StatesCache, pairs: PairStates | None) -> Artifact:
+    """Add the model's own directions to a fitted tuner (`train.blend`).
+
+    Those are principal directions; with pairs, as many discriminants beside them, in which a
+    question and its answer agree (experiment 22).
+    """
+    if pairs is None:
+        return blend(fitted, fit, lambda inputs: directions(inputs)[0].T)
+    layers = fitted.card.config.layers
+    weights = fitted.weights
+    stats = {k: (weights[f"stats.{k}.mean"], weights[f"stats.{k}.std"]) for k in layers}
+    sides = [pooled_states(one, layers, stats) for one in (pairs.questions, pairs.answers)]
+    shared = discriminants(sides[0], sides[1], DIRECTIONS, PENALTY)
+
+    def find(inputs: Array) -> Array:
+        parts = (shared, directions(inputs)[0].T)
+        return np.concatenate([_scaled(part, inputs) for part in parts], axis=1)
+
+    return blend(fitted, fit, find, share=_BOTH)
+
+
+def _scaled(found: Array, inputs: Array) -> Array:
+    """Scale directions so that the inputs' projections have a mean length of 1."""
+    lengths = np.linalg.norm((inputs - inputs.mean(axis=0)) @ found, axis=1)
+    scaled: Array = found / np.float32(lengths.mean())
+    return scaled
