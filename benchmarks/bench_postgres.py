@@ -232,7 +232,9 @@ def _work(
         "vectors": lambda i: engine.near(queries[i % len(queries)], "all"),
         "vectors, 1 in 10": lambda i: engine.near(queries[i % len(queries)], "1 in 10"),
         "words": lambda i: engine.words(questions[i % len(questions)]),
-        "add": lambda i: engine.add(f"added {number} {i} {time.time_ns()}", queries[i % 500]),
+        "add": lambda i: engine.add(
+            f"added {number} {i} {time.time_ns()} place-1", queries[i % len(queries)]
+        ),
     }[doing]
     if doing != "add":
         for i in range(5):

