@@ -60,10 +60,15 @@ class Drift:
         )
 
 
-def check(encoder: Encoder, store: Store) -> bool:
+def check(encoder: Encoder, store: Store, *, first: bool = True) -> bool:
     """Compare the canaries of the encoder's space, if what computes has changed since.
 
     Costs one SELECT if nothing has changed, else one batch of six short texts.
+
+    Args:
+        encoder: Makes the vectors.
+        store: Keeps them.
+        first: Make the first set of a space that has none.
 
     Returns:
         Whether there was something to compare with, or a first set was stored. False for a space
@@ -75,6 +80,8 @@ def check(encoder: Encoder, store: Store) -> bool:
     kept = store.canaries(encoder.space)
     if kept is not None and kept.checked_by == computes:
         return True
+    if kept is None and not first:
+        return False
     if all(space.name != encoder.space for space in store.spaces()):
         return False
     made = _made(encoder)

@@ -83,7 +83,7 @@ class Encoding:
             return Question({})
         if isinstance(self._store, Preparing):
             self._store.prepare(self._encoder.space)
-        self._watch()
+        self._watch(first=False)  # a chat's first question waits for no further forward pass
         codes = self._token_encoder()
         if vector is None and codes is not None:
             vector, tokens = codes.encode_question(query)
@@ -113,13 +113,13 @@ class Encoding:
             return None if self.space is None else canaries.drift_of(self._store, self.space)
         return None
 
-    def _watch(self) -> None:
+    def _watch(self, *, first: bool = True) -> None:
         """Compare the canaries once, at the first use of a space that has vectors."""
         if self._watched or self._encoder is None:
             return
         with self._watching, suppress(StoreError):  # read-only, or busy: recall goes on
             if not self._watched:
-                self._watched = canaries.check(self._encoder, self._store)
+                self._watched = canaries.check(self._encoder, self._store, first=first)
 
     def _token_encoder(self) -> TokenEncoder | None:
         encoder = self._encoder
