@@ -213,6 +213,14 @@ class Database:
             held = self._local.held = self._connect()
         return held.connection
 
+    def reconnect(self) -> None:
+        """Read on with another connection in this thread, if the database is encrypted.
+
+        After a damaged page SQLCipher reads nothing more through a connection.
+        """
+        if self.key is not None:
+            self._local.held = None  # its finalizer closes the connection
+
     def _forget_connections(self) -> None:
         """Start without connections: at first, and in a forked process.
 

@@ -51,10 +51,11 @@ def verify(database: Database) -> Verification:
 
 def readable_records(database: Database) -> Iterator[Record]:
     """Yield every readable record, skipping damaged pages."""
+    database.reconnect()
     with database.read("verify") as connection:
         end = _last(connection)
-        for start in range(1, end + 1, STEP):
-            yield from _readable(connection, start, min(start + STEP - 1, end))
+    for start in range(1, end + 1, STEP):
+        yield from _readable(database, start, min(start + STEP - 1, end))
 
 
 def backup(database: Database, target: Path) -> None:
@@ -127,6 +128,7 @@ def _last(connection: sqlite3.Connection) -> int:
 
 def _stored(database: Database) -> int:
     """Return how many records there should be; 0 if that cannot be read."""
+    database.reconnect()
     with database.read("verify") as connection:
         try:
             return int(connection.execute("SELECT count(*) FROM records").fetchone()[0])
@@ -134,15 +136,17 @@ def _stored(database: Database) -> int:
             return 0
 
 
-def _readable(connection: sqlite3.Connection, first: int, last: int) -> Iterator[Record]:
+def _readable(database: Database, first: int, last: int) -> Iterator[Record]:
     """Yield the readable records of a range of rows, halving the range on errors."""
     sql = f"SELECT {rows.COLUMNS} FROM records r WHERE r.n BETWEEN ? AND ? ORDER BY r.n"
     try:
-        found = [rows.to_record(row) for row in connection.execute(sql, (first, last))]
+        with database.read("verify") as connection:
+            found = [rows.to_record(row) for row in connection.execute(sql, (first, last))]
     except failures_or(StoreError, UnicodeDecodeError, name="DatabaseError"):
+        database.reconnect()
         if first < last:
             middle = (first + last) // 2
-            yield from _readable(connection, first, middle)
-            yield from _readable(connection, middle + 1, last)
+            yield from _readable(database, first, middle)
+            yield from _readable(database, middle + 1, last)
         return
     yield from found

@@ -352,8 +352,8 @@ def _cut(file, size):
     file.truncate(size * 3 // 4)
 
 
-@pytest.mark.parametrize("damage", [_flip, _cut])
-def test_damage_is_survived(tmp_path, damage):
+@pytest.mark.parametrize(("damage", "least"), [(_flip, 0.9), (_cut, 0.25)])
+def test_damage_is_survived(tmp_path, damage, least):
     """Of a damaged encrypted database `export --salvage --plain` saves what can be read."""
     path = tmp_path / "memory.db"
     with SQLiteStore(path, key=PASSPHRASE) as store:
@@ -366,7 +366,7 @@ def test_damage_is_survived(tmp_path, damage):
     assert spawn("verify", *named).status == 1
     out = spawn("export", tmp_path / "saved.jsonl", "--salvage", "--plain", *named)
     assert out.status == 0, out.err
-    assert len((tmp_path / "saved.jsonl").read_text().splitlines()) > len(TEXTS) // 4
+    assert len((tmp_path / "saved.jsonl").read_text().splitlines()) > least * len(TEXTS)
 
 
 def test_the_commands(tmp_path):
