@@ -63,10 +63,11 @@ def restore_backup(
 def replaced_copies(database: Path) -> list[Path]:
     """Return the databases that earlier restores have set aside, oldest first.
 
-    They hold what has been forgotten since.
+    They hold what has been forgotten since. A folder that does not exist, such as that of a
+    database on a server, has none.
     """
     stamped = re.compile(rf"{re.escape(database.name)}\.replaced-\d{{8}}T\d{{12}}")
-    return sorted(one for one in database.parent.iterdir() if stamped.fullmatch(one.name))
+    return sorted(one for one in database.parent.glob("*") if stamped.fullmatch(one.name))
 
 
 def _check(backup: Path, passphrase: str | Key | None) -> None:
