@@ -55,7 +55,7 @@ def _told(choice: Choice) -> Check:
     if "AVX2" not in verdict.built_for and "avx2" in _processor_flags():
         return Check("llama.cpp", "note", f"{found}; this processor also has AVX2", compile_line())
     if "AMX_INT8" not in verdict.built_for and "amx_int8" in _processor_flags():
-        found = f"{found}; compiled for this processor (AMX) it would read prompts two to three times as fast"
+        found = f"{found}; compiled for this processor (AMX) it would read twice as fast"
         return Check("llama.cpp", "note", found, compile_line())
     return Check("llama.cpp", "good", found)
 

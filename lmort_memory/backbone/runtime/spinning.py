@@ -2,8 +2,8 @@
 
 libgomp spins for up to 300,000 pauses at each barrier, about 15 ms here. On an idle machine that
 limit is never reached. On a busy one, the late thread cannot run until a spinning thread gives up
-its core: recall took 2 to 5 s instead of 40 ms (docs/llama-cpp.md). 1,000 pauses are too few: on an idle
-machine the threads then sleep at most barriers, and a token takes a seventh longer.
+its core: recall then takes several times as long, or seconds (docs/llama-cpp.md). 1,000 pauses are
+too few: on an idle machine the threads sleep at most barriers, and a token takes a seventh longer.
 """
 
 from __future__ import annotations
