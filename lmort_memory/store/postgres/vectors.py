@@ -7,12 +7,12 @@ from itertools import groupby
 
 import numpy as np
 
-from lmort_memory.errors import SpaceMismatchError
 from lmort_memory.store.clock import to_us
 from lmort_memory.store.postgres.connection import Connection
 from lmort_memory.store.values import SpaceInfo
 from lmort_memory.store.vectors.matrix import to_halves
-from lmort_memory.store.vectors.tokens import to_tokens
+from lmort_memory.store.vectors.spaces import by_record, check_one_each, check_widths
+from lmort_memory.store.vectors.tokens import check_chunks, check_kind, width_of
 from lmort_memory.types import Encoded, Record, TokenCodes
 
 __all__ = ["drop_space", "index_name", "list_spaces", "put_vectors", "read_vectors"]
@@ -57,10 +57,7 @@ def put_vectors(
         ValueError: not one Encoded for each record, or a vector that is not finite.
         SpaceMismatchError: another width than the space's.
     """
-    if len(records) != len(encoded):
-        raise ValueError(
-            f"expected one Encoded for each of {len(records)} records; found {len(encoded)}"
-        )
+    check_one_each(records, encoded)
     if not encoded:
         return 0
     s = _space(connection, space, encoded)
@@ -83,14 +80,7 @@ def put_vectors(
 def read_vectors(connection: Connection, space: str, ids: Iterable[str]) -> dict[str, Encoded]:
     """Return vectors of records by id, float32 with float16 precision, and their token codes."""
     rows = connection.execute(READ, [space, list(ids)])
-    found = {}
-    for id_, group in groupby(rows, key=lambda row: row[0]):
-        chunks = list(group)
-        vectors = np.stack([np.frombuffer(chunk[3], ">f2", offset=HEADER) for chunk in chunks])
-        spans = tuple((chunk[1], chunk[2]) for chunk in chunks)
-        tokens = to_tokens([chunk[4:] for chunk in chunks])
-        found[id_] = Encoded(vectors.astype(np.float32), spans, tokens)
-    return found
+    return by_record(rows, lambda blob: np.frombuffer(blob, ">f2", offset=HEADER))
 
 
 def list_spaces(connection: Connection, *, every: bool) -> list[SpaceInfo]:
@@ -170,10 +160,7 @@ def _put_codes(connection: Connection, s: int, coded: dict[tuple[int, str], Toke
     kinds: dict[str, int] = {}
     for (n, scope), tokens in coded.items():
         numbers = chunks.get(n, [])
-        if len(numbers) != len(tokens.chunks):
-            raise ValueError(
-                f"expected token codes of {len(numbers)} chunks; found {len(tokens.chunks)}"
-            )
+        check_chunks(len(numbers), tokens)
         if tokens.kind not in kinds:
             kinds[tokens.kind] = _kind(connection, tokens)
         rows += [
@@ -185,29 +172,15 @@ def _put_codes(connection: Connection, s: int, coded: dict[tuple[int, str], Toke
 
 def _space(connection: Connection, name: str, encoded: Sequence[Encoded]) -> int:
     """Return the number of a space, creating it if it is new."""
-    widths = {one.vectors.shape[1] for one in encoded}
     s, dim = _named(connection, "spaces", name, int(encoded[0].vectors.shape[1]))
-    if widths != {dim}:
-        raise SpaceMismatchError(
-            f"cannot store vectors in the space {name}: found widths {sorted(widths)}, expected "
-            f"{dim} — a space has one width; use another space",
-            expected=str(dim),
-            found=str(sorted(widths)),
-        )
+    check_widths(name, encoded, dim)
     return s
 
 
 def _kind(connection: Connection, tokens: TokenCodes) -> int:
     """Return the number of a kind of codes, creating it if it is new."""
-    (width,) = {codes.shape[1] for codes in tokens.chunks}
-    k, expected = _named(connection, "token_kinds", tokens.kind, width)
-    if expected != width:
-        raise SpaceMismatchError(
-            f"cannot store token codes of kind {tokens.kind}: found {width} bytes per token, "
-            f"expected {expected} — a kind has one width; use another kind",
-            expected=str(expected),
-            found=str(width),
-        )
+    k, expected = _named(connection, "token_kinds", tokens.kind, width_of(tokens))
+    check_kind(tokens, expected)
     return k
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from json import dumps
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lmort_memory.errors import SpaceMismatchError
 from lmort_memory.store.clock import to_us
@@ -17,6 +19,9 @@ from lmort_memory.store.vectors.tokens import put_tokens, to_tokens
 from lmort_memory.types import Encoded, Record
 
 __all__ = [
+    "by_record",
+    "check_one_each",
+    "check_widths",
     "drop_space",
     "drop_vectors",
     "list_names",
@@ -58,10 +63,7 @@ def put_vectors(
         ValueError: not one Encoded for each record, or a vector that is not finite.
         SpaceMismatchError: another width than the space's.
     """
-    if len(records) != len(encoded):
-        raise ValueError(
-            f"expected one Encoded for each of {len(records)} records; found {len(encoded)}"
-        )
+    check_one_each(records, encoded)
     if not encoded:
         return 0
     s = _space(connection, space, encoded)
@@ -92,10 +94,23 @@ def read_vectors(
 ) -> dict[str, Encoded]:
     """Return vectors of records by id, float32 with float16 precision, and their token codes."""
     rows = connection.execute(READ, (space, dumps(list(ids))))
+    return by_record(rows, lambda blob: np.frombuffer(blob, "<f2"))
+
+
+def by_record(
+    rows: Iterable[tuple[Any, ...]], halves: Callable[[bytes], NDArray[np.float16]]
+) -> dict[str, Encoded]:
+    """Return vectors, float32, and token codes by id.
+
+    Args:
+        rows: Chunks, those of a record together and in order: its id, start, stop, the vector as
+            the database keeps it, then what `to_tokens` takes.
+        halves: Reads a vector, float16 (dim,).
+    """
     found = {}
     for id_, group in groupby(rows, key=lambda row: row[0]):
         chunks = list(group)
-        vectors = np.stack([np.frombuffer(chunk[3], "<f2") for chunk in chunks])
+        vectors = np.stack([halves(chunk[3]) for chunk in chunks])
         spans = tuple((chunk[1], chunk[2]) for chunk in chunks)
         tokens = to_tokens([chunk[4:] for chunk in chunks])
         found[id_] = Encoded(vectors.astype(np.float32), spans, tokens)
@@ -142,18 +157,31 @@ def drop_space(connection: sqlite3.Connection, space: str) -> int:
     return count
 
 
-def _space(connection: sqlite3.Connection, name: str, encoded: Sequence[Encoded]) -> int:
-    """Return the number of a space, creating it if it is new."""
+def check_one_each(records: Sequence[Record], encoded: Sequence[Encoded]) -> None:
+    """Raise ValueError unless there is one Encoded for each record."""
+    if len(records) != len(encoded):
+        raise ValueError(
+            f"expected one Encoded for each of {len(records)} records; found {len(encoded)}"
+        )
+
+
+def check_widths(space: str, encoded: Sequence[Encoded], expected: int) -> None:
+    """Raise SpaceMismatchError unless every vector has the width of the space."""
     widths = {one.vectors.shape[1] for one in encoded}
-    row = connection.execute("SELECT s, dim FROM spaces WHERE name = ?", (name,)).fetchone()
-    expected = row[1] if row is not None else encoded[0].vectors.shape[1]
     if widths != {expected}:
         raise SpaceMismatchError(
-            f"cannot store vectors in the space {name}: found widths {sorted(widths)}, expected "
+            f"cannot store vectors in the space {space}: found widths {sorted(widths)}, expected "
             f"{expected} — a space has one width; use another space",
             expected=str(expected),
             found=str(sorted(widths)),
         )
+
+
+def _space(connection: sqlite3.Connection, name: str, encoded: Sequence[Encoded]) -> int:
+    """Return the number of a space, creating it if it is new."""
+    row = connection.execute("SELECT s, dim FROM spaces WHERE name = ?", (name,)).fetchone()
+    expected = row[1] if row is not None else encoded[0].vectors.shape[1]
+    check_widths(name, encoded, expected)
     if row is not None:
         return int(row[0])
     connection.execute("INSERT INTO spaces (name, dim) VALUES (?, ?)", (name, expected))

@@ -13,7 +13,16 @@ from lmort_memory.types import TokenCodes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LACKING", "drop_tokens", "put_tokens", "to_tokens", "token_sizes"]
+__all__ = [
+    "LACKING",
+    "check_chunks",
+    "check_kind",
+    "drop_tokens",
+    "put_tokens",
+    "to_tokens",
+    "token_sizes",
+    "width_of",
+]
 
 PUT = "INSERT OR REPLACE INTO token_codes (v, k, codes) VALUES (?, ?, ?)"
 SIZES = "SELECT count(*), IFNULL(sum(length(codes)), 0) FROM token_codes"
@@ -36,10 +45,7 @@ def put_tokens(connection: sqlite3.Connection, vectors: Sequence[int], tokens: T
         ValueError: there is not one array of codes per chunk.
         SpaceMismatchError: the codes' width differs from that of their kind.
     """
-    if len(vectors) != len(tokens.chunks):
-        raise ValueError(
-            f"expected token codes of {len(vectors)} chunks; found {len(tokens.chunks)}"
-        )
+    check_chunks(len(vectors), tokens)
     k = _kind(connection, tokens)
     rows = [(v, k, codes.tobytes()) for v, codes in zip(vectors, tokens.chunks, strict=True)]
     connection.executemany(PUT, rows)
@@ -69,19 +75,35 @@ def drop_tokens(connection: sqlite3.Connection, space: str) -> int:
     return connection.execute(DROP, (space,)).rowcount
 
 
+def check_chunks(count: int, tokens: TokenCodes) -> None:
+    """Raise ValueError unless there is one array of codes for each of `count` chunks."""
+    if count != len(tokens.chunks):
+        raise ValueError(f"expected token codes of {count} chunks; found {len(tokens.chunks)}")
+
+
+def check_kind(tokens: TokenCodes, expected: int) -> None:
+    """Raise SpaceMismatchError unless the codes have the width of their kind."""
+    if (width := width_of(tokens)) != expected:
+        raise SpaceMismatchError(
+            f"cannot store token codes of kind {tokens.kind}: found {width} bytes per token, "
+            f"expected {expected} — a kind has one width; use another kind",
+            expected=str(expected),
+            found=str(width),
+        )
+
+
+def width_of(tokens: TokenCodes) -> int:
+    """Return the number of bytes per token, which is the same in every chunk."""
+    (width,) = {codes.shape[1] for codes in tokens.chunks}
+    return int(width)
+
+
 def _kind(connection: sqlite3.Connection, tokens: TokenCodes) -> int:
     """Return the number of a kind of codes, creating it if it is new."""
-    (width,) = {codes.shape[1] for codes in tokens.chunks}
     named = "SELECT k, width FROM token_kinds WHERE name = ?"
     row = connection.execute(named, (tokens.kind,)).fetchone()
     if row is None:
         insert = "INSERT INTO token_kinds (name, width) VALUES (?, ?)"
-        return int(connection.execute(insert, (tokens.kind, width)).lastrowid or 0)
-    if row[1] != width:
-        raise SpaceMismatchError(
-            f"cannot store token codes of kind {tokens.kind}: found {width} bytes per token, "
-            f"expected {row[1]} — a kind has one width; use another kind",
-            expected=str(row[1]),
-            found=str(width),
-        )
+        return int(connection.execute(insert, (tokens.kind, width_of(tokens))).lastrowid or 0)
+    check_kind(tokens, row[1])
     return int(row[0])
