@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
@@ -18,7 +18,7 @@ from lmort_memory.store.replica.replication import forget_identity
 from lmort_memory.store.values import Verification
 from lmort_memory.types import Record
 
-__all__ = ["backup", "readable_records", "verify"]
+__all__ = ["backup", "new_backup", "readable_records", "verify"]
 
 STEP = 256  # records per read while salvaging; a range that fails is halved
 CHECKS = (
@@ -64,6 +64,17 @@ def backup(database: Database, target: Path) -> None:
     Raises:
         StoreError: the target exists, its folder does not, or it cannot be written.
     """
+    with new_backup(target) as part:
+        _copy(database, part)
+
+
+@contextmanager
+def new_backup(target: Path) -> Iterator[Path]:
+    """Yield an empty private file that becomes the backup when the block succeeds.
+
+    Raises:
+        StoreError: the target exists, its folder does not, or it cannot be written.
+    """
     target = Path(os.path.abspath(target))  # noqa: PTH100  links are not followed
     if not target.parent.is_dir():  # do not create the mount point of an unmounted disk
         raise StoreError(
@@ -73,9 +84,9 @@ def backup(database: Database, target: Path) -> None:
     try:
         with new_private_file(target) as part:
             try:
-                _copy(database, part)
+                yield part
             finally:
-                for suffix in ("-journal", "-wal", "-shm"):  # where the disk was full
+                for suffix in ("-journal", "-wal", "-shm", "-queue"):  # where the disk was full
                     part.with_name(part.name + suffix).unlink(missing_ok=True)
     except FileExistsError as error:
         raise StoreError(f"cannot back up to {target}: it exists — name a new file") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmort_memory.errors import StoreError
 from lmort_memory.store.postgres import schema
 from lmort_memory.store.postgres.connection import Connection
 from lmort_memory.store.values import SpaceInfo, StoreStatus, Verification
@@ -95,20 +94,7 @@ def backup(store: PostgresStore, target: Path) -> None:
     """
     from lmort_memory.store.duplicating import duplicate
     from lmort_memory.store.sqlite import SQLiteStore
+    from lmort_memory.store.upkeep import new_backup
 
-    if target.exists():
-        raise StoreError(f"cannot back up to {target}: it exists — name a new file")
-    if not target.parent.is_dir():
-        raise StoreError(
-            f"cannot back up to {target}: there is no folder {target.parent} — "
-            "create it, or name a file elsewhere"
-        )
-    part = target.with_name(target.name + ".part")
-    part.unlink(missing_ok=True)
-    try:
-        with SQLiteStore(part) as copy:
-            duplicate(store, copy)
-        part.replace(target)
-    finally:
-        for suffix in ("", "-wal", "-shm", "-queue"):
-            part.with_name(part.name + suffix).unlink(missing_ok=True)
+    with new_backup(target) as part, SQLiteStore(part) as copy:
+        duplicate(store, copy)

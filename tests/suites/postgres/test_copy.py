@@ -132,3 +132,18 @@ def test_a_backup_is_a_file(postgres, tmp_path):
     with pytest.raises(StoreError, match="it exists"):
         store.backup(tmp_path / "backup.db")
     assert [one.name for one in tmp_path.iterdir()] == ["backup.db"]
+
+
+def test_a_backup_replaces_nothing(postgres, tmp_path):
+    """What lies where the backup would go stays, even a link to nowhere or another's .part file."""
+    store = postgres.open()
+    (tmp_path / "link.db").symlink_to("nowhere")
+    with pytest.raises(StoreError, match="it exists"):
+        store.backup(tmp_path / "link.db")
+    with pytest.raises(StoreError, match="there is no folder"):
+        store.backup(tmp_path / "none" / "backup.db")
+    (tmp_path / "backup.db.part").write_text("another program's")
+    store.backup(tmp_path / "backup.db")
+    assert (tmp_path / "backup.db.part").read_text() == "another program's"
+    names = ["backup.db", "backup.db.part", "link.db"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == names
