@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lmort_memory.store.filters import Condition
 
-__all__ = ["Erased", "erase"]
+__all__ = ["FREED", "ORPHANS", "TEXTS", "Erased", "erase"]
 
 LEDGER = """
 SELECT reply_id FROM ledger_records WHERE record_id IN (SELECT id FROM doomed)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lmort_memory.errors import StoreError
 from lmort_memory.store.clock import now_us
+from lmort_memory.store.deleting.rows import FREED, ORPHANS, TEXTS
 from lmort_memory.store.filters import Condition
 from lmort_memory.store.postgres.connection import Connection, Server
 from lmort_memory.store.postgres.filters import condition_of
@@ -22,22 +23,10 @@ __all__ = ["Erased", "erase", "forget", "quoted_by_others", "sweep", "vacuum"]
 
 LOOK_FOR = 32  # texts whose quotes are looked for
 MOST_QUOTES = 100
-TEXTS = """
-SELECT text FROM records WHERE n IN (SELECT n FROM doomed)
-UNION SELECT text FROM history WHERE n IN (SELECT n FROM doomed) LIMIT %s
-"""
+_TEXTS = TEXTS.replace("?", "%s")
 LEDGER = """
 DELETE FROM ledger WHERE reply_id IN (SELECT reply_id FROM ledger_records
     WHERE record_id IN (SELECT id FROM doomed) UNION SELECT id FROM doomed)
-"""
-# A record whose replacement is forgotten stays outdated: `valid_to` is kept.
-FREED = """
-UPDATE records SET superseded_by = NULL WHERE superseded_by IN (SELECT id FROM doomed)
-"""
-ORPHANS = """
-DELETE FROM sources WHERE (uri, scope) IN (SELECT source_uri, scope FROM doomed)
-AND NOT EXISTS (
-    SELECT 1 FROM records r WHERE r.source_uri = sources.uri AND r.scope = sources.scope)
 """
 KEPT = (
     "deleted from every table; the server's write-ahead log and its archives, replicas, base"
@@ -67,7 +56,7 @@ def erase(connection: Connection, condition: Condition, *, texts: int = 0) -> Er
         condition[1],
         prepare=False,
     )
-    found = tuple(text for (text,) in connection.execute(TEXTS, [texts], prepare=False))
+    found = tuple(text for (text,) in connection.execute(_TEXTS, [texts], prepare=False))
     erased = Erased(
         ledger=connection.execute(LEDGER, prepare=False).rowcount,
         vectors=_delete(connection, "vectors"),
