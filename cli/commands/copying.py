@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -17,9 +17,6 @@ from ..passphrase import passphrase_for, read_passphrase
 from ..secrets import hide_arguments
 from ..terminal.output import note, print_json, say
 from ..terminal.progress import Meter
-
-if TYPE_CHECKING:
-    from lmort_memory.store.protocol import Movable
 
 __all__ = ["copy"]
 
@@ -69,13 +66,13 @@ def copy(
         key = passphrase_for(places[0], passphrase_file)
     new_key = None if new_passphrase_file is None else read_passphrase(new_passphrase_file)
     with ExitStack() as stack:
-        ours = _opened(stack, find_store(places[0], key)())
+        ours = stack.enter_context(closing(find_store(places[0], key)()))
         if getattr(ours, "encrypted", False) and new_key is None and not plain:
             raise WrongUsage(
                 "FROM is encrypted and TO would not be — name --new-passphrase-file, or pass"
                 " --plain to copy it as readable text"
             )
-        theirs = _opened(stack, find_store(places[1], new_key)())
+        theirs = stack.enter_context(closing(find_store(places[1], new_key)()))
         try:
             with Meter("copying and comparing", unit="records") as meter:
                 done = duplicate(ours, theirs, progress=meter)
@@ -89,8 +86,3 @@ def copy(
     for tally in done.tallies:
         say(f"{tally.kind:<12} {tally.count:>9,}  sha256 {tally.sha256[:16]}")
     note(f"{done.new:,} records copied to {shown_place(places[1])}; both sides are equal")
-
-
-def _opened(stack: ExitStack, store: Movable) -> Movable:
-    stack.callback(store.close)
-    return store
