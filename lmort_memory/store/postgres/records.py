@@ -12,6 +12,7 @@ from lmort_memory.store.filters import Condition
 from lmort_memory.store.postgres.connection import Connection
 from lmort_memory.store.postgres.stems import any_of, index_of, phrase_of
 from lmort_memory.store.records import rows
+from lmort_memory.store.records.edits import place_of
 from lmort_memory.store.records.links import LOOKED_AT, names_of, pick
 from lmort_memory.store.values import Facets, SessionInfo, Stored
 from lmort_memory.store.words.tokenizer import fold
@@ -279,16 +280,7 @@ def around(connection: Connection, record_id: str, n: int) -> list[Record]:
         return []
     by_session = record.session is not None
     key = "r.created_at" if by_session else "COALESCE(r.source_start, 0)"
-    start = 0 if record.source is None else record.source.start or 0
-    values = {
-        "n": number,
-        "session": record.session,
-        "scope": record.scope,
-        "uri": record.source and record.source.uri,
-        "key": to_us(record.created_at) if by_session else start,
-        "now": now_us(),
-        "limit": n,
-    }
+    values = {**place_of(record), "n": number, "now": now_us(), "limit": n}
     same = SAME_SESSION if by_session else SAME_SOURCE
     found = []
     for sign, order in (("<", "DESC"), (">", "ASC")):

@@ -13,9 +13,9 @@ from lmort_memory.store.filters import Condition
 from lmort_memory.store.records import rows
 from lmort_memory.store.records.links import linking
 from lmort_memory.store.vectors.spaces import drop_vectors
-from lmort_memory.types import Record, Turn
+from lmort_memory.types import Record, Source, Turn
 
-__all__ = ["around", "followers", "history", "keep", "set_expiry", "update", "versions"]
+__all__ = ["around", "followers", "history", "keep", "place_of", "set_expiry", "update", "versions"]
 
 KEEP = """
 INSERT INTO history (n, text, role, updated_at, expires_at, metadata)
@@ -124,16 +124,7 @@ def around(connection: sqlite3.Connection, record_id: str, n: int) -> list[Recor
         return []
     by_session = record.session is not None
     key = "r.created_at" if by_session else "IFNULL(r.source_start, 0)"
-    start = 0 if record.source is None else record.source.start or 0
-    values = {
-        "n": number,
-        "session": record.session,
-        "scope": record.scope,
-        "uri": record.source and record.source.uri,
-        "key": to_us(record.created_at) if by_session else start,
-        "now": now_us(),
-        "limit": n,
-    }
+    values = {**place_of(record), "n": number, "now": now_us(), "limit": n}
     same = SAME_SESSION if by_session else SAME_SOURCE
     found = []
     for sign, order in (("<", "DESC"), (">", "ASC")):
@@ -145,6 +136,21 @@ def around(connection: sqlite3.Connection, record_id: str, n: int) -> list[Recor
         found.append([rows.to_record(row) for row in connection.execute(sql, values)])
     backlinks = [] if by_session else linking(connection, record, n)
     return [*reversed(found[0]), *found[1], *backlinks]
+
+
+def place_of(record: Record) -> dict[str, object]:
+    """Return where a record is: in its session by time in microseconds, else in its source.
+
+    These are the values of `SAME_SESSION` and `SAME_SOURCE`, and the `key` that orders either.
+    """
+    source = record.source or Source("")
+    by_session = record.session is not None
+    return {
+        "session": record.session,
+        "scope": record.scope,
+        "uri": source.uri,
+        "key": to_us(record.created_at) if by_session else source.start or 0,
+    }
 
 
 def followers(
