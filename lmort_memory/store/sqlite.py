@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from lmort_memory.store.connection import Database
 from lmort_memory.store.deleting.forget import Purger, state_path
 from lmort_memory.store.encryption import Key
 from lmort_memory.store.filters import compile_filter
+from lmort_memory.store.paging import PAGE, Row, pages
 from lmort_memory.store.records import browse, edits, ledgers, rows, sources, supersession
 from lmort_memory.store.records.ledgers import restore as restore_ledger
 from lmort_memory.store.records.moving import SQLiteMoving
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SQLiteStore"]
 
-PAGE = 500  # records read per statement while iterating
 PENDING = """
 AND NOT EXISTS (SELECT 1 FROM vectors v
                 WHERE v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = ?))
@@ -451,20 +451,18 @@ class SQLiteStore(SQLiteMoving, Closing):
             spaces=tuple(found),
         )
 
-    def _pages(self, chosen: Filter, after: str | None) -> Iterator[list[tuple[Any, ...]]]:
+    def _pages(self, chosen: Filter, after: str | None) -> Iterator[list[Row]]:
         condition, values = compile_filter(chosen)
         sql = (
             f"SELECT {rows.COLUMNS} FROM records r WHERE r.id > ? AND {condition}"
             f" ORDER BY r.id LIMIT {PAGE}"
         )
-        last = after or ""
-        while True:
+
+        def read(last: Sequence[object]) -> list[Row]:
             with self._database.read() as connection:
-                page = connection.execute(sql, [last, *values]).fetchall()
-            yield page
-            if len(page) < PAGE:
-                return
-            last = page[-1][1]
+                return connection.execute(sql, [*last, *values]).fetchall()
+
+        return pages(read, [after or ""], slice(1, 2))
 
 
 def _add(connection: sqlite3.Connection, turn: Turn) -> Stored:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any
+from functools import partial
 
 from lmort_memory.store.clock import from_us, to_us
+from lmort_memory.store.paging import PAGE, Row, pages
 from lmort_memory.store.postgres import ledgers, records, sources, vectors
 from lmort_memory.store.postgres.connection import Connection, Server, fetching
 from lmort_memory.store.records import rows
@@ -19,12 +20,14 @@ __all__ = [
     "restore",
 ]
 
-PAGE = 500
+LEDGERS = f"{ledgers.ROWS} WHERE l.reply_id > %s ORDER BY l.reply_id LIMIT {PAGE}"
+SOURCES = f"""
+SELECT scope, uri, digest, size_bytes, modified_ns, stored_at FROM sources
+WHERE (scope, uri) > (%s, %s) ORDER BY scope, uri LIMIT {PAGE}
+"""
 
 
-def dump(
-    connection: Connection, page: Sequence[tuple[Any, ...]], names: Sequence[str]
-) -> list[Dumped]:
+def dump(connection: Connection, page: Sequence[Row], names: Sequence[str]) -> list[Dumped]:
     """Return records, given as rows, with their origins, vectors and earlier versions."""
     ids = [row[1] for row in page]
     found = {name: vectors.read_vectors(connection, name, ids) for name in names}
@@ -66,29 +69,14 @@ class PostgresMoving:
 
     def every_ledger(self) -> Iterator[LedgerEntry]:
         """Iterate over all entries of the ledger, in order of their replies."""
-        sql = f"{ledgers.ROWS} WHERE l.reply_id > %s ORDER BY l.reply_id LIMIT {PAGE}"
-        last = ""
-        while True:
-            page = self._server.read("copy", fetching(sql, [last]))
+        for page in pages(partial(self._rows, LEDGERS), [""], slice(1)):
             yield from map(ledgers.to_entry, page)
-            if len(page) < PAGE:
-                return
-            last = page[-1][0]
 
     def every_source(self) -> Iterator[tuple[str, SourceState, datetime]]:
         """Iterate over all sources with their scopes and times, in order."""
-        sql = (
-            "SELECT scope, uri, digest, size_bytes, modified_ns, stored_at FROM sources"
-            f" WHERE (scope, uri) > (%s, %s) ORDER BY scope, uri LIMIT {PAGE}"
-        )
-        last = ("", "")
-        while True:
-            page = self._server.read("copy", fetching(sql, last))
+        for page in pages(partial(self._rows, SOURCES), ["", ""], slice(2)):
             for row in page:
                 yield row[0], SourceState(*row[1:5]), from_us(row[5])
-            if len(page) < PAGE:
-                return
-            last = (page[-1][0], page[-1][1])
 
     def put_sources(self, given: Sequence[tuple[str, SourceState, datetime]]) -> None:
         """Store the states of sources with their times."""
@@ -98,3 +86,6 @@ class PostgresMoving:
                 sources.put_source(connection, state, scope=scope, at=to_us(at))
 
         self._server.write("copy to", work)
+
+    def _rows(self, sql: str, after: Sequence[object]) -> list[Row]:
+        return self._server.read("copy", fetching(sql, after))

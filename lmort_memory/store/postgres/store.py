@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lmort_memory.closing import Closing
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import data_dir
+from lmort_memory.store.paging import PAGE, Row, pages
 from lmort_memory.store.postgres import (
     deleting,
     ledgers,
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresStore", "check_server"]
 
-PAGE = 500  # records read per statement while iterating
 PENDING = """
 AND NOT EXISTS (SELECT 1 FROM vectors v
                 WHERE v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = %s))
@@ -402,19 +402,17 @@ class PostgresStore(moving.PostgresMoving, Closing):
             "read", lambda c: [rows.to_record(row) for row in c.execute(sql, given)]
         )
 
-    def _pages(self, chosen: Filter, after: str | None) -> Iterator[list[tuple[Any, ...]]]:
+    def _pages(self, chosen: Filter, after: str | None) -> Iterator[list[Row]]:
         condition, values = condition_of(chosen)
         sql = (
             f"SELECT {rows.COLUMNS} FROM records r WHERE r.id > %s AND {condition}"
             f" ORDER BY r.id LIMIT {PAGE}"
         )
-        last = after or ""
-        while True:
-            page = self._server.read("read", fetching(sql, [last, *values]))
-            yield page
-            if len(page) < PAGE:
-                return
-            last = page[-1][1]
+
+        def read(last: Sequence[object]) -> list[Row]:
+            return self._server.read("read", fetching(sql, [*last, *values]))
+
+        return pages(read, [after or ""], slice(1, 2))
 
 
 def check_server(url: str) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 
 from lmort_memory.store.clock import from_us, to_us
 from lmort_memory.store.connection import Database
+from lmort_memory.store.paging import PAGE, Row, pages
 from lmort_memory.store.records import ledgers
 from lmort_memory.store.values import LedgerEntry, SourceState
 
 __all__ = ["SQLiteMoving"]
 
-PAGE = 500
-SOURCES = """
+LEDGERS = f"{ledgers.ROWS} WHERE l.reply_id > ? ORDER BY l.reply_id LIMIT {PAGE}"
+SOURCES = f"""
 SELECT scope, uri, digest, size_bytes, modified_ns, stored_at FROM sources
-WHERE (scope, uri) > (?, ?) ORDER BY scope, uri LIMIT ?
+WHERE (scope, uri) > (?, ?) ORDER BY scope, uri LIMIT {PAGE}
 """
 
 
@@ -33,27 +35,14 @@ class SQLiteMoving:
 
     def every_ledger(self) -> Iterator[LedgerEntry]:
         """Iterate over all entries of the ledger, in order of their replies."""
-        sql = f"{ledgers.ROWS} WHERE l.reply_id > ? ORDER BY l.reply_id LIMIT {PAGE}"
-        last = ""
-        while True:
-            with self._database.read("copy") as connection:
-                page = connection.execute(sql, (last,)).fetchall()
+        for page in pages(partial(self._rows, LEDGERS), [""], slice(1)):
             yield from filter(None, map(ledgers.to_entry, page))
-            if len(page) < PAGE:
-                return
-            last = page[-1][0]
 
     def every_source(self) -> Iterator[tuple[str, SourceState, datetime]]:
         """Iterate over all sources with their scopes and times, in order."""
-        last = ("", "")
-        while True:
-            with self._database.read("copy") as connection:
-                page = connection.execute(SOURCES, (*last, PAGE)).fetchall()
+        for page in pages(partial(self._rows, SOURCES), ["", ""], slice(2)):
             for row in page:
                 yield row[0], SourceState(*row[1:5]), from_us(row[5])
-            if len(page) < PAGE:
-                return
-            last = (page[-1][0], page[-1][1])
 
     def put_sources(self, given: Sequence[tuple[str, SourceState, datetime]]) -> None:
         """Store the states of sources with their times."""
@@ -72,3 +61,7 @@ class SQLiteMoving:
                     for scope, state, at in given
                 ],
             )
+
+    def _rows(self, sql: str, after: Sequence[object]) -> list[Row]:
+        with self._database.read("copy") as connection:
+            return connection.execute(sql, after).fetchall()

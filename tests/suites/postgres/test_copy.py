@@ -1,5 +1,6 @@
 """`lmort-mem copy`: everything arrives, both ways, compared at the end, resumable."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from lmort_memory.errors import StoreError
 from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.store.duplicating import duplicate
+from lmort_memory.store.paging import PAGE
 from lmort_memory.store.values import LedgerEntry, SourceState
 from lmort_memory.testing import HashEncoder
 from lmort_memory.types import Encoded, Source, TokenCodes, Turn
@@ -75,6 +77,21 @@ def test_a_copy_is_the_same(way, postgres, tmp_path):
     assert source.ledgers(limit=9) == target.ledgers(limit=9)
     for store in (source, target):
         store.close()
+
+
+def test_a_copy_of_more_than_two_pages_is_whole(postgres, tmp_path):
+    """However many records, ledger entries and sources there are, all arrive and return."""
+    count = 2 * PAGE + 1
+    server = postgres.open()
+    with SQLiteStore(tmp_path / "a.db") as source, SQLiteStore(tmp_path / "b.db") as back:
+        source.add([Turn(f"turn {i}") for i in range(count)])
+        source.restore([], ledgers=[LedgerEntry(f"r{i}", None, ()) for i in range(count)])
+        state = SourceState("file:///a.md", "digest", 10, 20)
+        named = [replace(state, uri=f"file:///{i // 3}.md") for i in range(count)]
+        source.put_sources([(f"s{i % 3}", one, DAY) for i, one in enumerate(named)])
+        for done in (duplicate(source, server), duplicate(server, back)):
+            counts = {one.kind: one.count for one in done.tallies}
+            assert counts["records"] == counts["ledger"] == counts["sources"] == count
 
 
 def test_an_interrupted_copy_is_resumed(postgres, tmp_path, monkeypatch):
