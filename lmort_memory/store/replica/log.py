@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from lmort_memory.store.records import ledgers
 from lmort_memory.store.replica import rows
 from lmort_memory.store.replica.state import Changes, LedgerState, OwnBundle, RecordState
 
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 MOST_RECORDS = 500  # in one bundle
-MOST_CHARS = 4_000_000  # of text in one bundle, or one record
+MOST_CHARS = 4_000_000  # of text in one bundle, not counting its last record
 # A register's stamp is later than the one it replaces, even if the clock went back.
 STAMP = """
 INSERT INTO stamps (id, part, at, device)
@@ -29,11 +30,8 @@ SELECT c.id, c.part, c.at, (SELECT device FROM replica) FROM changes c
 WHERE c.at NOT NULL AND c.part NOT IN ('text', 'ledger')
 ON CONFLICT (id, part) DO UPDATE SET at = max(excluded.at, stamps.at + 1), device = excluded.device
 """
-LEDGERS = """
-SELECT l.reply_id, l.session, l.created_at, l.payload,
-       (SELECT group_concat(record_id, char(10))
-        FROM ledger_records r WHERE r.reply_id = l.reply_id)
-FROM changes c JOIN ledger l ON l.reply_id = c.id WHERE c.part = 'ledger'
+LEDGERS = f"""
+{ledgers.ROWS} JOIN changes c ON c.id = l.reply_id WHERE c.part = 'ledger'
 ORDER BY l.reply_id LIMIT ?
 """
 # Changes of before the first sync, of a database that may be the copy of another: an edit's
@@ -82,7 +80,10 @@ def waiting(connection: sqlite3.Connection) -> int:
 
 
 def collect(connection: sqlite3.Connection) -> Changes:
-    """Return what waits to be published, up to the size of a bundle; changes nothing."""
+    """Return what waits to be published, up to the size of a bundle.
+
+    It goes on waiting until `published`; only notes about records that are gone are deleted.
+    """
     forgotten = [
         id_ for (id_,) in connection.execute("SELECT id FROM tombstones WHERE NOT published")
     ]
@@ -106,11 +107,10 @@ def _records(connection: sqlite3.Connection) -> Iterator[RecordState]:
         if state is None:
             connection.execute("DELETE FROM changes WHERE id = ? AND part != 'ledger'", (id_,))
             continue
-        chars += sum(len(version.text) + len(version.metadata) for version in state.versions)
-        if chars > MOST_CHARS and chars > len(state.current.text):
-            yield state
-            return
         yield state
+        chars += sum(len(version.text) + len(version.metadata) for version in state.versions)
+        if chars > MOST_CHARS:
+            return
 
 
 def _ledger(row: tuple[str, str | None, int, str, str | None]) -> LedgerState:
@@ -147,7 +147,7 @@ def note_bundled(connection: sqlite3.Connection, changes: Changes, seq: int) -> 
     )
 
 
-def own_bundles(connection: sqlite3.Connection) -> Iterable[OwnBundle]:
+def own_bundles(connection: sqlite3.Connection) -> list[OwnBundle]:
     """Return the files that this device has written, oldest first."""
     found = connection.execute(
         "SELECT first, last, revision, id, state FROM bundles ORDER BY last, first, revision"

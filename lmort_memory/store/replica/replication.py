@@ -170,7 +170,7 @@ class Replication:
     def own_bundles(self) -> list[OwnBundle]:
         """Return the files of this device's log, oldest first."""
         with self._database.read() as connection:
-            return list(log.own_bundles(connection))
+            return log.own_bundles(connection)
 
     def adopt(self, bundle: OwnBundle, changes: Changes) -> None:
         """Note that an intended file is there: a kill came between it and the note."""
