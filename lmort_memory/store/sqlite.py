@@ -145,7 +145,8 @@ class SQLiteStore(SQLiteMoving, Closing):
 
     def dump(self, chosen: Filter, *, vectors: bool = False) -> Iterator[Dumped]:
         """Iterate like `records`, with what `restore` needs."""
-        names = [space.name for space in self.spaces()] if vectors else []
+        with self._database.read("export") as connection:
+            names = spaces.list_names(connection) if vectors else []
         for page in self._pages(chosen, None):
             ids = [row[1] for row in page]
             with self._database.read("export") as connection:
