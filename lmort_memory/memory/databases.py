@@ -9,18 +9,17 @@ from itertools import chain
 from pathlib import Path
 
 from lmort_memory.errors import ImportFileError, StoreError
+from lmort_memory.store.encryption import MAGIC
 from lmort_memory.store.values import Dumped, Filter, LedgerEntry
 
 __all__ = ["dumped_records", "is_database"]
-
-_MAGIC = b"SQLite format 3\0"
 
 
 def is_database(path: Path) -> bool:
     """Whether a file is a SQLite database, by its first bytes; False if it cannot be read."""
     try:
         with path.open("rb") as stream:
-            return stream.read(len(_MAGIC)) == _MAGIC
+            return stream.read(len(MAGIC)) == MAGIC
     except OSError:
         return False
 
