@@ -58,14 +58,11 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated(postgres, monkeypatch):
     store = postgres.open()
     runs = []
 
-    class Deaf(Exception):
-        pass
-
     real = psycopg.Transaction.__exit__
 
     def loses_the_answer(self, kind, error, trace):
         found = real(self, kind, error, trace)
-        if runs and len(runs) == 1 and kind is None:
+        if len(runs) == 1 and kind is None:
             runs.append("lost")
             self.connection.pgconn.finish()
             raise psycopg.OperationalError("the connection was lost")
@@ -95,7 +92,7 @@ def test_a_rolled_back_transaction_is_repeated(postgres):
     assert len(attempts) == 2
 
 
-def test_a_server_that_is_gone_is_one_clear_line(postgres, monkeypatch):
+def test_a_server_that_is_gone_is_one_clear_line():
     """A wrong host fails at once, with what to do and without the password."""
     from lmort_memory.store.postgres.store import PostgresStore
 
@@ -187,6 +184,17 @@ def test_the_password_is_overwritten_in_the_arguments(tmp_path):
     assert "s3cret-words" not in found and "postgresql://ada:************@h/db" in found
 
 
-def test_patience_is_bounded():
-    """A server that stays away is given up in the end."""
+def test_patience_is_bounded(postgres, monkeypatch):
+    """A server that stays away is asked again for a while, and given up in the end."""
     assert 5 <= connections.PATIENCE_S <= 120
+    monkeypatch.setattr(connections, "PATIENCE_S", 0.2)
+    store = postgres.open()
+    attempts = []
+
+    def work(connection):
+        attempts.append(connection)
+        connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(StoreError, match=r"cannot read .* — check that the server runs"):
+        store._server.read("read", work)
+    assert len(attempts) > 1
