@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from lmort_memory.errors import MissingDependencyError, StoreError
 from lmort_memory.store.postgres.address import Address
 
-__all__ = ["Connection", "Server", "fetching"]
+__all__ = ["Connection", "Server", "fetching", "marked"]
 
 Connection = Any
 """A psycopg connection in autocommit mode."""
@@ -244,6 +244,11 @@ def _committed(connection: Connection, xid: str) -> bool:
         if row[0] != "in progress":
             return bool(row[0] == "committed")
         time.sleep(FIRST_PAUSE_S)
+
+
+def marked(sql: str) -> str:
+    """Return SQL that both stores share with psycopg's placeholders in place of SQLite's."""
+    return sql.replace("?", "%s")
 
 
 def fetching(sql: str, values: Sequence[object]) -> Callable[[Connection], list[tuple[Any, ...]]]:

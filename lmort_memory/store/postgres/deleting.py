@@ -13,7 +13,7 @@ from lmort_memory.errors import StoreError
 from lmort_memory.store.clock import now_us
 from lmort_memory.store.deleting.rows import FREED, ORPHANS, TEXTS
 from lmort_memory.store.filters import Condition
-from lmort_memory.store.postgres.connection import Connection, Server
+from lmort_memory.store.postgres.connection import Connection, Server, marked
 from lmort_memory.store.postgres.filters import condition_of
 from lmort_memory.store.postgres.schema import TABLES
 from lmort_memory.store.postgres.words import quoting
@@ -23,7 +23,6 @@ __all__ = ["Erased", "erase", "forget", "quoted_by_others", "sweep", "vacuum"]
 
 LOOK_FOR = 32  # texts whose quotes are looked for
 MOST_QUOTES = 100
-_TEXTS = TEXTS.replace("?", "%s")
 LEDGER = """
 DELETE FROM ledger WHERE reply_id IN (SELECT reply_id FROM ledger_records
     WHERE record_id IN (SELECT id FROM doomed) UNION SELECT id FROM doomed)
@@ -56,7 +55,7 @@ def erase(connection: Connection, condition: Condition, *, texts: int = 0) -> Er
         condition[1],
         prepare=False,
     )
-    found = tuple(text for (text,) in connection.execute(_TEXTS, [texts], prepare=False))
+    found = tuple(text for (text,) in connection.execute(marked(TEXTS), [texts], prepare=False))
     erased = Erased(
         ledger=connection.execute(LEDGER, prepare=False).rowcount,
         vectors=_delete(connection, "vectors"),

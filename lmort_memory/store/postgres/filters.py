@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from lmort_memory.store.filters import Condition, compile_filter
+from lmort_memory.store.postgres.connection import marked
 from lmort_memory.store.values import Filter
 from lmort_memory.types import JsonValue
 
@@ -22,7 +23,7 @@ def condition_of(chosen: Filter) -> Condition:
         ValueError: a metadata filter breaks the grammar, or a time is naive.
     """
     sql, values = compile_filter(chosen, _POSTGRES)
-    return sql.replace("?", "%s"), values
+    return marked(sql), values
 
 
 class _Postgres:

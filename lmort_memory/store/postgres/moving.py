@@ -10,8 +10,9 @@ from functools import partial
 from lmort_memory.store.clock import from_us, to_us
 from lmort_memory.store.paging import PAGE, Row, pages
 from lmort_memory.store.postgres import ledgers, records, sources, vectors
-from lmort_memory.store.postgres.connection import Connection, Server, fetching
+from lmort_memory.store.postgres.connection import Connection, Server, fetching, marked
 from lmort_memory.store.records import rows
+from lmort_memory.store.records.moving import SOURCES
 from lmort_memory.store.values import Dumped, LedgerEntry, SourceState
 
 __all__ = [
@@ -21,10 +22,6 @@ __all__ = [
 ]
 
 LEDGERS = f"{ledgers.ROWS} WHERE l.reply_id > %s ORDER BY l.reply_id LIMIT {PAGE}"
-SOURCES = f"""
-SELECT scope, uri, digest, size_bytes, modified_ns, stored_at FROM sources
-WHERE (scope, uri) > (%s, %s) ORDER BY scope, uri LIMIT {PAGE}
-"""
 
 
 def dump(connection: Connection, page: Sequence[Row], names: Sequence[str]) -> list[Dumped]:
@@ -74,7 +71,7 @@ class PostgresMoving:
 
     def every_source(self) -> Iterator[tuple[str, SourceState, datetime]]:
         """Iterate over all sources with their scopes and times, in order."""
-        for page in pages(partial(self._rows, SOURCES), ["", ""], slice(2)):
+        for page in pages(partial(self._rows, marked(SOURCES)), ["", ""], slice(2)):
             for row in page:
                 yield row[0], SourceState(*row[1:5]), from_us(row[5])
 

@@ -10,14 +10,13 @@ from lmort_memory.store.postgres import records
 from lmort_memory.store.postgres.connection import Connection, Server
 from lmort_memory.store.postgres.deleting import erase
 from lmort_memory.store.records import rows
-from lmort_memory.store.records.sources import BATCH, take
+from lmort_memory.store.records.sources import BATCH, STATE, take
 from lmort_memory.store.ulid import new_id
 from lmort_memory.store.values import SourceChange, SourceState
 from lmort_memory.types import Progress, Record, Source, Turn
 
 __all__ = ["list_sources", "put_source", "replace_source", "source_state"]
 
-STATE = "SELECT uri, digest, size_bytes, modified_ns FROM sources"
 STALE = "r.source_uri = %s AND r.scope = %s AND r.seen IS DISTINCT FROM %s"
 LOCK = "SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))"
 # What may differ in a turn whose content is the same; its vectors stay valid.

@@ -28,7 +28,7 @@ from lmort_memory.store.postgres import (
     vectors,
 )
 from lmort_memory.store.postgres.address import parse_address
-from lmort_memory.store.postgres.connection import Connection, Server, fetching
+from lmort_memory.store.postgres.connection import Connection, Server, fetching, marked
 from lmort_memory.store.postgres.filters import condition_of
 from lmort_memory.store.postgres.ledgers import restore as restore_ledger
 from lmort_memory.store.postgres.nearest import NearestSearch
@@ -50,6 +50,7 @@ from lmort_memory.store.values import (
     StoreStatus,
     Verification,
 )
+from lmort_memory.store.vectors import tokens
 from lmort_memory.store.words.tokenizer import query_terms
 
 if TYPE_CHECKING:
@@ -60,11 +61,6 @@ __all__ = ["PostgresStore", "check_server"]
 PENDING = """
 AND NOT EXISTS (SELECT 1 FROM vectors v
                 WHERE v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = %s))
-"""
-LACKING = """
-AND EXISTS (SELECT 1 FROM vectors v WHERE v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = %s)
-            AND NOT EXISTS (SELECT 1 FROM token_codes t JOIN token_kinds k USING (k)
-                            WHERE t.v = v.v AND k.name = %s))
 """
 
 
@@ -256,14 +252,13 @@ class PostgresStore(moving.PostgresMoving, Closing):
         self, space: str, kind: str, *, limit: int, after: str | None = None
     ) -> list[Record]:
         """Return records with vectors in the space but no token codes of a kind, by id."""
-        return self._waiting(LACKING, [space, kind], limit=limit, after=after)
+        return self._waiting(
+            f"AND {marked(tokens.LACKING)}", [space, kind], limit=limit, after=after
+        )
 
     def drop_tokens(self, space: str) -> int:
         """Delete the token codes of a space; returns how many chunks had some."""
-        sql = (
-            "DELETE FROM token_codes WHERE v IN (SELECT v FROM vectors"
-            " WHERE s = (SELECT s FROM spaces WHERE name = %s))"
-        )
+        sql = marked(tokens.DROP)
         return self._server.write(
             "drop token codes of", lambda c: int(c.execute(sql, [space]).rowcount)
         )

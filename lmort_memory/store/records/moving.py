@@ -13,7 +13,7 @@ from lmort_memory.store.paging import PAGE, Row, pages
 from lmort_memory.store.records import ledgers
 from lmort_memory.store.values import LedgerEntry, SourceState
 
-__all__ = ["SQLiteMoving"]
+__all__ = ["SOURCES", "SQLiteMoving"]
 
 LEDGERS = f"{ledgers.ROWS} WHERE l.reply_id > ? ORDER BY l.reply_id LIMIT {PAGE}"
 SOURCES = f"""

@@ -15,7 +15,15 @@ from lmort_memory.store.records import rows
 from lmort_memory.store.values import SourceChange, SourceState
 from lmort_memory.types import Progress, Source, Turn
 
-__all__ = ["BATCH", "list_sources", "replace_source", "replace_sources", "source_state", "take"]
+__all__ = [
+    "BATCH",
+    "STATE",
+    "list_sources",
+    "replace_source",
+    "replace_sources",
+    "source_state",
+    "take",
+]
 
 BATCH = 500  # turns per transaction; bounds how long other writers wait
 STATE = "SELECT uri, digest, size_bytes, modified_ns FROM sources"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "DROP",
     "LACKING",
     "check_chunks",
     "check_kind",

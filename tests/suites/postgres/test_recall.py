@@ -1,6 +1,7 @@
 """HNSW under a filter finds what a loop over all vectors finds; forgetting and maintenance."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,7 +12,7 @@ from lmort_memory.errors import PassphraseError, StoreError
 from lmort_memory.store.postgres import nearest
 from lmort_memory.store.values import Filter, LedgerEntry
 from lmort_memory.testing import HashEncoder
-from lmort_memory.types import Encoded, Turn
+from lmort_memory.types import Encoded, TokenCodes, Turn
 
 SPACE, DIM, COUNT = "recall", 48, 3_000
 SHARES = {"all": 1, "tenth": 10, "fiftieth": 50}
@@ -126,6 +127,22 @@ def test_a_receipt_says_what_a_server_cannot_promise(postgres):
         assert not [row for (row,) in rows if "quibdovil" in row.lower()], table
     store.compact()
     assert store.verify().ok
+
+
+def test_records_that_lack_token_codes_are_named(postgres):
+    """Records with vectors but no codes of a kind wait for them, and again once codes are gone."""
+    store = postgres.open()
+    texts = ["Ada keeps bees", "Bob keeps ants"]
+    encoded = HashEncoder(8).encode(texts)
+    codes = TokenCodes("kind", (np.ones((3, 4), np.uint8),))
+    coded = replace(encoded[0], tokens=codes)
+    stored = store.add(list(map(Turn, texts)), space="s", encoded=[coded, encoded[1]])
+    store.add([Turn("no vector")])
+    first, second = (one.record.id for one in stored)
+    assert [r.id for r in store.lacking_tokens("s", "kind", limit=9)] == [second]
+    assert [r.id for r in store.lacking_tokens("s", "other", limit=9)] == [first, second]
+    assert store.drop_tokens("s") == 1
+    assert [r.id for r in store.lacking_tokens("s", "kind", limit=9)] == [first, second]
 
 
 def test_expired_records_are_swept(postgres):
