@@ -40,7 +40,15 @@ if TYPE_CHECKING:
     from lmort_memory.store.replica.replication import Replication
     from lmort_memory.types import Encoded
 
-__all__ = ["Movable", "Replicated", "SourcesTogether", "Store", "TokenCodesKeeper"]
+__all__ = [
+    "CanaryKeeper",
+    "Movable",
+    "Preparing",
+    "Replicated",
+    "SourcesTogether",
+    "Store",
+    "TokenCodesKeeper",
+]
 
 
 class Records(Protocol):

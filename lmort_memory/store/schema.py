@@ -13,7 +13,14 @@ from typing import Any
 
 from lmort_memory.errors import StoreError
 
-__all__ = ["APPLICATION_ID", "VERSION", "checked_version", "migrate", "refuse_other"]
+__all__ = [
+    "APPLICATION_ID",
+    "VERSION",
+    "checked_version",
+    "migrate",
+    "missing_tables",
+    "refuse_other",
+]
 
 APPLICATION_ID = 0x4C4D4F52  # "LMOR", at offset 68 of the file
 VERSION = 4

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lmort_memory.store.words.tokenizer import WORD
 
-__all__ = ["Indexed", "Term", "any_of", "index_of", "phrase_of", "term_of"]
+__all__ = ["Indexed", "Term", "any_of", "hashes_of", "index_of", "phrase_of", "term_of"]
 
 MOST_BYTES = 900_000  # of a tsvector; PostgreSQL's limit is 1 MB
 MOST_CHARS = 200  # of a word; a lexeme may have 2,046 bytes

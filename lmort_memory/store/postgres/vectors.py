@@ -15,7 +15,7 @@ from lmort_memory.store.vectors.spaces import by_record, check_one_each, check_w
 from lmort_memory.store.vectors.tokens import check_chunks, check_kind, width_of
 from lmort_memory.types import Encoded, Record, TokenCodes
 
-__all__ = ["drop_space", "index_name", "list_spaces", "put_vectors", "read_vectors"]
+__all__ = ["INDEXES", "drop_space", "index_name", "list_spaces", "put_vectors", "read_vectors"]
 
 LIST = """
 SELECT s.s, s.name, s.dim, COALESCE(c.chunks, 0),

@@ -26,7 +26,7 @@ from lmort_memory.store.vectors.refresh import Refresher, Space, load_matrix
 from lmort_memory.store.vectors.vector_query import VectorQuery
 from lmort_memory.types import Progress
 
-__all__ = ["DenseSearch"]
+__all__ = ["DenseSearch", "check_width"]
 
 BATCH = 2000  # vectors read per statement
 

@@ -22,6 +22,7 @@ __all__ = [
     "by_record",
     "check_one_each",
     "check_widths",
+    "drop_own",
     "drop_space",
     "drop_vectors",
     "list_names",
