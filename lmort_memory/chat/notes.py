@@ -6,19 +6,30 @@ another also says what was true before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lmort_memory.memory.kinds import only_asks
 from lmort_memory.memory.overlap import stems, weight
 from lmort_memory.memory.times import dated
 from lmort_memory.types import Hit, Record, Scores
 
-__all__ = ["RENEWED", "Found", "Injected", "Notes", "pack_notes", "with_later", "worth_a_note"]
+if TYPE_CHECKING:
+    from lmort_memory.memory import Memory
 
-RENEWED: Final = 2  # the likeliest hits, whose speakers may have said more about them later
+__all__ = [
+    "Found",
+    "Injected",
+    "Notes",
+    "pack_notes",
+    "renewed",
+    "with_later",
+    "worth_a_note",
+]
+
+_RENEWED: Final = 2  # the likeliest hits, whose speakers may have said more about them later
 
 _HEADING = "\n\nNotes from memory, newest first:"
 _LONGEST_NOTE = 600  # characters; the rest of a long record can be recalled
@@ -116,6 +127,22 @@ def worth_a_note(hits: Sequence[Hit], likelihoods: Sequence[float], *, at_most: 
     found = [Found(hit, chance) for hit, chance in zip(hits, likelihoods, strict=True)]
     found.sort(key=lambda one: -one.likelihood)
     return [one for one in found if one.likelihood >= _NEAR_BEST * found[0].likelihood][:at_most]
+
+
+def renewed(
+    memory: Memory, found: Sequence[Found], *, seen: Collection[str], at_most: int
+) -> list[Found]:
+    """Add what was said later about the likeliest hits, unless the prompt shows it already.
+
+    Args:
+        memory: Searched once for each of these hits, without a forward pass.
+        found: Hits, the likeliest first.
+        seen: Ids of the records that the prompt shows.
+        at_most: Maximum number of notes.
+    """
+    later = memory.later([one.record for one in found[:_RENEWED]])
+    unseen = {old: new for old, new in later.items() if new.id not in seen}
+    return with_later(found, unseen, at_most=at_most)
 
 
 def with_later(found: Sequence[Found], later: Mapping[str, Record], *, at_most: int) -> list[Found]:
