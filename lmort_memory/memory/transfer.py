@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 from lmort_memory.batches import batched
 from lmort_memory.compressed import DAMAGE, Lines, open_bytes
 from lmort_memory.errors import ImportFileError, StoreError
-from lmort_memory.memory.databases import dumped_records, is_database
+from lmort_memory.memory.databases import MOST_LEDGERS, dumped_records, is_database
 from lmort_memory.packing import pack, unpack
 from lmort_memory.paths import new_private_file, remove_parts
 from lmort_memory.redaction import Redactor
@@ -47,7 +47,6 @@ __all__ = [
 
 BATCH = 500  # records in one transaction
 MAX_LINE_BYTES = 64 * 1024 * 1024  # a record of a megabyte with the vectors of a large model
-MOST_LEDGERS = 2**31
 _SHOWN = 3
 
 Exported: TypeAlias = "Dumped | LedgerEntry"
