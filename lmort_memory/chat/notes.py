@@ -36,7 +36,7 @@ _LONGEST_NOTE = 600  # characters; the rest of a long record can be recalled
 _LONGEST_EARLIER = 200  # characters of a replaced record
 _MOST_EARLIER = 2  # records of a chain of corrections
 _SAME_THING = 10.0  # weight of shared words, about two rare ones
-_OF_LATER = 0.5  # share of the likelihood of a hit that what was said later has
+_OF_LATER = 0.5  # likelihood of what was said later, as a share of the hit's
 _NEAR_BEST = 0.05  # share of the best likelihood: surplus notes mislead a small model
 
 
@@ -146,7 +146,7 @@ def renewed(
 
 
 def with_later(found: Sequence[Found], later: Mapping[str, Record], *, at_most: int) -> list[Found]:
-    """Put what its speaker said later about the same thing after a hit; the least likely leave.
+    """Put after each hit what its speaker said later about it; the least likely are dropped.
 
     Args:
         found: Hits, the likeliest first.
