@@ -1,4 +1,4 @@
-"""Vectors and token codes as JSON, for exports and for sync.
+"""Vectors and token codes as JSON, for exports, sync and borrowed models.
 
 {"dim": …, "spans": [[0, 40], …], "data": base64 of little-endian floats,
  "tokens": {"kind": …, "width": bytes a token, "data": [base64, …]}}

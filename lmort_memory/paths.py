@@ -8,10 +8,10 @@ or writes the contents of files.
 from __future__ import annotations
 
 import errno
+import glob
 import os
-import secrets
 import sys
-import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,11 +31,13 @@ __all__ = [
     "models_dir",
     "new_private_file",
     "put_in_place",
+    "remove_parts",
     "replacing",
     "touch_private",
 ]
 
 APP = "lmort"
+_STALE_S = 600.0  # how long nothing has been written to a file that nobody writes any more
 
 
 def data_dir() -> Path:
@@ -137,24 +139,17 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder is missing, or nothing can be created or renamed there.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    fresh = Path(name)
-    try:
-        yield fresh
-        with fresh.open("rb+") as file:
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    with _part_of(path) as part:
+        yield part
+        _flush(part)
+        part.replace(path)
 
 
 @contextmanager
 def new_private_file(path: Path) -> Iterator[Path]:
     """Yield an empty file with mode 0600 that becomes `path` when the block succeeds.
 
-    It lies beside `path`, under a name that nobody else uses, and is deleted if the block fails. A
-    process that is killed leaves it as `.NAME.….part`. Whatever is at `path` is never replaced.
+    If the block fails, it is deleted. Whatever is at `path` is never replaced.
 
     Raises:
         FileExistsError: something is at `path`, now or at the end of the block.
@@ -162,17 +157,43 @@ def new_private_file(path: Path) -> Iterator[Path]:
     """
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    with _part_of(path) as part:
+        yield part
+        _flush(part)
+        if not put_in_place(part, path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what killed processes left of `path` before it had its name.
+
+    A part that was written to within the last ten minutes stays: somebody may still be writing it.
+    """
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with suppress(OSError):  # already gone, or another user's
+            if time.time() - part.stat().st_mtime > _STALE_S:
+                part.unlink()
+
+
+@contextmanager
+def _part_of(path: Path) -> Iterator[Path]:
+    """Yield an empty file with mode 0600 beside `path`; delete it if it is still there at the end.
+
+    Its name, `.NAME.….part`, is used by nobody else. A process that is killed leaves it.
+    """
+    # `secrets` and `tempfile` load more than a hook has time for.
+    part = path.parent / f".{path.name}.{os.urandom(4).hex()}.part"
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        if not put_in_place(part, path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
 
 
 def put_in_place(part: Path, path: Path) -> bool:

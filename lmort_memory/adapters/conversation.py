@@ -85,8 +85,8 @@ class Conversation:
         memory: Opened with its model; the caller closes it.
         scope: Turns are stored and recalled here.
         session: Under which name they are stored; None makes one of the time.
-        options: How to answer, unless a call says otherwise. Its system prompt is used where the
-            messages have none.
+        options: How to answer, unless a call says otherwise. Its system prompt is used if the
+            messages have none and `memories` is not 0.
     """
 
     def __init__(

@@ -144,7 +144,9 @@ def answer(event: Event, *, db: str | None = None, scope: str | None = None) -> 
     """
     if event.kind == "prompt" and _is_small_talk(event.prompt):
         return ""
-    server = None if db else _server()
+    from lmort_memory.serve.discovery import server_to_use
+
+    server = None if db else server_to_use()
     if server is not None:
         found = _from_server(server, event, scope)
     else:
@@ -221,14 +223,6 @@ def _text(fields: Mapping[str, Any], *names: str) -> str:
         if isinstance(value := fields.get(name), str):
             return value
     return ""
-
-
-def _server() -> Server | None:
-    if os.environ.get("LMORT_SERVER") == "off":
-        return None
-    from lmort_memory.serve.discovery import find_server
-
-    return find_server()
 
 
 def _from_server(server: Server, event: Event, scope: str | None) -> list[_Note]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lmort_memory.chat.notes import RENEWED, Notes, pack_notes, with_later, worth_a_note
+from lmort_memory.chat.notes import Notes, pack_notes, renewed, worth_a_note
 from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.types import DEFAULT_SCOPE
 
@@ -66,10 +66,8 @@ def notes_for(
     if not hits or likelihood < options.min_likelihood:
         return nothing
     found = worth_a_note(hits, chances, at_most=options.at_most)
-    later = memory.later([one.record for one in found[:RENEWED]])
-    unseen = {old: new for old, new in later.items() if new.id not in exclude}
     return pack_notes(
-        with_later(found, unseen, at_most=options.at_most),
+        renewed(memory, found, seen=exclude, at_most=options.at_most),
         budget=options.max_tokens,
         count_tokens=_counter(memory),
         now=datetime.now(UTC).astimezone(),

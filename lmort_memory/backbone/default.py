@@ -6,7 +6,6 @@ import ctypes
 import logging
 import os
 import shutil
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import version
@@ -16,7 +15,7 @@ from typing import Final
 
 from lmort_memory.backbone.library import llama, take_errors
 from lmort_memory.errors import MissingDependencyError
-from lmort_memory.paths import make_private_dir, models_dir, replacing
+from lmort_memory.paths import make_private_dir, models_dir, remove_parts, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +24,6 @@ _FILE: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _COPY: Final = "SmolLM2-135M-Instruct-{version}.Q8_0.gguf"
 _Q8_0: Final = 7  # enum llama_ftype
 _ROOM: Final = 1 << 30  # with less free space no copy is made
-_STALE_S: Final = 600  # copying takes a second
 
 
 def default_model_path() -> Path:
@@ -87,10 +85,7 @@ def _requantise(source: Path, out: Path) -> None:
         OSError: the copy could not be written.
     """
     make_private_dir(out.parent)
-    for left in out.parent.glob(f".{out.name}.*.part"):  # by a process that was killed
-        with suppress(OSError):  # already gone, or another user's
-            if time.time() - left.stat().st_mtime > _STALE_S:
-                left.unlink()
+    remove_parts(out)
     if shutil.disk_usage(out.parent).free < _ROOM:
         raise OSError(f"{out.parent} has less than a gigabyte free")
     # In a thread of its own: in the caller's, Ctrl-C would be raised inside the callback for

@@ -21,7 +21,7 @@ from lmort_memory.backbone import Backbone
 from lmort_memory.blas import one_thread
 from lmort_memory.chat.excerpt import excerpt
 from lmort_memory.chat.ledger import Ledger, Repeat, from_entry, to_entry
-from lmort_memory.chat.notes import RENEWED, Found, Notes, pack_notes, with_later, worth_a_note
+from lmort_memory.chat.notes import Found, Notes, pack_notes, renewed, worth_a_note
 from lmort_memory.chat.options import ChatOptions
 from lmort_memory.chat.repetition import repeated
 from lmort_memory.chat.reply import Kept, Reply, TurnSoFar, in_thread
@@ -385,6 +385,7 @@ class Chat(Closing):
     ) -> tuple[float | None, Notes]:
         if not self.options.memories or role != "user":
             return None, Notes("", (), ())
+        seen = self._window.record_ids.union(exclude)
         with one_thread():
             hits = self._memory.recall(
                 text,
@@ -392,14 +393,14 @@ class Chat(Closing):
                 tokens=asked,
                 top_k=max(DEPTH, self.options.memories),
                 scope=self.scope,
-                exclude=self._window.record_ids.union(exclude),
+                exclude=seen,
                 explain=True,
             )
             chances, likelihood = self._memory.likelihoods(text, hits)
         found: list[Found] = []
         if likelihood >= self.options.min_likelihood:
             found = worth_a_note(hits, chances, at_most=self.options.memories)
-            found = self._with_later(found)
+            found = renewed(self._memory, found, seen=seen, at_most=self.options.memories)
         notes = pack_notes(
             self._with_earlier(found),
             budget=self.options.memory_tokens,
@@ -407,12 +408,6 @@ class Chat(Closing):
             now=datetime.now(UTC).astimezone(),
         )
         return likelihood, notes
-
-    def _with_later(self, found: Sequence[Found]) -> list[Found]:
-        """Add what was said later about the likeliest hits, unless the model sees it already."""
-        later = self._memory.later([one.record for one in found[:RENEWED]])
-        unseen = {old: new for old, new in later.items() if new.id not in self._window.record_ids}
-        return with_later(found, unseen, at_most=self.options.memories)
 
     def _with_earlier(self, found: Sequence[Found]) -> list[Found]:
         """Attach to each hit the records it replaced."""

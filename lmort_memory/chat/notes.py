@@ -6,26 +6,37 @@ another also says what was true before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lmort_memory.memory.kinds import only_asks
 from lmort_memory.memory.overlap import stems, weight
 from lmort_memory.memory.times import dated
 from lmort_memory.types import Hit, Record, Scores
 
-__all__ = ["RENEWED", "Found", "Injected", "Notes", "pack_notes", "with_later", "worth_a_note"]
+if TYPE_CHECKING:
+    from lmort_memory.memory import Memory
 
-RENEWED: Final = 2  # the likeliest hits, whose speakers may have said more about them later
+__all__ = [
+    "Found",
+    "Injected",
+    "Notes",
+    "pack_notes",
+    "renewed",
+    "with_later",
+    "worth_a_note",
+]
+
+_RENEWED: Final = 2  # the likeliest hits, whose speakers may have said more about them later
 
 _HEADING = "\n\nNotes from memory, newest first:"
 _LONGEST_NOTE = 600  # characters; the rest of a long record can be recalled
 _LONGEST_EARLIER = 200  # characters of a replaced record
 _MOST_EARLIER = 2  # records of a chain of corrections
 _SAME_THING = 10.0  # weight of shared words, about two rare ones
-_OF_LATER = 0.5  # share of the likelihood of a hit that what was said later has
+_OF_LATER = 0.5  # likelihood of what was said later, as a share of the hit's
 _NEAR_BEST = 0.05  # share of the best likelihood: surplus notes mislead a small model
 
 
@@ -118,8 +129,24 @@ def worth_a_note(hits: Sequence[Hit], likelihoods: Sequence[float], *, at_most: 
     return [one for one in found if one.likelihood >= _NEAR_BEST * found[0].likelihood][:at_most]
 
 
+def renewed(
+    memory: Memory, found: Sequence[Found], *, seen: Collection[str], at_most: int
+) -> list[Found]:
+    """Add what was said later about the likeliest hits, unless the prompt shows it already.
+
+    Args:
+        memory: Searched once for each of these hits, without a forward pass.
+        found: Hits, the likeliest first.
+        seen: Ids of the records that the prompt shows.
+        at_most: Maximum number of notes.
+    """
+    later = memory.later([one.record for one in found[:_RENEWED]])
+    unseen = {old: new for old, new in later.items() if new.id not in seen}
+    return with_later(found, unseen, at_most=at_most)
+
+
 def with_later(found: Sequence[Found], later: Mapping[str, Record], *, at_most: int) -> list[Found]:
-    """Put what its speaker said later about the same thing after a hit; the least likely leave.
+    """Put after each hit what its speaker said later about it; the least likely are dropped.
 
     Args:
         found: Hits, the likeliest first.

@@ -12,7 +12,9 @@ from lmort_memory.errors import ImportFileError, StoreError
 from lmort_memory.store.encryption import MAGIC
 from lmort_memory.store.values import Dumped, Filter, LedgerEntry
 
-__all__ = ["dumped_records", "is_database"]
+__all__ = ["MOST_LEDGERS", "dumped_records", "is_database"]
+
+MOST_LEDGERS = 2**31  # all of them: no memory has as many turns
 
 
 def is_database(path: Path) -> bool:
@@ -44,6 +46,6 @@ def dumped_records(path: Path) -> Iterator[Iterator[Dumped | LedgerEntry]]:
             copy = Path(folder) / "copy.db"
             copy_database(path, copy)
             with SQLiteStore(copy) as store:
-                yield chain(store.dump(Filter(), vectors=True), store.ledgers(limit=2**31))
+                yield chain(store.dump(Filter(), vectors=True), store.ledgers(limit=MOST_LEDGERS))
     except StoreError as error:
         raise ImportFileError(f"cannot restore from {path}: {error}", path=str(path)) from error

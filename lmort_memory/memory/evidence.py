@@ -26,6 +26,7 @@ __all__ = [
     "FALLBACK",
     "Background",
     "Evidence",
+    "Signs",
     "Whole",
     "evidence",
     "is_chatter",
@@ -60,8 +61,23 @@ class Background:
 FALLBACK: Final = Background(0.0655, 0.0767)
 
 
+class Signs:
+    """Named numbers that a logistic function weighs; subclasses are slotted dataclasses."""
+
+    __slots__: tuple[str, ...] = ()
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the names of the signs in order."""
+        return cls.__slots__
+
+    def values(self) -> tuple[float, ...]:
+        """Return the signs in order."""
+        return tuple(getattr(self, name) for name in self.__slots__)  # `astuple` copies deeply
+
+
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Signs):
     """The signs of one hit.
 
     Attributes:
@@ -106,18 +122,9 @@ class Evidence:
     few: float
     timely: float
 
-    @classmethod
-    def names(cls) -> tuple[str, ...]:
-        """Return the names of the signs in order."""
-        return cls.__slots__
-
-    def values(self) -> tuple[float, ...]:
-        """Return the signs in order."""
-        return tuple(getattr(self, name) for name in self.__slots__)  # `astuple` copies deeply
-
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(Signs):
     """The signs of whether any hit answers.
 
     Several hits that may answer make an answer likelier than the best of them says. And a question
@@ -161,15 +168,6 @@ class Whole:
             near=best.near,
             rarest=best.rarest,
         )
-
-    @classmethod
-    def names(cls) -> tuple[str, ...]:
-        """Return the names of the signs in order."""
-        return cls.__slots__
-
-    def values(self) -> tuple[float, ...]:
-        """Return the signs in order."""
-        return tuple(getattr(self, name) for name in self.__slots__)  # `astuple` copies deeply
 
 
 def log_odds(chance: float) -> float:

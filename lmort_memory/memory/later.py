@@ -33,13 +33,14 @@ _SHARED: Final = 5.0  # weight of shared words: less than a single rare one
 def later(
     store: Store, space: str, background: Background, records: Collection[Record]
 ) -> dict[str, Record]:
-    """Find, for each record, the nearest that its speaker said later, if it is near enough.
+    """Find, for each record, the nearest thing that its speaker said later, if it is near enough.
 
     Args:
         store: Holds the records.
-        space: Whose vectors to compare.
-        background: Of that space.
-        records: Replies of an assistant are passed over, and so are records without vectors.
+        space: The space whose vectors to compare.
+        background: The background of that space.
+        records: The earlier records. An assistant's replies are skipped, as are records without
+            vectors.
 
     Returns:
         The later record, by the id of the earlier one.

@@ -22,6 +22,7 @@ from lmort_memory.memory.evidence import (
     FALLBACK,
     Background,
     Evidence,
+    Signs,
     Whole,
     evidence,
     is_chatter,
@@ -72,26 +73,19 @@ class Calibration:
 
     def likelihood(self, found: Evidence) -> float:
         """Return the estimate, from 0 to 1."""
-        return _logistic(
-            self.bias
-            + sum(
-                self.weights.get(name, 0.0) * value
-                for name, value in zip(Evidence.names(), found.values(), strict=True)
-            )
-        )
+        return _logistic(self.bias + _weighed(found, self.weights))
 
     def stored(self, signs: Sequence[Evidence], chances: Sequence[float]) -> float:
         """Return the probability that any record answers, from the signs and estimates of all."""
         if max(chances, default=0.0) <= 0:
             return 0.0
         whole = Whole.of(signs, chances)
-        return _logistic(
-            self.question["bias"]
-            + sum(
-                self.question.get(name, 0.0) * value
-                for name, value in zip(Whole.names(), whole.values(), strict=True)
-            )
-        )
+        return _logistic(self.question["bias"] + _weighed(whole, self.question))
+
+
+def _weighed(signs: Signs, weights: Mapping[str, float]) -> float:
+    named = zip(signs.names(), signs.values(), strict=True)
+    return sum(weights.get(name, 0.0) * value for name, value in named)
 
 
 def _logistic(z: float) -> float:

@@ -519,10 +519,10 @@ class Memory(Closing):
         among the stored vectors for each record, and no forward pass.
 
         Args:
-            records: What was said; a reply of the assistant finds nothing.
+            records: What was said. For an assistant's reply nothing is found.
 
         Returns:
-            The later record, by the id of the earlier one; without those that said nothing near.
+            The later record by the id of the earlier one, for those that have one.
         """
         if self.encoder is None:
             return {}

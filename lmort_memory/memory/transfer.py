@@ -11,9 +11,7 @@
 
 from __future__ import annotations
 
-import glob
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,9 +22,9 @@ from typing import Any, TypeAlias
 from lmort_memory.batches import batched
 from lmort_memory.compressed import DAMAGE, Lines, open_bytes
 from lmort_memory.errors import ImportFileError, StoreError
-from lmort_memory.memory.databases import dumped_records, is_database
+from lmort_memory.memory.databases import MOST_LEDGERS, dumped_records, is_database
 from lmort_memory.packing import pack, unpack
-from lmort_memory.paths import new_private_file
+from lmort_memory.paths import new_private_file, remove_parts
 from lmort_memory.redaction import Redactor
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Dumped, Filter, LedgerEntry
@@ -49,8 +47,6 @@ __all__ = [
 
 BATCH = 500  # records in one transaction
 MAX_LINE_BYTES = 64 * 1024 * 1024  # a record of a megabyte with the vectors of a large model
-MOST_LEDGERS = 2**31
-STALE_S = 600.0  # how long nothing has been written to a file that nobody writes any more
 _SHOWN = 3
 
 Exported: TypeAlias = "Dumped | LedgerEntry"
@@ -249,7 +245,7 @@ def _write(lines: Iterable[tuple[str, bool]], path: Path) -> int:
     """Write lines to a new file; whatever is killed, the name stands for all of them."""
     records = 0
     try:
-        _remove_parts(path)
+        remove_parts(path)  # they hold texts
         with (
             new_private_file(path) as part,
             part.open("w", encoding="utf-8", newline="\n") as file,
@@ -262,13 +258,6 @@ def _write(lines: Iterable[tuple[str, bool]], path: Path) -> int:
             f"cannot export to {path}: {error.strerror} — name a new file in a writable folder"
         ) from error
     return records
-
-
-def _remove_parts(path: Path) -> None:
-    """Remove what an export to the same file left when it was killed: it holds texts."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        if time.time() - part.stat().st_mtime > STALE_S:
-            part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ server. Where no server runs, or it ends meanwhile, the program loads the model 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmort_memory.errors import BackboneError, SpaceMismatchError
 from lmort_memory.serve import wire
-from lmort_memory.serve.discovery import Server, find_server
+from lmort_memory.serve.discovery import Server, server_to_use
 from lmort_memory.types import Encoded, Progress
 
 if TYPE_CHECKING:
@@ -193,9 +192,7 @@ def borrow_memory(
         None where no server runs, or one of another model or without the token codes that are
         wanted, or `$LMORT_SERVER` is "off".
     """
-    if os.environ.get("LMORT_SERVER") == "off":
-        return None
-    server = find_server()
+    server = server_to_use()
     if server is None or not (_same(server.model, model) and _same(server.tuner, tuner)):
         return None
     try:

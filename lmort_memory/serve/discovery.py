@@ -8,7 +8,6 @@ token; the token itself is not sent before. Standard library only: this is impor
 from __future__ import annotations
 
 import hmac
-import http.client
 import json
 import os
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 from lmort_memory.errors import BackboneError
 from lmort_memory.paths import data_dir, make_private_dir, replacing
 
-__all__ = ["Server", "discovery_path", "find_server", "publish", "withdraw"]
+__all__ = ["Server", "discovery_path", "find_server", "publish", "server_to_use", "withdraw"]
 
 _PATIENCE_S = 2.0  # for the answer of a server on this machine that may be busy
 _LONGEST = 1 << 16  # bytes of the discovery file
@@ -67,6 +66,8 @@ class Server:
             OSError: there is no answer.
             BackboneError: the server refused, and why.
         """
+        import http.client  # half of what this module costs, and often no server runs
+
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
         try:
             headers = {"Content-Type": "application/json", "Host": urlsplit(self.url).netloc}
@@ -126,6 +127,11 @@ def find_server() -> Server | None:
     """Return the server of this user that runs now, or None."""
     found = _read()
     return found if found is not None and found.proves_itself() else None
+
+
+def server_to_use() -> Server | None:
+    """Return the server that runs now, or None; also None if `$LMORT_SERVER` is "off"."""
+    return None if os.environ.get("LMORT_SERVER") == "off" else find_server()
 
 
 def _read() -> Server | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Imports", "Upload", "uploads_dir"]
 
-_ABANDONED_S = 600
+_ABANDONED_S = 600  # since the last byte of an upload
 _KEPT = 200  # finished imports that are still listed
 
 
@@ -35,11 +35,11 @@ def uploads_dir() -> Path:
     return data_dir() / "uploads"
 
 
-def clear_abandoned() -> None:
+def _clear_abandoned() -> None:
     """Remove what a killed server has left: uploads that nothing has touched for some minutes."""
     now = time.time()
     for left in uploads_dir().glob("*"):
-        touched = max((one.lstat().st_mtime for one in [left, *left.rglob("*")]), default=now)
+        touched = max(one.lstat().st_mtime for one in (left, *left.rglob("*")))
         if now - touched > _ABANDONED_S:
             shutil.rmtree(left, ignore_errors=True)
 
@@ -143,7 +143,7 @@ class Imports:
 
     def __init__(self) -> None:
         with suppress(OSError):  # another server's upload, gone meanwhile
-            clear_abandoned()
+            _clear_abandoned()
         self._jobs: dict[str, Job] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lmort-import")
 

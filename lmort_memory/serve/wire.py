@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmort_memory.types import AskedTokens, Encoded, TokenCodes, TokenEncoder
+from lmort_memory.packing import pack, unpack
+from lmort_memory.types import AskedTokens, TokenEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmort_memory.serve.schemas import EncodedText
-    from lmort_memory.types import Encoder
+    from lmort_memory.types import Encoded, Encoder
 
 __all__ = ["query", "read_asked", "read_encoded", "texts"]
 
@@ -29,12 +31,10 @@ def texts(encoder: Encoder, given: Sequence[str], *, tokens: bool) -> list[Encod
 
     found: list[EncodedText] = []
     for one in encoder.encode(given):
-        codes = None
-        if tokens and one.tokens is not None:
-            width = one.tokens.chunks[0].shape[1]
-            chunks = [base64.b64encode(chunk.tobytes()).decode() for chunk in one.tokens.chunks]
-            codes = CodesOfTokens(kind=one.tokens.kind, width=width, chunks=chunks)
-        found.append(EncodedText(_written(one.vectors), list(one.spans), codes))
+        packed = pack(one if tokens else replace(one, tokens=None), floats="<f4")
+        its = packed.get("tokens")
+        codes = None if its is None else CodesOfTokens(its["kind"], its["width"], its["data"])
+        found.append(EncodedText(packed["data"], list(one.spans), codes))
     return found
 
 
@@ -42,12 +42,10 @@ def query(encoder: Encoder, given: Sequence[str], *, tokens: bool) -> list[Encod
     """Encode questions, each to one vector; their tokens are sent if they are wanted."""
     from lmort_memory.serve.schemas import EncodedText, TokensOfQuery
 
-    compares = isinstance(encoder, TokenEncoder) and encoder.token_kind is not None
     found: list[EncodedText] = []
     for text in given:
         asked = None
-        if tokens and compares:
-            assert isinstance(encoder, TokenEncoder)
+        if tokens and isinstance(encoder, TokenEncoder) and encoder.token_kind is not None:
             vector, its = encoder.encode_question(text)
             asked = TokensOfQuery(_written(its.vectors), _written(its.weights))
         else:
@@ -59,11 +57,10 @@ def query(encoder: Encoder, given: Sequence[str], *, tokens: bool) -> list[Encod
 def read_encoded(one: Mapping[str, Any], dim: int) -> Encoded:
     """Read what `texts` or `query` made of a text."""
     codes = one.get("codes")
-    return Encoded(
-        _read(one["vectors"], dim),
-        tuple((int(start), int(end)) for start, end in one["spans"]),
-        None if codes is None else TokenCodes(str(codes["kind"]), _chunks(codes)),
-    )
+    packed = {"dim": dim, "spans": one["spans"], "data": one["vectors"]}
+    if codes is not None:
+        packed["tokens"] = {**codes, "data": codes["chunks"]}
+    return unpack(packed, floats="<f4")
 
 
 def read_asked(one: Mapping[str, Any]) -> AskedTokens | None:
@@ -74,14 +71,6 @@ def read_asked(one: Mapping[str, Any]) -> AskedTokens | None:
     weights = _read(asked["weights"], 1)[:, 0]
     flat = _read(asked["vectors"], 1)
     return AskedTokens(flat.reshape(len(weights), -1), weights)
-
-
-def _chunks(codes: Mapping[str, Any]) -> tuple[NDArray[np.uint8], ...]:
-    width = int(codes["width"])
-    return tuple(
-        np.frombuffer(base64.b64decode(chunk), np.uint8).reshape(-1, width)
-        for chunk in codes["chunks"]
-    )
 
 
 def _written(values: NDArray[np.float32]) -> str:

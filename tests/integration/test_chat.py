@@ -1,11 +1,12 @@
 """A conversation on a tiny model: one pass, memory inside the turn, windows, interruptions."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from lmort_memory import BackboneError, Chat, ChatOptions, Memory, Sampling
+from lmort_memory import BackboneError, Chat, ChatOptions, Memory, Sampling, Turn
 from lmort_memory.chat.stream import ReplyStream
 from lmort_memory.errors import RecordNotFoundError
 from tests.support.tiny_chat import write_pair
@@ -120,6 +121,20 @@ def test_turns_in_the_window_are_not_recalled(memory):
         say(chat, "The code of the gate is 4711.")
         again = say(chat, "What is the code of the gate?")
         assert again.memories == ()
+
+
+def test_a_turn_that_is_stored_already_is_no_note_of_itself(memory):
+    """Neither as a hit nor as what was said later about a hit."""
+    texts = ("The alarm code of the bakery is 1234.", "The alarm code of the bakery is 9876 now.")
+    times = (datetime(2026, 6, 5, tzinfo=UTC), datetime(2026, 10, 5, tzinfo=UTC))
+    old, new = (
+        memory.add(Turn(text, created_at=when)) for text, when in zip(texts, times, strict=True)
+    )
+    assert memory.later([old]) == {old.id: new}
+    with Chat(memory, options=OPTIONS) as chat:
+        reply = chat.say(new.text, records=(new.id,))
+        reply.close()
+    assert [one.record for one in reply.ledger.memories] == [old]
 
 
 def test_a_conversation_longer_than_the_context_goes_on(memory):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lmort_memory import Hit, Memory, Record, Scores, Turn
-from lmort_memory.chat.notes import Found, with_later
+from lmort_memory.chat.notes import Found, renewed, with_later
 from lmort_memory.store import SQLiteStore
 from lmort_memory.testing import HashEncoder
 
@@ -73,3 +73,12 @@ def test_it_stands_beside_what_it_renews_and_the_least_likely_leave():
         ("other", 0.5),
     ]
     assert with_later(hits, {}, at_most=3) == hits
+
+
+def test_what_the_prompt_shows_is_no_news(memory):
+    """A hit is renewed by its later statement, unless the prompt shows that one already."""
+    old, new = said(memory, OLD, JUNE), said(memory, OLD.replace("1234", "9876"), OCTOBER)
+    hits = [Found(Hit(old, 1.0, 1, Scores()), 0.9)]
+    chosen = renewed(memory, hits, seen=(), at_most=3)
+    assert [one.record for one in chosen] == [old, new]
+    assert renewed(memory, hits, seen={new.id}, at_most=3) == hits

@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "encoder",
         "backbone",
         "store",
+        "packing",
         "paths",
     },
     "testing": {"memory", "store"},

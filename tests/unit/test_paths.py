@@ -55,3 +55,19 @@ def test_a_kill_leaves_the_old_file(tmp_path: Path) -> None:
     )
     assert killed.returncode == -signal.SIGKILL
     assert path.read_text() == "old"
+
+
+def test_a_hook_has_time_to_load_it() -> None:
+    """Every hook imports this module, so nothing that makes random names or archives is loaded."""
+    slow = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, lmort_memory.paths\n"
+            "print(*{'secrets', 'tempfile', 'random', 'shutil'} & set(sys.modules))",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert slow.stdout.strip() == ""
