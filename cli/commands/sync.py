@@ -14,14 +14,13 @@ from ..app import command
 from ..opening import open_memory
 from ..options import Base, Models, WrongUsage
 from ..passphrase import sync_passphrase
-from ..terminal.output import note, print_json
+from ..terminal.output import note, note_list, print_json
 from ..terminal.progress import Meter
 
 if TYPE_CHECKING:
     from lmort_memory.memory import Memory
     from lmort_memory.sync import SyncReport
 
-_SHOWN = 10
 _PARTLY = 3
 _STOPPED = 130
 
@@ -105,17 +104,10 @@ def _say(report: SyncReport) -> None:
     )
     if report.conflicts:
         note("edited on two devices at once; the later version holds, `show` has both:")
-        _list(report.conflicts)
+        note_list(report.conflicts, more="--json")
     if report.quoted_by:
         note("other records repeat some of what was forgotten elsewhere, and still exist:")
-        _list(report.quoted_by)
+        note_list(report.quoted_by, more="--json")
     if report.skipped:
         note("not read, and tried again at the next sync:")
-        _list(report.skipped)
-
-
-def _list(lines: tuple[str, ...]) -> None:
-    for line in lines[:_SHOWN]:
-        note(f"  {line}")
-    if len(lines) > _SHOWN:
-        note(f"  and {len(lines) - _SHOWN} more; --json lists them all")
+        note_list(report.skipped, more="--json")
