@@ -244,7 +244,8 @@ def export(
         bool, typer.Option("--vectors", help="Include vectors: larger, but faster to import.")
     ] = False,
     plain: Annotated[
-        bool, typer.Option("--plain", help="Of an encrypted database: write its texts readable.")
+        bool,
+        typer.Option("--plain", help="From an encrypted database: write unencrypted text."),
     ] = False,
     salvage: Annotated[
         bool, typer.Option("--salvage", help="From a damaged database: skip what cannot be read.")

@@ -35,7 +35,7 @@ def sync(
         Path | None,
         typer.Argument(
             metavar="FOLDER",
-            help="Any folder that a tool replicates, or a stick; the last one if left out.",
+            help="A folder that a tool replicates, or one on a USB stick; by default the last one.",
             show_default=False,
         ),
     ] = None,
@@ -82,7 +82,7 @@ def _folder(memory: Memory, named: Path | None) -> Path:
         return expanded(named)
     replica = memory.status().replica
     if replica is None or replica.folder is None:
-        raise WrongUsage("name the folder to sync through; later it is remembered")
+        raise WrongUsage("name the folder to sync through; it is remembered from then on")
     return Path(replica.folder)
 
 
@@ -103,11 +103,11 @@ def _say(report: SyncReport) -> None:
         f"{f', {report.rewritten} rewritten' if report.rewritten else ''}"
     )
     if report.conflicts:
-        note("edited on two devices at once; the later version holds, `show` has both:")
+        note("edited on two devices at once; the later version holds, and `show` shows both:")
         note_list(report.conflicts, more="--json")
     if report.quoted_by:
         note("other records repeat some of what was forgotten elsewhere, and still exist:")
         note_list(report.quoted_by, more="--json")
     if report.skipped:
-        note("not read, and tried again at the next sync:")
+        note("not read; the next sync tries again:")
         note_list(report.skipped, more="--json")
