@@ -97,6 +97,11 @@ def sentence(rng: random.Random) -> str:
     return " ".join(rng.choices(WORDS, k=8)) + f" {rng.getrandbits(48):x}."
 
 
+def story(rng: random.Random, words: int) -> str:
+    """Return a prompt that shares nothing but its beginning with others."""
+    return "Tell a long story with " + " ".join(rng.choices(WORDS, k=words)) + "."
+
+
 def ids_of(server: Running) -> set[str]:
     """Return the id of every record, page by page."""
     caller, found, before = Caller(server), set(), ""
@@ -273,11 +278,11 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
     found: dict[str, list[Timed]] = defaultdict(list)
     for round_ in range(options.rounds + 1):
         rng = random.Random(round_)
-        prompt = "Tell a long story with " + " ".join(rng.choices(WORDS, k=options.words)) + "."
+        prompt = story(rng, options.words)
         runs: list[tuple[str, Callable[[], Timed]]] = [
-            ("endpoint", lambda p=prompt: _streamed(server, p, options.tokens)),
+            ("endpoint", lambda p=prompt: streamed(server, p, options.tokens)),
             ("own loop", lambda p=prompt: own.run(_request(p, options.tokens))),
-            ("endpoint+memory", lambda p=prompt: _streamed(server, p, options.tokens, "+memory")),
+            ("endpoint+memory", lambda p=prompt: streamed(server, p, options.tokens, "+memory")),
         ]
         rng.shuffle(runs)
         for name, run in runs:
@@ -332,7 +337,8 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _streamed(server: Running, prompt: str, tokens: int, suffix: str = "") -> Timed:
+def streamed(server: Running, prompt: str, tokens: int, suffix: str = "") -> Timed:
+    """Chat with the model of this suffix, and time the stream."""
     host, _, port = server.url.removeprefix("http://").partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=600)
     body = _request(prompt, tokens) | {"model": server.model + suffix}

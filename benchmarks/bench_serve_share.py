@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench_serve import WORDS, _streamed
+from benchmarks.bench_serve import story, streamed
 from benchmarks.environment import environment, show
 from tests.suites.serve.servers import start
 
@@ -34,7 +34,7 @@ def thread_seconds(pid: int) -> dict[str, float]:
 def share(server: Any, prompt: str, tokens: int, suffix: str, computing: int) -> dict[str, float]:
     """Return the seconds of a reply, and the share of the threads that do not compute."""
     before = thread_seconds(server.process.pid)
-    _streamed(server, prompt, tokens, suffix)
+    streamed(server, prompt, tokens, suffix)
     after = thread_seconds(server.process.pid)
     spent = sorted((s - before.get(task, 0.0) for task, s in after.items()), reverse=True)
     return {
@@ -58,8 +58,7 @@ def main() -> None:
         model = ["--model", options.model] if options.model else []
         server = start(Path(folder) / "home", *model)
         for round_ in range(options.rounds + 1):
-            rng = random.Random(round_)
-            prompt = "Tell a long story with " + " ".join(rng.choices(WORDS, k=options.words)) + "."
+            prompt = story(random.Random(round_), options.words)
             for name, suffix in (("plain", ""), ("memory", "+memory")):
                 one = share(server, prompt, options.tokens, suffix, computing)
                 if round_:  # the first warms up

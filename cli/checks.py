@@ -192,7 +192,9 @@ def _server(url: str, named: Named) -> Iterator[Check]:
         yield Check("database", "bad", f"{status.place}: {found.problems[0]}", "lmort-mem verify")
     else:
         yield Check("database", "good", f"{status.place}: sound, records: {status.records}")
-    yield Check("privacy", "note", "the records are on a server: who administers it can read them")
+    yield Check(
+        "privacy", "note", "the records are on a server: whoever administers it can read them"
+    )
 
 
 def _privacy(path: Path) -> Check:

@@ -164,7 +164,7 @@ def database_path(base: Base) -> Path:
 
         raise StoreError(
             f"this command works on files, and {shown_place(place)} is on a server — name a file"
-            " with --db; `lmort-mem copy` moves everything into one"
+            " with --db; `lmort-mem copy` copies everything into one"
         )
     return place
 

@@ -53,8 +53,12 @@ def passphrase_for(path: Path, named: Path | None) -> str | None:
         if saved is not None:
             return saved
     if encrypted and _is_person():
-        return getpass.getpass(visible(f"Passphrase of {path}: "), stream=sys.stderr)
+        return _typed(path)
     return None
+
+
+def _typed(path: Path) -> str:
+    return getpass.getpass(visible(f"Passphrase of {path}: "), stream=sys.stderr)
 
 
 def read_passphrase(path: Path) -> str:
@@ -131,7 +135,7 @@ def sync_passphrase(folder: Path, named: Path | None) -> str:
             " --sync-passphrase-file FILE"
         )
     if any(folder.glob("*/*.lmsync")):
-        typed = getpass.getpass(f"Passphrase of {folder}: ", stream=sys.stderr)
+        typed = _typed(folder)
     else:
         note(f"{folder} holds no bundles yet; every device will need this passphrase")
         typed = new_passphrase(None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,47 +42,49 @@ def edited(client: Client, path: Path, text: str, entry: Entry | None) -> str:
         LmortError: the settings are malformed, or the edit would change other settings.
     """
     parse = tomllib.loads if client.toml else _parse
-    try:
+    with _editing(path, "the entry"):
         before = parse(text)
         after = _toml(text, client.key, entry) if client.toml else _json(text, client.key, entry)
         if _others(parse(after), client.key) != _others(before, client.key):
             raise ValueError("other settings would change")
-    except (ValueError, TypeError, AttributeError) as error:
-        raise LmortError(
-            f"cannot edit {path}: {error} — correct the file, or add the entry by hand"
-        ) from error
     return after
 
 
-def hooked(hooks: Hooks, path: Path, text: str, command: str | None) -> str:
+def hooked(hooks: Hooks, path: Path, text: str, command: Callable[[str], str] | None) -> str:
     """Return an agent's settings with our hooks, or without them for None; all else stays the same.
 
     Args:
         hooks: The agent's.
         path: Of the settings, for messages.
         text: The settings.
-        command: `lmort-mem hook MOMENT` with the moment left out, as `{}`.
+        command: Returns the command line for one of our moments.
 
     Raises:
         LmortError: the settings are malformed, or the edit would change other settings.
     """
-    try:
+    with _editing(path, "the hooks"):
         before = _parse(text)
-        after = _without_hooks(text)
-        for moment, ours in hooks.moments.items() if command is not None else ():
-            handler = {"type": "command", "command": str(command).format(ours)}
-            group = {"hooks": [{**handler, "timeout": hooks.timeout}]}
-            after = jsonc.append_item(after, ["hooks", moment], group)
-        parsed = _parse(after)
-        if parsed == before:
+        after = without = _without_hooks(text)
+        if command is not None:
+            for moment, ours in hooks.moments.items():
+                handler = {"type": "command", "command": command(ours), "timeout": hooks.timeout}
+                after = jsonc.append_item(after, ["hooks", moment], {"hooks": [handler]})
+        if _parse(after) == before:
             return text
-        if _parse(_without_hooks(after)) != _parse(_without_hooks(text)):
+        if _parse(_without_hooks(after)) != _parse(without):
             raise ValueError("other settings would change")
+    return after
+
+
+@contextmanager
+def _editing(path: Path, ours: str) -> Iterator[None]:
+    """Turn what is wrong with the settings, or with the edit, into a message about the file."""
+    try:
+        yield
     except (ValueError, TypeError, AttributeError) as error:
         raise LmortError(
-            f"cannot edit {path}: {error} — correct the file, or add the hooks by hand"
+            f"cannot edit {path}: {error} — correct the file, or add {ours} by hand"
         ) from error
-    return after
 
 
 def _without_hooks(text: str) -> str:

@@ -108,16 +108,16 @@ def remove(text: str, path: Sequence[str | int]) -> str:
 def _cut(text: str, members: Sequence[_Member], index: int) -> str:
     member = members[index]
     begin, end = member.start, member.end
+    comma = _comma(text, end)
     if len(members) == 1:
         while text[begin - 1] in _SPACE:
             begin -= 1
-        after = _skip(text, end)
-        end = after + 1 if text[after] == "," else end
+        end = end if comma is None else comma + 1
         while text[end] in _SPACE and text[begin - 1] in "{[":
             end += 1
         return text[:begin] + text[end:]
-    if text[_skip(text, end)] == ",":
-        end = text.index(",", _skip(text, end)) + 1
+    if comma is not None:
+        end = comma + 1
         while end < len(text) and text[end] in " \t":
             end += 1
         while begin and text[begin - 1] in " \t":
@@ -128,7 +128,7 @@ def _cut(text: str, members: Sequence[_Member], index: int) -> str:
             begin = member.start
         return text[:begin] + text[end:]
     before = members[index - 1].end  # the last one: the comma goes, a comment behind it stays
-    comma = text.index(",", _skip(text, before))
+    comma = _skip(text, before)
     return text[:comma] + text[comma + 1 : begin].rstrip(_SPACE) + text[end:]
 
 
@@ -148,7 +148,7 @@ def _insert(
         line = f"\n{outer}  {key}{_dump(value, outer + '  ')}\n{outer}"
         return text[: start + 1] + body + line + text[close:]
     last = members[-1].end
-    comma = text.index(",", _skip(text, last)) if _has_comma(text, last) else None
+    comma = _comma(text, last)
     if "\n" not in text[start:close]:
         at, before, after = (last, ", ", "") if comma is None else (comma + 1, " ", ",")
         written = json.dumps(value, ensure_ascii=False)
@@ -169,8 +169,10 @@ def _line_end(text: str, i: int) -> int:
     return end if text[end : end + 1] == "\n" and end > i else i
 
 
-def _has_comma(text: str, end: int) -> bool:
-    return text[_skip(text, end) : _skip(text, end) + 1] == ","
+def _comma(text: str, end: int) -> int | None:
+    """Return where the comma behind a member stands, after white space and comments, if any."""
+    after = _skip(text, end)
+    return after if text[after : after + 1] == "," else None
 
 
 def _dump(value: object, indent: str) -> str:
@@ -197,11 +199,7 @@ def _members(text: str, start: int) -> tuple[list[_Member], int]:
         value = _skip(text, colon + 1)
         value_end = _value_end(text, value)
         members.append(_Member(key, i, value, value_end))
-        i = _skip(text, value_end)
-        if text[i : i + 1] == ",":
-            i = _skip(text, i + 1)
-        elif text[i : i + 1] != "}":
-            raise ValueError(f"expected a comma or a brace at character {i}")
+        i = _next(text, value_end, "}", "a brace")
     return members, i + 1
 
 
@@ -214,12 +212,18 @@ def _items(text: str, start: int) -> tuple[list[_Member], int]:
     while text[i : i + 1] != "]":
         end = _value_end(text, i)
         items.append(_Member("", i, i, end))
-        i = _skip(text, end)
-        if text[i : i + 1] == ",":
-            i = _skip(text, i + 1)
-        elif text[i : i + 1] != "]":
-            raise ValueError(f"expected a comma or a bracket at character {i}")
+        i = _next(text, end, "]", "a bracket")
     return items, i + 1
+
+
+def _next(text: str, end: int, close: str, named: str) -> int:
+    """Return where the next member or item begins, or where the sign stands that closes them."""
+    i = _skip(text, end)
+    if text[i : i + 1] == ",":
+        return _skip(text, i + 1)
+    if text[i : i + 1] != close:
+        raise ValueError(f"expected a comma or {named} at character {i}")
+    return i
 
 
 def _value_end(text: str, i: int) -> int:

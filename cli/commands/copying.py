@@ -30,7 +30,7 @@ _PLACE = "A file, or postgresql://USER@HOST/NAME."
 )
 def copy(
     source: Annotated[str, typer.Argument(metavar="FROM", help=_PLACE)],
-    target: Annotated[str, typer.Argument(metavar="TO", help=f"{_PLACE} Made if missing.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help=f"{_PLACE} Created if missing.")],
     *,
     passphrase_file: Annotated[
         Path | None,
@@ -69,7 +69,7 @@ def copy(
         ours = stack.enter_context(closing(find_store(places[0], key)()))
         if getattr(ours, "encrypted", False) and new_key is None and not plain:
             raise WrongUsage(
-                "FROM is encrypted and TO would not be — name --new-passphrase-file, or pass"
+                "FROM is encrypted and TO would not be — pass --new-passphrase-file, or"
                 " --plain to copy it as readable text"
             )
         theirs = stack.enter_context(closing(find_store(places[1], new_key)()))
@@ -77,7 +77,7 @@ def copy(
             with Meter("copying and comparing", unit="records") as meter:
                 done = duplicate(ours, theirs, progress=meter)
         except KeyboardInterrupt:
-            note("stopped; what is copied so far is stored — run the same command to resume")
+            note("stopped; what was copied so far is stored — run the same command to resume")
             raise typer.Exit(130) from None
     if json:
         shown = {"from": shown_place(places[0]), "to": shown_place(places[1])}

@@ -40,8 +40,8 @@ def doctor(*, base: Base, models: Models) -> None:
         for check in run_checks(named):
             checks.append(check)
             _say(check, quiet=base.json)
-    beside = ", beside those to the database" if isinstance(named.database, str) else ""
-    tried = f"{len(attempts)} connections were attempted{beside}"
+    besides = ", besides those to the database" if isinstance(named.database, str) else ""
+    tried = f"{len(attempts)} connections were attempted{besides}"
     offline = Check("offline", "bad" if attempts else "good", "; ".join([tried, *attempts]))
     _say(offline, quiet=base.json)
     if base.json:

@@ -19,7 +19,7 @@ from ..app import command
 from ..opening import database_path, open_damaged, open_memory, scope_to_write
 from ..options import Base, Models, Redact, WrongUsage
 from ..passphrase import passphrase_for
-from ..terminal.output import note, print_json, say, size, visible
+from ..terminal.output import note, note_list, print_json, say, size, visible
 from ..terminal.progress import Meter, duration
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from lmort_memory.importing import ImportReport
     from lmort_memory.memory import Memory
 
-_SHOWN = 10  # files listed by name; -v and --json list all
 _STOPPED = 130
 _PARTLY = 3
 
@@ -140,11 +139,7 @@ class _Shown:
 
     def list(self, lines: Sequence[str]) -> None:
         """Print lines, up to a limit."""
-        shown = lines if self.verbose else lines[:_SHOWN]
-        for line in shown:
-            note(f"  {line}")
-        if len(lines) > len(shown):
-            note(f"  and {len(lines) - len(shown)} more; -v lists them all")
+        note_list(lines, more="-v", everything=self.verbose)
 
 
 def _import(memory: Memory, scan: ScanReport, *, scope: str, prune: bool, shown: _Shown) -> None:
@@ -249,7 +244,8 @@ def export(
         bool, typer.Option("--vectors", help="Include vectors: larger, but faster to import.")
     ] = False,
     plain: Annotated[
-        bool, typer.Option("--plain", help="Of an encrypted database: write its texts readable.")
+        bool,
+        typer.Option("--plain", help="From an encrypted database: write unencrypted text."),
     ] = False,
     salvage: Annotated[
         bool, typer.Option("--salvage", help="From a damaged database: skip what cannot be read.")

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -56,11 +57,12 @@ def install(
     yes: Annotated[
         bool, typer.Option("--yes", help="Write the change; otherwise only show it.")
     ] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Take everything of ours out.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove what `install` added.")] = False,
     hooks: Annotated[
         bool,
         typer.Option(
-            "--hooks/--no-hooks", help="Hooks, for agents that have them, besides the MCP server."
+            "--hooks/--no-hooks",
+            help="Besides the MCP server, also install hooks, for agents that have them.",
         ),
     ] = True,
     scope: Annotated[
@@ -79,7 +81,7 @@ def install(
     """Give an MCP client or an agent this memory.
 
     Clients get the MCP server. Claude Code, Codex and Gemini CLI also get hooks, which put notes
-    into every prompt without the model's asking, and store the conversation.
+    into every prompt without the model asking, and store the conversation.
 
     Shows the change to the program's settings, and writes it with --yes. Other settings and
     comments stay unchanged.
@@ -88,11 +90,12 @@ def install(
         raise WrongUsage(f"unknown client {client!r}; choose one of {', '.join(CLIENTS)}")
     known = CLIENTS[client]
     path = (file or known.path()).expanduser()
-    entry = None if remove else known.entry(_program(), _arguments(base, models, scope))
+    db = None if remove or base.db is None else _whole_name(base.db)
+    entry = None if remove else known.entry(_program(), _arguments(db, base, models, scope))
     before = read(path)
     changes = [_Change(path, before, edited(known, path, before, entry))]
     if hooks and file is None and known.hooks is not None:
-        changes = _with_hooks(known, changes[0], None if remove else _hook(base, scope))
+        changes = _with_hooks(known, changes[0], None if remove else _hook(db, scope))
     changed = [one for one in changes if one.after != one.before]
     for one in changed if yes else ():
         write(one.path, one.after)
@@ -113,7 +116,9 @@ def install(
         note(known.hooks.note)
 
 
-def _with_hooks(client: Client, server: _Change, command: str | None) -> list[_Change]:
+def _with_hooks(
+    client: Client, server: _Change, command: Callable[[str], str] | None
+) -> list[_Change]:
     """Add the hooks to the change: in the same file, or in one of their own."""
     assert client.hooks is not None
     path = client.hooks.path().expanduser()
@@ -124,18 +129,13 @@ def _with_hooks(client: Client, server: _Change, command: str | None) -> list[_C
     return [server, _Change(path, before, hooked(client.hooks, path, before, command))]
 
 
-def _hook(base: Base, scope: str | None) -> str:
-    """Return the command of a hook, with `{}` for the moment: agents run it through a shell."""
-    arguments = [_program(), "hook", "{}"]
-    if base.db is not None:
-        arguments += ["--db", _whole_name(base.db)]
-    if scope is not None:
-        arguments += ["--scope", scope]
+def _hook(db: str | None, scope: str | None) -> Callable[[str], str]:
+    """Return the function from a moment to its command line: agents run it through a shell."""
     join = subprocess.list2cmdline if os.name == "nt" else shlex.join
-    escaped = [
-        part if part == "{}" else part.replace("{", "{{").replace("}", "}}") for part in arguments
-    ]
-    return join(escaped).replace("'{}'", "{}")
+    options = [] if db is None else ["--db", db]
+    if scope is not None:
+        options += ["--scope", scope]
+    return lambda moment: join([_program(), "hook", moment, *options])
 
 
 def _program() -> str:
@@ -156,13 +156,13 @@ def _whole_name(db: str) -> str:
     return str(place.absolute()) if isinstance(place, Path) else shown_place(place)
 
 
-def _arguments(base: Base, models: Models, scope: str | None) -> list[str]:
+def _arguments(db: str | None, base: Base, models: Models, scope: str | None) -> list[str]:
     """Return the arguments with absolute paths, since a client runs in another folder."""
     from .model import runnable_model
 
     arguments = ["mcp"]
-    if base.db is not None:
-        arguments += ["--db", _whole_name(base.db)]
+    if db is not None:
+        arguments += ["--db", db]
     if base.passphrase_file is not None:
         arguments += ["--passphrase-file", str(base.passphrase_file.expanduser().absolute())]
     if models.model is not None:

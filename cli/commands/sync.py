@@ -14,14 +14,13 @@ from ..app import command
 from ..opening import open_memory
 from ..options import Base, Models, WrongUsage
 from ..passphrase import sync_passphrase
-from ..terminal.output import note, print_json
+from ..terminal.output import note, note_list, print_json
 from ..terminal.progress import Meter
 
 if TYPE_CHECKING:
     from lmort_memory.memory import Memory
     from lmort_memory.sync import SyncReport
 
-_SHOWN = 10
 _PARTLY = 3
 _STOPPED = 130
 
@@ -36,7 +35,7 @@ def sync(
         Path | None,
         typer.Argument(
             metavar="FOLDER",
-            help="Any folder that a tool replicates, or a stick; the last one if left out.",
+            help="A folder that a tool replicates, or one on a USB stick; by default the last one.",
             show_default=False,
         ),
     ] = None,
@@ -83,7 +82,7 @@ def _folder(memory: Memory, named: Path | None) -> Path:
         return expanded(named)
     replica = memory.status().replica
     if replica is None or replica.folder is None:
-        raise WrongUsage("name the folder to sync through; later it is remembered")
+        raise WrongUsage("name the folder to sync through; it is remembered from then on")
     return Path(replica.folder)
 
 
@@ -104,18 +103,11 @@ def _say(report: SyncReport) -> None:
         f"{f', {report.rewritten} rewritten' if report.rewritten else ''}"
     )
     if report.conflicts:
-        note("edited on two devices at once; the later version holds, `show` has both:")
-        _list(report.conflicts)
+        note("edited on two devices at once; the later version holds, and `show` shows both:")
+        note_list(report.conflicts, more="--json")
     if report.quoted_by:
         note("other records repeat some of what was forgotten elsewhere, and still exist:")
-        _list(report.quoted_by)
+        note_list(report.quoted_by, more="--json")
     if report.skipped:
-        note("not read, and tried again at the next sync:")
-        _list(report.skipped)
-
-
-def _list(lines: tuple[str, ...]) -> None:
-    for line in lines[:_SHOWN]:
-        note(f"  {line}")
-    if len(lines) > _SHOWN:
-        note(f"  and {len(lines) - _SHOWN} more; --json lists them all")
+        note("not read; the next sync tries again:")
+        note_list(report.skipped, more="--json")

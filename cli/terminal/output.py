@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -27,6 +27,7 @@ __all__ = [
     "is_terminal",
     "json_text",
     "note",
+    "note_list",
     "one_line",
     "print_json",
     "say",
@@ -34,6 +35,8 @@ __all__ = [
     "terminal_width",
     "visible",
 ]
+
+_LISTED = 10
 
 
 def say(text: str = "", *, faint: bool = False, flush: bool = False, end: str = "\n") -> None:
@@ -44,6 +47,15 @@ def say(text: str = "", *, faint: bool = False, flush: bool = False, end: str = 
 def note(text: str, *, faint: bool = False) -> None:
     """Print a line about the work: a warning, a summary, a hint."""
     print(_styled(text, sys.stderr) if faint else visible(text), file=sys.stderr, flush=True)
+
+
+def note_list(lines: Sequence[str], *, more: str, everything: bool = False) -> None:
+    """Print indented lines about the work: ten, and the option `more` that lists all of them."""
+    shown = lines if everything else lines[:_LISTED]
+    for line in shown:
+        note(f"  {line}")
+    if len(lines) > len(shown):
+        note(f"  and {len(lines) - len(shown)} more; {more} lists them all")
 
 
 def print_json(value: object) -> None:

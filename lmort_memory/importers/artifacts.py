@@ -29,10 +29,11 @@ def artifact_turns(
     texts: dict[str, str] = {}
     for message in messages:
         for entry in items_of(message, "content"):
-            call = object_of(object_of(entry).get("input"))
-            name = text_of(call, "id")
-            if not is_artifact(object_of(entry)):
+            block = object_of(entry)
+            if not is_artifact(block):
                 continue
+            call = object_of(block.get("input"))
+            name = text_of(call, "id")
             if text_of(call, "type") in _CODE:
                 left_out["program or drawing of an artifact"] += 1
                 texts.pop(name, None)

@@ -196,7 +196,7 @@ def encoding_of(path: Path) -> str:
 
 
 def read_head(path: Path, size: int = 64 * 1024) -> str:
-    r"""Read the beginning of a text file as `read_text` does, to look at it.
+    """Read the beginning of a text file as `read_text` does, to look at it.
 
     Raises:
         OSError: unreadable.

@@ -151,11 +151,12 @@ class _Reader(HTMLParser):
         self._quotes += tag == "blockquote"
         if tag == "div":
             self._divs += 1
+            looks = values.get("class") or ""
             if not self._code_div and "en-codeblock" in (values.get("style") or ""):
                 self._code_div = self._divs
                 self._pre += 1
-            elif "checkbox-o" in (values.get("class") or ""):  # of Notion: checkbox-on, -off
-                self._text.append("[x] " if "checkbox-on" in values["class"] else "[ ] ")  # type: ignore[operator]
+            elif "checkbox-o" in looks:  # of Notion: checkbox-on, -off
+                self._text.append("[x] " if "checkbox-on" in looks else "[ ] ")
 
     def _leave_block(self, tag: str) -> None:
         if tag == "div":

@@ -62,7 +62,7 @@ _SIGNED = re.compile(
 
 def body_of(letter: EmailMessage, left_out: LeftOut) -> str:
     """Return what the author wrote, "" where that is nothing but attachments."""
-    return "\n\n".join(text for part in _parts(letter, left_out) if (text := part))
+    return "\n\n".join(_parts(letter, left_out))
 
 
 def _parts(part: MIMEPart, left_out: LeftOut) -> Iterator[str]:

@@ -89,8 +89,7 @@ def is_sentence(author: str) -> bool:
     """
     if author.count('"') % 2 or author.count("«") != author.count("»"):
         return True
-    closed = author.count("”") + author.count("“")
-    return (closed + author.count("„")) % 2 == 1
+    return sum(map(author.count, "“”„")) % 2 == 1
 
 
 def is_notice(text: str) -> bool:

@@ -1,6 +1,7 @@
 """The same memory on several devices, through a folder that any tool replicates.
 
     run.py       one sync: read what is new, forget, write what changed, tidy up
+    own_log.py   this device's own files: finished after a kill, rewritten, merged
     folder.py    the files of a folder: whose they are, which are whole, which come next
     sealing.py   a bundle as an encrypted, authenticated file
     wire.py      a bundle's changes as bytes

@@ -84,11 +84,11 @@ class Folder:
                 continue
             named = _NAME.fullmatch(entry.name)
             if named is None:
-                self.skipped.append(f"{shown} has no bundle's name; perhaps it is a conflict copy")
+                self.skipped.append(f"{shown} is not named as a bundle is; perhaps a conflict copy")
                 continue
             info = entry.stat(follow_symlinks=False)
             if not stat.S_ISREG(info.st_mode) or info.st_size > MOST_BYTES:
-                self.skipped.append(f"{shown} is a link, no file, or larger than a bundle")
+                self.skipped.append(f"{shown} is a link, not a file, or too large for a bundle")
                 continue
             try:
                 head = read_head(Path(entry.path))
@@ -99,7 +99,7 @@ class Folder:
                 device,
                 *map(int, named.groups()),
             ):
-                unread[entry.name] = "is another bundle than its name says"
+                unread[entry.name] = "is a different bundle than its name says"
                 continue
             bundles.append(BundleFile(Path(entry.path), head))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from lmort_memory.errors import StoreError
 from lmort_memory.store.replica.replication import Replication
 from lmort_memory.store.replica.state import Changes, OwnBundle
 from lmort_memory.sync.folder import BundleFile, Folder, name_of, write_file
-from lmort_memory.sync.sealing import Sealer, UnreadableError
+from lmort_memory.sync.sealing import Sealer, UnreadableError, read_head
 
-__all__ = ["OwnLog", "without"]
+__all__ = ["OwnLog"]
 
 MOST_FILES = 32  # before small ones are merged
 SMALL = 1 << 20  # bytes
@@ -112,9 +112,7 @@ class OwnLog:
         self._delete_replaced()
         return count
 
-    def _rewrite(
-        self, old: Sequence[OwnBundle], new: OwnBundle, forgotten: Collection[str]
-    ) -> bool:
+    def _rewrite(self, old: Sequence[OwnBundle], new: OwnBundle, forgotten: Set[str]) -> bool:
         try:
             said = [self._read(one) for one in old]
         except UnreadableError:
@@ -122,14 +120,12 @@ class OwnLog:
             while self._replication.publish(self.write):
                 pass
             return False
-        changes = without(_together(said), forgotten)
+        changes = _without(_together(said), forgotten)
         self.write(new, changes)
         self._replication.replace(old, new, changes)
         return True
 
     def _read(self, bundle: OwnBundle) -> Changes:
-        from lmort_memory.sync.sealing import read_head
-
         path = self.path / name_of(bundle)
         return self._sealer.open(path, read_head(path))
 
@@ -156,7 +152,7 @@ class OwnLog:
                 ) from error
 
 
-def without(changes: Changes, forgotten: Collection[str]) -> Changes:
+def _without(changes: Changes, forgotten: Set[str]) -> Changes:
     """Return changes without the texts of forgotten records."""
     return replace(
         changes,
@@ -164,7 +160,7 @@ def without(changes: Changes, forgotten: Collection[str]) -> Changes:
         ledgers=tuple(
             one
             for one in changes.ledgers
-            if one.reply_id not in forgotten and not set(one.record_ids) & set(forgotten)
+            if one.reply_id not in forgotten and forgotten.isdisjoint(one.record_ids)
         ),
     )
 

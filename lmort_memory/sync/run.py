@@ -124,22 +124,24 @@ def _unread(folder: Folder, device: str, seq: int) -> int:
 def _check_passphrase(replication: Replication, folder: Folder, sealer: Sealer) -> None:
     """Try the passphrase on what is there, before anything is written.
 
+    Each device tried costs one scrypt, so of several the first that fits is enough.
+
     Raises:
         PassphraseError: this device's bundles, or all others, were written with another one.
     """
     replica = replication.replica()
-    fitting = {
-        device: any(map(sealer.fits, _keys(files)))
-        for device, files in folder.bundles.items()
-        if files
-    }
-    mine = None if replica is None else fitting.get(replica.device)
-    if mine is False:
-        raise PassphraseError(
-            f"the passphrase is wrong: this device wrote to {folder.path} with another one — to"
-            f" change it, delete {folder.path / (replica.device if replica else '')}, and sync"
-        )
-    if fitting and not any(fitting.values()):
+    written = {device: files for device, files in folder.bundles.items() if files}
+
+    def fits(files: Iterable[BundleFile]) -> bool:
+        return any(map(sealer.fits, _keys(files)))
+
+    if replica is not None and replica.device in written:
+        if not fits(written[replica.device]):
+            raise PassphraseError(
+                f"the passphrase is wrong: this device wrote to {folder.path} with another one — to"
+                f" change it, delete {folder.path / replica.device}, and sync"
+            )
+    elif written and not any(map(fits, written.values())):
         raise PassphraseError(
             f"the passphrase is wrong: the bundles in {folder.path} were written with another one"
         )

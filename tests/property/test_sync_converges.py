@@ -1,15 +1,12 @@
 """Three devices end up equal, whatever they did and whatever arrived when."""
 
-import tempfile
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmort_memory.store.replica.join import join
 from lmort_memory.store.replica.state import PARTS, Part, RecordState, Version
-from tests.support.sync_devices import Story, cheap
+from tests.support.sync_devices import cheap, live
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -22,14 +19,7 @@ def _cheap():
 @given(seed=st.integers(0, 2**32), steps=st.integers(5, 25))
 def test_devices_converge(seed, steps):
     """Adding, editing, forgetting, superseding and partial replication in any order converge."""
-    with tempfile.TemporaryDirectory() as folder:
-        story = Story(Path(folder), seed)
-        try:
-            for _ in range(steps):
-                story.step()
-            story.check()
-        finally:
-            story.close()
+    live(seed, steps)
 
 
 VERSIONS = st.builds(

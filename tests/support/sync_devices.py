@@ -6,6 +6,7 @@ cost of scrypt is lowered, and fsync is left out.
 
 import random
 import shutil
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -218,3 +219,15 @@ class Story:
         for device in self.devices:
             assert device.memory.store.verify().ok
             assert device.memory.status().pending == 0
+
+
+def live(seed: int, steps: int) -> None:
+    """Let three devices take some steps, and check how it ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        story = Story(Path(folder), seed)
+        try:
+            for _ in range(steps):
+                story.step()
+            story.check()
+        finally:
+            story.close()

@@ -116,8 +116,8 @@ HOOKS = [
 def test_hooks_go_in_and_out(name, text, tmp_path):
     """Every moment gets our command once, beside what was there; taken out, no byte differs."""
     hooks, path = CLIENTS[name].hooks, tmp_path / "settings.json"
-    once = hooked(hooks, path, text, "/my bin/lmort-mem hook {}")
-    assert hooked(hooks, path, once, "/my bin/lmort-mem hook {}") == once
+    once = hooked(hooks, path, text, "/my bin/lmort-mem hook {}".format)
+    assert hooked(hooks, path, once, "/my bin/lmort-mem hook {}".format) == once
     for moment, ours in hooks.moments.items():
         said = [h["command"] for g in parse(once)["hooks"][moment] for h in g["hooks"]]
         assert said.count(f"/my bin/lmort-mem hook {ours}") == 1
@@ -127,8 +127,8 @@ def test_hooks_go_in_and_out(name, text, tmp_path):
 def test_hooks_follow_the_program(tmp_path):
     """A second installation, from another place or for another scope, replaces the first."""
     hooks, path = CLIENTS["claude-code"].hooks, tmp_path / "settings.json"
-    old = hooked(hooks, path, HOOKS[3], "'/old place/lmort-mem' hook {}")
-    new = hooked(hooks, path, old, "/new/lmort-mem hook {} --scope work")
+    old = hooked(hooks, path, HOOKS[3], "'/old place/lmort-mem' hook {}".format)
+    new = hooked(hooks, path, old, "/new/lmort-mem hook {} --scope work".format)
     assert "/old place" not in new
     assert new.count("lmort-mem") == len(hooks.moments)
 

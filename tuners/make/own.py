@@ -10,8 +10,7 @@ import numpy as np
 from lmort_memory.encoder.untrained import directions
 
 from ..states.cache import fill
-from ..train.blend import DIRECTIONS, PENALTY, blend, discriminants
-from ..train.closed_form import pooled_states
+from ..train.blend import DIRECTIONS, PENALTY, blend, discriminants, inputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,11 +91,8 @@ def add_own_directions(fitted: Artifact, fit: StatesCache, pairs: PairStates | N
     """
     if pairs is None:
         return blend(fitted, fit, lambda inputs: directions(inputs)[0].T)
-    layers = fitted.card.config.layers
-    weights = fitted.weights
-    stats = {k: (weights[f"stats.{k}.mean"], weights[f"stats.{k}.std"]) for k in layers}
-    sides = [pooled_states(one, layers, stats) for one in (pairs.questions, pairs.answers)]
-    shared = discriminants(sides[0], sides[1], DIRECTIONS, PENALTY)
+    questions, answers = inputs_of(fitted, pairs.questions), inputs_of(fitted, pairs.answers)
+    shared = discriminants(questions, answers, DIRECTIONS, PENALTY)
 
     def find(inputs: Array) -> Array:
         parts = (shared, directions(inputs)[0].T)

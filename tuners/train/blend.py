@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["DIRECTIONS", "PENALTY", "blend", "discriminants"]
+__all__ = ["DIRECTIONS", "PENALTY", "blend", "discriminants", "inputs_of"]
 
 DIRECTIONS: Final = 384
 PENALTY: Final = 1.0  # 3 and 10 scored lower, 0.3 the same
@@ -57,11 +57,7 @@ def blend(
     config, weights = artifact.card.config, artifact.weights
     if config.own_layers:
         raise ValueError(f"the tuner is already blended, from layers {config.own_layers}")
-    stats = {
-        layer: (weights[f"stats.{layer}.mean"], weights[f"stats.{layer}.std"])
-        for layer in config.layers
-    }
-    inputs = pooled_states(cache, config.layers, stats)
+    inputs = inputs_of(artifact, cache)
     own, mean = find(inputs), inputs.mean(axis=0)
     sample = np.unique(np.linspace(0, len(inputs) - 1, _SAMPLE).astype(np.int64))
     projected = (inputs[sample] - mean) @ own
@@ -76,6 +72,13 @@ def blend(
     }
     card = replace(artifact.card, config=replace(config, own_layers=config.layers))
     return replace(artifact, card=card, weights={**weights, **maps})
+
+
+def inputs_of(artifact: Artifact, cache: StatesCache) -> Array:
+    """Return pooled states, standardised as the tuner does it: float32 (n_texts, L · n_embd)."""
+    layers, weights = artifact.card.config.layers, artifact.weights
+    stats = {k: (weights[f"stats.{k}.mean"], weights[f"stats.{k}.std"]) for k in layers}
+    return pooled_states(cache, layers, stats)
 
 
 def discriminants(questions: Array, answers: Array, count: int, penalty: float) -> Array:

@@ -4,9 +4,7 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +13,7 @@ from hypothesis import strategies as st
 from lmort_memory import Memory
 from lmort_memory.store import SQLiteStore
 from lmort_memory.store.converting import convert
-from tests.support.sync_devices import ENCODER, PASSPHRASE, Device, Story, carry, cheap, settle
+from tests.support.sync_devices import ENCODER, PASSPHRASE, Device, carry, cheap, live, settle
 
 KILLS = 25
 
@@ -24,14 +22,8 @@ KILLS = 25
 @given(seed=st.integers(0, 2**32), steps=st.integers(5, 80))
 def test_devices_converge(seed, steps):
     """Three devices end up equal, whatever they did and whatever arrived when."""
-    with cheap(), tempfile.TemporaryDirectory() as folder:
-        story = Story(Path(folder), seed)
-        try:
-            for _ in range(steps):
-                story.step()
-            story.check()
-        finally:
-            story.close()
+    with cheap():
+        live(seed, steps)
 
 
 CHILD = """
