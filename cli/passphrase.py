@@ -116,16 +116,15 @@ def new_passphrase(named: Path | None) -> str:
 def sync_passphrase(folder: Path, named: Path | None) -> str:
     """Return the passphrase of a sync folder: from a file, the keyring, or the person.
 
-    A folder without bundles gets a new one, typed twice. Where the settings name the keyring, it
-    holds the passphrase from then on.
+    A folder without bundles gets a new one, typed twice. Nothing is saved: whoever has tried it
+    with success calls `save_in_keyring`.
 
     Raises:
         PassphraseError: nobody is there to type.
     """
     if named is not None:
         return read_passphrase(named)
-    keeps = setting("keyring").value is True
-    if keeps:
+    if setting("keyring").value is True:
         saved: str | None = open_keyring().get_password(_SERVICE, str(folder.resolve()))
         if saved is not None:
             return saved
@@ -135,17 +134,13 @@ def sync_passphrase(folder: Path, named: Path | None) -> str:
             " --sync-passphrase-file FILE"
         )
     if any(folder.glob("*/*.lmsync")):
-        typed = _typed(folder)
-    else:
-        note(f"{folder} holds no bundles yet; every device will need this passphrase")
-        typed = new_passphrase(None)
-    if keeps:
-        save_in_keyring(folder, typed)
-    return typed
+        return _typed(folder)
+    note(f"{folder} holds no bundles yet; every device will need this passphrase")
+    return new_passphrase(None)
 
 
 def save_in_keyring(path: Path, passphrase: str | None) -> None:
-    """Keep a database's passphrase in the platform's keyring; None removes it there.
+    """Keep the passphrase of a database or sync folder in the platform's keyring; None removes it.
 
     Raises:
         LmortError: there is no keyring, or it refuses.

@@ -25,6 +25,8 @@ __all__ = [
     "data_dir",
     "default_db",
     "expanded",
+    "flush_file",
+    "flush_names",
     "is_server",
     "located",
     "make_private_dir",
@@ -141,7 +143,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     with _part_of(path) as part:
         yield part
-        _flush(part)
+        flush_file(part)
         part.replace(path)
 
 
@@ -159,7 +161,7 @@ def new_private_file(path: Path) -> Iterator[Path]:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     with _part_of(path) as part:
         yield part
-        _flush(part)
+        flush_file(part)
         if not put_in_place(part, path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
@@ -191,9 +193,28 @@ def _part_of(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def _flush(file: Path) -> None:
+def flush_file(file: Path) -> None:
+    """Bring a file's contents to the disk.
+
+    Raises:
+        OSError: it cannot be opened, or the disk refuses.
+    """
     with file.open("rb+") as opened:
         os.fsync(opened.fileno())
+
+
+def flush_names(folder: Path) -> None:
+    """Bring a folder's names to the disk, where the system and the disk have a call for that."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network disks cannot
+        return
+    finally:
+        os.close(descriptor)
 
 
 def put_in_place(part: Path, path: Path) -> bool:

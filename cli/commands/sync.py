@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmort_memory.errors import PassphraseError
 from lmort_memory.paths import expanded
 
 from ..app import command
 from ..opening import open_memory
 from ..options import Base, Models, WrongUsage
-from ..passphrase import sync_passphrase
+from ..passphrase import save_in_keyring, sync_passphrase
+from ..settings import setting
 from ..terminal.output import note, note_list, print_json
 from ..terminal.progress import Meter
 
@@ -66,9 +68,17 @@ def sync(
         passphrase = sync_passphrase(place, sync_passphrase_file)
         try:
             report = _sync(memory, place, passphrase)
+        except PassphraseError as error:
+            if setting("keyring").value is not True:
+                raise
+            raise PassphraseError(
+                f"{error}; if the keyring holds an old one, --sync-passphrase-file replaces it"
+            ) from error
         except KeyboardInterrupt:
             note("stopped; nothing is lost — run the same command to resume")
             raise typer.Exit(_STOPPED) from None
+    if setting("keyring").value is True:
+        save_in_keyring(place, passphrase)
     if base.json:
         print_json(report)
     else:

@@ -32,9 +32,9 @@ class NotesOptions:
             this; small talk gets no notes.
     """
 
-    at_most: int = 4
+    at_most: int = 5
     max_tokens: int = 256
-    min_likelihood: float = 0.44  # as `ChatOptions` has it
+    min_likelihood: float = 0.44  # these three as `ChatOptions` has them
 
 
 def notes_for(

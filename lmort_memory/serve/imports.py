@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Imports", "Upload", "uploads_dir"]
 
-_ABANDONED_S = 600  # since the last byte of an upload
+_ABANDONED_S = 600  # since its server last touched an upload
+_TOUCHED_S = 60  # how often a server touches the uploads that wait
 _KEPT = 200  # finished imports that are still listed
 
 
@@ -145,6 +148,7 @@ class Imports:
         with suppress(OSError):  # another server's upload, gone meanwhile
             _clear_abandoned()
         self._jobs: dict[str, Job] = {}
+        self._touched = time.monotonic()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lmort-import")
 
     def begin(self, memory: Memory, path: Path, *, name: str, scope: str) -> schemas.Import:
@@ -211,14 +215,24 @@ class Imports:
         if job.unwanted.is_set():
             raise _Cancelled
         job.state = "reading"
-        report = import_files(memory, scan([job.path]), scope=job.scope, progress=job.take_note)
+        progress = partial(self._progress, job)
+        report = import_files(memory, scan([job.path]), scope=job.scope, progress=progress)
         job.added, job.kept = report.added, report.kept
         job.removed, job.unchanged = report.removed, report.unchanged
         job.left_out = dict(report.left_out)
         job.problems += [item.reason for item in report.passed_over]
         job.state, job.done, job.total = "encoding", 0, None
-        memory.encode_pending(progress=job.take_note)
+        memory.encode_pending(progress=progress)
         return "done" if report.complete and not job.problems else "failed"
+
+    def _progress(self, job: Job, done: int, total: int | None) -> None:
+        """Keep the progress; touch what waits, or another server would take it for abandoned."""
+        job.take_note(done, total)
+        if time.monotonic() - self._touched > _TOUCHED_S:
+            self._touched = time.monotonic()
+            for waiting in [j for j in list(self._jobs.values()) if not j.finished]:
+                with suppress(OSError):
+                    os.utime(_top_of(waiting.path))
 
 
 def _top_of(path: Path) -> Path:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import located, touch_private
+from lmort_memory.paths import flush_file, flush_names, located, touch_private
 from lmort_memory.store.encryption import Key, connect, failures_or, new_key, sqlcipher
 from lmort_memory.store.unlocking import unlock
 
@@ -68,9 +68,9 @@ def convert(path: Path, *, old: str | None, new: str | None) -> Conversion:
             touch_private(part)
             _copy(path, key, part, target)
             records = _compare(source, part, target)
-            _flush(part)
+            flush_file(part)
             part.replace(path)
-            _flush(path.parent)
+            flush_names(path.parent)
             _overwrite(file.fileno())
     except failures_or(OSError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -169,15 +169,3 @@ def _overwrite(descriptor: int) -> None:
     while rest > 0:
         rest -= os.write(descriptor, _BLOCK[:rest])
     os.fsync(descriptor)
-
-
-def _flush(path: Path) -> None:
-    """Bring a file, or a folder's names, to the disk; Windows has no such call for folders."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except PermissionError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

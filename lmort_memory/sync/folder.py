@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import make_private_dir, replacing
+from lmort_memory.paths import flush_names, make_private_dir, replacing
 from lmort_memory.store.replica.state import OwnBundle
 from lmort_memory.sync.sealing import Head, UnreadableError, read_head
 
@@ -142,25 +142,12 @@ def write_file(path: Path, data: bytes) -> None:
         make_private_dir(path.parent)
         with replacing(path) as part:
             part.write_bytes(data)
-        _flush_names(path.parent)
+        flush_names(path.parent)
     except OSError as error:
         raise StoreError(
             f"cannot write to {path.parent}: {error.strerror} — check that it is writable and has"
             " free space; nothing is lost, sync again"
         ) from error
-
-
-def _flush_names(folder: Path) -> None:
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folders
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:  # some network disks cannot
-        return
-    finally:
-        os.close(descriptor)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -15,7 +15,7 @@ import secrets
 import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lmort_memory.errors import MissingDependencyError
 from lmort_memory.store.encryption import secret_of
@@ -32,15 +32,9 @@ NONCE_BYTES = 12
 MOST_HEADER = 4096
 _LENGTH = struct.Struct(">I")
 
-Why = Literal["foreign", "incomplete", "damaged", "newer", "other passphrase"]
-
 
 class UnreadableError(Exception):
-    """A file that cannot be read as a bundle, now or ever."""
-
-    def __init__(self, why: Why, text: str) -> None:
-        super().__init__(text)
-        self.why = why
+    """A file that cannot be read as a bundle, now or ever; its text follows the file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +120,12 @@ class Sealer:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise UnreadableError("damaged", f"cannot be read: {error.strerror}") from error
+            raise UnreadableError(f"cannot be read: {error.strerror}") from error
         head, start = _parse(data, len(data))
         if head != expected:
-            raise UnreadableError("incomplete", "was changed while it was read")
+            raise UnreadableError("was changed while it was read")
         if not self.fits(head):
-            raise UnreadableError("other passphrase", "was written with another passphrase")
+            raise UnreadableError("was written with another passphrase")
         key = self._derive(bytes.fromhex(head.salt), head.cost)
         try:
             plain = ChaCha20Poly1305(key[:32]).decrypt(
@@ -139,9 +133,9 @@ class Sealer:
             )
             return wire.decode(plain)
         except InvalidTag as error:
-            raise UnreadableError("damaged", "is damaged, or somebody changed it") from error
+            raise UnreadableError("is damaged, or somebody changed it") from error
         except ValueError as error:
-            raise UnreadableError("newer", f"cannot be understood ({error})") from error
+            raise UnreadableError(f"cannot be understood ({error})") from error
 
     def _derive(self, salt: bytes, cost: int) -> bytes:
         from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -163,24 +157,24 @@ def read_head(path: Path) -> Head:
         with path.open("rb") as file:
             start = file.read(len(MAGIC) + _LENGTH.size + MOST_HEADER)
     except OSError as error:
-        raise UnreadableError("damaged", f"cannot be read: {error.strerror}") from error
+        raise UnreadableError(f"cannot be read: {error.strerror}") from error
     return _parse(start, size)[0]
 
 
 def _parse(data: bytes, size: int) -> tuple[Head, int]:
     """Return the header and where the ciphertext starts, of a file of `size` bytes."""
     if not MAGIC.startswith(data[: len(MAGIC)]):
-        raise UnreadableError("foreign", "is not a bundle")
+        raise UnreadableError("is not a bundle")
     at = len(MAGIC) + _LENGTH.size
     length = _LENGTH.unpack_from(data, len(MAGIC))[0] if len(data) >= at else 0
     if length > MOST_HEADER:
-        raise UnreadableError("damaged", "is damaged, or somebody changed it")
+        raise UnreadableError("is damaged, or somebody changed it")
     if not length or len(data) < at + length:
-        raise UnreadableError("incomplete", "is incomplete")
+        raise UnreadableError("is incomplete")
     head = _head(data[at : at + length])
     missing = at + length + head.size - size
     if missing > 0:
-        raise UnreadableError("incomplete", f"is incomplete: {missing:,} bytes are missing")
+        raise UnreadableError(f"is incomplete: {missing:,} bytes are missing")
     return head, at + length
 
 
@@ -188,7 +182,7 @@ def _head(text: bytes) -> Head:
     try:
         value = json.loads(text)
         if value["format"] != FORMAT:
-            raise UnreadableError("newer", f"has format {value['format']!r:.20}, not {FORMAT}")
+            raise UnreadableError(f"has format {value['format']!r:.20}, not {FORMAT}")
         head = Head(**value)
         for hexadecimal in (head.salt, head.check, head.nonce):
             bytes.fromhex(hexadecimal)
@@ -198,5 +192,5 @@ def _head(text: bytes) -> Head:
         if not 0 < head.cost <= MOST_COST:
             raise ValueError(f"cost {head.cost}")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise UnreadableError("damaged", "is damaged, or somebody changed it") from error
+        raise UnreadableError("is damaged, or somebody changed it") from error
     return head
