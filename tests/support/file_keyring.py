@@ -1,4 +1,4 @@
-"""A place for secrets as the package `keyring` wants one: a file. Chosen by $PYTHON_KEYRING_BACKEND."""
+"""A place for secrets as the package `keyring` wants it: a file. $PYTHON_KEYRING_BACKEND names it."""
 
 from __future__ import annotations
 
