@@ -17,7 +17,7 @@ from lmort_memory.backbone.devices import default_threads, gpu_layers_wanted
 from lmort_memory.backbone.layers import find_layer_names
 from lmort_memory.backbone.library import choice_for, llama, take_errors
 from lmort_memory.backbone.prompt import PromptWriter
-from lmort_memory.backbone.runtime import weight_types
+from lmort_memory.backbone.runtime import Choice, weight_types
 from lmort_memory.backbone.sequence import ModelIdentity, TokenSequence
 from lmort_memory.backbone.standalone import N_BATCH, N_BATCH_LAST_LAYER, StandAlone
 from lmort_memory.backbone.template import PLAIN, SPEAKERS, ChatTemplate
@@ -59,7 +59,8 @@ class Backbone(Closing):
         check_model(self._header)
         self._n_threads = n_threads or default_threads()
         gpu_layers = gpu_layers_wanted(gpu_layers)
-        self._model = _load(self._header, gpu_layers)
+        self._choice = choice_for(weight_types(self._header), gpu=gpu_layers != 0)
+        self._model = _load(self._header, self._choice, gpu_layers)
         self._contexts: list[Context] = []
         self._standalone: StandAlone | None = None
         cpp = llama()
@@ -212,8 +213,13 @@ class Backbone(Closing):
             n_ctx = min(n_ctx, self.facts.n_ctx_train)
         n_outputs = N_BATCH_LAST_LAYER if self.n_layer in layers else 1
         size = ContextSize(n_ctx=n_ctx, n_batch=min(N_BATCH, n_ctx), n_outputs=n_outputs)
+        # With flash attention, llama-cpp-python's build takes up to twice as long for each token of
+        # a reply (docs/experiments.md, 26). Reading long texts is faster with it, so `StandAlone`
+        # keeps it, as do other builds and graphics cards.
+        flash = self._choice.attempt.gpu or not self._choice.attempt.library.of_binding
         context = self._thread.run(
-            lambda: Context(self._model, size, n_threads=self._n_threads), Priority.CHAT
+            lambda: Context(self._model, size, n_threads=self._n_threads, flash_attention=flash),
+            Priority.CHAT,
         )
         self._contexts.append(context)
         return TokenSequence(
@@ -309,13 +315,12 @@ class Backbone(Closing):
         return self.vocabulary.piece(token, special=True).decode("utf-8", "replace")
 
 
-def _load(header: GgufHeader, gpu_layers: int) -> Any:  # noqa: ANN401 — llama_model_p
+def _load(header: GgufHeader, choice: Choice, gpu_layers: int) -> Any:  # noqa: ANN401 — llama_model_p
     """Load the weights in a thread of their own, so that Ctrl-C can stop it.
 
     In the calling thread, Ctrl-C would be raised inside the callback for llama.cpp's log and be
     lost.
     """
-    choice = choice_for(weight_types(header), gpu=gpu_layers != 0)
     cpp, path = llama(), header.path
     take_errors()
     unwanted = threading.Event()

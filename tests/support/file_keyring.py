@@ -1,4 +1,4 @@
-"""A place for secrets as the package `keyring` wants it: a file. $PYTHON_KEYRING_BACKEND names it."""
+"""A place for secrets as the package `keyring` wants it: a file."""
 
 from __future__ import annotations
 

@@ -41,6 +41,12 @@ class Library:
     def __str__(self) -> str:
         return f"{self.path} ({self.origin})"
 
+    @property
+    def of_binding(self) -> bool:
+        """Whether it is the one that llama-cpp-python itself was compiled with."""
+        folder = package_folder("llama_cpp", "lib")
+        return folder is not None and self.path.is_relative_to(folder)
+
     def folders(self) -> tuple[Path, ...]:
         """Folders that may hold its ggml libraries and back-ends, nearest first."""
         here = self.path.parent
