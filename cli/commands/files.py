@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import sys
 from collections import Counter
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmort_memory.paths import expanded
+from lmort_memory.paths import expanded, located
 
 from ..app import command
 from ..opening import database_path, open_damaged, open_memory, scope_to_write
@@ -320,13 +322,19 @@ def backup(
         if keep is None:
             memory.backup(path)
         else:
-            path, removed = _backup_into(memory, path, database_path(base).stem, keep)
+            path, removed = _backup_into(memory, path, _backup_name(database_path(base)), keep)
     if base.json:
         print_json({"path": path, "size_bytes": path.stat().st_size, "removed": removed})
         return
     note(f"{size(path.stat().st_size)} written to {path}")
     for old in removed:
         note(f"removed {old}")
+
+
+def _backup_name(database: Path) -> str:
+    """Return a name for a database's backups: two databases of one name share no rotation."""
+    place = hashlib.sha256(os.fsencode(located(database))).hexdigest()
+    return f"{database.stem}-{place[:6]}"
 
 
 def _backup_into(memory: Memory, folder: Path, name: str, keep: int) -> tuple[Path, list[Path]]:

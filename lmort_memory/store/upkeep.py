@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import new_private_file
 from lmort_memory.store import schema
@@ -20,6 +22,7 @@ from lmort_memory.types import Record
 
 __all__ = ["backup", "new_backup", "readable_records", "verify"]
 
+_EXPONENT = 0x7C00  # of a float16
 STEP = 256  # records per read while salvaging; a range that fails is halved
 CHECKS = (
     (
@@ -115,10 +118,19 @@ def _problems(database: Database) -> Iterator[str]:
             for sql, meaning in CHECKS:
                 if count := connection.execute(sql).fetchone()[0]:
                     yield f"{count} {meaning}"
+            if broken := _not_finite(connection):
+                yield f"{broken} vectors hold a number that is not finite"
             if not database.read_only:  # FTS5 takes its commands as rows
                 connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
         except failures_or(UnicodeDecodeError, name="DatabaseError") as error:
             yield str(error)
+
+
+def _not_finite(connection: sqlite3.Connection) -> int:
+    """Count vectors with a NaN or an infinity: every bit of its exponent is set."""
+    blobs = connection.execute("SELECT vector FROM vectors WHERE length(vector) % 2 = 0")
+    halves = (np.frombuffer(blob, "<u2") for (blob,) in blobs)
+    return sum(bool((vector & _EXPONENT == _EXPONENT).any()) for vector in halves)
 
 
 def _last(connection: sqlite3.Connection) -> int:

@@ -194,7 +194,7 @@ def test_rotation_touches_only_its_own_backups(tmp_path, monkeypatch, capsys):
     for name in (*names, *names):
         done = cli("backup", folder, "--keep", "2", "--db", tmp_path / f"{name}.db")
         assert done.status == 0
-    kept = [re.sub(r"-\d{8}T\d{12}\.db$", "", one.name) for one in folder.iterdir()]
+    kept = [re.sub(r"-[0-9a-f]{6}-\d{8}T\d{12}\.db$", "", one.name) for one in folder.iterdir()]
     assert sorted(kept) == sorted((*names, *names))
 
 

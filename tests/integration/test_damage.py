@@ -150,10 +150,14 @@ def test_backups_rotate(tmp_path, monkeypatch, capsys):
     folder.mkdir()
     (folder / "m-mine.db").write_text("kept")
     cli("add", "bees", "--db", path, "--model", "")
+    namesake = tmp_path / "elsewhere" / path.name
+    cli("add", "ants", "--db", namesake, "--model", "")
+    assert cli("backup", folder, "--keep", "2", "--db", namesake).status == 0
+    other = next(one.name for one in folder.iterdir() if one.name != "m-mine.db")
     for _ in range(4):
         assert cli("backup", folder, "--keep", "2", "--db", path).status == 0
     names = sorted(one.name for one in folder.iterdir())
-    assert len(names) == 3 and "m-mine.db" in names
+    assert len(names) == 4 and {"m-mine.db", other} <= set(names)
 
 
 def sql(*statements):
@@ -180,8 +184,17 @@ def garbled_log(path):
     log.write_bytes(overwritten(data, len(data) // 2, bytes(len(data) - len(data) // 2)))
 
 
+def not_a_number(path):
+    """Put a NaN into one stored vector."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        ((n, vector),) = connection.execute("SELECT n, vector FROM vectors LIMIT 1").fetchall()
+        spoiled = b"\x00\x7e" + vector[2:]
+        connection.execute("UPDATE vectors SET vector = ? WHERE n = ?", (spoiled, n))
+
+
 # What is done; whether `verify` calls it damage; how many of the records are then salvaged.
 STATES = {
+    "vector with NaN": (not_a_number, True, N),
     "log garbled": (garbled_log, False, N),
     "shared memory garbled": (lambda p: p.with_name("m.db-shm").write_bytes(b"x" * 4096), False, N),
     "rest of a rollback journal": (
