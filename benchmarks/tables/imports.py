@@ -156,8 +156,8 @@ def large(results: Path) -> str:
                 ]
             )
     below = (
-        "Texts only (`--no-vectors`), one run each: the notes on a machine that was busy with other "
-        "work (load 20 to 50 on two cores), so their seconds say little, and their processor "
+        "Texts only (`--no-vectors`), one run each: the notes on a machine that was busy with "
+        "other work (load 20 to 50 on two cores), so their seconds say little, and their processor "
         "seconds are too many; the export on an idle one. Killed with SIGKILL at two fifths; the "
         "same command finishes."
     )
