@@ -42,6 +42,7 @@ _TALK: Final = stems(
 )
 _NEAREST_POSSIBLE: Final = 8.0  # standard deviations above the background
 _CHATTER: Final = 2  # words
+_UNRANKED: Final = 100
 _OWN: Final = ("user", "assistant", "system", "note")  # roles that are nobody else's name
 
 
@@ -87,10 +88,10 @@ class Evidence(Signs):
         shared: Total weight of those words.
         rarest: Weight of the rarest of them.
         redundant: 1 if it says nothing beyond the question, 0 if it has a rare word of its own.
-        behind: `near` minus that of the nearest hit; at most 0.
-        lacking: `overlap` minus the best hit's; at most 0.
-        nearest: Reciprocal of its rank by meaning.
-        first: Reciprocal of its rank by words.
+        behind: `near` minus that of the nearest hit that does not only ask; at most 0.
+        lacking: `overlap` minus the best of those; at most 0.
+        nearest: Reciprocal of its rank by meaning, not counting hits that only ask.
+        first: Reciprocal of its rank by words, likewise.
         asks: Whether the query asks.
         personal: Whether the query is about the speaker ("my", "we").
         length: Number of distinct characteristic words in the query.
@@ -198,8 +199,16 @@ def evidence(
     noise = sum(rest) / len(rest) if rest else 0.0
     chatter = is_chatter(query)
     asks, personal, wanted = is_question(query), of_oneself(query), about_questions(query)
+    only_asking = [not wanted and only_asks(hit.record.text) for hit in hits]
+    # A stored question answers nothing, however near it is: no other hit is behind it.
+    others = [i for i, question in enumerate(only_asking) if not question] or range(len(hits))
+    nearest = max((near[i] for i in others), default=0.0)
+    most = max((overlaps[i] for i in others), default=0.0)
+    dense, words = _ranks(hits, only_asking)
     signs = []
-    for hit, own, distance, overlap in zip(hits, found, near, overlaps, strict=True):
+    for i, (hit, own, distance, overlap) in enumerate(
+        zip(hits, found, near, overlaps, strict=True)
+    ):
         shared = asked & own
         role = hit.record.role
         timely = 0.0 if span is None else 1.0 if span.holds(hit.record.created_at) else -1.0
@@ -211,22 +220,35 @@ def evidence(
                 shared=weight(shared),
                 rarest=max((weight((stem,)) for stem in shared), default=0.0),
                 redundant=max(0.0, 1 - weight(own - asked) / RAREST),
-                behind=distance - max(near),
-                lacking=overlap - max(overlaps),
-                nearest=1 / (hit.scores.dense_rank or 100),
-                first=1 / (hit.scores.bm25_rank or 100),
+                behind=min(0.0, distance - nearest),
+                lacking=min(0.0, overlap - most),
+                nearest=1 / dense[i],
+                first=1 / words[i],
                 asks=float(asks),
                 personal=float(personal),
                 length=float(len(asked)),
                 chatter=float(chatter),
                 reply=float(role == "assistant"),
-                question=float(not wanted and only_asks(hit.record.text)),
+                question=float(only_asking[i]),
                 foreign=float(personal and role not in _OWN),
                 few=max(0.0, 1 - len(hits) / DEPTH),
                 timely=timely,
             )
         )
     return signs
+
+
+def _ranks(hits: Sequence[Hit], only_asking: Sequence[bool]) -> tuple[list[int], list[int]]:
+    """Return the ranks of hits by meaning and by words, not counting questions before them."""
+    return (
+        _without_questions([hit.scores.dense_rank for hit in hits], only_asking),
+        _without_questions([hit.scores.bm25_rank for hit in hits], only_asking),
+    )
+
+
+def _without_questions(ranks: Sequence[int | None], only_asking: Sequence[bool]) -> list[int]:
+    asking = [rank for rank, asks in zip(ranks, only_asking, strict=True) if rank and asks]
+    return [rank - sum(before < rank for before in asking) if rank else _UNRANKED for rank in ranks]
 
 
 def names_only_a_time(query: str, now: datetime) -> bool:

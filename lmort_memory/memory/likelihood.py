@@ -117,8 +117,14 @@ def likelihoods(
             for one, hit in zip(signs, hits, strict=True)
         ]
         return chances, max(chances, default=0.0)
-    chances = [calibration.likelihood(one) for one in signs]
+    chances = _answers_first(signs, [calibration.likelihood(one) for one in signs])
     return chances, calibration.stored(signs, chances)
+
+
+def _answers_first(signs: Sequence[Evidence], chances: Sequence[float]) -> list[float]:
+    """Return the estimates with no stored question above half of the likeliest other hit."""
+    most = max((p for p, one in zip(chances, signs, strict=True) if not one.question), default=2.0)
+    return [min(p, most / 2) if one.question else p for p, one in zip(chances, signs, strict=True)]
 
 
 def _calibration(hits: Sequence[Hit], encoder: object) -> Calibration:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -304,6 +305,9 @@ class MemoryAPI:
 
     def _turn(self, asked: inputs.AddRecord) -> Turn:
         usual = self._engine.options.scope
+        until = inputs.at(asked.expires_at)
+        if until is not None and until <= datetime.now(UTC):
+            raise ApiError(400, f"expires_at is past ({asked.expires_at}): nobody would find it")
         return Turn(
             asked.text,
             role=asked.role,
@@ -311,7 +315,7 @@ class MemoryAPI:
             session=asked.session,
             created_at=inputs.at(asked.created_at),
             metadata=asked.metadata,
-            expires_at=inputs.at(asked.expires_at),
+            expires_at=until,
         )
 
 

@@ -1,7 +1,7 @@
 """Three devices end up equal, whatever they did and whatever arrived when."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lmort_memory.store.replica.join import join
@@ -17,6 +17,8 @@ def _cheap():
 
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**32), steps=st.integers(5, 25))
+@example(seed=239, steps=42)  # a successor that was forgotten before it could arrive
+@example(seed=1066, steps=66)  # and one that was found to be a twin before it could arrive
 def test_devices_converge(seed, steps):
     """Adding, editing, forgetting, superseding and partial replication in any order converge."""
     live(seed, steps)

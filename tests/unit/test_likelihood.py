@@ -15,6 +15,7 @@ from lmort_memory.memory.likelihood import (
     Calibration,
     background_of,
     background_to_text,
+    likelihoods,
 )
 from lmort_memory.memory.overlap import RAREST, stems, weight
 from lmort_memory.store import SQLiteStore
@@ -51,6 +52,20 @@ def test_a_shared_word_counts_by_how_rare_it_is():
     name, common = signs("Which people are in Trondheim?", hit("Trondheim"), hit("people"))
     assert name.overlap > common.overlap > 0
     assert common.lacking == pytest.approx(common.overlap - name.overlap)
+
+
+def test_a_stored_question_sets_no_standard():
+    """Nothing is behind what only asks, in nearness, words or rank, and it beats no fact."""
+    query = "How big is our hardware budget?"
+    fact = hit("Management gave us 60k for hardware, I asked for 95.", 0.4, rank=2)
+    alone, beside = hit("", 0.1, rank=3), hit("How much hardware budget did we get?", 0.8, rank=1)
+    question, answer, _ = signs(query, beside, fact, alone)
+    assert (question.question, answer.question) == (1, 0)
+    assert (answer.behind, answer.lacking) == (0, 0)
+    assert answer.nearest == answer.first == 1
+    for encoder in (None, HashEncoder(8)):
+        (asked, told, _), _ = likelihoods(query, [beside, fact, alone], encoder, now=NOW)
+        assert 0 < asked < told
 
 
 def test_who_says_it_and_when_is_evidence():

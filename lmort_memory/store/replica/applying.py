@@ -29,6 +29,11 @@ SELECT r.id FROM records r LEFT JOIN stamps s ON s.id = r.id AND s.part = 'end'
 WHERE r.id IN (SELECT value FROM json_each(?))
 ORDER BY IFNULL(s.at, 0), IFNULL(s.device, ''), r.id LIMIT 1
 """
+# Successors that were forgotten, or turned out to be twins, before they could arrive here.
+UNSETTLED = """
+SELECT id, superseded_by FROM records WHERE superseded_by NOT NULL AND (
+    superseded_by IN (SELECT id FROM tombstones) OR superseded_by IN (SELECT id FROM twins))
+"""
 BY_ORIGIN = "SELECT id, n, (SELECT count(*) FROM history h WHERE h.n = r.n) FROM records r"
 
 
@@ -64,6 +69,7 @@ def apply(
         _merge(connection, state, spaces, tally)
     for entry in changes.ledgers:
         tally.ledgers += _merge_ledger(connection, entry)
+    _settle_successors(connection)
     connection.execute("UPDATE replica SET merging = 0")
     for record_id in sorted(tally.added | tally.changed):
         _break_circle(connection, record_id)
@@ -193,11 +199,23 @@ def _normal(connection: sqlite3.Connection, state: RecordState) -> RecordState:
     until, successor = end.value
     if successor is None:
         return state
-    ids = twins.members(connection, str(successor))
-    named = None if twins.dead(connection, ids) else twins.root(connection, str(successor))
-    if named == state.id:
-        named = None
+    named = _successor(connection, state.id, str(successor))
     return replace(state, parts={**state.parts, "end": replace(end, value=(until, named))})
+
+
+def _settle_successors(connection: sqlite3.Connection) -> None:
+    for id_, successor in connection.execute(UNSETTLED).fetchall():
+        named = _successor(connection, id_, successor)
+        if named != successor:
+            connection.execute("UPDATE records SET superseded_by = ? WHERE id = ?", (named, id_))
+
+
+def _successor(connection: sqlite3.Connection, record_id: str, successor: str) -> str | None:
+    """Return the id under which a successor is kept; None if it is forgotten, or the record."""
+    if twins.dead(connection, twins.members(connection, successor)):
+        return None
+    named = twins.root(connection, successor)
+    return None if named == record_id else named
 
 
 def _twin_of(connection: sqlite3.Connection, state: RecordState) -> str | None:
