@@ -94,7 +94,7 @@ def chat(results: Path) -> str:
         f"{on['turn_s'] - off['turn_s']:.2f} s more, most of which is the model reading the notes "
         f"that recall gave it ({on['notes_tokens']:.0f} tokens); what is left is memory's own: "
         f"{own:.0f} ms, {percent(found['own_share'])} of the turn, and {other:.0f} ms with the "
-        "embedder."
+        "embedder, most of it because llama.cpp's threads sleep at every barrier beside torch's."
     )
     return with_source(f"{table(head, rows)}\n\n{below}", found)
 
