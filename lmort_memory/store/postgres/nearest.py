@@ -34,6 +34,7 @@ LOOK_AGAIN_S = 30.0
 MOST_DIMENSIONS = 4000  # of a halfvec that can be indexed
 
 COUNT = "SELECT count(*) FROM (SELECT 1 FROM records r WHERE {condition} LIMIT {most}) few"
+ESTIMATE = "EXPLAIN (FORMAT JSON) SELECT 1 FROM records r WHERE {condition}"
 # "+ 0" keeps PostgreSQL from using the index.
 EXACT = """
 SELECT r.id, v.start, v.stop, -(v.vector <#> %s::halfvec) AS score
@@ -195,12 +196,16 @@ class NearestSearch:
 
 
 def _are_few(connection: Connection, chosen: Filter, condition: Condition) -> bool:
-    """Whether an index of PostgreSQL shows that few records pass the filter."""
+    """Whether few records pass the filter: counted by an index, or as PostgreSQL estimates."""
     named = (chosen.ids, chosen.scope, chosen.session, chosen.source, chosen.since, chosen.until)
-    if all(one is None for one in named):
+    if any(one is not None for one in named):
+        sql = COUNT.format(condition=condition[0], most=FEW + 1)
+        return bool(connection.execute(sql, condition[1], prepare=False).fetchone()[0] <= FEW)
+    if chosen.role is None and not chosen.where:
         return False
-    sql = COUNT.format(condition=condition[0], most=FEW + 1)
-    return bool(connection.execute(sql, condition[1], prepare=False).fetchone()[0] <= FEW)
+    sql = ESTIMATE.format(condition=condition[0])
+    (plan,) = connection.execute(sql, condition[1], prepare=False).fetchone()
+    return bool(plan[0]["Plan"]["Plan Rows"] <= FEW)
 
 
 def _near(
