@@ -40,9 +40,11 @@ def indexed(running):
     store.close()
 
 
+@pytest.mark.parametrize("few", [nearest.FEW, 0])
 @pytest.mark.parametrize("share", SHARES)
-def test_filtered_recall(indexed, share):
-    """At least 98 of 100 of the true nearest are found, however few pass the filter."""
+def test_filtered_recall(indexed, share, few, monkeypatch):
+    """98 of 100 of the true nearest are found, however few pass, exactly or through the graph."""
+    monkeypatch.setattr(nearest, "FEW", few)
     store, vectors = indexed
     assert store.spaces()[0].indexed == COUNT
     places = np.arange(0, COUNT, SHARES[share])
