@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import sys
 import time
 
@@ -94,6 +95,10 @@ def test_what_cannot_be_done_does_not_end_the_chat(cli):
     assert len(outcome.out.splitlines()) == 2
 
 
+# Readline wants bracketed pastes only where it waits for a line; "> " alone may be an echo of one.
+PROMPT = "\x1b[?2004h> "
+
+
 class Tty:
     """`lmort-mem chat` on a terminal of its own."""
 
@@ -105,7 +110,7 @@ class Tty:
         if not self.child:
             os.environ["TERM"] = "xterm"
             os.execv(sys.executable, [sys.executable, "-m", "lmort_memory.cli", *arguments])
-        self.wait_for("> ")
+        self.wait_for(PROMPT)
 
     def wait_for(self, text, seconds=240):
         """Read until a text is shown."""
@@ -145,10 +150,13 @@ class Tty:
         self.shown = ""
         os.write(self.fd, text.encode())
 
-    def status(self):
+    def status(self, seconds=240):
         """Wait for the end and return the exit status."""
+        end = time.monotonic() + seconds
         while True:
             try:
+                if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
+                    os.kill(self.child, signal.SIGKILL)  # it would wait for ever, and the suite too
                 if not os.read(self.fd, 4096):
                     break
             except OSError:
@@ -165,14 +173,14 @@ def test_a_chat_at_a_terminal(tiny, monkeypatch):
     terminal.type("Who keeps bees?\r")
     terminal.wait_for("\x1b[2m[1] ")
     terminal.wait_for("Ada keeps bees.")
-    terminal.wait_for("> ")
+    terminal.wait_for(PROMPT)
     terminal.type('"""\rtwo\r')
     terminal.wait_for("… ")
     terminal.type('lines"""\r')
-    terminal.wait_for("> ")
+    terminal.wait_for(PROMPT)
     terminal.type("/sessions\r")
     terminal.wait_for("4 turns")
-    terminal.wait_for("> ")
+    terminal.wait_for(PROMPT)
     terminal.type("\x04")
     assert terminal.status() == 0
     hits = spawn("recall", "two lines", "--mode", "lexical", "--json").json["hits"]
@@ -203,9 +211,9 @@ def test_ctrl_c_stops_the_reply_and_not_the_program(tiny, monkeypatch):
     time.sleep(0.25)
     terminal.type("\x03")
     terminal.wait_for("(stopped)")
-    terminal.wait_for("> ")
+    terminal.wait_for(PROMPT)
     terminal.interrupt("leave with Ctrl-D or /quit")
-    terminal.wait_for("> ")
+    terminal.wait_for(PROMPT)
     terminal.type("/quit\r")
     assert terminal.status() == 0
     hits = spawn("recall", "everything", "--mode", "lexical", "--json").json["hits"]
@@ -217,7 +225,7 @@ def test_a_pasted_text_is_one_turn_and_can_be_called_back(tiny):
     terminal = Tty("chat")
     terminal.type("\x1b[200~first line\rsecond line\x1b[201~\r")
     terminal.wait_for("second line")
-    terminal.wait_for("> ")
+    terminal.wait_for(PROMPT)
     terminal.type("\x04")
     assert terminal.status() == 0
     listed = spawn("list", "--role", "user", "--json").json
@@ -226,7 +234,7 @@ def test_a_pasted_text_is_one_turn_and_can_be_called_back(tiny):
     terminal.type("\x1b[A")
     terminal.wait_for("second line")
     terminal.interrupt("leave with Ctrl-D or /quit")  # drops the line
-    terminal.wait_for("> ")
+    terminal.wait_for(PROMPT)
     terminal.type("\x04")
     assert terminal.status() == 0
 
