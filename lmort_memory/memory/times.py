@@ -8,7 +8,7 @@ only: phrases in other languages are ignored, and only the boost is lost.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -185,7 +185,7 @@ def _calendar() -> Any:  # noqa: ANN401 - parsedatetime publishes no types
 def _parsed(text: str, now: datetime) -> Span | None:
     """Let parsedatetime find a time; a future time is moved back, or ignored."""
     text = text[:_LONGEST]
-    for when, context, start, _, words in _calendar().nlp(text, sourceTime=now) or ():
+    for when, context, start, _, words in _times_in(text, now):
         said = words.strip()
         before = text[: start + len(words) - len(words.lstrip())].casefold()
         doubtful = _DOUBTFUL.match(said) and not _PREPOSITION.search(before)
@@ -198,6 +198,14 @@ def _parsed(text: str, now: datetime) -> Span | None:
                 before, span = f"{opening.casefold()} ", replace(span, words=rest)
             return _opened(before, span, now)
     return None
+
+
+def _times_in(text: str, now: datetime) -> Sequence[Any]:
+    """Return what parsedatetime finds; nothing where it fails, as it does over 10 ** 20 years."""
+    try:
+        return _calendar().nlp(text, sourceTime=now) or ()
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return ()
 
 
 def _is_clock(said: str) -> bool:

@@ -79,3 +79,11 @@ def test_a_damaged_ledger_is_an_error_of_ours(payload, tmp_path):
         memory.add(Turn(text="hello", session="s"))
         memory.store.add_ledger(entry)
         assert len(memory.store.ledgers(session="s", limit=5)) == 1
+
+
+@pytest.mark.parametrize("text", ["6" * 104 + "Y", "What did I do 99999999999999999999 years ago?"])
+def test_a_time_beyond_all_calendars_is_no_time(tmp_path, text):
+    """A question with a number of years that no calendar has is answered like any other."""
+    with Memory(None, SQLiteStore(tmp_path / "m.db")) as memory:
+        memory.add("I did the years ago thing.")
+        assert isinstance(memory.recall(text, mode="lexical"), list)
