@@ -22,6 +22,7 @@ __all__ = [
     "read_passphrase",
     "save_in_keyring",
     "sync_passphrase",
+    "uses_keyring",
 ]
 
 _SERVICE = "lmort-memory"
@@ -48,13 +49,18 @@ def passphrase_for(path: Path, named: Path | None) -> str | None:
         return None
     if found.value is not None:
         return read_passphrase(Path(str(found.value)))
-    if setting("keyring").value is True:
+    if uses_keyring():
         saved: str | None = open_keyring().get_password(_SERVICE, str(path.resolve()))
         if saved is not None:
             return saved
     if encrypted and _is_person():
         return _typed(path)
     return None
+
+
+def uses_keyring() -> bool:
+    """Whether the settings say that the platform's keyring holds passphrases."""
+    return setting("keyring").value is True
 
 
 def _typed(path: Path) -> str:
@@ -124,7 +130,7 @@ def sync_passphrase(folder: Path, named: Path | None) -> str:
     """
     if named is not None:
         return read_passphrase(named)
-    if setting("keyring").value is True:
+    if uses_keyring():
         saved: str | None = open_keyring().get_password(_SERVICE, str(folder.resolve()))
         if saved is not None:
             return saved
@@ -148,10 +154,11 @@ def save_in_keyring(path: Path, passphrase: str | None) -> None:
     keyring = open_keyring()
     name = str(path.resolve())
     try:
-        if passphrase is not None:
-            keyring.set_password(_SERVICE, name, passphrase)
-        elif keyring.get_password(_SERVICE, name) is not None:
+        saved: str | None = keyring.get_password(_SERVICE, name)
+        if passphrase is None and saved is not None:
             keyring.delete_password(_SERVICE, name)
+        elif passphrase is not None and passphrase != saved:  # some platforms ask before a change
+            keyring.set_password(_SERVICE, name, passphrase)
     except keyring.errors.KeyringError as error:
         raise LmortError(_no_keyring(error)) from error
 

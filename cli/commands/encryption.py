@@ -10,8 +10,7 @@ import typer
 from ..app import command
 from ..opening import database_path
 from ..options import Base, WrongUsage
-from ..passphrase import new_passphrase, open_keyring, passphrase_for, save_in_keyring
-from ..settings import setting
+from ..passphrase import new_passphrase, open_keyring, passphrase_for, save_in_keyring, uses_keyring
 from ..terminal.output import note, print_json
 
 if TYPE_CHECKING:
@@ -103,13 +102,13 @@ def passphrase(*, new_passphrase_file: NewFile = None, base: Base) -> None:
 
 def _check_keyring() -> None:
     """Refuse to begin where the settings name a keyring that this computer does not have."""
-    if setting("keyring").value is True:
+    if uses_keyring():
         open_keyring()
 
 
 def _remember(path: Path, passphrase: str | None) -> None:
     """Keep what the keyring holds in step, where the settings say that it holds passphrases."""
-    if setting("keyring").value is True:
+    if uses_keyring():
         save_in_keyring(path, passphrase)
         note("the keyring holds its passphrase" if passphrase else "removed from the keyring")
 

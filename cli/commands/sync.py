@@ -14,8 +14,7 @@ from lmort_memory.paths import expanded
 from ..app import command
 from ..opening import open_memory
 from ..options import Base, Models, WrongUsage
-from ..passphrase import save_in_keyring, sync_passphrase
-from ..settings import setting
+from ..passphrase import save_in_keyring, sync_passphrase, uses_keyring
 from ..terminal.output import note, note_list, print_json
 from ..terminal.progress import Meter
 
@@ -69,7 +68,7 @@ def sync(
         try:
             report = _sync(memory, place, passphrase)
         except PassphraseError as error:
-            if setting("keyring").value is not True:
+            if not uses_keyring():
                 raise
             raise PassphraseError(
                 f"{error}; if the keyring holds an old one, --sync-passphrase-file replaces it"
@@ -77,7 +76,7 @@ def sync(
         except KeyboardInterrupt:
             note("stopped; nothing is lost — run the same command to resume")
             raise typer.Exit(_STOPPED) from None
-    if setting("keyring").value is True:
+    if uses_keyring():
         save_in_keyring(place, passphrase)
     if base.json:
         print_json(report)

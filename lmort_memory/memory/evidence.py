@@ -204,7 +204,8 @@ def evidence(
     others = [i for i, question in enumerate(only_asking) if not question] or range(len(hits))
     nearest = max((near[i] for i in others), default=0.0)
     most = max((overlaps[i] for i in others), default=0.0)
-    dense, words = _ranks(hits, only_asking)
+    dense = _without_questions([hit.scores.dense_rank for hit in hits], only_asking)
+    words = _without_questions([hit.scores.bm25_rank for hit in hits], only_asking)
     signs = []
     for i, (hit, own, distance, overlap) in enumerate(
         zip(hits, found, near, overlaps, strict=True)
@@ -238,15 +239,8 @@ def evidence(
     return signs
 
 
-def _ranks(hits: Sequence[Hit], only_asking: Sequence[bool]) -> tuple[list[int], list[int]]:
-    """Return the ranks of hits by meaning and by words, not counting questions before them."""
-    return (
-        _without_questions([hit.scores.dense_rank for hit in hits], only_asking),
-        _without_questions([hit.scores.bm25_rank for hit in hits], only_asking),
-    )
-
-
 def _without_questions(ranks: Sequence[int | None], only_asking: Sequence[bool]) -> list[int]:
+    """Return the ranks of hits in one list, not counting those before them that only ask."""
     asking = [rank for rank, asks in zip(ranks, only_asking, strict=True) if rank and asks]
     return [rank - sum(before < rank for before in asking) if rank else _UNRANKED for rank in ranks]
 

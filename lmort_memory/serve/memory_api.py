@@ -307,7 +307,7 @@ class MemoryAPI:
         usual = self._engine.options.scope
         until = inputs.at(asked.expires_at)
         if until is not None and until <= datetime.now(UTC):
-            raise ApiError(400, f"expires_at is past ({asked.expires_at}): nobody would find it")
+            raise ApiError(400, f"expires_at is in the past: {asked.expires_at}")
         return Turn(
             asked.text,
             role=asked.role,
