@@ -175,10 +175,10 @@ class MemoryAPI:
         def supersede(memory: Memory) -> schemas.Record:
             old = memory.get(id_)
             turn = Turn(asked.text or old.text, role=old.role, scope=old.scope, session=old.session)
-            new = memory.add(turn) if asked.by is None else memory.get(asked.by)
             try:
+                new = memory.add(turn) if asked.by is None else memory.get(asked.by)
                 memory.supersede(old.id, new.id)
-            except ValueError as error:  # the same text again, say: it is the same record
+            except (RecordNotFoundError, ValueError) as error:  # the record itself, say
                 raise ApiError(409, str(error), code="no_successor") from error
             return shown.record(new)
 

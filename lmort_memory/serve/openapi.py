@@ -180,7 +180,9 @@ def _failures(one: Operation) -> dict[str, str]:
     if one.body is inputs.Encode:
         found["409"] = "The server makes vectors of another space."
     if one.body is inputs.Supersede:
-        found["409"] = "The record cannot be superseded by that one, such as by itself."
+        found["409"] = (
+            "The record cannot be superseded by that one: it is the same, or is not there."
+        )
     if "{id}" in one.path:
         found["404"] = "There is nothing of this id."
     if one.body is not None:
