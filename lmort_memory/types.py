@@ -153,6 +153,8 @@ class Scores:
             for all hits of a question and sum to 1.
         tokens_weight: Weight of the scaled `tokens`.
         bm25_weight: Weight of the scaled BM25 score.
+        lift: Share of the best score that was added, because the time or the speaker that the
+            question names is the record's, or taken away, because the record asks.
     """
 
     dense: float | None = None
@@ -164,6 +166,7 @@ class Scores:
     dense_weight: float | None = None
     tokens_weight: float | None = None
     bm25_weight: float | None = None
+    lift: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,16 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["about_questions", "is_pleasantry", "is_question", "of_oneself", "only_asks", "words"]
+__all__ = [
+    "about_questions",
+    "ends_asking",
+    "is_pleasantry",
+    "is_question",
+    "of_oneself",
+    "of_the_assistant",
+    "only_asks",
+    "words",
+]
 
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"(?<=[.!?…。？！؟])\s+|(?<=[。？！])|\n+")
@@ -51,6 +60,16 @@ _ONESELF = frozenset(
     " je j moi mon ma mes nous notre nos yo mi mis nosotros nuestro nuestra io mio mia miei noi"
     " nostro nostra eu meu minha nós nosso jeg min mit mine vi vår jag mitt mina мой моя мои мне я"
     " мы наш наша ja mój moja nasz".split()
+)
+# What the assistant said: "what did you recommend?", "your advice".
+_BY_ASSISTANT = re.compile(
+    r"\b(?:(?:did|have|had) you|you(?:'ve|'d)?) (?:\w+ )?(?:say|said|tell|told|suggest(?:ed)?"
+    r"|recommend(?:ed)?|mention(?:ed)?|proposed?|advised?|explain(?:ed)?|answer(?:ed)?|list(?:ed)?"
+    r"|g[ia]ve|given|write|wrote|written)\b"
+    r"|\byour (?:\w+ )?(?:advice|suggestions?|recommendations?|answers?|repl(?:y|ies)"
+    r"|explanations?|proposals?)\b"
+    r"|\bhast du (?:\w+ )*(?:gesagt|empfohlen|vorgeschlagen|geraten|geschrieben)"
+    r"|\bas-tu (?:dit|recommandé|proposé|conseillé|écrit)|\brecomendaste|\bdijiste|\bsugeriste"
 )
 _ANYBODY = re.compile(r"\bhow (?:do|can|could|would|should|to|long do) (?:i|we|you)\b")
 _SHORT = 3  # most words of an exclamation that adds nothing to a question: "Right, thanks."
@@ -112,6 +131,17 @@ def is_pleasantry(text: str) -> bool:
 def about_questions(text: str) -> bool:
     """Return whether a text asks about earlier questions: "What did I ask about the ferry?"."""
     return bool(_ASKED.search(text.casefold()))
+
+
+def ends_asking(text: str) -> bool:
+    """Return whether the last sentence of a text asks a question."""
+    sentences = _sentences(text)
+    return bool(sentences) and _asks(sentences[-1])
+
+
+def of_the_assistant(text: str) -> bool:
+    """Return whether a text is about what the assistant said: "what did you recommend?"."""
+    return bool(_BY_ASSISTANT.search(text.casefold().replace("’", "'")))
 
 
 def of_oneself(text: str) -> bool:

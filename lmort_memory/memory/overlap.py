@@ -9,7 +9,7 @@ from typing import Final
 
 from lmort_memory.store.words.tokenizer import RUN, STOP, fold
 
-__all__ = ["RAREST", "all_stems", "overlap", "stems", "weight"]
+__all__ = ["RAREST", "all_stems", "overlap", "stems", "weight", "word_stem"]
 
 RAREST: Final = 6.5  # weight of a stem missing from the table of common words
 _SHORTEST = 3  # letters; shorter words say little about the topic
@@ -44,6 +44,11 @@ def all_stems(text: str) -> set[str]:
 def stems(text: str) -> frozenset[str]:
     """Return the stems of a text's characteristic words."""
     return frozenset(word[:_STEM] for word in _WORD.findall(fold(text)) if word not in _STOP)
+
+
+def word_stem(word: str) -> str:
+    """Return the stem of one word."""
+    return fold(word)[:_STEM]
 
 
 def weight(shared: Collection[str]) -> float:

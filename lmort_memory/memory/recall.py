@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.echoes import LOOKED_AT, are_asked_for, echoes, put_behind
 from lmort_memory.memory.overlap import overlap
-from lmort_memory.memory.ranking import NOBODY, Ranked, by_score, fuse, spread, with_recency
+from lmort_memory.memory.ranking import NOBODY, Ranked, fuse, lifted, spread, with_recency
 from lmort_memory.memory.times import Span, spoken
+from lmort_memory.memory.voices import HEARD, Said, shares
 from lmort_memory.memory.weights import USUAL_COVERAGE
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
@@ -99,9 +101,12 @@ class Recall:
         span = spoken(self.asked, datetime.now(UTC).astimezone())
         if span is not None:
             dense, lexical = self._with_those_of(span, dense, lexical)
-        ranked = self._fused(dense, lexical, self._echoes(dense, lexical))
+        behind = self._echoes(dense, lexical)
+        ranked = self._fused(dense, lexical, behind)
+        lifts = Counter(self._voices(ranked, behind) if dense and lexical is not None else {})
         if span is not None:
-            ranked = self._timely(ranked, span)
+            lifts.update(self._timely(ranked, span))
+        ranked = lifted(ranked, lifts)
         if half_life is not None:
             ranked = self._aged(ranked, half_life)
         if diversity > 0:
@@ -172,17 +177,20 @@ class Recall:
             None if lexical is None else _merged(lexical, worded or []),
         )
 
-    def _timely(self, ranked: Sequence[Ranked], span: Span) -> list[Ranked]:
-        """Boost the records of a time."""
+    def _timely(self, ranked: Sequence[Ranked], span: Span) -> dict[str, float]:
+        """Lift the records of a time."""
         found = self.store.get(one.id for one in ranked)
-        best = max((one.score for one in ranked), default=0.0)
-        lifted = {id_ for id_, record in found.items() if span.holds(record.created_at)}
-        return by_score(
-            [
-                replace(one, score=one.score + TIMELY * best) if one.id in lifted else one
-                for one in ranked
-            ]
-        )
+        return {id_: TIMELY for id_, one in found.items() if span.holds(one.created_at)}
+
+    def _voices(self, ranked: Sequence[Ranked], behind: frozenset[str]) -> dict[str, float]:
+        """Lift what is said by whom the question is about, and lower turns that ask.
+
+        Only for several rankings: a single one keeps its own scores.
+        """
+        best = [one.id for one in ranked[:HEARD] if one.id not in behind]
+        said = {id_: Said.by(record) for id_, record in self.store.get(best).items()}
+        asking = are_asked_for(self.asked, self.chosen.role)
+        return shares(self.asked, said, lower_asking=not asking)
 
     def hits(self, ranked: Sequence[Ranked], *, neighbours: int) -> list[Hit]:
         """Return the records as hits, without those forgotten meanwhile."""

@@ -326,3 +326,22 @@ def test_a_missing_model_creates_no_database(tmp_path):
     with pytest.raises(BackboneError):
         Memory.open(tmp_path / "memory.db", model=tmp_path / "missing.gguf")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_question_finds_what_its_speaker_said(memory):
+    """Of two turns alike, the one by the person that the question names."""
+    for name in ("Anna", "Ben"):
+        memory.add(
+            Turn(
+                f"{name}: The trip to Skye was wet, we saw seals and {name} lost a boot",
+                role="message",
+                session="chat",
+                metadata={"author": name},
+            )
+        )
+    for name in ("Ben", "Anna"):
+        [hit, other] = memory.recall(f"What did {name} say about the trip?", explain=True)
+        assert hit.record.metadata["author"] == name
+        assert hit.scores.lift > other.scores.lift
+    [by_meaning, _] = memory.recall("What did Ben say about the trip?", mode="dense")
+    assert by_meaning.scores.lift is None

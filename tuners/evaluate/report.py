@@ -16,6 +16,7 @@ from lmort_memory.memory.ranking import (
     NEARNESS_LENT,
     WORDS_LENT,
 )
+from lmort_memory.memory.voices import HEARD, Said, shares
 from lmort_memory.memory.weights import USUAL_COVERAGE, weights_of
 
 from .analyze import alignment_loss, uniformity_loss
@@ -50,6 +51,7 @@ __all__ = [
     "output_losses",
     "product_words",
     "token_scores",
+    "voiced",
     "write_per_query",
 ]
 
@@ -123,7 +125,7 @@ def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
     for name, found in vectors.items():
         dense = dense_scores(dataset, found)
         ways: dict[str, tuple[Scores, Scores]] = {
-            "": (dense, fuse(dense, lexical, turns, coverage=covered))
+            "": (dense, voiced(dataset, fuse(dense, lexical, turns, coverage=covered)))
         }
         if found.tokens is not None:
             alike = token_scores(found.tokens, _candidates(dense, None, turns))
@@ -131,7 +133,7 @@ def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
             ways[" without tokens"] = ways[""]
             ways[""] = (
                 fuse(dense, None, turns[:0], tokens=alike),
-                fuse(dense, lexical, turns, tokens=both, coverage=covered),
+                voiced(dataset, fuse(dense, lexical, turns, tokens=both, coverage=covered)),
             )
         for way, (alone, hybrid) in ways.items():
             rows[name + way] = score_run(dataset, alone)
@@ -266,6 +268,21 @@ def fuse(
         )
     fused[~_candidates(dense, lexical, turns)] = -np.inf
     return fused
+
+
+def voiced(dataset: EvalSet, fused: Scores) -> Scores:
+    """Lift turns by who says them, as the product does; documents without a session are notes."""
+    said = [
+        Said.of(item.text, "message" if "session" in item.fields else "note")
+        for item in dataset.documents
+    ]
+    lifted = fused.copy()
+    for row, query in enumerate(dataset.queries):
+        best = np.argsort(-fused[row], kind="stable")[:HEARD]
+        found = {str(i): said[i] for i in best if fused[row, i] > -np.inf}
+        for i, share in shares(query.text, found).items():
+            lifted[row, int(i)] += share * fused[row, best[0]]
+    return lifted
 
 
 def _candidates(

@@ -10,6 +10,7 @@ import pytest
 
 from lmort_memory.errors import TunerError
 from lmort_memory.memory import ranking
+from lmort_memory.memory.voices import Said, shares
 from lmort_memory.store.values import DenseMatch, LexicalMatch
 from lmort_memory.tuners.evaluate.analyze import (
     Analysis,
@@ -29,9 +30,11 @@ from lmort_memory.tuners.evaluate.report import (
     evaluate,
     fuse,
     lenders,
+    voiced,
     write_per_query,
 )
 from lmort_memory.tuners.evaluate.words import word_scores
+from lmort_memory.types import Scores
 
 DOCUMENTS = [
     {"_id": "a1", "title": "Bees", "text": "Ada keeps bees in Trondheim.", "chat": "a", "day": 1},
@@ -152,6 +155,26 @@ def test_fusion_is_that_of_the_product(folder):
         strength = min(1.0, float(max(dense[row].max(), alike[row].max())))
         found = {str(i): strength * score for i, score in enumerate(fused) if score > -np.inf}
         assert found == pytest.approx({one.id: one.score for one in expected}, abs=1e-5)
+
+
+def test_turns_are_moved_by_who_says_them_as_in_the_product(folder):
+    """Turns of a session are lifted by the same shares; documents keep their order."""
+    scores = np.array([[0.6, 0.7, 0.5, -np.inf], [-np.inf, -np.inf, -np.inf, 1.0]], np.float32)
+    documents = load_set(folder)
+    assert np.array_equal(voiced(documents, scores), scores)
+    lines = [json.dumps({**row, "session": "1"}) + "\n" for row in DOCUMENTS]
+    lines[0] = lines[0].replace("Ada keeps bees", "Ada: I keep bees")
+    lines[0] = lines[0].replace("Bees", "")
+    (folder / "corpus.jsonl").write_text("".join(lines))
+    queries = (folder / "queries.jsonl").read_text()
+    (folder / "queries.jsonl").write_text(queries.replace("Where are the", "Where are Ada's"))
+    turns = load_set(folder)
+    found = voiced(turns, scores)
+    ranked = [ranking.Ranked(str(i), float(scores[0, i]), Scores()) for i in (1, 0, 2)]
+    said = {str(i): Said.of(turns.documents[i].text, "message") for i in range(3)}
+    expected = ranking.lifted(ranked, shares(turns.queries[0].text, said))
+    assert expected[0].id == "0"
+    assert np.argsort(-found[0])[:3].tolist() == [int(one.id) for one in expected]
 
 
 def test_turns_lend_within_their_session(folder):
