@@ -1,8 +1,8 @@
 """Times as people say them: "last week", "in March", "the day before yesterday".
 
-parsedatetime parses most of it; what it does not know (seasons, "the week before last", a year) is
-matched here. Questions look back, so a month or weekday without a year is the latest one. English
-only: phrases in other languages are ignored, and only the boost is lost.
+parsedatetime parses most of it; what it does not know (seasons, "the week before last", a year,
+"the end of") is matched here. Questions look back, so a month or weekday without a year is the
+latest one. English only: phrases in other languages are ignored, and only the boost is lost.
 """
 
 from __future__ import annotations
@@ -33,16 +33,30 @@ class Span:
 
 
 _NUMBERS = {"a": 1, "one": 1, "two": 2, "couple of": 2, "three": 3, "few": 3, "four": 4, "five": 5}
-_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
+_DAYS = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "year": 365}
 _SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _COUNT = rf"(?:the |a )?({'|'.join(_NUMBERS)}|\d{{1,4}})"
-_UNIT = r"(day|week|month|year)s?"
+_UNIT = rf"({'|'.join(_DAYS)})s?"
+_MONTH = rf"({'|'.join(_MONTHS)})"
+# Shares of a span, with slack: people who say "the end of May" do not look at a calendar.
+_PARTS = {
+    **dict.fromkeys(("beginning", "start", "early"), (0.0, 0.4)),
+    **dict.fromkeys(("middle", "mid"), (0.25, 0.75)),
+    **dict.fromkeys(("end", "late"), (0.6, 1.0)),
+}
+_PART = re.compile(rf"\b(?:the )?({'|'.join(_PARTS)})(?: of)?(?: the| this)?[\s-]*$")
 # Words that usually are not a month or season.
 _DOUBTFUL = re.compile(r"^(?:may|march|mar|sun|sat|wed|second|fall)$", re.IGNORECASE)
 _PREPOSITION = re.compile(r"\b(?:in|of|since|last|this|during|before|until|by|from)\s*$")
-_OPEN = re.compile(r"\b(since|before|until|after)\s+(?:the\s+)?(?:end of\s+)?$")
-_OPENING = "(?:(?<=since )|(?<=before )|(?<=until )|(?<=after ))"  # which `_OPEN` reads
+_OPEN = re.compile(r"\b(since|before|until|after)\s+(?:the\s+)?$")
+_BEFORE_YEAR = ("since", "before", "until", "after", "early", "mid", "late")  # read by these two
+_OPENING = f"(?:{'|'.join(f'(?<={word} )' for word in _BEFORE_YEAR)})"
+_END = "end of "
 _AHEAD = re.compile(r"\b(?:coming|next|this)\s+$")
 _LONGEST = 1000  # characters that are searched for a time; a pasted document is no question
 _ALWAYS = datetime(2, 1, 1, tzinfo=UTC)
@@ -116,7 +130,7 @@ def _weekend(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]
 
 
 def _last_days(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
-    count = _NUMBERS.get(found[1]) or int(found[1])
+    count = _NUMBERS.get(found[1] or "a") or int(found[1])
     return _days(today, -min(count, 100) * _DAYS[found[2]], 1)
 
 
@@ -131,7 +145,55 @@ def _season(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     month = _SEASONS[found[1]]
     year = today.year - (month > today.month)
     start = today.replace(year=year, month=month, day=1)
-    return start, _next_month(_next_month(_next_month(start)))
+    return start, _months_after(start, 3)
+
+
+def _lately(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    return _days(today, -10 if found[0] == "the other day" else -30, 1)
+
+
+def _day_of_month(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """The latest third of a month, not after today."""
+    month = today.replace(day=1)
+    for _ in range(12):
+        day = month + timedelta(days=int(found[1]) - 1)
+        if day.month == month.month and day <= today:
+            return day, day + timedelta(days=1)
+        month = (month - timedelta(days=1)).replace(day=1)
+    return None
+
+
+def _feast(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    """Christmas and the turn of the year, with some days on either side."""
+    first, length = (21, 7) if found[1] == "christmas" else (30, 4)
+    start = today.replace(month=12, day=first)
+    start = start if start <= today else _year_before(start)
+    return start, start + timedelta(days=length)
+
+
+def _quarter(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    start = today.replace(month=3 * int(found[1]) - 2, day=1)
+    start = start.replace(year=int(found[2])) if found[2] else start
+    start = start if found[2] or start <= today else _year_before(start)
+    return (start, _months_after(start, 3)) if start <= today else None
+
+
+def _months(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """From the beginning of one month to the end of the next one of that name."""
+    first, last = _MONTHS.index(found[1]), _MONTHS.index(found[2])
+    start = today.replace(month=first + 1, day=1)
+    start = start.replace(year=int(found[3])) if found[3] else start
+    start = start if found[3] or start <= today else _year_before(start)
+    return (start, _months_after(start, (last - first) % 12 + 1)) if start <= today else None
+
+
+def _this(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    """The month or year that today is in."""
+    if found[1] == "year":
+        start = today.replace(month=1, day=1)
+        return start, _months_after(start, 12)
+    start = today.replace(day=1)
+    return start, _next_month(start)
 
 
 def _year(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
@@ -151,14 +213,25 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Read], ...] = tuple(
     (re.compile(pattern), read)
     for pattern, read in (
         (r"\b(?:last night|yesterday evening)\b", lambda _, today: _days(today, -1, 0)),
+        (r"\bthis (?:morning|afternoon|evening)\b", lambda _, today: _days(today, 0, 1)),
+        (r"\b(?:the other day|recently|lately)\b", _lately),
+        (
+            rf"\b(?:between|from) {_MONTH} (?:and|to|until|till) {_MONTH}(?: ((?:19|20)\d\d))?\b",
+            _months,
+        ),
         (r"\bday before yesterday\b", lambda _, today: _days(today, -2, -1)),
         (r"\bweek before last\b", lambda _, today: _week(today, -2)),
         (r"\bthis week\b", lambda _, today: _week(today, 0)),
         (r"\blast week\b", lambda _, today: _week(today, -1)),
         (r"\b(last|this|the) weekend\b", _weekend),
         (rf"\b(?:last|past) {_COUNT} {_UNIT}\b", _last_days),
+        (r"\b()(?:past (?=day|week|month|year)|last (?=fortnight))" + _UNIT, _last_days),
         (rf"\b{_COUNT} {_UNIT} ago\b", _so_long_ago),
         (rf"\b(?:last|this|in|in the|during the) ({'|'.join(_SEASONS)})\b", _season),
+        (r"\bon the (\d{1,2})(?:st|nd|rd|th)\b(?! of| \w*day)", _day_of_month),
+        (r"\b(?:at|over|around|before|after|since|last|this) (christmas|new year)\b", _feast),
+        (r"\bq([1-4])(?: (?:of )?((?:19|20)\d\d))?\b", _quarter),
+        (r"(?<=(?:end|art|ing|dle) of the )(month|year)\b", _this),
         (rf"(?:\b(?:in|during|of|last) |{_OPENING})((?:19|20)\d\d)\b(?![-/.:]\d)", _year),
         (rf"\b(a week )?last ({'|'.join(_WEEKDAYS)})\b", _weekday),
     )
@@ -166,7 +239,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Read], ...] = tuple(
 
 
 def _opened(before: str, span: Span, now: datetime) -> Span:
-    """Widen a span to one side if the word before it says so."""
+    """Narrow a span to its beginning or end, or widen it to one side, as the words before say."""
+    part = _PART.search(before)
+    if part is not None:
+        low, high = _PARTS[part[1]]
+        length = span.end - span.start
+        span = Span(span.start + low * length, span.start + high * length, part[0] + span.words)
+        before = before[: part.start()]
     found = _OPEN.search(before)
     if found is None:
         return span
@@ -188,6 +267,8 @@ def _parsed(text: str, now: datetime) -> Span | None:
     for when, context, start, _, words in _times_in(text, now):
         said = words.strip()
         before = text[: start + len(words) - len(words.lstrip())].casefold()
+        if said.casefold().startswith(_END):  # which parsedatetime takes for the whole month
+            before, said = before + _END, said[len(_END) :]
         doubtful = _DOUBTFUL.match(said) and not _PREPOSITION.search(before)
         if doubtful or not context.hasDate or _is_clock(said):
             continue
@@ -243,6 +324,12 @@ def _year_before(when: datetime) -> datetime:
         return when.replace(year=when.year - 1)
     except ValueError:  # 29 February
         return when.replace(year=when.year - 1, day=28)
+
+
+def _months_after(start: datetime, count: int) -> datetime:
+    for _ in range(count):
+        start = _next_month(start)
+    return start
 
 
 def _next_month(start: datetime) -> datetime:
