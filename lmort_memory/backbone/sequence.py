@@ -20,7 +20,7 @@ from lmort_memory.backbone.layers import LayerNames
 from lmort_memory.backbone.sampling import Sampler, Sampling
 from lmort_memory.backbone.saved_state import SavedState, read_state, write_state
 from lmort_memory.backbone.standalone import captured
-from lmort_memory.backbone.thread import InferenceThread, Priority
+from lmort_memory.backbone.thread import InferenceThread, Pending, Priority
 from lmort_memory.errors import BackboneError
 
 T = TypeVar("T")
@@ -130,17 +130,18 @@ class TokenSequence:
 
     def advance(
         self, token: int | None, sampler: Sampler, keep: Callable[[NDArray[np.float32]], None]
-    ) -> int:
-        """Evaluate a token, if there is one, and choose the next, in one job.
+    ) -> Pending[int]:
+        """Evaluate a token, if there is one, and choose the next, while the caller goes on.
 
         Args:
             token: The last token chosen; None if the logits are those of the prompt.
-            sampler: Chooses the next.
+            sampler: Chooses the next. It may be closed once the job has ended.
             keep: Gets the token's states as soon as they are there, in the inference thread: they
                 are not lost when the caller is interrupted.
 
-        Raises:
-            BackboneError: the context is full, or llama.cpp refused the token.
+        Returns:
+            The job. Its result raises BackboneError if the context is full, or if llama.cpp refused
+            the token.
         """
 
         def job() -> int:
@@ -148,7 +149,7 @@ class TokenSequence:
                 keep(self._extend([token], True))
             return sampler.sample(self._context.handle)
 
-        return self._run(job)
+        return self._thread.begin(job, Priority.CHAT)
 
     def save(self, path: Path, *, label: str = "", max_bytes: int = 1 << 30) -> bool:
         """Save the KV cells to a file (0600, replaced atomically); False if they are too large.

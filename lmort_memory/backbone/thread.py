@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lmort_memory.errors import BackboneError
 
@@ -28,6 +28,26 @@ class Priority(IntEnum):
     CHAT = 0
     RECALL = 1
     IMPORT = 2
+
+
+class Pending(Generic[T]):
+    """A job that has begun. Its caller waits for it, in one of two ways, before it goes on."""
+
+    def __init__(self, thread: InferenceThread, future: Future[T]) -> None:
+        self._thread = thread
+        self._future = future
+
+    def result(self) -> T:
+        """Wait for the job and return its result, or raise what it raised, as `run` does."""
+        return self._thread._wait(self._future)
+
+    def settle(self) -> None:
+        """Wait until the job has ended, however it ended."""
+        try:
+            self._future.exception()
+        except BaseException:
+            self._thread._stop(self._future)
+            raise
 
 
 class InferenceThread:
@@ -57,6 +77,14 @@ class InferenceThread:
         if threading.current_thread() is self._thread:
             return job()
         return self._wait(self._submit(job, priority))
+
+    def begin(self, job: Callable[[], T], priority: Priority) -> Pending[T]:
+        """Run `job` while the caller does something else, and asks for its result later.
+
+        Raises:
+            BackboneError: the backbone was closed.
+        """
+        return Pending(self, self._submit(job, priority))
 
     def ahead(self, jobs: Iterable[Callable[[], T]], priority: Priority) -> Iterator[T]:
         """Run jobs in order, each while the caller works on the result of the one before.

@@ -229,11 +229,15 @@ class Window:
     def generate(
         self, sampling: Sampling, max_tokens: int, keep: Callable[[NDArray[np.float32]], None]
     ) -> Generator[tuple[int, bytes], None, None]:
-        """Yield each token of a reply and its bytes, before the token is evaluated.
+        """Yield each token of a reply and its bytes, while the token is evaluated.
 
         Ends at the model's end of turn, at `max_tokens`, or when the context is full. However it
         ends, every token is evaluated and `keep` has got its states, float32 (layers, 1, n_embd).
         """
+        room = self._sequence.n_ctx - len(self._sequence.tokens)
+        left = min(max_tokens, room)
+        if left < 1:
+            return
         sampler = self._sequence.sampler(sampling)
         waiting: int | None = None  # chosen, and not evaluated yet
 
@@ -242,15 +246,16 @@ class Window:
             waiting = None
             keep(states)
 
+        pending = self._sequence.advance(None, sampler, evaluated)
         try:
-            room = self._sequence.n_ctx - len(self._sequence.tokens)
-            for _ in range(min(max_tokens, room)):
-                token = self._sequence.advance(waiting, sampler, evaluated)
-                if self._vocabulary.is_end(token):
-                    return
+            while left and not self._vocabulary.is_end(token := pending.result()):
                 waiting = token
+                left -= 1
+                if left:
+                    pending = self._sequence.advance(token, sampler, evaluated)
                 yield token, self._piece(token)
         finally:
+            pending.settle()
             sampler.close()
             if waiting is not None:
                 evaluated(self._sequence.extend([waiting], logits=False))
