@@ -18,7 +18,8 @@ from pathlib import Path
 
 from benchmarks.fuzz.targets import TARGETS
 
-_EXECUTED = re.compile(r"^#(\d+)\s.*?cov: (\d+)", re.MULTILINE)
+_EXECUTED = re.compile(r"^#(\d+)\s", re.MULTILINE)
+_COVERED = re.compile(r"^#\d+\s.*?cov: (\d+)", re.MULTILINE)
 _SLOW_S = 20
 
 
@@ -39,9 +40,8 @@ def main() -> int:
             except subprocess.TimeoutExpired:
                 findings["the fuzzer did not end in time"] = "not kept"
                 break
-            runs = [(int(n), int(c)) for n, c in _EXECUTED.findall(said)]
-            executed += max((n for n, _ in runs), default=0)
-            coverage = max(coverage, *(c for _, c in runs), 0)
+            executed += max(map(int, _EXECUTED.findall(said)), default=0)
+            coverage = max(coverage, *map(int, _COVERED.findall(said)), 0)
             if ended == 0:
                 continue
             what = _what(said)

@@ -9,16 +9,21 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["lmort_memory"], enable_loader_override=False):
-    from benchmarks.fuzz.targets import TARGETS
+from benchmarks.fuzz.targets import TARGETS
 
 
 def main() -> None:
     """Fuzz the target named first; the rest goes to libFuzzer."""
     logging.disable()
     name, *rest = sys.argv[1:]
+    target = TARGETS[name]
     with tempfile.TemporaryDirectory(prefix="lmort-fuzz-", dir=_fast()) as folder:
-        attempt = TARGETS[name].prepare(Path(folder))
+        # Targets import ours when they are prepared and tried, and only what is imported in this
+        # block is seen by the fuzzer.
+        with atheris.instrument_imports(include=["lmort_memory"], enable_loader_override=False):
+            attempt = target.prepare(Path(folder))
+            for seed in target.seeds():
+                attempt(seed)
         atheris.Setup([sys.argv[0], *rest], attempt)
         atheris.Fuzz()
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from benchmarks.fuzz.edits import edited, values_of
+
 __all__ = ["TARGETS", "Target"]
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -105,15 +107,18 @@ def states(folder: Path) -> Try:
     saved_state.build = lambda: "b"  # the fuzzer runs without llama.cpp
     path = folder / "s.state"
 
+    [seed] = [one.partition(b"\n")[0] for one in files_of("states")()]
+    headers = [json.loads(seed)]
+
     def attempt(data: bytes) -> None:
         path.write_bytes(data)
         saved_state.read_state(path, "f")
-        header, _, cells = data.partition(b"\n")
+        edits, _, cells = data.partition(b"\n")
+        value = edited(headers, edits)
         with suppress(ValueError, TypeError, LookupError, OverflowError, RecursionError):
-            value = json.loads(header)
             tokens, label = tuple(int(one) for one in value["tokens"]), str(value["label"])
             value["sha256"] = saved_state._checksum(tokens, label, cells)
-            header = json.dumps(value).encode()
+        header = json.dumps(value).encode()
         path.write_bytes(b"LMORTKV1" + len(header).to_bytes(8, "little") + header + cells)
         saved_state.read_state(path, "f")
 
@@ -127,12 +132,13 @@ def ledgers(folder: Path) -> Try:
     from lmort_memory.errors import LmortError
     from lmort_memory.store.values import LedgerEntry
 
+    payloads = values_of(CORPUS / "ledgers")
+
     def attempt(data: bytes) -> None:
-        with suppress(ValueError, RecursionError):
-            payload = json.loads(data)
-            if isinstance(payload, dict):
-                with suppress(LmortError):
-                    from_entry(LedgerEntry("r", "s", ("a",), payload), {})
+        payload = edited(payloads, data)
+        if isinstance(payload, dict):
+            with suppress(LmortError):
+                from_entry(LedgerEntry("r", "s", ("a",), payload), {})
 
     return attempt
 
