@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmort_memory.errors import PassphraseError, StoreError
+from lmort_memory.errors import NewerSchemaError, PassphraseError, StoreError
 from lmort_memory.paths import chosen_db
 from lmort_memory.types import DEFAULT_SCOPE
 
@@ -189,9 +189,9 @@ def open_damaged(base: Base) -> Iterator[Memory]:
             store = SQLiteStore(copy, key=passphrase, read_only=True)
         except PassphraseError:
             raise
+        except NewerSchemaError as error:
+            raise NewerSchemaError(str(error).replace(str(copy), str(path))) from error
         except StoreError as error:
-            if "upgrade lmort-memory" in str(error):  # a later version's file is not damaged
-                raise StoreError(str(error).replace(str(copy), str(path))) from error
             raise StoreError(
                 f"cannot read anything from {path} — return to a backup: lmort-mem restore BACKUP"
             ) from error

@@ -5,6 +5,8 @@
     ├── TunerError                    tuner file missing, damaged, or of a newer format
     │   └── TunerMismatchError        made for another backbone        .expected .found
     ├── StoreError                    database unreadable, damaged, full, or of a newer schema
+    │   ├── DamagedStoreError         no database, or a damaged one
+    │   ├── NewerSchemaError          made by a later version of lmort-memory
     │   ├── PassphraseError           an encrypted database, and no passphrase or a wrong one
     │   └── SpaceMismatchError        vectors of another space         .expected .found
     ├── ImportFileError               a file that no importer understands       .path
@@ -17,9 +19,11 @@ raise `ValueError` or `TypeError`: those are bugs in the calling code. This modu
 
 __all__ = [
     "BackboneError",
+    "DamagedStoreError",
     "ImportFileError",
     "LmortError",
     "MissingDependencyError",
+    "NewerSchemaError",
     "PassphraseError",
     "RecordNotFoundError",
     "SpaceMismatchError",
@@ -52,6 +56,14 @@ class TunerMismatchError(TunerError):
 
 class StoreError(LmortError):
     """The database is unreadable, damaged, full, read-only, or of a newer schema."""
+
+
+class DamagedStoreError(StoreError):
+    """The file is not a database, or parts of it are not what was written."""
+
+
+class NewerSchemaError(StoreError):
+    """The database was made by a later version of lmort-memory; it was not touched."""
 
 
 class PassphraseError(StoreError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from lmort_memory.errors import PassphraseError, StoreError
+from lmort_memory.errors import DamagedStoreError, StoreError
 
 from ..app import command
 from ..opening import open_damaged, open_memory
@@ -154,11 +154,7 @@ def _verified(base: Base) -> tuple[Verification, list[Drift]]:
         with open_memory(base) as memory:
             found = memory.store.verify()
             return found, drifts(memory.store) if found.ok else []
-    except PassphraseError:
-        raise
-    except StoreError as error:
-        if "damaged" not in str(error) and "not a SQLite database" not in str(error):
-            raise
+    except DamagedStoreError as error:
         problem = str(error).partition(" — ")[0]
     try:
         with open_damaged(base) as memory:

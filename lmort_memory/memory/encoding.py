@@ -41,6 +41,7 @@ class Encoding:
         self._worker: threading.Thread | None = None
         self._watching = threading.Lock()
         self._watched = not hasattr(encoder, "environment")
+        self._given = False  # vectors came from a chat's own forward pass
 
     @property
     def space(self) -> str | None:
@@ -61,6 +62,7 @@ class Encoding:
                 expected=str(expected),
                 found=str(encoded.vectors.shape),
             )
+        self._given = True
 
     def encode(self, records: Sequence[Record]) -> None:
         """Encode records, if there is an encoder."""
@@ -194,10 +196,16 @@ class Encoding:
             self._worker.start()
 
     def close(self) -> None:
-        """Stop the background work after its current batch, and wait for it."""
+        """Stop the background work after its current batch, and wait for it.
+
+        If all vectors came from a chat, the space gets its canaries now: no turn waited for them.
+        """
         self._closing.set()
         if self._worker is not None:
             self._worker.join()
+        if self._given:
+            with suppress(LmortError):  # such as a backbone that was closed before
+                self._watch()
 
     def _quietly(self, batch_size: int) -> None:
         try:

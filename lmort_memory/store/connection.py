@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from lmort_memory.errors import PassphraseError, StoreError
+from lmort_memory.errors import DamagedStoreError, PassphraseError, StoreError
 from lmort_memory.paths import make_private_dir, touch_private
 from lmort_memory.store import schema
 from lmort_memory.store.damaged import DAMAGED
@@ -183,9 +183,12 @@ class Database:
         try:
             yield
         except failures() as error:
-            raise StoreError(f"cannot {doing} {self.path}: {error} — {advice(error)}") from error
+            hint = advice(error)
+            kind = DamagedStoreError if hint == DAMAGED else StoreError
+            raise kind(f"cannot {doing} {self.path}: {error} — {hint}") from error
         except UnicodeDecodeError as error:  # SQLite quotes a garbled name of its schema
-            raise StoreError(f"cannot {doing} {self.path}: {_GARBLED} — {DAMAGED}") from error
+            message = f"cannot {doing} {self.path}: {_GARBLED} — {DAMAGED}"
+            raise DamagedStoreError(message) from error
         except OSError as error:
             raise StoreError(
                 f"cannot {doing} {self.path}: {error.strerror or error} — "
@@ -387,7 +390,7 @@ def refuse_foreign(path: Path) -> None:
             " or passphrase=… in Python)"
         )
     if len(head) < HEADER.size or not head.startswith(MAGIC):
-        raise StoreError(
+        raise DamagedStoreError(
             f"cannot open {path}: found a file that is not a SQLite database — "
             "name another with --db; this one was not touched"
         )

@@ -11,7 +11,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from lmort_memory.errors import StoreError
+from lmort_memory.errors import NewerSchemaError, StoreError
 
 __all__ = [
     "APPLICATION_ID",
@@ -319,7 +319,7 @@ def refuse_other(path: Path, application: int, version: int) -> None:
             f"{application:#x}, expected {APPLICATION_ID:#x}) — name another with --db"
         )
     if version > VERSION:
-        raise StoreError(
+        raise NewerSchemaError(
             f"cannot open {path}: it has schema {version}, this version reads up to {VERSION} — "
             "upgrade lmort-memory; the file was not touched"
         )

@@ -44,6 +44,19 @@ def test_canaries_are_encoded_once_for_each_build(tmp_path):
             assert encoder.texts == texts and memory.notice is None
 
 
+def test_what_a_chat_alone_stored_gets_its_canaries_at_the_end(tmp_path):
+    """Turns bring their own vectors, and none of them waits for a further pass."""
+    encoder = OnBuild("a")
+    with Memory(encoder, SQLiteStore(tmp_path / "m.db")) as memory:
+        [encoded] = encoder.encode(["Ada keeps bees."])
+        memory.add("Ada keeps bees.", encoded=encoded)
+        memory.recall("bees")
+        assert encoder.texts == 1
+    assert encoder.texts == 1 + len(TEXTS)
+    with SQLiteStore(tmp_path / "m.db") as store:
+        assert store.canaries(encoder.space) is not None
+
+
 def test_drift_is_said_everywhere_and_reencode_ends_it(tmp_path, monkeypatch, capsys):
     """One line with the cosine and the command; a stopped reencode goes on where it was."""
     cli, path = Cli(monkeypatch, capsys), tmp_path / "m.db"

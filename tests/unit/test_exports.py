@@ -35,6 +35,8 @@ SURFACE = [
     "Memory",
     "MemoryStatus",
     "MissingDependencyError",
+    "DamagedStoreError",
+    "NewerSchemaError",
     "PassphraseError",
     "Mode",
     "OldNotes",

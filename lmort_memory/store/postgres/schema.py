@@ -9,7 +9,7 @@ one that is bound to none sees the scope that `?scope=` names, and nothing witho
 
 from __future__ import annotations
 
-from lmort_memory.errors import StoreError
+from lmort_memory.errors import NewerSchemaError, StoreError
 from lmort_memory.store.postgres.address import Address
 from lmort_memory.store.postgres.connection import Connection
 
@@ -209,7 +209,7 @@ def refuse_other(connection: Connection, address: Address) -> int:
         return 0
     version = int(connection.execute("SELECT max(version) FROM schema_version").fetchone()[0])
     if version > VERSION:
-        raise StoreError(
+        raise NewerSchemaError(
             f"cannot open {address.shown}: it has schema {version}, this version reads up to"
             f" {VERSION} — upgrade lmort-memory; the database was not touched"
         )

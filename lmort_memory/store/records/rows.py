@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
-from lmort_memory.errors import StoreError
+from lmort_memory.errors import DamagedStoreError
 from lmort_memory.store.clock import from_us, now_us, to_us
 from lmort_memory.store.damaged import DAMAGED
 from lmort_memory.store.ulid import new_id
@@ -148,12 +148,12 @@ def to_record(row: tuple[Any, ...]) -> Record:
     """Return the record of a row of `COLUMNS`.
 
     Raises:
-        StoreError: the row is damaged: it holds a value that this program never writes.
+        DamagedStoreError: the row is damaged: it holds a value that this program never writes.
     """
     try:
         return _to_record(row)
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise StoreError(
+        raise DamagedStoreError(
             f"the record {row[1]!r:.40} cannot be read ({error}) — {DAMAGED}"
         ) from error
 
