@@ -3,15 +3,16 @@
     python -m benchmarks.bench_serve load   [--clients 32] [--seconds 60]
     python -m benchmarks.bench_serve kill   [--rounds 10]
     python -m benchmarks.bench_serve memory
-    python -m benchmarks.bench_serve speed  [--rounds 10] [--model GGUF]
+    python -m benchmarks.bench_serve speed  [--rounds 10] [--model GGUF] [--llama-server PROGRAM]
     … --out benchmarks/results/serve_NAME.json
 
 Wants the extras `serve` and `mcp`. "load": clients that each search (6 of 10 requests), add (3) and
 chat (1) one after the other; afterwards every record that was acknowledged must be there. "kill":
 clients add until the server gets SIGKILL; the next one must have all that was acknowledged.
 "memory": proportional set sizes (PSS) from /proc, so that shared pages count once. "speed": a
-streamed completion of the endpoint, plain and with memory, beside llama-cpp-python's `Llama` in a
-process of its own, on the same file with the same threads, prompts that share nothing, all in turn.
+streamed completion of the endpoint, plain and with memory, beside llama.cpp's own server, if its
+program is named, and llama-cpp-python's `Llama` in a process of its own, which sends nothing to
+anybody; on the same file with the same threads, prompts that share nothing, all in turn.
 Wall clocks mean nothing on a busy machine; `cpu_s` is the processor time of the process that
 computes, from /proc, and its least value is the one that other work disturbed least.
 """
@@ -24,14 +25,18 @@ import json
 import os
 import random
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -273,8 +278,10 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
     from lmort_memory.backbone import fast_default_path
 
     path = Path(options.model) if options.model else fast_default_path(folder / "cache/models")
+    threads = min(4, len(os.sched_getaffinity(0)))
     server = start(folder, "--model", str(path))
-    own = OwnLoop(path, min(4, len(os.sched_getaffinity(0))))
+    own = OwnLoop(path, threads)
+    peer = llama_server(options.llama_server, path, threads) if options.llama_server else None
     found: dict[str, list[Timed]] = defaultdict(list)
     for round_ in range(options.rounds + 1):
         rng = random.Random(round_)
@@ -284,6 +291,8 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
             ("own loop", lambda p=prompt: own.run(_request(p, options.tokens))),
             ("endpoint+memory", lambda p=prompt: streamed(server, p, options.tokens, "+memory")),
         ]
+        if peer is not None:
+            runs.append(("llama-server", lambda p=prompt: streamed(peer, p, options.tokens)))
         rng.shuffle(runs)
         for name, run in runs:
             timed = run()
@@ -291,6 +300,8 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
                 found[name].append(timed)
     server.stop()
     own.stop()
+    if peer is not None:
+        peer.stop()
     return {
         "model": path.name,
         "rounds": options.rounds,
@@ -352,6 +363,24 @@ def streamed(server: Running, prompt: str, tokens: int, suffix: str = "") -> Tim
     return _figures(began, at, _cpu_s(server.process.pid) - before)
 
 
+def llama_server(program: Path, model: Path, threads: int) -> Running:
+    """Start llama.cpp's server as it comes, with as many threads and as large a context as ours."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [program, "-m", model, "-t", threads, "-c", 4096, "-np", 1, "--port", port]
+    process = subprocess.Popen(
+        [str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    running = Running(process, f"http://127.0.0.1:{port}", "", model.parent, model.stem)
+    for _ in range(600):
+        with suppress(OSError), urllib.request.urlopen(f"{running.url}/health") as answer:
+            if answer.status == HTTPStatus.OK:
+                return running
+        time.sleep(0.1)
+    raise RuntimeError(f"{program} did not begin to serve")
+
+
 class OwnLoop:
     """llama-cpp-python's `Llama` in a process of its own, as the server has one."""
 
@@ -408,6 +437,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--words", type=int, default=300, help="words of a prompt")
     parser.add_argument("--model")
+    parser.add_argument("--llama-server", type=Path, help="llama.cpp's own server, to compare with")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from lmort_memory.errors import MissingDependencyError, StoreError
@@ -244,6 +244,16 @@ def _committed(connection: Connection, xid: str) -> bool:
         if row[0] != "in progress":
             return bool(row[0] == "committed")
         time.sleep(FIRST_PAUSE_S)
+
+
+def together(connection: Connection) -> AbstractContextManager[object]:
+    """Send the statements in the block without waiting for each; fetching waits for all so far.
+
+    No row counts in the block: they are known only after it.
+    """
+    import psycopg
+
+    return connection.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()
 
 
 def marked(sql: str) -> str:

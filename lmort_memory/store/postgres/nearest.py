@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lmort_memory.errors import LmortError
 from lmort_memory.store.filters import Condition
-from lmort_memory.store.postgres.connection import Connection, Server
+from lmort_memory.store.postgres.connection import Connection, Server, together
 from lmort_memory.store.postgres.filters import condition_of
 from lmort_memory.store.postgres.vectors import INDEXES, index_name
 from lmort_memory.store.values import DenseMatch, Filter
@@ -77,6 +77,7 @@ class NearestSearch:
         self._builds = builds
         self._guard = threading.Lock()
         self._indexed: dict[int, tuple[bool, float]] = {}
+        self._spaces: dict[str, tuple[int, int]] = {}
         self._builder: threading.Thread | None = None
         self._building: Any = None
         self._closed = False
@@ -93,8 +94,7 @@ class NearestSearch:
         asked = f"[{','.join(map(repr, vector.astype(np.float16).tolist()))}]"
 
         def work(connection: Connection) -> list[DenseMatch]:
-            row = connection.execute("SELECT s, dim FROM spaces WHERE name = %s", [space])
-            found = row.fetchone()
+            found = self._space(connection, space)
             if found is None:
                 return []
             s, dim = found
@@ -103,7 +103,12 @@ class NearestSearch:
                 near = _near(connection, s, dim, asked, condition, limit)
                 if len(near) >= limit:
                     return near
-            return _exact(connection, s, asked, condition, limit)
+            exact = _exact(connection, s, asked, condition, limit)
+            if not exact:  # another program may have dropped the space and made it anew
+                self.forget_spaces()
+                if self._space(connection, space) not in (None, found):
+                    return work(connection)
+            return exact
 
         return self._server.read("search", work)
 
@@ -138,6 +143,19 @@ class NearestSearch:
         """Look for indexes anew: a space was dropped."""
         with self._guard:
             self._indexed.clear()
+            self._spaces.clear()
+
+    def _space(self, connection: Connection, name: str) -> tuple[int, int] | None:
+        """Return the number and the width of a space, which never change while it is there."""
+        with self._guard:
+            known = self._spaces.get(name)
+        if known is None:
+            sql = "SELECT s, dim FROM spaces WHERE name = %s"
+            known = connection.execute(sql, [name]).fetchone()
+            if known is not None:
+                with self._guard:
+                    self._spaces[name] = known
+        return known
 
     def _has_index(self, connection: Connection, s: int, dim: int) -> bool:
         with self._guard:
@@ -214,10 +232,10 @@ def _near(
     rows = limit + limit // 2 + 16  # some records have several chunks
     ef = min(EF_MOST, max(EF_LEAST, 2 * rows))
     sql = NEAR.format(s=s, dim=dim, condition=condition[0], rows=rows)
-    with connection.transaction():
+    with together(connection), connection.transaction():
         connection.execute(SETTINGS, [str(ef), str(SCAN_TUPLES)])
-        found = connection.execute(sql, [asked, *condition[1], asked], prepare=False).fetchall()
-    return _best(found, limit)
+        found = connection.execute(sql, [asked, *condition[1], asked])
+    return _best(found.fetchall(), limit)
 
 
 def _exact(

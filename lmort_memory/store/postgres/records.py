@@ -86,8 +86,14 @@ SAME_SESSION = "r.session = %(session)s AND r.scope = %(scope)s"
 SAME_SOURCE = "r.session IS NULL AND r.source_uri = %(uri)s AND r.scope = %(scope)s"
 
 
-def add(connection: Connection, given: Sequence[tuple[Record, bytes]]) -> list[Stored]:
-    """Insert records that turns became, unless their origin is stored already."""
+def add(
+    connection: Connection, given: Sequence[tuple[Record, bytes]]
+) -> tuple[list[Stored], dict[str, int]]:
+    """Insert records that turns became, unless their origin is stored already.
+
+    Returns:
+        What is stored for each, and the numbers of the new records by id.
+    """
     origins = [origin for _, origin in given]
     connection.execute(
         "UPDATE records SET origin = NULL WHERE origin = ANY (%s) AND expires_at <= %s",
@@ -106,7 +112,7 @@ def add(connection: Connection, given: Sequence[tuple[Record, bytes]]) -> list[S
         new = fresh.get(origin) is record and record.id in placed
         there = known.get(origin) or fresh[origin]
         stored.append(Stored(record if new else there, new=new))
-    return stored
+    return stored, placed
 
 
 def insert(

@@ -28,7 +28,13 @@ from lmort_memory.store.postgres import (
     vectors,
 )
 from lmort_memory.store.postgres.address import parse_address
-from lmort_memory.store.postgres.connection import Connection, Server, fetching, marked
+from lmort_memory.store.postgres.connection import (
+    Connection,
+    Server,
+    fetching,
+    marked,
+    together,
+)
 from lmort_memory.store.postgres.filters import condition_of
 from lmort_memory.store.postgres.ledgers import restore as restore_ledger
 from lmort_memory.store.postgres.nearest import NearestSearch
@@ -114,10 +120,10 @@ class PostgresStore(moving.PostgresMoving, Closing):
         given = [(rows.new_record(turn), rows.origin_of(turn)) for turn in turns]
 
         def work(connection: Connection) -> list[Stored]:
-            stored = records.add(connection, given)
-            if encoded is not None and space is not None:
-                found = [one.record for one in stored]
-                vectors.put_vectors(connection, space, found, encoded)
+            with together(connection):
+                stored, placed = records.add(connection, given)
+                if encoded is not None and space is not None:
+                    vectors.put_added(connection, space, stored, placed, encoded)
             return stored
 
         return self._server.write("add to", work)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
 
 from lmort_memory.store.clock import to_us
 from lmort_memory.store.postgres.connection import Connection
-from lmort_memory.store.values import SpaceInfo
+from lmort_memory.store.values import SpaceInfo, Stored
 from lmort_memory.store.vectors.matrix import to_halves
 from lmort_memory.store.vectors.spaces import by_record, check_one_each, check_widths
 from lmort_memory.store.vectors.tokens import check_chunks, check_kind, width_of
 from lmort_memory.types import Encoded, Record, TokenCodes
 
-__all__ = ["INDEXES", "drop_space", "index_name", "list_spaces", "put_vectors", "read_vectors"]
+__all__ = [
+    "INDEXES",
+    "drop_space",
+    "index_name",
+    "list_spaces",
+    "put_added",
+    "put_vectors",
+    "read_vectors",
+]
 
 LIST = """
 SELECT s.s, s.name, s.dim, COALESCE(c.chunks, 0),
@@ -75,6 +83,38 @@ def put_vectors(
     coded = {place: one.tokens for place, one in given.items() if one.tokens is not None}
     _put_codes(connection, s, coded)
     return len(new)
+
+
+def put_added(
+    connection: Connection,
+    space: str,
+    stored: Sequence[Stored],
+    placed: Mapping[str, int],
+    encoded: Sequence[Encoded],
+) -> None:
+    """Store the vectors of what was added in this transaction, where new records have none yet.
+
+    Args:
+        connection: Inside the transaction that added them.
+        space: Name of the space.
+        stored: What the turns became.
+        placed: The numbers of the new records by id.
+        encoded: The vectors of each turn.
+
+    Raises:
+        ValueError: not one Encoded for each turn, or a vector that is not finite.
+        SpaceMismatchError: another width than the space's.
+    """
+    check_one_each(stored, encoded)
+    pairs = list(zip(stored, encoded, strict=True))
+    new = {(placed[at.record.id], at.record.scope): one for at, one in pairs if at.new}
+    if new:
+        s = _space(connection, space, list(new.values()))
+        _insert(connection, s, new)
+        _put_codes(connection, s, {at: e.tokens for at, e in new.items() if e.tokens is not None})
+    old = [(at.record, one) for at, one in pairs if not at.new]
+    if old:
+        put_vectors(connection, space, *zip(*old, strict=True))
 
 
 def read_vectors(connection: Connection, space: str, ids: Iterable[str]) -> dict[str, Encoded]:

@@ -158,7 +158,7 @@ def drop_space(connection: sqlite3.Connection, space: str) -> int:
     return count
 
 
-def check_one_each(records: Sequence[Record], encoded: Sequence[Encoded]) -> None:
+def check_one_each(records: Sequence[object], encoded: Sequence[Encoded]) -> None:
     """Raise ValueError unless there is one Encoded for each record."""
     if len(records) != len(encoded):
         raise ValueError(
