@@ -71,7 +71,8 @@ class Said:
         prefix = _PREFIX.match(text)
         named = prefix["name"] if prefix else None
         speaker = author if isinstance(author, str) else named if role in _ROLES else role
-        substance = min(_ENOUGH, math.log(1 + len(stems(text)))) - _USUAL
+        said = text[prefix.end() :] if prefix else text
+        substance = min(_ENOUGH, math.log(1 + len(stems(said)))) - _USUAL
         return cls(role, speaker, ends_asking(text), substance)
 
     @classmethod
