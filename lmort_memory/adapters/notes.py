@@ -34,7 +34,7 @@ class NotesOptions:
 
     at_most: int = 5
     max_tokens: int = 256
-    min_likelihood: float = 0.44  # these three as `ChatOptions` has them
+    min_likelihood: float = 0.5  # these three as `ChatOptions` has them
 
 
 def notes_for(

@@ -47,7 +47,7 @@ class ChatOptions:
     max_tokens: int = 256
     memories: int = 5
     memory_tokens: int = 256
-    min_likelihood: float = 0.44
+    min_likelihood: float = 0.5
     old_notes: OldNotes = "shift"
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
