@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -93,6 +93,7 @@ class Recall:
     question: Question
     chosen: Filter
     top_k: int
+    _read: dict[str, Record] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def ranked(self, *, half_life: timedelta | None, diversity: float) -> list[Ranked]:
         """Return records best first, more than `top_k` of them."""
@@ -141,7 +142,7 @@ class Recall:
     ) -> list[Ranked]:
         followers = self._followers(dense, lexical)
         replies = [after for before, after in followers.items() if before in behind]
-        said = {id_ for id_, one in self.store.get(replies).items() if one.role == "assistant"}
+        said = {id_ for id_, one in self._records(replies).items() if one.role == "assistant"}
         followers = {
             before: after
             for before, after in followers.items()
@@ -162,7 +163,7 @@ class Recall:
             return frozenset()
         best = [match.id for found in dense for match in found[:LOOKED_AT]]
         best += [match.id for match in (lexical or ())[:LOOKED_AT]]
-        return echoes(self.store.get(dict.fromkeys(best)).values())
+        return echoes(self._records(dict.fromkeys(best)).values())
 
     def _with_those_of(
         self, span: Span, dense: list[list[DenseMatch]], lexical: list[LexicalMatch] | None
@@ -179,7 +180,7 @@ class Recall:
 
     def _timely(self, ranked: Sequence[Ranked], span: Span) -> dict[str, float]:
         """Lift the records of a time."""
-        found = self.store.get(one.id for one in ranked)
+        found = self._records(one.id for one in ranked)
         return {id_: TIMELY for id_, one in found.items() if span.holds(one.created_at)}
 
     def _voices(self, ranked: Sequence[Ranked], behind: frozenset[str]) -> dict[str, float]:
@@ -188,7 +189,7 @@ class Recall:
         Only for several rankings: a single one keeps its own scores.
         """
         best = [one.id for one in ranked[:HEARD] if one.id not in behind]
-        said = {id_: Said.by(record) for id_, record in self.store.get(best).items()}
+        said = {id_: Said.by(record) for id_, record in self._records(best).items()}
         asking = are_asked_for(self.asked, self.chosen.role)
         return shares(self.asked, said, lower_asking=not asking)
 
@@ -214,6 +215,12 @@ class Recall:
         except RecordNotFoundError:
             return ()
 
+    def _records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Read records; each once, since several steps look at the same ones."""
+        wanted = list(dict.fromkeys(ids))
+        self._read.update(self.store.get(id_ for id_ in wanted if id_ not in self._read))
+        return {id_: self._read[id_] for id_ in wanted if id_ in self._read}
+
     def _dense(self, chosen: Filter, depth: int) -> list[list[DenseMatch]]:
         return [
             self.store.dense(space, vector, chosen, limit=depth)
@@ -235,7 +242,7 @@ class Recall:
 
     def _coverage(self, lexical: Sequence[LexicalMatch]) -> float:
         """Return the share of the question's letters found in the best record by words."""
-        best = self.store.get(match.id for match in lexical[:1]).values()
+        best = self._records(match.id for match in lexical[:1]).values()
         return max((overlap(self.query or "", record.text) for record in best), default=0.0)
 
     def _followers(
@@ -247,7 +254,7 @@ class Recall:
         return self.store.followers(candidates(dense, lexical), self.chosen)
 
     def _aged(self, ranked: Sequence[Ranked], half_life: timedelta) -> list[Ranked]:
-        found = self.store.get(one.id for one in ranked)
+        found = self._records(one.id for one in ranked)
         created = {id_: record.created_at for id_, record in found.items()}
         kept = [one for one in ranked if one.id in created]
         return with_recency(kept, created, now=datetime.now(UTC), half_life=half_life)

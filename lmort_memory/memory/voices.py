@@ -33,6 +33,7 @@ ASKING: Final = 0.1  # and taken away from a turn that ends by asking
 SUBSTANCE: Final = 0.1  # added for each e-fold of a turn's characteristic words
 _USUAL: Final = math.log(9)  # one of eight words gets nothing added
 _ENOUGH: Final = 3.0  # and more than 19 add nothing
+_ENDS: Final = 1000  # characters at either end of a text that are looked at
 _UNSPOKEN: Final = ("note", "system")  # roles of texts that nobody says to anyone
 _ROLES: Final = ("user", "assistant", "message", "tool")  # that are nobody's name
 _OWN: Final = ("user", "note")  # roles of what is the user's
@@ -71,9 +72,10 @@ class Said:
         prefix = _PREFIX.match(text)
         named = prefix["name"] if prefix else None
         speaker = author if isinstance(author, str) else named if role in _ROLES else role
-        said = text[prefix.end() :] if prefix else text
-        substance = min(_ENOUGH, math.log(1 + len(stems(said)))) - _USUAL
-        return cls(role, speaker, ends_asking(text), substance)
+        start = prefix.end() if prefix else 0
+        characteristic = stems(text[start : start + _ENDS])
+        substance = min(_ENOUGH, math.log(1 + len(characteristic))) - _USUAL
+        return cls(role, speaker, ends_asking(text[-_ENDS:]), substance)
 
     @classmethod
     def by(cls, record: Record) -> Said:
