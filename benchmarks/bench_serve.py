@@ -279,7 +279,10 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
 
     path = Path(options.model) if options.model else fast_default_path(folder / "cache/models")
     threads = min(4, len(os.sched_getaffinity(0)))
-    server = start(folder, "--model", str(path))
+    # A process for each, so that everybody finds the beginning of the last prompt in its cache.
+    plain, remembering = (
+        start(folder / name, "--model", str(path)) for name in ("plain", "memory")
+    )
     own = OwnLoop(path, threads)
     peer = llama_server(options.llama_server, path, threads) if options.llama_server else None
     found: dict[str, list[Timed]] = defaultdict(list)
@@ -287,9 +290,12 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
         rng = random.Random(round_)
         prompt = story(rng, options.words)
         runs: list[tuple[str, Callable[[], Timed]]] = [
-            ("endpoint", lambda p=prompt: streamed(server, p, options.tokens)),
+            ("endpoint", lambda p=prompt: streamed(plain, p, options.tokens)),
             ("own loop", lambda p=prompt: own.run(_request(p, options.tokens))),
-            ("endpoint+memory", lambda p=prompt: streamed(server, p, options.tokens, "+memory")),
+            (
+                "endpoint+memory",
+                lambda p=prompt: streamed(remembering, p, options.tokens, "+memory"),
+            ),
         ]
         if peer is not None:
             runs.append(("llama-server", lambda p=prompt: streamed(peer, p, options.tokens)))
@@ -298,7 +304,8 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
             timed = run()
             if round_:  # the first warms up
                 found[name].append(timed)
-    server.stop()
+    plain.stop()
+    remembering.stop()
     own.stop()
     if peer is not None:
         peer.stop()

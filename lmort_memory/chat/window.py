@@ -190,7 +190,9 @@ class Window:
         self._messages.append(Message(role, (*lead, *tokens), more=more or {}))
         prompt = self._write(self._messages, reply=True)
         start, end = prompt.spans[-1]
-        synced = self._sequence.sync(prompt.tokens[: start + 1])
+        # Without capture the words may keep their cells; their states would be missing otherwise.
+        known = prompt.tokens[: start + 1] if self._sequence.capturing else prompt.tokens
+        synced = self._sequence.sync(known)
         self.room = None
         if self._dropped_for_room:
             self.room = "shifted" if synced.moved else "evaluated again"
