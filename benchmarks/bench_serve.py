@@ -34,7 +34,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -284,7 +284,10 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
         start(folder / name, "--model", str(path)) for name in ("plain", "memory")
     )
     own = OwnLoop(path, threads)
-    peer = llama_server(options.llama_server, path, threads) if options.llama_server else None
+    peers = dict[str, Running]()
+    if options.llama_server:
+        for name, ways in {"llama-server": (), "llama-server -fa off": ("-fa", "off")}.items():
+            peers[name] = llama_server(options.llama_server, path, threads, ways)
     found: dict[str, list[Timed]] = defaultdict(list)
     for round_ in range(options.rounds + 1):
         rng = random.Random(round_)
@@ -297,8 +300,8 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
                 lambda p=prompt: streamed(remembering, p, options.tokens, "+memory"),
             ),
         ]
-        if peer is not None:
-            runs.append(("llama-server", lambda p=prompt: streamed(peer, p, options.tokens)))
+        for name, peer in peers.items():
+            runs.append((name, lambda p=prompt, at=peer: streamed(at, p, options.tokens)))
         rng.shuffle(runs)
         for name, run in runs:
             timed = run()
@@ -307,7 +310,7 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
     plain.stop()
     remembering.stop()
     own.stop()
-    if peer is not None:
+    for peer in peers.values():
         peer.stop()
     return {
         "model": path.name,
@@ -370,12 +373,12 @@ def streamed(server: Running, prompt: str, tokens: int, suffix: str = "") -> Tim
     return _figures(began, at, _cpu_s(server.process.pid) - before)
 
 
-def llama_server(program: Path, model: Path, threads: int) -> Running:
-    """Start llama.cpp's server as it comes, with as many threads and as large a context as ours."""
+def llama_server(program: Path, model: Path, threads: int, ways: Sequence[str]) -> Running:
+    """Start llama.cpp's server, with as many threads and as large a context as ours."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [program, "-m", model, "-t", threads, "-c", 4096, "-np", 1, "--port", port]
+    command = [program, "-m", model, "-t", threads, "-c", 4096, "-np", 1, "--port", port, *ways]
     process = subprocess.Popen(
         [str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
