@@ -278,7 +278,8 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
     from lmort_memory.backbone import fast_default_path
 
     path = Path(options.model) if options.model else fast_default_path(folder / "cache/models")
-    threads = min(4, len(os.sched_getaffinity(0)))
+    threads = options.threads or min(4, len(os.sched_getaffinity(0)))
+    os.environ["LMORT_THREADS"] = str(threads)
     # A process for each, so that everybody finds the beginning of the last prompt in its cache.
     plain, remembering = (
         start(folder / name, "--model", str(path)) for name in ("plain", "memory")
@@ -317,6 +318,7 @@ def speed(folder: Path, options: argparse.Namespace) -> Results:
         "rounds": options.rounds,
         "tokens": options.tokens,
         "words": options.words,
+        "threads": threads,
         **{name: _speeds(rows) for name, rows in found.items()},
     }
 
@@ -446,6 +448,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--words", type=int, default=300, help="words of a prompt")
+    parser.add_argument("--threads", type=int, help="that compute; all cores up to 4")
     parser.add_argument("--model")
     parser.add_argument("--llama-server", type=Path, help="llama.cpp's own server, to compare with")
     parser.add_argument("--out", type=Path)
