@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import atheris
@@ -23,7 +24,8 @@ def main() -> None:
         with atheris.instrument_imports(include=["lmort_memory"], enable_loader_override=False):
             attempt = target.prepare(Path(folder))
             for seed in target.seeds():
-                attempt(seed)
+                with suppress(Exception):  # the fuzzer finds it again, and keeps it
+                    attempt(seed)
         atheris.Setup([sys.argv[0], *rest], attempt)
         atheris.Fuzz()
 

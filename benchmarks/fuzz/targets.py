@@ -40,7 +40,7 @@ class Target:
 
 def importers(folder: Path) -> Try:
     """Any file, given to the format that its first byte chooses: turns that can be stored."""
-    from lmort_memory.errors import ImportFileError
+    from lmort_memory.errors import ImportFileError, MissingDependencyError
     from lmort_memory.importers.format import LeftOut
     from lmort_memory.importers.registry import FORMATS
     from lmort_memory.importers.scan import FoundFile, read_file
@@ -52,7 +52,7 @@ def importers(folder: Path) -> Try:
         form = FORMATS[data[0] % len(FORMATS)]
         path = folder / f"f{form.suffixes[data[0] // len(FORMATS) % len(form.suffixes)]}"
         path.write_bytes(data[1:])
-        with suppress(ImportFileError):
+        with suppress(ImportFileError, MissingDependencyError):
             for turn in read_file(FoundFile(path, form, len(data)), LeftOut()):
                 assert turn.text.encode() and "\0" not in turn.text
                 rows.origin_of(turn), rows.dump_metadata(turn.metadata)
