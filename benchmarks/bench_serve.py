@@ -11,8 +11,8 @@ chat (1) one after the other; afterwards every record that was acknowledged must
 clients add until the server gets SIGKILL; the next one must have all that was acknowledged.
 "memory": proportional set sizes (PSS) from /proc, so that shared pages count once. "speed": a
 streamed completion of the endpoint, plain and with memory, beside llama.cpp's own server, if its
-program is named, and llama-cpp-python's `Llama` in a process of its own, which sends nothing to
-anybody; on the same file with the same threads, prompts that share nothing, all in turn.
+program is named, and llama-cpp-python's `Llama` in a process of its own, without HTTP; on the same
+file with the same threads, prompts that share nothing, all in turn.
 Wall clocks mean nothing on a busy machine; `cpu_s` is the processor time of the process that
 computes, from /proc, and its least value is the one that other work disturbed least.
 """
@@ -449,7 +449,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--words", type=int, default=300, help="words of a prompt")
-    parser.add_argument("--threads", type=int, help="that compute; all cores up to 4")
+    parser.add_argument("--threads", type=int, help="compute threads; all cores, at most 4")
     parser.add_argument("--model")
     parser.add_argument("--llama-server", type=Path, help="llama.cpp's own server, to compare with")
     parser.add_argument("--out", type=Path)

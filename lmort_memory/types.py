@@ -153,8 +153,8 @@ class Scores:
             for all hits of a question and sum to 1.
         tokens_weight: Weight of the scaled `tokens`.
         bm25_weight: Weight of the scaled BM25 score.
-        lift: Share of the best score that was added, because the time or the speaker that the
-            question names is the record's, or taken away, because the record asks.
+        boost: Share of the best score that was added or taken away: by the time that the question
+            names, by who says it, and by whether a turn asks or says much.
     """
 
     dense: float | None = None
@@ -166,7 +166,7 @@ class Scores:
     dense_weight: float | None = None
     tokens_weight: float | None = None
     bm25_weight: float | None = None
-    lift: float | None = None
+    boost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

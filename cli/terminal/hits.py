@@ -122,7 +122,7 @@ def _ranks(scores: Scores) -> list[str]:
     ranks = {"meaning": scores.dense_rank, "words": scores.bm25_rank}
     said = [f"{'unranked' if rank is None else rank} by {name}" for name, rank in ranks.items()]
     halved = [] if scores.recency is None else [f"recency {scores.recency:.2f}"]
-    moved = [f"lifted {scores.lift:+.0%}"] if scores.lift else []
+    moved = [f"boosted {scores.boost:+.0%}"] if scores.boost else []
     return [f"rank {', '.join(said)}", *halved, *moved, *_weights(scores)]
 
 

@@ -149,7 +149,7 @@ class TokenSequence:
                 keep(self._extend([token], True))
             return sampler.sample(self._context.handle)
 
-        return self._thread.begin(job, Priority.CHAT)
+        return self._thread.submit(job, Priority.CHAT)
 
     def save(self, path: Path, *, label: str = "", max_bytes: int = 1 << 30) -> bool:
         """Save the KV cells to a file (0600, replaced atomically); False if they are too large.

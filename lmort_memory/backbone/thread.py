@@ -13,7 +13,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from enum import IntEnum
 from typing import Any, Generic, TypeVar
 
@@ -31,7 +31,7 @@ class Priority(IntEnum):
 
 
 class Pending(Generic[T]):
-    """A job that has begun. Its caller waits for it, in one of two ways, before it goes on."""
+    """A submitted job. Its caller waits for it, with `result` or `wait`, before it goes on."""
 
     def __init__(self, thread: InferenceThread, future: Future[T]) -> None:
         self._thread = thread
@@ -41,10 +41,10 @@ class Pending(Generic[T]):
         """Wait for the job and return its result, or raise what it raised, as `run` does."""
         return self._thread._wait(self._future)
 
-    def settle(self) -> None:
-        """Wait until the job has ended, however it ended."""
+    def wait(self) -> None:
+        """Wait until the job has ended, however it ended; a cancelled one has."""
         try:
-            self._future.exception()
+            wait([self._future])
         except BaseException:
             self._thread._stop(self._future)
             raise
@@ -78,13 +78,17 @@ class InferenceThread:
             return job()
         return self._wait(self._submit(job, priority))
 
-    def begin(self, job: Callable[[], T], priority: Priority) -> Pending[T]:
-        """Run `job` while the caller does something else, and asks for its result later.
+    def submit(self, job: Callable[[], T], priority: Priority) -> Pending[T]:
+        """Run `job` while the caller does something else and asks for its result later.
 
         Raises:
             BackboneError: the backbone was closed.
         """
-        return Pending(self, self._submit(job, priority))
+        if threading.current_thread() is not self._thread:
+            return Pending(self, self._submit(job, priority))
+        done: Future[T] = Future()
+        _finish(done, job)
+        return Pending(self, done)
 
     def ahead(self, jobs: Iterable[Callable[[], T]], priority: Priority) -> Iterator[T]:
         """Run jobs in order, each while the caller works on the result of the one before.
@@ -151,10 +155,14 @@ class InferenceThread:
                 return
             if not future.set_running_or_notify_cancel():
                 continue
-            try:
-                result = job()
-            except BaseException as error:  # noqa: BLE001 — handed to the caller, who raises it
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+            _finish(future, job)
             del future, job
+
+
+def _finish(future: Future[T], job: Callable[[], T]) -> None:
+    try:
+        result = job()
+    except BaseException as error:  # noqa: BLE001 — handed to the caller, who raises it
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -52,7 +52,10 @@ class ReplyStream:
         return self._show(self._settled())
 
     def evaluated(self, states: NDArray[np.float32]) -> None:
-        """Take the states of the next token, float32 (layers, 1, n_embd); they follow the token."""
+        """Take the states of the next token without any, float32 (layers, 1, n_embd).
+
+        They come from the inference thread, before or after `take` gets the token itself.
+        """
         self._states.append(states)
 
     def finish(self) -> str:

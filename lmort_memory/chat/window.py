@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from lmort_memory.backbone import Backbone, Sampling
     from lmort_memory.backbone.prompt import Prompt, PromptWriter
+    from lmort_memory.backbone.thread import Pending
 
 # After an overflow this share of the context stays filled: whole old turns leave together, so
 # the rest is moved or evaluated again once in a while and not at every turn.
@@ -248,8 +249,9 @@ class Window:
             waiting = None
             keep(states)
 
-        pending = self._sequence.advance(None, sampler, evaluated)
+        pending: Pending[int] | None = None
         try:
+            pending = self._sequence.advance(None, sampler, evaluated)
             while left and not self._vocabulary.is_end(token := pending.result()):
                 waiting = token
                 left -= 1
@@ -257,10 +259,13 @@ class Window:
                     pending = self._sequence.advance(token, sampler, evaluated)
                 yield token, self._piece(token)
         finally:
-            pending.settle()
-            sampler.close()
-            if waiting is not None:
-                evaluated(self._sequence.extend([waiting], logits=False))
+            try:
+                if pending is not None:
+                    pending.wait()  # it uses the sampler
+            finally:
+                sampler.close()
+                if waiting is not None:
+                    evaluated(self._sequence.extend([waiting], logits=False))
 
     def _piece(self, token: int) -> bytes:
         """Return the text of a token; for control tokens only what may mark reasoning."""

@@ -17,6 +17,7 @@ __all__ = [
     "of_oneself",
     "of_the_assistant",
     "only_asks",
+    "sentences",
     "words",
 ]
 
@@ -61,11 +62,13 @@ _ONESELF = frozenset(
     " nostro nostra eu meu minha nós nosso jeg min mit mine vi vår jag mitt mina мой моя мои мне я"
     " мы наш наша ja mój moja nasz".split()
 )
-# What the assistant said: "what did you recommend?", "your advice".
+# What the assistant said: "what did you recommend?", "your advice". Not "can you tell me …".
 _BY_ASSISTANT = re.compile(
-    r"\b(?:(?:did|have|had) you|you(?:'ve|'d)?) (?:\w+ )?(?:say|said|tell|told|suggest(?:ed)?"
-    r"|recommend(?:ed)?|mention(?:ed)?|proposed?|advised?|explain(?:ed)?|answer(?:ed)?|list(?:ed)?"
-    r"|g[ia]ve|given|write|wrote|written)\b"
+    r"\b(?:did|have|had) you (?:\w+ )?(?:say|said|tell|told|suggest(?:ed)?|recommend(?:ed)?"
+    r"|mention(?:ed)?|proposed?|advised?|explain(?:ed)?|answer(?:ed)?|list(?:ed)?|give|gave|given"
+    r"|write|wrote|written)\b"
+    r"|\byou(?:'ve|'d)? (?:just |already |once )?(?:said|told|suggested|recommended|mentioned"
+    r"|proposed|advised|explained|answered|listed|gave|given|wrote|written)\b"
     r"|\byour (?:\w+ )?(?:advice|suggestions?|recommendations?|answers?|repl(?:y|ies)"
     r"|explanations?|proposals?)\b"
     r"|\bhast du (?:\w+ )*(?:gesagt|empfohlen|vorgeschlagen|geraten|geschrieben)"
@@ -107,14 +110,14 @@ def words(text: str) -> list[str]:
 
 def is_question(text: str) -> bool:
     """Return whether any sentence of a text asks a question."""
-    return any(_asks(sentence) for sentence in _sentences(text))
+    return any(_asks(sentence) for sentence in sentences(text))
 
 
 def only_asks(text: str) -> bool:
     """Return whether a text only asks."""
-    sentences = _sentences(text)
-    asking = [_asks(sentence) for sentence in sentences]
-    rest = [s for s, asks in zip(sentences, asking, strict=True) if not asks]
+    found = sentences(text)
+    asking = [_asks(sentence) for sentence in found]
+    rest = [s for s, asks in zip(found, asking, strict=True) if not asks]
     return any(asking) and all(len(_WORD.findall(sentence)) <= _SHORT for sentence in rest)
 
 
@@ -135,8 +138,8 @@ def about_questions(text: str) -> bool:
 
 def ends_asking(text: str) -> bool:
     """Return whether the last sentence of a text asks a question."""
-    sentences = _sentences(text)
-    return bool(sentences) and _asks(sentences[-1])
+    found = sentences(text)
+    return bool(found) and _asks(found[-1])
 
 
 def of_the_assistant(text: str) -> bool:
@@ -152,7 +155,8 @@ def of_oneself(text: str) -> bool:
     )
 
 
-def _sentences(text: str) -> list[str]:
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text, without those that are empty."""
     return [part for one in _SENTENCE.split(text) if (part := one.strip())]
 
 

@@ -170,10 +170,12 @@ class Memory(Closing):
 
         Background work stops after its current batch and continues at the next open.
         """
-        self._encoding.close()
-        self.store.close()
-        for opened in self._opened:
-            opened.close()
+        try:
+            self._encoding.close()
+        finally:
+            self.store.close()
+            for opened in self._opened:
+                opened.close()
 
     @property
     def backbone(self) -> Backbone | None:

@@ -15,7 +15,7 @@ from lmort_memory.types import Scores
 if TYPE_CHECKING:
     from lmort_memory.types import Encoded
 
-__all__ = ["NOBODY", "Ranked", "by_score", "fuse", "lifted", "spread", "with_recency"]
+__all__ = ["NOBODY", "Ranked", "boosted", "by_score", "fuse", "spread", "with_recency"]
 
 LEAST_SPREAD = (
     0.2  # minimum spread of cosines, so that few records do not inflate small differences
@@ -102,8 +102,10 @@ def fuse(
     return by_score([scored(parts.get(id_) or Ranked(id_, 0.0, Scores())) for id_ in found])
 
 
-def lifted(ranked: Sequence[Ranked], shares: Mapping[str, float]) -> list[Ranked]:
-    """Add to some scores a share of the best, and scale so that the best keeps its value.
+def boosted(ranked: Sequence[Ranked], shares: Mapping[str, float]) -> list[Ranked]:
+    """Add to some scores a share of the best, and scale so that the best score stays the same.
+
+    No score becomes negative by this.
 
     Args:
         ranked: Best first.
@@ -116,7 +118,11 @@ def lifted(ranked: Sequence[Ranked], shares: Mapping[str, float]) -> list[Ranked
     scale = best / max(added) if max(added) > 0 else 1.0
     return by_score(
         [
-            replace(one, score=scale * score, scores=replace(one.scores, lift=shares.get(one.id)))
+            replace(
+                one,
+                score=max(min(0.0, one.score), scale * score),
+                scores=replace(one.scores, boost=shares.get(one.id)),
+            )
             for one, score in zip(ranked, added, strict=True)
         ]
     )

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory.echoes import LOOKED_AT, are_asked_for, echoes, put_behind
 from lmort_memory.memory.overlap import overlap
-from lmort_memory.memory.ranking import NOBODY, Ranked, fuse, lifted, spread, with_recency
+from lmort_memory.memory.ranking import NOBODY, Ranked, boosted, fuse, spread, with_recency
+from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
 from lmort_memory.memory.times import Span, spoken
-from lmort_memory.memory.voices import HEARD, Said, shares
 from lmort_memory.memory.weights import USUAL_COVERAGE
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
@@ -104,10 +104,10 @@ class Recall:
             dense, lexical = self._with_those_of(span, dense, lexical)
         behind = self._echoes(dense, lexical)
         ranked = self._fused(dense, lexical, behind)
-        lifts = Counter(self._voices(ranked, behind) if dense and lexical is not None else {})
+        shares = Counter(self._by_speaker(ranked, behind) if dense and lexical is not None else {})
         if span is not None:
-            lifts.update(self._timely(ranked, span))
-        ranked = lifted(ranked, lifts)
+            shares.update(self._by_time(ranked, span))
+        ranked = boosted(ranked, shares)
         if half_life is not None:
             ranked = self._aged(ranked, half_life)
         if diversity > 0:
@@ -178,20 +178,17 @@ class Recall:
             None if lexical is None else _merged(lexical, worded or []),
         )
 
-    def _timely(self, ranked: Sequence[Ranked], span: Span) -> dict[str, float]:
-        """Lift the records of a time."""
+    def _by_time(self, ranked: Sequence[Ranked], span: Span) -> dict[str, float]:
+        """Return the boosts of the records of a time."""
         found = self._records(one.id for one in ranked)
         return {id_: TIMELY for id_, one in found.items() if span.holds(one.created_at)}
 
-    def _voices(self, ranked: Sequence[Ranked], behind: frozenset[str]) -> dict[str, float]:
-        """Lift what is said by whom the question is about, and lower turns that ask.
-
-        Only for several rankings: a single one keeps its own scores.
-        """
-        best = [one.id for one in ranked[:HEARD] if one.id not in behind]
+    def _by_speaker(self, ranked: Sequence[Ranked], behind: frozenset[str]) -> dict[str, float]:
+        """Return the boosts of the best records by who says them, other than echoes."""
+        best = [one.id for one in ranked[:CONSIDERED] if one.id not in behind]
         said = {id_: Said.by(record) for id_, record in self._records(best).items()}
         asking = are_asked_for(self.asked, self.chosen.role)
-        return shares(self.asked, said, lower_asking=not asking)
+        return boosts(self.asked, said, lower_asking=not asking)
 
     def hits(self, ranked: Sequence[Ranked], *, neighbours: int) -> list[Hit]:
         """Return the records as hits, without those forgotten meanwhile."""

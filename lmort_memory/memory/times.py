@@ -43,19 +43,27 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 _COUNT = rf"(?:the |a )?({'|'.join(_NUMBERS)}|\d{{1,4}})"
 _UNIT = rf"({'|'.join(_DAYS)})s?"
 _MONTH = rf"({'|'.join(_MONTHS)})"
+_THE_YEAR = r"(?: (?:of )?((?:19|20)\d\d))?"
 # Shares of a span, with slack: people who say "the end of May" do not look at a calendar.
 _PARTS = {
     **dict.fromkeys(("beginning", "start", "early"), (0.0, 0.4)),
     **dict.fromkeys(("middle", "mid"), (0.25, 0.75)),
     **dict.fromkeys(("end", "late"), (0.6, 1.0)),
 }
-_PART = re.compile(rf"\b(?:the )?({'|'.join(_PARTS)})(?: of)?(?: the| this)?[\s-]*$")
+_PART = re.compile(
+    r"\b(?:the )?(?:(beginning|start|middle|end) of(?: the| this)?|(early|mid|late))[\s-]*$"
+)
+# "Early" and "late" narrow no day or week: "who came late yesterday".
+_LONG = re.compile(rf"(?:in |of |the )*(?:{_MONTH}|{'|'.join(_SEASONS)}|(?:19|20)\d\d|q[1-4]\b)")
 # Words that usually are not a month or season.
 _DOUBTFUL = re.compile(r"^(?:may|march|mar|sun|sat|wed|second|fall)$", re.IGNORECASE)
-_PREPOSITION = re.compile(r"\b(?:in|of|since|last|this|during|before|until|by|from)\s*$")
+_PREPOSITION = re.compile(
+    r"\b(?:in|of|since|last|this|during|before|until|by|from|early|mid|late)[\s-]*$"
+)
 _OPEN = re.compile(r"\b(since|before|until|after)\s+(?:the\s+)?$")
-_BEFORE_YEAR = ("since", "before", "until", "after", "early", "mid", "late")  # read by these two
-_OPENING = f"(?:{'|'.join(f'(?<={word} )' for word in _BEFORE_YEAR)})"
+# Words before a time that are not part of the match, since `_opened` reads them.
+_OPENERS = ("since ", "before ", "until ", "after ", "early ", "mid ", "mid-", "late ")
+_OPENING = f"(?:{'|'.join(f'(?<={word})' for word in _OPENERS)})"
 _END = "end of "
 _AHEAD = re.compile(r"\b(?:coming|next|this)\s+$")
 _LONGEST = 1000  # characters that are searched for a time; a pasted document is no question
@@ -76,8 +84,13 @@ def spoken(text: str, now: datetime) -> Span | None:
         found = pattern.search(lowered)
         span = None if found is None else read(found, today)
         if found is not None and span is not None:
-            return _opened(lowered[: found.start()], Span(*span, found[0]), now)
-    return _parsed(text, now)
+            return _past(_opened(lowered[: found.start()], Span(*span, found[0]), now), now)
+    return _past(_parsed(text, now), now)
+
+
+def _past(span: Span | None, now: datetime) -> Span | None:
+    """Return a span unless it is in the future, or empty."""
+    return span if span is not None and span.start <= now and span.start < span.end else None
 
 
 def without(text: str, span: Span) -> str:
@@ -153,7 +166,7 @@ def _lately(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
 
 
 def _day_of_month(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
-    """The latest third of a month, not after today."""
+    """The latest such day of a month, not after today."""
     month = today.replace(day=1)
     for _ in range(12):
         day = month + timedelta(days=int(found[1]) - 1)
@@ -165,9 +178,12 @@ def _day_of_month(found: re.Match[str], today: datetime) -> tuple[datetime, date
 
 def _feast(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     """Christmas and the turn of the year, with some days on either side."""
-    first, length = (21, 7) if found[1] == "christmas" else (30, 4)
+    first, length = (21, 7) if found[2] == "christmas" else (30, 4)
     start = today.replace(month=12, day=first)
-    start = start if start <= today else _year_before(start)
+    if found[3]:
+        start = start.replace(year=int(found[3]))
+    elif start > today or found[1]:
+        start = _year_before(start)
     return start, start + timedelta(days=length)
 
 
@@ -179,10 +195,10 @@ def _quarter(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]
 
 
 def _months(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
-    """From the beginning of one month to the end of the next one of that name."""
+    """From the beginning of one month to the end of another; a year is that of the latter."""
     first, last = _MONTHS.index(found[1]), _MONTHS.index(found[2])
     start = today.replace(month=first + 1, day=1)
-    start = start.replace(year=int(found[3])) if found[3] else start
+    start = start.replace(year=int(found[3]) - (last < first)) if found[3] else start
     start = start if found[3] or start <= today else _year_before(start)
     return (start, _months_after(start, (last - first) % 12 + 1)) if start <= today else None
 
@@ -216,7 +232,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Read], ...] = tuple(
         (r"\bthis (?:morning|afternoon|evening)\b", lambda _, today: _days(today, 0, 1)),
         (r"\b(?:the other day|recently|lately)\b", _lately),
         (
-            rf"\b(?:between|from) {_MONTH} (?:and|to|until|till) {_MONTH}(?: ((?:19|20)\d\d))?\b",
+            rf"\b(?:between|from) {_MONTH} (?:and|to|until|till) {_MONTH}{_THE_YEAR}\b",
             _months,
         ),
         (r"\bday before yesterday\b", lambda _, today: _days(today, -2, -1)),
@@ -228,9 +244,14 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Read], ...] = tuple(
         (r"\b()(?:past (?=day|week|month|year)|last (?=fortnight))" + _UNIT, _last_days),
         (rf"\b{_COUNT} {_UNIT} ago\b", _so_long_ago),
         (rf"\b(?:last|this|in|in the|during the) ({'|'.join(_SEASONS)})\b", _season),
-        (r"\bon the (\d{1,2})(?:st|nd|rd|th)\b(?! of| \w*day)", _day_of_month),
-        (r"\b(?:at|over|around|before|after|since|last|this) (christmas|new year)\b", _feast),
-        (r"\bq([1-4])(?: (?:of )?((?:19|20)\d\d))?\b", _quarter),
+        (r"\bon the (\d{1,2})(?:st|nd|rd|th)(?=\s*(?:[?.,;!]|$))", _day_of_month),
+        (
+            rf"(?:\b(?:at|over|around|this|(last)) |{_OPENING})"
+            rf"(christmas|new year)\b{_THE_YEAR}",
+            _feast,
+        ),
+        (r"\bq([1-4]) (?:of )?((?:19|20)\d\d)\b", _quarter),
+        (rf"(?:\b(?:in|of|during|last) |{_OPENING})q([1-4])()\b", _quarter),
         (r"(?<=(?:end|art|ing|dle) of the )(month|year)\b", _this),
         (rf"(?:\b(?:in|during|of|last) |{_OPENING})((?:19|20)\d\d)\b(?![-/.:]\d)", _year),
         (rf"\b(a week )?last ({'|'.join(_WEEKDAYS)})\b", _weekday),
@@ -241,8 +262,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Read], ...] = tuple(
 def _opened(before: str, span: Span, now: datetime) -> Span:
     """Narrow a span to its beginning or end, or widen it to one side, as the words before say."""
     part = _PART.search(before)
-    if part is not None:
-        low, high = _PARTS[part[1]]
+    if part is not None and (part[1] or _LONG.match(span.words.casefold())):
+        low, high = _PARTS[part[1] or part[2]]
         length = span.end - span.start
         span = Span(span.start + low * length, span.start + high * length, part[0] + span.words)
         before = before[: part.start()]

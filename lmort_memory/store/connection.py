@@ -183,9 +183,8 @@ class Database:
         try:
             yield
         except failures() as error:
-            hint = advice(error)
-            kind = DamagedStoreError if hint == DAMAGED else StoreError
-            raise kind(f"cannot {doing} {self.path}: {error} — {hint}") from error
+            kind = DamagedStoreError if means_damage(error) else StoreError
+            raise kind(f"cannot {doing} {self.path}: {error} — {advice(error)}") from error
         except UnicodeDecodeError as error:  # SQLite quotes a garbled name of its schema
             message = f"cannot {doing} {self.path}: {_GARBLED} — {DAMAGED}"
             raise DamagedStoreError(message) from error
@@ -411,6 +410,11 @@ def switch_to_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
+def means_damage(error: sqlite3.Error) -> bool:
+    """Return whether SQLite reports damage; not all such errors have a code of their own."""
+    return any(word in str(error) for word in _OF_DAMAGE)
+
+
 def advice(error: sqlite3.Error) -> str:
     """Return what the user can do about an SQLite error."""
     text = str(error)
@@ -422,6 +426,6 @@ def advice(error: sqlite3.Error) -> str:
         return "check that the folder and the file are writable"
     if "locked" in text or "busy" in text:
         return "another process has locked it for a minute; close that process"
-    if any(word in text for word in _OF_DAMAGE):
+    if means_damage(error):
         return DAMAGED
     return "nothing was changed"

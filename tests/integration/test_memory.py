@@ -342,6 +342,6 @@ def test_a_question_finds_what_its_speaker_said(memory):
     for name in ("Ben", "Anna"):
         [hit, other] = memory.recall(f"What did {name} say about the trip?", explain=True)
         assert hit.record.metadata["author"] == name
-        assert hit.scores.lift > other.scores.lift
+        assert hit.scores.boost > other.scores.boost
     [by_meaning, _] = memory.recall("What did Ben say about the trip?", mode="dense")
-    assert by_meaning.scores.lift is None
+    assert by_meaning.scores.boost is None

@@ -8,8 +8,8 @@ import pytest
 
 from lmort_memory.memory.ranking import (
     Ranked,
+    boosted,
     fuse,
-    lifted,
     spread,
     with_recency,
 )
@@ -156,12 +156,13 @@ def test_diversity_puts_off_what_repeats():
 def test_a_lift_changes_the_order_and_not_the_best_score():
     """Shares are of the best score; a hit says which it got."""
     ranked = fuse([_dense("a", "b", "c")], _lexical("a", "b", "c"))
-    after = lifted(ranked, {"b": 0.5, "c": -0.1})
+    after = boosted(ranked, {"b": 0.5, "c": -0.1})
     best = ranked[0].score
     assert [one.id for one in after] == ["b", "a", "c"]
     assert after[0].score == pytest.approx(best)
     scale = best / (ranked[1].score + 0.5 * best)
     assert after[1].score == pytest.approx(scale * best)
     assert after[2].score == pytest.approx(scale * (ranked[2].score - 0.1 * best))
-    assert [one.scores.lift for one in after] == [0.5, None, -0.1]
-    assert lifted(ranked, {"b": 0.0}) == ranked and lifted([], {}) == []
+    assert [one.scores.boost for one in after] == [0.5, None, -0.1]
+    assert boosted(ranked, {"b": 0.0}) == ranked and boosted([], {}) == []
+    assert min(one.score for one in boosted(ranked, dict.fromkeys("abc", -2.0))) == 0

@@ -16,7 +16,7 @@ from lmort_memory.memory.ranking import (
     NEARNESS_LENT,
     WORDS_LENT,
 )
-from lmort_memory.memory.voices import HEARD, Said, shares
+from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
 from lmort_memory.memory.weights import USUAL_COVERAGE, weights_of
 
 from .analyze import alignment_loss, uniformity_loss
@@ -41,6 +41,7 @@ __all__ = [
     "Report",
     "SetTokens",
     "SetVectors",
+    "boosted_turns",
     "coverages",
     "dense_scores",
     "encode_set",
@@ -51,7 +52,6 @@ __all__ = [
     "output_losses",
     "product_words",
     "token_scores",
-    "voiced",
     "write_per_query",
 ]
 
@@ -125,7 +125,7 @@ def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
     for name, found in vectors.items():
         dense = dense_scores(dataset, found)
         ways: dict[str, tuple[Scores, Scores]] = {
-            "": (dense, voiced(dataset, fuse(dense, lexical, turns, coverage=covered)))
+            "": (dense, boosted_turns(dataset, fuse(dense, lexical, turns, coverage=covered)))
         }
         if found.tokens is not None:
             alike = token_scores(found.tokens, _candidates(dense, None, turns))
@@ -133,7 +133,7 @@ def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
             ways[" without tokens"] = ways[""]
             ways[""] = (
                 fuse(dense, None, turns[:0], tokens=alike),
-                voiced(dataset, fuse(dense, lexical, turns, tokens=both, coverage=covered)),
+                boosted_turns(dataset, fuse(dense, lexical, turns, tokens=both, coverage=covered)),
             )
         for way, (alone, hybrid) in ways.items():
             rows[name + way] = score_run(dataset, alone)
@@ -270,19 +270,22 @@ def fuse(
     return fused
 
 
-def voiced(dataset: EvalSet, fused: Scores) -> Scores:
-    """Lift turns by who says them, as the product does; documents without a session are notes."""
+def boosted_turns(dataset: EvalSet, fused: Scores) -> Scores:
+    """Boost turns by who says them; documents without a session are notes.
+
+    As the product, except that stored questions are not put behind, and that scores are not scaled.
+    """
     said = [
-        Said.of(item.text, "message" if "session" in item.fields else "note")
+        Said.turn(item.text, "message") if "session" in item.fields else Said("note")
         for item in dataset.documents
     ]
-    lifted = fused.copy()
+    boosted = fused.copy()
     for row, query in enumerate(dataset.queries):
-        best = np.argsort(-fused[row], kind="stable")[:HEARD]
+        best = np.argsort(-fused[row], kind="stable")[:CONSIDERED]
         found = {str(i): said[i] for i in best if fused[row, i] > -np.inf}
-        for i, share in shares(query.text, found).items():
-            lifted[row, int(i)] += share * fused[row, best[0]]
-    return lifted
+        for i, share in boosts(query.text, found).items():
+            boosted[row, int(i)] += share * fused[row, best[0]]
+    return boosted
 
 
 def _candidates(

@@ -246,7 +246,7 @@ def _committed(connection: Connection, xid: str) -> bool:
         time.sleep(FIRST_PAUSE_S)
 
 
-def together(connection: Connection) -> AbstractContextManager[object]:
+def pipelined(connection: Connection) -> AbstractContextManager[object]:
     """Send the statements in the block without waiting for each; fetching waits for all so far.
 
     No row counts in the block: they are known only after it.

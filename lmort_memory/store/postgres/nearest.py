@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lmort_memory.errors import LmortError
 from lmort_memory.store.filters import Condition
-from lmort_memory.store.postgres.connection import Connection, Server, together
+from lmort_memory.store.postgres.connection import Connection, Server, pipelined
 from lmort_memory.store.postgres.filters import condition_of
 from lmort_memory.store.postgres.vectors import INDEXES, index_name
 from lmort_memory.store.values import DenseMatch, Filter
@@ -95,6 +95,8 @@ class NearestSearch:
 
         def work(connection: Connection) -> list[DenseMatch]:
             found = self._space(connection, space)
+            if found is not None and found[1] != len(vector):
+                found = self._space(connection, space, again=True)
             if found is None:
                 return []
             s, dim = found
@@ -104,10 +106,8 @@ class NearestSearch:
                 if len(near) >= limit:
                     return near
             exact = _exact(connection, s, asked, condition, limit)
-            if not exact:  # another program may have dropped the space and made it anew
-                self.forget_spaces()
-                if self._space(connection, space) not in (None, found):
-                    return work(connection)
+            if not exact and self._space(connection, space, again=True) not in (None, found):
+                return work(connection)  # another program dropped the space and recreated it
             return exact
 
         return self._server.read("search", work)
@@ -145,15 +145,24 @@ class NearestSearch:
             self._indexed.clear()
             self._spaces.clear()
 
-    def _space(self, connection: Connection, name: str) -> tuple[int, int] | None:
-        """Return the number and the width of a space, which never change while it is there."""
+    def _space(
+        self, connection: Connection, name: str, *, again: bool = False
+    ) -> tuple[int, int] | None:
+        """Return the number and the width of a space, which never change while it exists.
+
+        Args:
+            connection: To ask the server.
+            name: The space's.
+            again: Ask even if they are known.
+        """
         with self._guard:
-            known = self._spaces.get(name)
+            known = None if again else self._spaces.get(name)
         if known is None:
             sql = "SELECT s, dim FROM spaces WHERE name = %s"
             known = connection.execute(sql, [name]).fetchone()
-            if known is not None:
-                with self._guard:
+            with self._guard:
+                self._spaces.pop(name, None)
+                if known is not None:
                     self._spaces[name] = known
         return known
 
@@ -232,7 +241,8 @@ def _near(
     rows = limit + limit // 2 + 16  # some records have several chunks
     ef = min(EF_MOST, max(EF_LEAST, 2 * rows))
     sql = NEAR.format(s=s, dim=dim, condition=condition[0], rows=rows)
-    with together(connection), connection.transaction():
+    # Prepared after a few uses, unlike the other two: the settings leave it only one plan.
+    with pipelined(connection), connection.transaction():
         connection.execute(SETTINGS, [str(ef), str(SCAN_TUPLES)])
         found = connection.execute(sql, [asked, *condition[1], asked])
     return _best(found.fetchall(), limit)

@@ -33,7 +33,7 @@ from lmort_memory.store.postgres.connection import (
     Server,
     fetching,
     marked,
-    together,
+    pipelined,
 )
 from lmort_memory.store.postgres.filters import condition_of
 from lmort_memory.store.postgres.ledgers import restore as restore_ledger
@@ -120,7 +120,7 @@ class PostgresStore(moving.PostgresMoving, Closing):
         given = [(rows.new_record(turn), rows.origin_of(turn)) for turn in turns]
 
         def work(connection: Connection) -> list[Stored]:
-            with together(connection):
+            with pipelined(connection):
                 stored, placed = records.add(connection, given)
                 if encoded is not None and space is not None:
                     vectors.put_added(connection, space, stored, placed, encoded)

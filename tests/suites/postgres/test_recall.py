@@ -209,3 +209,30 @@ def test_filters_select_as_in_sqlite(postgres, tmp_path):
                 for store in (server, file)
             )
             assert found == expected, where
+
+
+def test_a_space_that_another_program_recreated_is_found_again(running):
+    """Its number and width are remembered, and asked for anew if they do not fit."""
+    schema = running.fresh_schema()
+    one, other = running.open(schema=schema), running.open(schema=schema)
+    vector = {dim: np.eye(1, dim, dtype=np.float32) for dim in (8, 16)}
+    one.add([Turn("a")], space="s", encoded=[Encoded(vector[8], ((0, 1),))])
+    assert len(one.dense("s", vector[8][0], Filter(), limit=3)) == 1
+    for dim in (16, 16):
+        other.drop_space("s")
+        [at] = other.add([Turn(f"b {dim}")], space="s", encoded=[Encoded(vector[dim], ((0, 1),))])
+        assert at.record.id in {m.id for m in one.dense("s", vector[dim][0], Filter(), limit=3)}
+        other.forget(Filter(ids=(at.record.id,)))
+
+
+def test_turns_old_and_new_get_their_vectors(postgres):
+    """What is stored already keeps its vectors; a turn that comes twice is stored once."""
+    codes = [Encoded(np.eye(1, 8, k, dtype=np.float32), ((0, 1),)) for k in range(3)]
+    store = postgres.open()
+    store.add([Turn("old")], space="s", encoded=codes[:1])
+    turns = [Turn("new"), Turn("old"), Turn("new")]
+    stored = store.add(turns, space="s", encoded=[codes[1], codes[2], codes[2]])
+    assert [one.new for one in stored] == [True, False, False]
+    found = store.vectors("s", [one.record.id for one in stored])
+    assert found[stored[0].record.id].vectors[0].argmax() == 1
+    assert found[stored[1].record.id].vectors[0].argmax() == 0

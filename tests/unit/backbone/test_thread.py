@@ -60,3 +60,37 @@ def test_an_error_of_a_job_reaches_the_caller(thread):
     with pytest.raises(ValueError, match="broken"):
         next(running)
     assert not after
+
+
+def test_a_submitted_job_runs_while_the_caller_works(thread):
+    """Its result, or what it raised, comes when it is asked for."""
+    ran = threading.Event()
+    pending = thread.submit(lambda: ran.set() or "done", Priority.CHAT)
+    assert ran.wait(5) and pending.result() == "done"
+    pending.wait()
+    broken = thread.submit(lambda: [][0], Priority.CHAT)
+    broken.wait()
+    with pytest.raises(IndexError):
+        broken.result()
+
+
+def test_a_job_that_was_interrupted_before_it_began_has_ended(thread, stopped, monkeypatch):
+    """Ctrl-C while others are served: the job is cancelled, and cleaning up is not interrupted."""
+    first = thread.submit(lambda: stopped.wait(30), Priority.CHAT)
+    waiting = thread.submit(lambda: "never", Priority.CHAT)
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(waiting._future, "result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        waiting.result()
+    waiting.wait()
+    stopped.set()
+    first.wait()
+    assert thread.run(lambda: "next", Priority.CHAT) == "next"
+
+
+def test_a_job_that_is_submitted_by_a_job_runs_at_once(thread):
+    """The thread cannot wait for itself."""
+    assert thread.run(lambda: thread.submit(lambda: 7, Priority.CHAT).result(), Priority.CHAT) == 7

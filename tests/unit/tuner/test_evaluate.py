@@ -10,7 +10,7 @@ import pytest
 
 from lmort_memory.errors import TunerError
 from lmort_memory.memory import ranking
-from lmort_memory.memory.voices import Said, shares
+from lmort_memory.memory.speakers import Said, boosts
 from lmort_memory.store.values import DenseMatch, LexicalMatch
 from lmort_memory.tuners.evaluate.analyze import (
     Analysis,
@@ -26,11 +26,11 @@ from lmort_memory.tuners.evaluate.heatmap import draw_heatmap
 from lmort_memory.tuners.evaluate.metrics import bootstrap_interval, score_run
 from lmort_memory.tuners.evaluate.report import (
     SetVectors,
+    boosted_turns,
     dense_scores,
     evaluate,
     fuse,
     lenders,
-    voiced,
     write_per_query,
 )
 from lmort_memory.tuners.evaluate.words import word_scores
@@ -158,10 +158,10 @@ def test_fusion_is_that_of_the_product(folder):
 
 
 def test_turns_are_moved_by_who_says_them_as_in_the_product(folder):
-    """Turns of a session are lifted by the same shares; documents keep their order."""
+    """Turns of a session are boosted by the same shares; documents keep their order."""
     scores = np.array([[0.6, 0.7, 0.5, -np.inf], [-np.inf, -np.inf, -np.inf, 1.0]], np.float32)
     documents = load_set(folder)
-    assert np.array_equal(voiced(documents, scores), scores)
+    assert np.array_equal(boosted_turns(documents, scores), scores)
     lines = [json.dumps({**row, "session": "1"}) + "\n" for row in DOCUMENTS]
     lines[0] = lines[0].replace("Ada keeps bees", "Ada: I keep bees")
     lines[0] = lines[0].replace("Bees", "")
@@ -169,10 +169,10 @@ def test_turns_are_moved_by_who_says_them_as_in_the_product(folder):
     queries = (folder / "queries.jsonl").read_text()
     (folder / "queries.jsonl").write_text(queries.replace("Where are the", "Where are Ada's"))
     turns = load_set(folder)
-    found = voiced(turns, scores)
+    found = boosted_turns(turns, scores)
     ranked = [ranking.Ranked(str(i), float(scores[0, i]), Scores()) for i in (1, 0, 2)]
-    said = {str(i): Said.of(turns.documents[i].text, "message") for i in range(3)}
-    expected = ranking.lifted(ranked, shares(turns.queries[0].text, said))
+    said = {str(i): Said.turn(turns.documents[i].text, "message") for i in range(3)}
+    expected = ranking.boosted(ranked, boosts(turns.queries[0].text, said))
     assert expected[0].id == "0"
     assert np.argsort(-found[0])[:3].tolist() == [int(one.id) for one in expected]
 
