@@ -175,7 +175,7 @@ class Hit:
 
     A score of several parts is from 0 to 1: the weighted sum of the parts, each scaled so that its
     best is 1, times the best cosine of any candidate. A score from a single ranking is its cosine
-    or BM25.
+    or BM25, scaled if the question names a time and a record of that time is the best.
 
     `span` is the best chunk's place in the text. `neighbours`, if requested, are the surrounding
     turns of its session, in order; for a note, the neighbours in its file and the notes that link

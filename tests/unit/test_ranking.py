@@ -153,7 +153,7 @@ def test_diversity_puts_off_what_repeats():
     assert spread(ranked, encoded, diversity=0.0) == ranked
 
 
-def test_a_lift_changes_the_order_and_not_the_best_score():
+def test_a_boost_changes_the_order_and_not_the_best_score():
     """Shares are of the best score; a hit says which it got."""
     ranked = fuse([_dense("a", "b", "c")], _lexical("a", "b", "c"))
     after = boosted(ranked, {"b": 0.5, "c": -0.1})

@@ -41,7 +41,7 @@ def _best(asked, **how):
         ("Are flats in Leith expensive?", set()),
     ],
 )
-def test_the_one_whom_a_question_is_about_is_lifted(asked, by):
+def test_the_one_whom_a_question_is_about_is_boosted(asked, by):
     """A speaker by name, the user by "my", the assistant by "you recommended"."""
     assert _best(asked) == by
 
