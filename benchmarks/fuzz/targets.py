@@ -241,7 +241,8 @@ def http(folder: Path) -> Try:
         parts = head.decode("latin-1").split(" ")
         method, path, extra = (*parts, "", "", "")[:3]
         headers = {"Content-Type": "application/json"}
-        if name := "".join(c for c in extra.partition("=")[0] if c.isalnum() or c == "-"):
+        said = extra.partition("=")[0]
+        if name := "".join(c for c in said if c.isascii() and (c.isalnum() or c == "-")):
             value = extra.partition("=")[2]
             headers[name] = "".join(c for c in value if c.isprintable() and c.isascii())
         method = method if method.isalpha() and method.isascii() else "POST"

@@ -28,6 +28,7 @@ from lmort_memory.paths import new_private_file, remove_parts
 from lmort_memory.redaction import Redactor
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Dumped, Filter, LedgerEntry
+from lmort_memory.store.vectors.matrix import to_halves
 from lmort_memory.text import escaped_controls, valid_json
 from lmort_memory.types import Progress, Record, Source
 
@@ -137,6 +138,8 @@ def _dumped(value: Mapping[str, Any]) -> Dumped:
     )
     packed = value.get("vectors", {})
     vectors = {name: unpack(one, floats="<f4") for name, one in packed.items()}
+    for one in vectors.values():
+        to_halves(one.vectors)  # refuses what cannot be stored while it is this line's fault alone
     history = tuple(_earlier(record, one) for one in value.get("history", ()))
     return Dumped(record, origin and bytes.fromhex(origin), vectors, history)
 

@@ -5,16 +5,19 @@ import json
 import sqlite3
 from contextlib import closing
 
+import numpy as np
 import pytest
 
-from lmort_memory import Memory, StoreError, Turn
+from lmort_memory import Encoded, Memory, StoreError, Turn
 from lmort_memory.chat.ledger import from_entry, repeats_of
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers import read, scan
 from lmort_memory.importers.format import LeftOut
 from lmort_memory.importers.html import parse_html
-from lmort_memory.store import SQLiteStore
+from lmort_memory.packing import pack
+from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.store.values import LedgerEntry
+from lmort_memory.testing import HashEncoder
 from tests.support.cli import Cli
 
 
@@ -87,3 +90,20 @@ def test_a_time_beyond_all_calendars_is_no_time(tmp_path, text):
     with Memory(None, SQLiteStore(tmp_path / "m.db")) as memory:
         memory.add("I did the years ago thing.")
         assert isinstance(memory.recall(text, mode="lexical"), list)
+
+
+def test_a_number_too_large_for_a_stored_vector_costs_its_line(tmp_path, monkeypatch, capsys):
+    """Vectors are stored as float16, in which 1e6 is infinity; the other lines are restored."""
+    cli, encoder = Cli(monkeypatch, capsys), HashEncoder(8)
+    with Memory(encoder, SQLiteStore(tmp_path / "a.db")) as memory:
+        memory.add(["Ada keeps bees.", "Bob sails."])
+        memory.export(tmp_path / "e.jsonl", vectors=True)
+    first, *others = (tmp_path / "e.jsonl").read_text().splitlines()
+    huge = Encoded(np.full((1, 8), 1e6, np.float32), ((0, 1),))
+    value = json.loads(first) | {"vectors": {encoder.space: pack(huge, floats="<f4")}}
+    (tmp_path / "e.jsonl").write_text("\n".join([json.dumps(value), *others]))
+    done = cli("import", tmp_path / "e.jsonl", "--no-vectors", "--db", tmp_path / "b.db")
+    assert done.status == 3 and "line 1: vectors must be finite" in done.err
+    with SQLiteStore(tmp_path / "b.db") as store:
+        assert [record.text for record in store.records(Filter())] == ["Bob sails."]
+        assert store.verify().ok

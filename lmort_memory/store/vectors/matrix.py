@@ -28,11 +28,13 @@ def to_halves(vectors: Floats) -> bytes:
     """Return vectors as stored: float16, little-endian, row by row.
 
     Raises:
-        ValueError: a number is not finite.
+        ValueError: a number is not finite, or too large for float16.
     """
-    if not np.isfinite(vectors).all():
-        raise ValueError("vectors must be finite; found NaN or infinity")
-    return vectors.astype("<f2").tobytes()
+    with np.errstate(over="ignore"):
+        halves = vectors.astype("<f2")
+    if not np.isfinite(halves).all():
+        raise ValueError("vectors must be finite, below 65,504; found NaN, infinity or more")
+    return halves.tobytes()
 
 
 @dataclass(frozen=True, slots=True)
