@@ -154,10 +154,16 @@ def _so_long_ago(found: re.Match[str], today: datetime) -> tuple[datetime, datet
     return _days(today, centre - length // 2, centre + length // 2 + 1)
 
 
+def _latest(today: datetime, month: int, day: int = 1, *, year: str | None = None) -> datetime:
+    """Return a day of a year; without one, the latest such day that is not after today."""
+    start = today.replace(month=month, day=day)
+    if year:
+        return start.replace(year=int(year))
+    return start if start <= today else _year_before(start)
+
+
 def _season(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
-    month = _SEASONS[found[1]]
-    year = today.year - (month > today.month)
-    start = today.replace(year=year, month=month, day=1)
+    start = _latest(today, _SEASONS[found[1]])
     return start, _months_after(start, 3)
 
 
@@ -179,27 +185,23 @@ def _day_of_month(found: re.Match[str], today: datetime) -> tuple[datetime, date
 def _feast(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     """Christmas and the turn of the year, with some days on either side."""
     first, length = (21, 7) if found[2] == "christmas" else (30, 4)
-    start = today.replace(month=12, day=first)
-    if found[3]:
-        start = start.replace(year=int(found[3]))
-    elif start > today or found[1]:
+    start = _latest(today, 12, first, year=found[3])
+    if found[1] and not found[3] and start.year == today.year:
         start = _year_before(start)
     return start, start + timedelta(days=length)
 
 
 def _quarter(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
-    start = today.replace(month=3 * int(found[1]) - 2, day=1)
-    start = start.replace(year=int(found[2])) if found[2] else start
-    start = start if found[2] or start <= today else _year_before(start)
+    start = _latest(today, 3 * int(found[1]) - 2, year=found[2])
     return (start, _months_after(start, 3)) if start <= today else None
 
 
 def _months(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
     """From the beginning of one month to the end of another; a year is that of the latter."""
     first, last = _MONTHS.index(found[1]), _MONTHS.index(found[2])
-    start = today.replace(month=first + 1, day=1)
-    start = start.replace(year=int(found[3]) - (last < first)) if found[3] else start
-    start = start if found[3] or start <= today else _year_before(start)
+    start = _latest(today, first + 1, year=found[3])
+    if found[3] and last < first:
+        start = _year_before(start)
     return (start, _months_after(start, (last - first) % 12 + 1)) if start <= today else None
 
 
