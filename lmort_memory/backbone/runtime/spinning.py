@@ -3,7 +3,7 @@
 libgomp spins for up to 300,000 pauses at each barrier, about 15 ms here. On an idle machine that
 limit is never reached. On a busy one, the late thread cannot run until a spinning thread gives up
 its core: recall then takes several times as long, or seconds. 10,000 pauses cost an idle machine
-nothing that could be measured; with 3,000 a token takes a tenth longer (docs/llama-cpp.md).
+3 % at most; with 3,000 a token takes a tenth longer (docs/llama-cpp.md).
 """
 
 from __future__ import annotations
