@@ -47,6 +47,8 @@ def unpack(value: Mapping[str, Any], *, floats: Floats) -> Encoded:
     spans = tuple((int(start), int(stop)) for start, stop in value["spans"])
     flat = np.frombuffer(base64.b64decode(value["data"], validate=True), floats)
     vectors = flat.reshape(len(spans), int(value["dim"])).astype(np.float32)
+    if not np.isfinite(vectors).all():
+        raise ValueError("vectors must be finite; found NaN or infinity")
     return Encoded(vectors, spans, _tokens(value.get("tokens")))
 
 

@@ -44,7 +44,8 @@ PER_STORE = {"others": 40, "general": 24, "small": 8, "statement": 8}
 # Of the weight of unanswered questions: what was never stored is asked for most.
 SHARES = {"never": 0.5, "general": 0.25, "small": 0.12, "statement": 0.08, "missed": 0.05}
 KINDS = {"small_talk": "small", "general_knowledge": "general", "others": "never"}
-NEEDS_VECTORS = ("near", "noise", "behind", "nearest")
+NEEDS_TOKENS = ("alike", "alike_noise", "alike_behind", "alike_first")
+NEEDS_VECTORS = ("near", "noise", "behind", "nearest", "boost", *NEEDS_TOKENS)
 DECAY = 3.0  # L2, of standardised signs
 TARGET = Path(__file__).parents[2] / "lmort_memory" / "memory" / "evidence_weights.py"
 
@@ -158,11 +159,15 @@ def fit(asked: Sequence[Asked], *, without: Sequence[str] = ()) -> Calibration:
         decay=DECAY,
     )
     hits = Calibration(bias, dict(zip(names, weights, strict=True)), {"bias": 0.0})
-    return replace(hits, question=fit_question(hits, asked))
+    return replace(hits, question=fit_question(hits, asked, without=without))
 
 
-def fit_question(hits: Calibration, asked: Sequence[Asked]) -> dict[str, float]:
+def fit_question(
+    hits: Calibration, asked: Sequence[Asked], *, without: Sequence[str] = ()
+) -> dict[str, float]:
     """Fit the weights of `Whole`: whether any hit answers."""
+    names = [name for name in Whole.names() if name not in without]
+    columns = [Whole.names().index(name) for name in names]
     found = [one for one in asked if len(one.answers)]
     signs = [
         Whole.of([Evidence(*row) for row in one.signs], likelihoods(hits, one)).values()
@@ -171,12 +176,12 @@ def fit_question(hits: Calibration, asked: Sequence[Asked]) -> dict[str, float]:
     sizes = Counter(one.group for one in asked)
     shares = {"answered": 1.0, **SHARES}
     bias, weights = logistic(
-        np.array(signs),
+        np.array(signs)[:, columns],
         np.array([float(one.answers.any()) for one in found]),
         np.array([1000 * shares[one.group[1]] / sizes[one.group] for one in found]),
         decay=1.0,
     )
-    return {"bias": bias, **dict(zip(Whole.names(), weights, strict=True))}
+    return {"bias": bias, **dict(zip(names, weights, strict=True))}
 
 
 def logistic(
@@ -284,7 +289,7 @@ def main() -> int:
     vectors, plain = fit(by_vectors), BY_PLAIN
     if chosen.tuner:
         others = [one for tuner in chosen.tuner for one in kept("fit", tuner, chosen)]
-        plain = fit([*by_vectors, *others])
+        plain = fit([*by_vectors, *others], without=NEEDS_TOKENS)
     words = fit(kept("fit", None, chosen, words=True), without=NEEDS_VECTORS)
     report(vectors, kept("judge", None, chosen), "judging half")
     report(words, kept("judge", None, chosen, words=True), "judging half, words alone")

@@ -3,6 +3,7 @@
 Every sign means the same in a store of five records and of five thousand: a cosine counts in
 standard deviations above that of unrelated texts in the space, a shared word by its rarity in the
 language, and both relative to the lower hits. No sign uses a fused score, so the fusion may change.
+Signs of parts that were not searched or compared are 0.
 `benchmarks.kit.fit_evidence` fits the weights of the signs.
 """
 
@@ -92,6 +93,11 @@ class Evidence(Signs):
         lacking: `overlap` minus the best of those; at most 0.
         nearest: Reciprocal of its rank by meaning, not counting hits that only ask.
         first: Reciprocal of its rank by words, likewise.
+        alike: Its token-by-token comparison with the query, from -1 to 1.
+        alike_noise: The mean of `alike` over the hits beyond the five best.
+        alike_behind: `alike` minus the best of a hit that does not only ask; at most 0.
+        alike_first: Reciprocal of its rank by `alike`, not counting hits that only ask.
+        boost: Share of the best score that it got for who says it, when, and how much.
         asks: Whether the query asks.
         personal: Whether the query is about the speaker ("my", "we").
         length: Number of distinct characteristic words in the query.
@@ -113,6 +119,11 @@ class Evidence(Signs):
     lacking: float
     nearest: float
     first: float
+    alike: float
+    alike_noise: float
+    alike_behind: float
+    alike_first: float
+    boost: float
     asks: float
     personal: float
     length: float
@@ -140,6 +151,7 @@ class Whole(Signs):
         length: Number of distinct characteristic words in the query.
         near: `Evidence.near` of the likeliest hit.
         rarest: `Evidence.rarest` of it.
+        alike: `Evidence.alike` of it.
     """
 
     best: float
@@ -149,6 +161,7 @@ class Whole(Signs):
     length: float
     near: float
     rarest: float
+    alike: float
 
     @classmethod
     def of(cls, signs: Sequence[Evidence], chances: Sequence[float]) -> Whole:
@@ -168,6 +181,7 @@ class Whole(Signs):
             length=best.length,
             near=best.near,
             rarest=best.rarest,
+            alike=best.alike,
         )
 
 
@@ -194,18 +208,20 @@ def evidence(
     total = weight(asked) or 1.0
     found = [stems(hit.record.text) for hit in hits]
     near = [_near(hit, background) for hit in hits]
+    alike = _alike(hits)
     overlaps = [weight(asked & own) / total for own in found]
-    rest = sorted(near, reverse=True)[_NEAREST:]
-    noise = sum(rest) / len(rest) if rest else 0.0
+    noise, alike_noise = _noise(near), _noise(alike)
     chatter = is_chatter(query)
     asks, personal, wanted = is_question(query), of_oneself(query), about_questions(query)
     only_asking = [not wanted and only_asks(hit.record.text) for hit in hits]
     # A stored question answers nothing, however near it is: no other hit is behind it.
     others = [i for i, question in enumerate(only_asking) if not question] or range(len(hits))
     nearest = max((near[i] for i in others), default=0.0)
+    most_alike = max((alike[i] for i in others), default=0.0)
     most = max((overlaps[i] for i in others), default=0.0)
     dense = _without_questions([hit.scores.dense_rank for hit in hits], only_asking)
     words = _without_questions([hit.scores.bm25_rank for hit in hits], only_asking)
+    tokens = _without_questions(_ranks(alike), only_asking)
     signs = []
     for i, (hit, own, distance, overlap) in enumerate(
         zip(hits, found, near, overlaps, strict=True)
@@ -225,6 +241,11 @@ def evidence(
                 lacking=min(0.0, overlap - most),
                 nearest=1 / dense[i],
                 first=1 / words[i],
+                alike=alike[i],
+                alike_noise=alike_noise,
+                alike_behind=min(0.0, alike[i] - most_alike),
+                alike_first=1 / tokens[i],
+                boost=hit.scores.boost or 0.0,
                 asks=float(asks),
                 personal=float(personal),
                 length=float(len(asked)),
@@ -237,6 +258,25 @@ def evidence(
             )
         )
     return signs
+
+
+def _alike(hits: Sequence[Hit]) -> list[float]:
+    """Return the comparisons by tokens; a hit without codes counts as the mean of the others."""
+    found = [hit.scores.tokens for hit in hits if hit.scores.tokens is not None]
+    mean = sum(found) / len(found) if found else 0.0
+    return [mean if hit.scores.tokens is None else hit.scores.tokens for hit in hits]
+
+
+def _noise(values: Sequence[float]) -> float:
+    """Return the mean of the values beyond the greatest few."""
+    rest = sorted(values, reverse=True)[_NEAREST:]
+    return sum(rest) / len(rest) if rest else 0.0
+
+
+def _ranks(values: Sequence[float]) -> list[int]:
+    """Return the rank of each value, from 1 for the greatest."""
+    order = sorted(values, reverse=True)
+    return [order.index(value) + 1 for value in values]
 
 
 def _without_questions(ranks: Sequence[int | None], only_asking: Sequence[bool]) -> list[int]:

@@ -2,7 +2,7 @@
 
     p = 1 / (1 + exp(-(bias + sum of weight · sign)))
 
-One function serves trained tuners, those with token codes; one any other vectors, among them those
+One function serves hits that were compared token by token; one any other vectors, among them those
 of an untrained map, whose cosines say much less; and one recall by words alone. Cosines are
 measured against the space's own background, which a tuner's file holds. All were fitted on the
 fitting half of the first-hand set (`python -m benchmarks.kit.fit_evidence`), where the answer is
@@ -37,7 +37,6 @@ from lmort_memory.memory.evidence_weights import (
     WORDS_QUESTION,
 )
 from lmort_memory.memory.kinds import is_pleasantry
-from lmort_memory.types import TokenEncoder
 
 if TYPE_CHECKING:
     from lmort_memory.types import Hit
@@ -107,7 +106,7 @@ def likelihoods(
     """
     if is_pleasantry(query):
         return [0.0] * len(hits), 0.0
-    calibration = _calibration(hits, encoder)
+    calibration = _calibration(hits)
     signs = evidence(query, hits, background_of(encoder), now=now)
     if names_only_a_time(query, now):
         chances = [
@@ -127,11 +126,10 @@ def _answers_first(signs: Sequence[Evidence], chances: Sequence[float]) -> list[
     return [min(p, most / 2) if one.question else p for p, one in zip(chances, signs, strict=True)]
 
 
-def _calibration(hits: Sequence[Hit], encoder: object) -> Calibration:
+def _calibration(hits: Sequence[Hit]) -> Calibration:
     if all(hit.scores.dense is None for hit in hits):
         return BY_WORDS
-    trained = isinstance(encoder, TokenEncoder) and encoder.token_kind is not None
-    return BY_VECTORS if trained else BY_PLAIN
+    return BY_PLAIN if all(hit.scores.tokens is None for hit in hits) else BY_VECTORS
 
 
 @runtime_checkable

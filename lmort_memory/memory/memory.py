@@ -349,8 +349,8 @@ class Memory(Closing):
 
         Conditions are applied before ranking. Without an encoder, ranking is by words alone. A
         stored question ranks below its answers, unless `role` is given or the query asks for it
-        ("what did I ask you about the ferry?"). A time named in the query ("last week", "in March")
-        boosts records of that time.
+        ("what did I ask you about the ferry?"). A time named in the query ("last week", "before we
+        moved") boosts records of that time.
 
         Args:
             query: Any text; only white space finds nothing.

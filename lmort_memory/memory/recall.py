@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from lmort_memory.errors import RecordNotFoundError
+from lmort_memory.memory import events
 from lmort_memory.memory.echoes import LOOKED_AT, are_asked_for, echoes, put_behind
 from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.ranking import NOBODY, Ranked, boosted, fuse, spread, with_recency
@@ -99,7 +100,7 @@ class Recall:
         """Return records best first, more than `top_k` of them."""
         depth = max(DEPTH, 2 * self.top_k)
         dense, lexical = self._dense(self.chosen, depth), self._lexical(self.chosen, depth)
-        span = spoken(self.asked, datetime.now(UTC).astimezone())
+        span = self._time()
         if span is not None:
             dense, lexical = self._with_those_of(span, dense, lexical)
         behind = self._echoes(dense, lexical)
@@ -164,6 +165,16 @@ class Recall:
         best = [match.id for found in dense for match in found[:LOOKED_AT]]
         best += [match.id for match in (lexical or ())[:LOOKED_AT]]
         return echoes(self._records(dict.fromkeys(best)).values())
+
+    def _time(self) -> Span | None:
+        """Find the time that the question names: a date, or an event that some record tells of."""
+        now = datetime.now(UTC).astimezone()
+        span, event = spoken(self.asked, now), events.event_in(self.asked)
+        if span is not None or event is None or self.query is None:
+            return span
+        found = self.store.lexical(event.words, self.chosen, limit=events.LOOKED_AT)
+        told = event.told_in(self._records(match.id for match in found).values())
+        return None if told is None else event.span(told.created_at, now)
 
     def _with_those_of(
         self, span: Span, dense: list[list[DenseMatch]], lexical: list[LexicalMatch] | None

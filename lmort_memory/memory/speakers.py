@@ -1,14 +1,14 @@
 """Who says what: turns that are likelier than others to answer a question.
 
 "What did Anna say about …?" is mostly answered by Anna, "when is my …?" by the user, "what did you
-recommend?" by the assistant. A turn that ends by asking leaves the answer to the next, and a longer
-turn says more than "Thanks, Mel!". A ranking by meaning and words sees little of this: a speaker's
-name, for example, is in every turn, and so weighs nothing. So a turn is boosted by a share of the
-best score, or lowered. Documents keep their scores, unless the question is about the user, whose
-they are.
+recommend?" by the assistant; and a question that names nobody is mostly about what the user said. A
+turn that ends by asking leaves the answer to the next, and a longer turn says more than "Thanks,
+Mel!". A ranking by meaning and words sees little of this: a speaker's name, for example, is in
+every turn, and so weighs nothing. So a turn is boosted by a share of the best score, or lowered.
+Notes count as the user's own words, other documents as nobody's.
 
-The constants were chosen on the fitting half of the first-hand set (docs/experiments.md, experiment
-28); near them the results hardly change.
+The constants were chosen on the fitting half of the first-hand set (docs/experiments.md,
+experiments 28 and 30); near them the results hardly change.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = ["CONSIDERED", "Said", "boosts"]
 
 CONSIDERED: Final = 60  # best records to look at; those below do not reach the first ten
 SPEAKER: Final = 0.3  # share of the best score that is added if the right one says it
+UNNAMED: Final = 0.2  # the same for the user's own words, if the question names nobody
 ASKING: Final = 0.1  # and taken away from a turn that ends by asking
 SUBSTANCE: Final = 0.1  # added for each e-fold of a turn's characteristic words
 _USUAL: Final = math.log(9)  # with eight words nothing is added
@@ -97,13 +98,22 @@ def boosts(asked: str, said: Mapping[str, Said], *, lower_asking: bool = True) -
         lower_asking: Whether turns that ask are lowered; not if they are what is asked for.
     """
     names = _mentioned(asked, _speakers(said.values()))
-    roles = ("assistant",) if of_the_assistant(asked) else _OWN if of_oneself(asked) else ()
+    shares = _by_role(asked, named=bool(names))
     return {
-        id_: SPEAKER * (one.speaker in names or one.role in roles)
+        id_: (SPEAKER if one.speaker in names else shares.get(one.role, 0.0))
         - ASKING * (one.asks and lower_asking)
         + SUBSTANCE * one.substance
         for id_, one in said.items()
     }
+
+
+def _by_role(asked: str, *, named: bool) -> dict[str, float]:
+    """Return the boost of each role that a question asks for."""
+    if of_the_assistant(asked):
+        return {"assistant": SPEAKER}
+    if of_oneself(asked):
+        return dict.fromkeys(_OWN, SPEAKER)
+    return {} if named else dict.fromkeys(_OWN, UNNAMED)
 
 
 def _speakers(said: Iterable[Said]) -> set[str]:

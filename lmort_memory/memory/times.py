@@ -16,7 +16,7 @@ from typing import Any
 
 from lmort_memory.times import day_of
 
-__all__ = ["Span", "ago", "dated", "spoken", "without"]
+__all__ = ["Span", "ago", "dated", "everything_before", "spoken", "without"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +274,12 @@ def _opened(before: str, span: Span, now: datetime) -> Span:
         return span
     if found[1] in ("since", "after"):
         return Span(span.start if found[1] == "since" else span.end, now, found[0] + span.words)
-    return Span(_ALWAYS.replace(tzinfo=now.tzinfo), span.start, found[0] + span.words)
+    return Span(everything_before(now), span.start, found[0] + span.words)
+
+
+def everything_before(now: datetime) -> datetime:
+    """Return a time before all others, in the zone of `now`."""
+    return _ALWAYS.replace(tzinfo=now.tzinfo)
 
 
 @cache

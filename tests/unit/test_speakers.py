@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lmort_memory.memory.speakers import ASKING, SPEAKER, Said, boosts
+from lmort_memory.memory.speakers import ASKING, SPEAKER, UNNAMED, Said, boosts
 from lmort_memory.types import Record
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
@@ -38,7 +38,7 @@ def _best(asked, **how):
         ("Can you tell me which floor my flat is on?", {"me", "note"}),
         ("Could you list my flats?", {"me", "note"}),
         ("I want you to write about my flat", {"me", "note"}),
-        ("Are flats in Leith expensive?", set()),
+        ("Are flats in Leith expensive?", {"me", "note"}),
     ],
 )
 def test_the_one_whom_a_question_is_about_is_boosted(asked, by):
@@ -96,7 +96,8 @@ def test_a_document_is_no_turn(role):
     """Whatever its role: it has no speaker, asks nobody, and its length counts for nothing."""
     said = Said.by(_record("Ada: shall we?", role, session=None))
     assert said == Said(role)
-    assert boosts("What did Ada ask?", {"it": said}) == {"it": 0}
+    usual = UNNAMED if role == "note" else 0  # notes are the user's own words
+    assert boosts("What did Ada ask?", {"it": said}) == {"it": usual}
 
 
 def test_a_heading_is_a_speaker_only_if_it_opens_several_turns():
@@ -136,5 +137,19 @@ def test_a_turn_that_says_more_comes_first():
         name: Said.turn(text, "user") for name, text in {"a": "Thanks, Mel!", "b": long}.items()
     }
     found = boosts("How was the ferry?", turns)
-    assert found["b"] > 0 > found["a"]
-    assert boosts("How was the ferry?", {"n": Said("note")}) == {"n": 0}
+    assert found["b"] > UNNAMED > found["a"]
+    assert boosts("How was the ferry?", {"n": Said("note")}) == {"n": UNNAMED}
+
+
+def test_without_a_name_the_user_s_own_words_come_first():
+    """Less surely than with "my", and only until somebody is named."""
+    turns = {
+        "user": Said.turn("The ferry leaves from Oban, by the old bridge at eight", "user"),
+        "reply": Said.turn("The ferry leaves from Oban, by the old bridge at eight", "assistant"),
+        "Ben": Said.turn("The ferry leaves from Oban, by the old bridge at eight", "message", "Ben"),
+    }
+    found = boosts("Where does the ferry leave?", turns)
+    assert found["user"] - found["reply"] == pytest.approx(UNNAMED)
+    assert found["reply"] == found["Ben"]
+    found = boosts("Where does the ferry leave, Ben said?", turns)
+    assert found["user"] == found["reply"] < found["Ben"]

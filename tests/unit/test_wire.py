@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lmort_memory.encoder import token_scores
+from lmort_memory.packing import pack, unpack
 from lmort_memory.serve import wire
 from lmort_memory.testing import HashEncoder
 
@@ -53,3 +54,13 @@ def test_an_encoder_without_tokens_sends_none():
     (one,) = sent(wire.query(HashEncoder(), ["bees"], tokens=True))
     assert wire.read_asked(one) is None
     assert wire.read_encoded(one, 64).tokens is None
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("floats", ["<f2", "<f4"])
+def test_a_number_that_is_none_is_refused(wrong, floats):
+    """Before it reaches a store: a bundle or an export of another program may hold it."""
+    (made,) = HashEncoder().encode(["Ada keeps bees"])
+    made.vectors[0, 3] = wrong
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        unpack(pack(made, floats=floats), floats=floats)
