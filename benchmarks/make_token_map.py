@@ -3,6 +3,8 @@
     python -m benchmarks.make_token_map --tuner TUNER.gguf --pairs DATA/pairs/qed.jsonl.gz … \
         --work FOLDER --out NEW.gguf
 
+`--like OLD.gguf` takes over the map of another tuner of the same layers, as it is, without pairs.
+
 The work folder keeps the states of the pairs, so that an interrupted run goes on. The last pairs of
 each source are left out, for `bench_fusion`.
 """
@@ -14,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lmort_memory.backbone import Backbone, fast_default_path
-from lmort_memory.encoder.artifact import read_artifact, write_artifact
+from lmort_memory.encoder.artifact import Artifact, read_artifact, write_artifact
 from lmort_memory.encoder.lmort import Tuner
-from lmort_memory.encoder.token_fit import with_tokens
+from lmort_memory.encoder.token_fit import with_tokens, with_tokens_of
 from lmort_memory.tuners.make.tokens import token_sample
 from lmort_memory.tuners.train.tokens import TokenTrainer, capture
 
@@ -27,21 +29,36 @@ def say(done: int, total: int | None) -> None:
         print(f"{done} of {total} steps", flush=True)
 
 
+def take_over(artifact: Artifact, other: Artifact, out: Path) -> None:
+    """Write a tuner with the token map of another."""
+    notes = {**artifact.card.provenance, "tokens": other.card.provenance["tokens"]}
+    made = with_tokens_of(artifact, other)
+    write_artifact(
+        out, replace(made, card=replace(made.card, provenance=notes)), matrix_type="Q8_0"
+    )
+
+
 def main() -> None:
     """Capture, start from the closed form, train, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tuner", type=Path, required=True)
-    parser.add_argument("--pairs", type=Path, nargs="+", required=True)
+    parser.add_argument("--pairs", type=Path, nargs="+", default=[])
     parser.add_argument("--each", type=int, default=400, help="pairs of a source")
     parser.add_argument("--held-out", type=int, default=100, help="of these, that are not used")
     parser.add_argument("--steps", type=int, default=160)
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--work", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--like", type=Path, help="a tuner whose map is taken over")
     options = parser.parse_args()
     artifact = read_artifact(options.tuner)
+    if options.like:
+        take_over(artifact, read_artifact(options.like), options.out)
+        return
+    if not options.pairs or options.work is None:
+        parser.error("a map is trained on --pairs, in a folder --work; or taken over with --like")
     tuner = Tuner(artifact)
     with Backbone.open(options.model or fast_default_path()) as backbone:
         sources = [

@@ -19,14 +19,22 @@ from benchmarks.tables.durability import durability
 from benchmarks.tables.footprint import footprint
 from benchmarks.tables.glance import glance
 from benchmarks.tables.imports import export, large, redaction, speed, vault
-from benchmarks.tables.retrieval import headline, overview, retrieval
+from benchmarks.tables.retrieval import headline, models, overview, retrieval
 from benchmarks.tables.store import adds, sizes, store, writers
 
 PAGES = (
     Path("README.md"),
     *(
         Path("docs", f"{name}.md")
-        for name in ("answers", "benchmarks", "chat", "import-formats", "importing", "quality")
+        for name in (
+            "answers",
+            "benchmarks",
+            "chat",
+            "import-formats",
+            "importing",
+            "models",
+            "quality",
+        )
     ),
 )
 RESULTS = Path("benchmarks/results")
@@ -35,6 +43,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "retrieval": retrieval,
     "quality": overview,
     "headline": headline,
+    "models": models,
     "turn-length": turn_length,
     "chat": chat,
     "chat-pieces": pieces,

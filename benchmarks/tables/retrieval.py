@@ -131,3 +131,23 @@ def headline(results: Path) -> str:
             for row, label in labels.items()
         ],
     )
+
+
+def models(results: Path) -> str:
+    """Return what a tuner of each model takes to make, and what it finds."""
+    found = load(results, "models")
+    first = next(iter(found["models"].values()))
+    sets = {name: about for name, about in _SETS.items() if name in first["sets"]}
+    rows = []
+    for name, one in found["models"].items():
+        made = one.get("made")
+        took = [f"{made['minutes']:.0f}", f"{made['peak_mb']:,}"] if made else ["", ""]
+        cells = [_parts(one["sets"][of], metric) for of, (_, metric) in sets.items()]
+        rows.append([name, f"{one['parameters_m']:,}", *took, *cells])
+    head = ("", "million parameters", "minutes", "peak MiB", *(label for label, _ in sets.values()))
+    return with_source(table(head, rows), found)
+
+
+def _parts(rows: Result, metric: str) -> str:
+    """Return a figure by vectors and the one with words."""
+    return f"{rows['dense'][metric]:.3f}, {rows['hybrid'][metric]:.3f}"

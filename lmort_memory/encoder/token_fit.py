@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["TOKEN_BITS", "TokenSample", "with_tokens"]
+__all__ = ["TOKEN_BITS", "TokenSample", "with_tokens", "with_tokens_of"]
 
 TOKEN_BITS: Final = 128  # more bits hardly helped, 64 lost 0.003 (experiment 19)
 _PER_TEXT: Final = 8  # sampled tokens per text, evenly spread
@@ -104,6 +104,41 @@ def with_tokens(artifact: Artifact, sample: TokenSample, *, bits: int = TOKEN_BI
     card = replace(artifact.card, config=replace(config, token_bits=kept))
     added = {name: value.astype(np.float32) for name, value in maps.items()}
     return replace(artifact, card=card, weights={**weights, **added})
+
+
+def with_tokens_of(artifact: Artifact, other: Artifact) -> Artifact:
+    """Take over the token map of another tuner that reads the same layers of the same model.
+
+    Its codes stay as they are: only the scale on which its maps expect the states is changed.
+
+    Raises:
+        ValueError: the other tuner has no token map, or reads other layers.
+    """
+    config, theirs = artifact.card.config, other.card.config
+    if not theirs.token_bits or config.layers != theirs.layers:
+        raise ValueError(
+            f"expected a token map of layers {config.layers}; found {theirs.token_bits} bits of"
+            f" layers {theirs.layers}"
+        )
+    own_mean, own_std = _scales(artifact)
+    mean, std = _scales(other)
+    added = {}
+    for name in ("tokens", "salience"):
+        weight, bias = other.weights[f"{name}.weight"], other.weights[f"{name}.bias"]
+        added[f"{name}.weight"] = (weight * (own_std / std)).astype(np.float32)
+        added[f"{name}.bias"] = (bias + weight @ ((own_mean - mean) / std)).astype(np.float32)
+    card = replace(artifact.card, config=replace(config, token_bits=theirs.token_bits))
+    return replace(artifact, card=card, weights={**artifact.weights, **added})
+
+
+def _scales(artifact: Artifact) -> tuple[Array, Array]:
+    """Return mean and deviation of the states of all layers, one after the other."""
+    layers, weights = artifact.card.config.layers, artifact.weights
+    mean, std = (
+        np.concatenate([weights[f"stats.{layer}.{name}"] for layer in layers])
+        for name in ("mean", "std")
+    )
+    return mean, std
 
 
 def _salience(rows: Array, rarity: Array) -> tuple[Array, float]:

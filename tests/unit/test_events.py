@@ -36,6 +36,7 @@ def test_the_event_of_a_question_is_found(text, event):
 
 @pytest.fixture
 def moved(tmp_path):
+    """Four months of talk, by words alone."""
     with Memory(None, SQLiteStore(tmp_path / "memory.db")) as memory:
         for month, text in enumerate(SAID):
             memory.add(Turn(text, created_at=START + timedelta(days=60 * month)))
@@ -51,9 +52,7 @@ def moved(tmp_path):
 )
 def test_what_was_said_before_or_after_it_comes_first(moved, asked, first):
     """The record that tells of the event says when it was."""
-    neighbours = [
-        hit.record.text for hit in moved.recall(asked) if "neighbours" in hit.record.text
-    ]
+    neighbours = [hit.record.text for hit in moved.recall(asked) if "neighbours" in hit.record.text]
     assert neighbours[0] == first
 
 

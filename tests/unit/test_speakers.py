@@ -146,7 +146,9 @@ def test_without_a_name_the_user_s_own_words_come_first():
     turns = {
         "user": Said.turn("The ferry leaves from Oban, by the old bridge at eight", "user"),
         "reply": Said.turn("The ferry leaves from Oban, by the old bridge at eight", "assistant"),
-        "Ben": Said.turn("The ferry leaves from Oban, by the old bridge at eight", "message", "Ben"),
+        "Ben": Said.turn(
+            "The ferry leaves from Oban, by the old bridge at eight", "message", "Ben"
+        ),
     }
     found = boosts("Where does the ferry leave?", turns)
     assert found["user"] - found["reply"] == pytest.approx(UNNAMED)

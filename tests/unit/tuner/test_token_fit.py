@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lmort_memory.encoder.lmort import Tuner
-from lmort_memory.encoder.token_fit import TokenSample, with_tokens
+from lmort_memory.encoder.token_fit import TokenSample, with_tokens, with_tokens_of
 from lmort_memory.tuners.states.cache import Manifest, fill_with
 from lmort_memory.tuners.train.tokens import Pairs, TokenTrainer
 from lmort_memory.types import HiddenStates, TokenCodes
@@ -66,6 +66,25 @@ def test_a_tuner_that_reads_more_than_its_directions_is_refused(texts):
     list(sample.watch(texts))
     with pytest.raises(ValueError, match="all layers"):
         with_tokens(artifact_of(perturbed(replace(SMALL, pooled_layers=(0,)))), sample)
+
+
+def test_a_map_is_taken_over(mapped, artifact, texts):
+    """A tuner that scales the states otherwise gives every token the same code."""
+    rng = np.random.default_rng(1)
+    scaled = {
+        name: value * rng.uniform(0.5, 2, value.shape).astype(np.float32)
+        for name, value in artifact.weights.items()
+        if name.startswith("stats.")
+    }
+    other = replace(artifact, weights={**artifact.weights, **scaled})
+    taken = Tuner(with_tokens_of(other, mapped)).token_map
+    kept = Tuner(mapped).token_map
+    for text in texts[:20]:
+        assert np.array_equal(taken.codes(text), kept.codes(text))
+        asked, before = taken.asked([text]), kept.asked([text])
+        assert asked.weights == pytest.approx(before.weights, abs=1e-4)
+    with pytest.raises(ValueError, match="0 bits"):
+        with_tokens_of(mapped, artifact)
 
 
 def test_training_moves_right_answers_up(mapped, texts, tmp_path):
