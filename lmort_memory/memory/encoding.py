@@ -115,6 +115,20 @@ class Encoding:
             return None if self.space is None else canaries.drift_of(self._store, self.space)
         return None
 
+    def stale(self) -> str | None:
+        """Say that records have vectors of another tuner only, if that is so."""
+        if self._encoder is None or self._previous:
+            return None
+        with suppress(StoreError):  # closed
+            spaces = self._store.spaces()
+            others = max((one.vectors for one in spaces if one.name != self.space), default=0)
+            if others and (waiting := self.pending()):
+                return (
+                    f"{waiting:,} records have no vectors of this model's tuner, and are found by"
+                    " words alone; run: lmort-mem reencode"
+                )
+        return None
+
     def _watch(self, *, first: bool = True) -> None:
         """Compare the canaries once, at the first use of a space that has vectors."""
         if self._watched or self._encoder is None:

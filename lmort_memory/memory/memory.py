@@ -184,11 +184,12 @@ class Memory(Closing):
 
     @property
     def notice(self) -> str | None:
-        """One line for the user about the model or a background failure, or None."""
+        """One line for the user about the model, old vectors or a background failure, or None."""
         drift = self._encoding.drift()
         return (
             self._encoding.trouble
             or (drift and drift.describe())
+            or self._encoding.stale()
             or (self._opened[0].notice if self._opened else None)
         )
 

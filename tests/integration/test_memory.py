@@ -232,10 +232,13 @@ def test_a_change_of_model_loses_nothing(tmp_path):
     old, new = HashEncoder(32, name="old"), HashEncoder(48, name="new")
     with Memory(old, SQLiteStore(path)) as memory:
         memory.add([f"bees number {i}" for i in range(70)])
+        assert memory.notice is None
     with Memory(new, SQLiteStore(path)) as memory:
+        assert "70 records" in memory.notice and "run: lmort-mem reencode" in memory.notice
         assert _texts(memory.recall("number 33"))[0] == "bees number 33"
         assert memory.recall("number 33", mode="dense") == []
     with Memory(new, SQLiteStore(path), previous=[old]) as memory:
+        assert memory.notice is None, "both are searched"
         latest = memory.add("bees number 99")
         for text in ("bees number 33", latest.text):
             assert text in _texts(memory.recall(text, mode="dense"))[:2]  # first of its space
