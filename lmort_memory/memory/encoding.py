@@ -120,6 +120,8 @@ class Encoding:
         if self._encoder is None or self._previous:
             return None
         with suppress(StoreError):  # closed
+            if set(self._store.space_names()) <= {self.space}:
+                return None  # before vectors are counted
             spaces = self._store.spaces()
             others = max((one.vectors for one in spaces if one.name != self.space), default=0)
             if others and (waiting := self.pending()):

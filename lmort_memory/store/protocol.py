@@ -140,7 +140,10 @@ class Vectors(Protocol):
         """Return records without vectors in the space, in order of id."""
 
     def spaces(self) -> list[SpaceInfo]:
-        """Return every space that holds vectors."""
+        """Return every space that holds vectors, which are counted: slow in a large store."""
+
+    def space_names(self) -> list[str]:
+        """Return the names of all spaces, whether they hold vectors or not."""
 
     def drop_space(self, space: str) -> int:
         """Delete the vectors of a space; returns how many were deleted."""

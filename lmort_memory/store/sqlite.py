@@ -337,6 +337,11 @@ class SQLiteStore(SQLiteMoving, Closing):
         with self._database.read() as connection:
             return spaces.list_spaces(connection)
 
+    def space_names(self) -> list[str]:
+        """Return the names of all spaces, oldest first, without counting."""
+        with self._database.read() as connection:
+            return spaces.list_names(connection)
+
     def drop_space(self, space: str) -> int:
         """Delete the vectors of a space and free their disk space; returns how many."""
         with self._database.write("drop a space of") as connection:

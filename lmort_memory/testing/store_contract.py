@@ -248,6 +248,7 @@ def drops_spaces(store: Store) -> None:
     store.put_vectors("other", [record], encoder.encode(["a"]))
     assert store.drop_space(SPACE) == 1, "wrong count"
     assert [space.name for space in store.spaces()] == ["other"], "wrong spaces"
+    assert "other" in store.space_names(), "a space is not named"
     query = encoder.encode_query("a")
     assert not store.dense(SPACE, query, ALL, limit=1), "it still answers"
     assert store.dense("other", query, ALL, limit=1), "the other one is gone"

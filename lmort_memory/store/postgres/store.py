@@ -273,6 +273,10 @@ class PostgresStore(moving.PostgresMoving, Closing):
         """Return every space in use, oldest first."""
         return self._server.read("read", lambda c: vectors.list_spaces(c, every=self._owner))
 
+    def space_names(self) -> list[str]:
+        """Return the names of all spaces, those of other scopes too, without counting."""
+        return self._server.read("read", vectors.list_names)
+
     def drop_space(self, space: str) -> int:
         """Delete the vectors of a space; returns how many."""
         count = self._server.write(

@@ -19,6 +19,7 @@ __all__ = [
     "INDEXES",
     "drop_space",
     "index_name",
+    "list_names",
     "list_spaces",
     "put_added",
     "put_vectors",
@@ -131,6 +132,11 @@ def list_spaces(connection: Connection, *, every: bool) -> list[SpaceInfo]:
         for s, name, dim, chunks, pending in connection.execute(LIST).fetchall()
         if every or chunks
     ]
+
+
+def list_names(connection: Connection) -> list[str]:
+    """Return the names of the spaces, oldest first, without counting what is in them."""
+    return [name for (name,) in connection.execute("SELECT name FROM spaces ORDER BY s")]
 
 
 INDEXES = """
