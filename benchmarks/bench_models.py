@@ -58,8 +58,9 @@ def run(*command: str) -> Ran:
     assert child.stdout is not None
     printed = child.stdout.read()
     _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed: {os.waitstatus_to_exitcode(status)}")
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{' '.join(command)} failed: {child.returncode}")
     return Ran(json.loads(printed), (time.monotonic() - began) / 60, usage.ru_maxrss / 1024)
 
 
@@ -72,16 +73,15 @@ def of_model(model: Path, options: argparse.Namespace) -> dict[str, Any]:
         "tuner", "make", "--model", str(model), "--minutes", str(options.minutes),
         "--work", str(folder / "make"), "--out", str(tuner),
     )  # fmt: skip
-    sets, rows = {}, {}
+    sets = {}
     for folder_of_set in options.sets:
         judged = run(
             "tuner", "eval", "--model", str(model), "--tuner", str(tuner),
             "--data", str(folder_of_set), "--work", str(folder),
         )  # fmt: skip
-        rows = judged.found["rows"]
         sets[folder_of_set.name] = {
             name: {metric: round(values[metric], 4) for metric in SHOWN}
-            for name, values in rows.items()
+            for name, values in judged.found["rows"].items()
         }
     return {
         "parameters_m": millions(model),
@@ -124,9 +124,9 @@ def main() -> None:
     options = parser.parse_args()
     quality = json.loads(options.quality.read_text())
     names = [one.name for one in options.sets]
-    found = json.loads(options.out.read_text()) if options.out.exists() else {}
-    found.update(environment("benchmarks.bench_models"))
-    rows = found.setdefault("models", {})
+    earlier = json.loads(options.out.read_text()) if options.out.exists() else {}
+    rows = earlier.get("models", {})
+    found = {**environment("benchmarks.bench_models"), "models": rows}
     rows["all-MiniLM-L6-v2"] = {"parameters_m": 22, "sets": compared(quality, PEER, names)}
     rows["SmolLM2-135M, shipped"] = {"parameters_m": 135, "sets": compared(quality, SHIPPED, names)}
     for model in options.models:

@@ -90,6 +90,7 @@ def open_memory(
     talks: bool = False,
     find_tuner: bool = False,
     redact: bool | None = None,
+    notices: bool = True,
 ) -> Iterator[Memory]:
     """Open the memory named by the options; without `models` no model is loaded.
 
@@ -101,6 +102,7 @@ def open_memory(
         talks: Load the model in this process, for text and tokens.
         find_tuner: Look up the model's own tuner and ignore the one in the settings.
         redact: Whether to replace secrets before storing; None takes the setting.
+        notices: Whether to say what is to be done about the model or its vectors.
     """
     from lmort_memory.memory import Memory
 
@@ -130,12 +132,12 @@ def open_memory(
     with opened as memory:
         if new:
             note(f"a new database: {path}")  # perhaps a mistyped name
-        if told := memory.notice:
+        if told := memory.notice if notices else None:
             note(told)
         try:
             yield memory
         finally:
-            if (now := memory.notice) and now != told:  # the work itself has shown it
+            if notices and (now := memory.notice) and now != told:  # the work has shown it
                 note(now)
             if memory.redactor is not None and (counts := memory.redactor.counts):
                 kinds = ", ".join(f"{count} x {kind}" for kind, count in sorted(counts.items()))

@@ -176,7 +176,7 @@ def reencode(
 
     You can stop it and run it again. Meanwhile everything can be found by words.
     """
-    with open_memory(base, models) as memory:
+    with open_memory(base, models, notices=False) as memory:
         try:
             with Meter("making vectors", unit="records") as meter:
                 count = memory.reencode(progress=meter, drop_old=drop_old)

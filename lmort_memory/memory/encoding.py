@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from lmort_memory.errors import LmortError, SpaceMismatchError, StoreError
 from lmort_memory.memory import canaries
 from lmort_memory.memory.recall import Question, Tokens
-from lmort_memory.store.protocol import Preparing, Store, TokenCodesKeeper
+from lmort_memory.store.protocol import Named, Preparing, Store, TokenCodesKeeper
+from lmort_memory.store.values import Filter
 from lmort_memory.types import Encoder, Progress, Record, TokenEncoder
 
 if TYPE_CHECKING:
@@ -116,17 +117,20 @@ class Encoding:
         return None
 
     def stale(self) -> str | None:
-        """Say that records have vectors of another tuner only, if that is so."""
-        if self._encoder is None or self._previous:
+        """Say that the memory has vectors of another tuner only, judged by its oldest record.
+
+        That costs a few rows; records are counted only if there is something to say.
+        """
+        if self._encoder is None or self._previous or not isinstance(self._store, Named):
             return None
         with suppress(StoreError):  # closed
-            if set(self._store.space_names()) <= {self.space}:
-                return None  # before vectors are counted
-            spaces = self._store.spaces()
-            others = max((one.vectors for one in spaces if one.name != self.space), default=0)
-            if others and (waiting := self.pending()):
+            others = [name for name in self._store.space_names() if name != self.space]
+            oldest = next(iter(self._store.records(Filter(expired=True))), None) if others else None
+            if oldest is None or self._store.vectors(self._encoder.space, [oldest.id]):
+                return None
+            if any(self._store.vectors(name, [oldest.id]) for name in others):
                 return (
-                    f"{waiting:,} records have no vectors of this model's tuner, and are found by"
+                    f"records without vectors of this model's tuner: {self.pending():,}, found by"
                     " words alone; run: lmort-mem reencode"
                 )
         return None

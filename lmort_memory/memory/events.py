@@ -23,7 +23,11 @@ __all__ = ["LOOKED_AT", "Event", "event_in"]
 
 LOOKED_AT: Final = 10  # records, by words, that may tell of an event
 
-_EVENT = re.compile(r"\b(before|until|after|since)\s+(?P<words>\w[^.?!;]*)", re.IGNORECASE)
+_EVENT = re.compile(r"\b(before|until|after|since)\s+(?P<words>(?!you\b|all\b)\w[^.?!;:,]*)", re.I)
+# "Who looks after the dog?", "whom did we name the boat after?"
+_VERB = re.compile(r"\b(?:look|nam|call|tak|took)\w*(?:\s+\w+){0,3}\s*$", re.I)
+_CAUSE = re.compile(r"(?:^|,)\s*$")  # "Since I am allergic to nuts, …"
+_RARE: Final = 6.0  # least weight of the words of an event: "now" and "I go" name none
 _ENOUGH: Final = 0.5  # share of the event's words, by weight, that a record of it contains
 _MOMENT: Final = timedelta(microseconds=1)
 _LONGEST: Final = 1000  # characters; a pasted document is no question
@@ -64,6 +68,9 @@ def event_in(text: str) -> Event | None:
     Event(words='we moved', before=True)
     """
     found = _EVENT.search(text[:_LONGEST])
-    if found is None or not stems(found["words"]):
+    if found is None or weight(stems(found["words"])) < _RARE:
         return None
-    return Event(found["words"].strip(), found[1].casefold() in ("before", "until"))
+    how, earlier = found[1].casefold(), text[: found.start()]
+    if (how == "after" and _VERB.search(earlier)) or (how == "since" and _CAUSE.search(earlier)):
+        return None
+    return Event(found["words"].strip(), before=how in ("before", "until"))

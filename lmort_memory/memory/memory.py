@@ -351,7 +351,7 @@ class Memory(Closing):
         Conditions are applied before ranking. Without an encoder, ranking is by words alone. A
         stored question ranks below its answers, unless `role` is given or the query asks for it
         ("what did I ask you about the ferry?"). A time named in the query ("last week", "before we
-        moved") boosts records of that time.
+        moved") boosts records of that time; an event does so only if words are searched too.
 
         Args:
             query: Any text; only white space finds nothing.

@@ -142,9 +142,6 @@ class Vectors(Protocol):
     def spaces(self) -> list[SpaceInfo]:
         """Return every space that holds vectors, which are counted: slow in a large store."""
 
-    def space_names(self) -> list[str]:
-        """Return the names of all spaces, whether they hold vectors or not."""
-
     def drop_space(self, space: str) -> int:
         """Delete the vectors of a space; returns how many were deleted."""
 
@@ -191,6 +188,14 @@ class Preparing(Protocol):
 
     def prepare(self, space: str) -> None:
         """Begin to read what a search of a space needs, and return at once."""
+
+
+@runtime_checkable
+class Named(Protocol):
+    """Optional method of a store, which lets vectors of another tuner be noticed."""
+
+    def space_names(self) -> list[str]:
+        """Return the names of all spaces, without counting what is in them."""
 
 
 @runtime_checkable

@@ -234,7 +234,7 @@ def test_a_change_of_model_loses_nothing(tmp_path):
         memory.add([f"bees number {i}" for i in range(70)])
         assert memory.notice is None
     with Memory(new, SQLiteStore(path)) as memory:
-        assert "70 records" in memory.notice and "run: lmort-mem reencode" in memory.notice
+        assert "tuner: 70, found by words alone; run: lmort-mem reencode" in memory.notice
         assert _texts(memory.recall("number 33"))[0] == "bees number 33"
         assert memory.recall("number 33", mode="dense") == []
     with Memory(new, SQLiteStore(path), previous=[old]) as memory:
@@ -244,6 +244,8 @@ def test_a_change_of_model_loses_nothing(tmp_path):
             assert text in _texts(memory.recall(text, mode="dense"))[:2]  # first of its space
         assert memory.reencode(drop_old=True) == 70
         assert [space.name for space in memory.store.spaces()] == [new.space]
+        memory.add("bees that wait", defer=True)
+        assert memory.notice is None
         assert _texts(memory.recall("bees number 33", mode="dense"))[0] == "bees number 33"
 
 
