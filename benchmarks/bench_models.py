@@ -19,7 +19,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,7 @@ def of_model(model: Path, options: argparse.Namespace) -> dict[str, Any]:
             for name, values in judged.found["rows"].items()
         }
     return {
-        "parameters_m": millions(model),
+        "parameters_m": round(read_header(model).n_parameters / 1e6),
         "made": {
             "minutes": round(made.minutes, 1),
             "peak_mb": round(made.peak_mb),
@@ -92,11 +91,6 @@ def of_model(model: Path, options: argparse.Namespace) -> dict[str, Any]:
         },
         "sets": sets,
     }
-
-
-def millions(model: Path) -> int:
-    """Count the parameters of a file."""
-    return round(sum(prod(one.shape) for one in read_header(model).tensors.values()) / 1e6)
 
 
 def compared(quality: dict[str, Any], names: dict[str, str], sets: list[str]) -> dict[str, Any]:

@@ -318,11 +318,9 @@ def _tuner(path: Path | None, backbone: Backbone) -> Tuner:
 
 
 def _n_parameters(backbone: Backbone) -> int:
-    from math import prod
-
     from lmort_memory.modelfile.header import read_header
 
-    return sum(prod(tensor.shape) for tensor in read_header(backbone.facts.path).tensors.values())
+    return read_header(backbone.facts.path).n_parameters
 
 
 def need(package: str) -> None:

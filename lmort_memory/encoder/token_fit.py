@@ -82,13 +82,8 @@ def with_tokens(artifact: Artifact, sample: TokenSample, *, bits: int = TOKEN_BI
     wide = weights["own.weight"] if config.own_layers else weights["pooled.weight"]
     if (config.own_layers or config.pooled_layers) != config.layers:
         raise ValueError(f"own_layers or pooled_layers must be all layers {config.layers}")
-    rows = np.concatenate(
-        [
-            (states - weights[f"stats.{layer}.mean"]) / weights[f"stats.{layer}.std"]
-            for layer, states in zip(config.layers, sample.rows(config.layers), strict=True)
-        ],
-        axis=1,
-    )
+    mean_of_states, std = _scales(artifact)
+    rows = (np.concatenate(sample.rows(config.layers), axis=1) - mean_of_states) / std
     projected = rows @ wide.T
     mean = projected.mean(axis=0)
     covariance = np.cov((projected - mean).T)

@@ -128,6 +128,11 @@ class GgufHeader:
     metadata: Mapping[str, GgufValue]
     tensors: Mapping[str, TensorInfo]
 
+    @property
+    def n_parameters(self) -> int:
+        """Number of values in all tensors."""
+        return sum(prod(tensor.shape) for tensor in self.tensors.values())
+
 
 def read_header(path: str | Path) -> GgufHeader:
     """Read the header of a GGUF file and check that all its tensors are inside the file.
