@@ -6,13 +6,16 @@ The same conversation is held in processes of their own, in turn, `--repeat` tim
 
     off      the model alone: prompt, prefill, generation; nothing captured, stored or recalled
     on       `Chat`: capture, tuner, recall, notes, both turns stored
+    told     the model alone, given the notes that `on` was given: what reading them costs, and
+             attending to them, whoever finds them
     embedder the model alone, and all-MiniLM-L6-v2 beside it that encodes both turns; the same
              store, recall, notes and window
 
 Every reply is given, and evaluated token by token with sampling in between: the tokens generated
-are the same in all three. Memory's own share is what a turn takes longer than without memory, less
-the evaluation of the notes. Peak memory is that of the process; what is recalled was stored by a
-process before it. `imports` is `on` in a process that imports those texts itself, for its peak.
+are the same in all four. Memory's own share is what a turn of `on` takes longer than one of `told`.
+What the embedder's notes say differs, so their evaluation is left out on both sides. Peak memory is
+that of the process; what is recalled was stored by a process before it. `imports` is `on` in a
+process that imports those texts itself, for its peak.
 
 `--clock processor` times every phase in processor time, which other programs on the machine hardly
 change; with it, LMORT_THREADS=1 keeps threads that wait for one another out of the figures.
@@ -44,8 +47,9 @@ from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.store import SQLiteStore
 
 OPTIONS = ChatOptions(n_ctx=2048, max_tokens=64, min_likelihood=0.0, sampling=Sampling(seed=1))
-MODES = ("off", "on", "embedder")
+MODES = ("off", "on", "told", "embedder")
 ALONE = ("imports", "store-on", "store-embedder")  # not timed
+NOTES = "notes.json"
 WARM_UP = 2  # turns that are not counted
 PEOPLE = ("Ada", "Bea", "Carl", "Dora", "Egil", "Fay", "Gus", "Hana", "Ivo", "June")
 THINGS = (
@@ -111,7 +115,15 @@ def stepwise(self: Window, tokens: Sequence[int], keep: Callable[[np.ndarray], N
 Window.dictate = stepwise
 
 
-def on(memory: Memory, texts: Sequence[str]) -> Iterator[dict[str, float]]:
+def on(memory: Memory, texts: Sequence[str], told: list[str]) -> Iterator[dict[str, float]]:
+    """A chat with memory; its notes are appended to `told`."""
+    opening = Window.open_reply
+
+    def heard(self: Window, notes: str) -> int:
+        told.append(notes)
+        return opening(self, notes)
+
+    Window.open_reply = heard
     with Chat(memory, options=OPTIONS) as chat:
         for text in texts:
             started, cpu = time.perf_counter(), time.process_time()
@@ -135,9 +147,15 @@ def on(memory: Memory, texts: Sequence[str]) -> Iterator[dict[str, float]]:
 
 
 def alone(
-    backbone: Backbone, memory: Memory | None, texts: Sequence[str]
+    backbone: Backbone,
+    memory: Memory | None,
+    texts: Sequence[str],
+    told: Sequence[str] = (),
 ) -> Iterator[dict[str, float]]:
-    """The model without capture; with a memory, its encoder makes the vectors."""
+    """The model without capture; with a memory, its encoder makes the vectors.
+
+    `told` are the notes of each turn where there is no memory.
+    """
     window = Window(
         backbone,
         backbone.prompts,
@@ -145,13 +163,13 @@ def alone(
         options=WindowOptions(OPTIONS.n_ctx, OPTIONS.system, "shift"),
     )
     answer = backbone.prompts.tokenize(ANSWER)
-    for text in texts:
+    for place, text in enumerate(texts):
         started, cpu = time.perf_counter(), time.process_time()
         tokens = backbone.prompts.tokenize(text)
         window.make_room(len(tokens), OPTIONS.memory_tokens + len(answer))
         window.enter(tokens)
         prefilled = time.perf_counter()
-        notes, record = "", ()
+        notes, record = told[place] if told else "", ()
         if memory is not None:
             vector = memory.encoder.encode_query(text)
             hits = memory.recall(
@@ -201,13 +219,15 @@ def run(mode: str, folder: Path, options: argparse.Namespace) -> dict:
     if options.clock == "processor":
         time.perf_counter = time.process_time  # the library's own clock too
     texts = list(asked(options.turns + WARM_UP))
-    if mode == "off":
-        turns = list(alone(Backbone.open(options.model or fast_default_path()), None, texts))
+    notes: list[str] = []
+    if mode in ("off", "told"):
+        told = json.loads((folder / NOTES).read_text()) if mode == "told" else []
+        turns = list(alone(Backbone.open(options.model or fast_default_path()), None, texts, told))
     elif mode in ("on", "imports", "store-on"):
         with Memory.open(folder / "on.db", model=options.model, tuner=options.tuner) as memory:
             if mode != "on":
                 memory.add_many(FACTS)
-            turns = [] if mode == "store-on" else list(on(memory, texts))
+            turns = [] if mode == "store-on" else list(on(memory, texts, notes))
     else:
         with Memory(Embedder(), SQLiteStore(folder / "embedder.db")) as memory:
             if mode == "store-embedder":
@@ -217,7 +237,7 @@ def run(mode: str, folder: Path, options: argparse.Namespace) -> dict:
                 backbone = Backbone.open(options.model or fast_default_path())
                 turns = list(alone(backbone, memory, texts))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"mode": mode, "peak_rss_mb": peak, "turns": turns[WARM_UP:]}
+    return {"mode": mode, "peak_rss_mb": peak, "turns": turns[WARM_UP:], "notes": notes}
 
 
 def in_a_process(mode: str, folder: Path, options: argparse.Namespace) -> dict:
@@ -245,10 +265,15 @@ def summary(runs: Sequence[dict]) -> dict:
     }
 
 
-def overhead(mode: dict, off: dict) -> float:
-    """Seconds that a turn takes longer than without memory, the evaluation of notes aside."""
-    ours, plain = mode["median"], off["median"]
-    return ours["turn_s"] - ours["open_s"] - plain["turn_s"] + plain["open_s"]
+def overhead(mode: dict, told: dict) -> float:
+    """Seconds that a turn takes longer than one that is told its notes."""
+    return mode["median"]["turn_s"] - told["median"]["turn_s"]
+
+
+def overhead_elsewhere(mode: dict, told: dict) -> float:
+    """As `overhead`, with the evaluation of the notes, which are others, left out."""
+    opened = mode["median"]["open_s"] - told["median"]["open_s"]
+    return overhead(mode, told) - opened
 
 
 def main() -> None:
@@ -277,16 +302,19 @@ def main() -> None:
             for mode in MODES:
                 with tempfile.TemporaryDirectory() as folder:
                     shutil.copytree(stored, folder, dirs_exist_ok=True)
-                    runs[mode].append(in_a_process(mode, Path(folder), options))
+                    one = in_a_process(mode, Path(folder), options)
+                    if mode == "on":
+                        (Path(stored) / NOTES).write_text(json.dumps(one["notes"]))
+                    runs[mode].append(one)
     with tempfile.TemporaryDirectory() as folder:
         imports = in_a_process("imports", Path(folder), options)["peak_rss_mb"]
     found = {mode: summary(of) for mode, of in runs.items()}
-    off, ours, theirs = (found[mode] for mode in MODES)
+    ours, told, theirs = (found[mode] for mode in MODES[1:])
     result = {**head, "clock": options.clock, "modes": found, "repetitions": len(runs["off"])}
-    own = overhead(ours, off)
+    own, other = overhead(ours, told), overhead_elsewhere(theirs, told)
     result["own_share"] = own / ours["median"]["turn_s"]
-    result["overhead_ms"] = {"on": 1e3 * own, "embedder": 1e3 * overhead(theirs, off)}
-    result["overhead_ratio"] = overhead(theirs, off) / own
+    result["overhead_ms"] = {"on": 1e3 * own, "embedder": 1e3 * other}
+    result["overhead_ratio"] = other / own
     peaks = {mode: statistics.median(found[mode]["peak_rss_mb"]) for mode in MODES}
     peaks_and_imports = {**peaks, "on, after an import": imports}
     result["memory_above_off_mb"] = {k: v - peaks["off"] for k, v in peaks_and_imports.items()}

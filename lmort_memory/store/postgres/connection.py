@@ -28,6 +28,8 @@ T = TypeVar("T")
 PATIENCE_S = 30.0  # how long to wait for a server that restarts, or for a free connection
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.02, 1.0
 CONNECT_S = 10
+# Of graphs: walk on until enough vectors pass a filter, but give up after so many.
+_SCANS = "SET hnsw.iterative_scan = 'relaxed_order'; SET hnsw.max_scan_tuples = 40000"
 _LOST = ("08", "57P01", "57P02", "57P03")  # connection lost, shut down, starting
 _AGAIN = ("40001", "40P01")  # serialization failure, deadlock
 
@@ -191,8 +193,8 @@ class Server:
         return connection
 
     def _configure(self, connection: Connection) -> None:
-        """Prepare a new connection: our schema, and the scope that row-level security asks for."""
-        connection.execute(f"SET search_path = {self._search_path}")
+        """Prepare a connection: our schema, graphs, and the scope of row-level security."""
+        connection.execute(f"SET search_path = {self._search_path}; {_SCANS}")
         if self.address.scope is not None:
             connection.execute("SELECT set_config('lmort.scope', %s, false)", [self.address.scope])
 
