@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from lmort_memory.compressed import Lines
 from lmort_memory.importers.format import LeftOut
 from lmort_memory.importers.json_stream import iter_json_list
 from lmort_memory.importers.members import ZIP_DAMAGE, count_others, member_names, opened_zip
+from lmort_memory.importers.times import modified_at
 from lmort_memory.types import JsonValue
 
 __all__ = ["Member", "first_elements", "members"]
@@ -26,10 +28,17 @@ class Member:
 
     Attributes:
         name: Its path inside the zip, "" for a file that is not in one.
+        written_at: When the export wrote it, as far as zip and file say.
     """
 
-    def __init__(self, name: str, opened: Callable[[], AbstractContextManager[Lines]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        opened: Callable[[], AbstractContextManager[Lines]],
+        written_at: datetime | None = None,
+    ) -> None:
         self.name = name
+        self.written_at = written_at
         self._opened = opened
 
     def first(self) -> list[JsonValue]:
@@ -80,13 +89,17 @@ def members(
         OSError: unreadable.
     """
     if path.suffix.lower() != ".zip":
-        yield [Member("", lambda: path.open("rb"))]
+        yield [Member("", lambda: path.open("rb"), modified_at(path))]
         return
     with opened_zip(path) as archive:
         found = [name for name in archive.names if wanted.search(name)]
         if left_out is not None:
             count_others(set(archive.names) - set(found), left_out)
-        yield [Member(name, partial(archive.stream, name)) for name in found]
+        made_at = modified_at(path)
+        yield [
+            Member(name, partial(archive.stream, name), archive.written(name) or made_at)
+            for name in found
+        ]
 
 
 def first_elements(path: Path, wanted: re.Pattern[str]) -> Iterator[JsonValue]:

@@ -9,6 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +20,7 @@ from lmort_memory.importers.format import MAX_TEXT_BYTES, LeftOut
 __all__ = ["ZIP_DAMAGE", "Members", "count_others", "member_names", "opened_zip"]
 
 MAX_MEMBERS = 100_000  # files in one zip
+_NO_YEAR = 1980
 _ASIDE = re.compile(r"(?:^|/)(?:__MACOSX/|\.[^/]|Thumbs\.db$)")  # of systems, not of the user
 
 ZIP_DAMAGE = (
@@ -66,6 +68,15 @@ class Members:
                 f"{self._path}, {name} cannot be read: {error} — export it again",
                 path=str(self._path),
             ) from error
+
+    def written(self, name: str) -> datetime | None:
+        """Return when a member was written, as an export dates its files; None where that is unsaid."""
+        moment = self._archive.getinfo(name).date_time
+        try:
+            # 1980 is what writers without a clock put.
+            return datetime(*moment).astimezone() if moment[0] > _NO_YEAR else None
+        except (ValueError, OverflowError):
+            return None
 
     def read(self, name: str) -> bytes:
         """Read a member whole.

@@ -41,7 +41,7 @@ __all__ = ["ImportReport", "Run", "import_files"]
 _BATCH = 500  # messages in one transaction
 _FAIR_SHARE = 20  # after this share of the bytes, extrapolate to the rest
 _REPLACED = "character that is not Unicode, replaced by U+FFFD"
-_OLDER = "conversation that is stored from a later export"
+_OLDER = "conversation or note that is stored from a later export"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -59,19 +60,21 @@ def _is_memory(value: Object) -> bool:
     return "conversations_memory" in value or "project_memories" in value
 
 
-def _reader(entry: Object) -> Callable[[Object, LeftOut], Iterator[Turn]] | None:
+def _reader(
+    entry: Object, written_at: datetime | None
+) -> Callable[[Object, LeftOut], Iterator[Turn]] | None:
     if _is_conversation(entry):
         return _conversation
     if _is_project(entry):
         return _project
-    return _memory if _is_memory(entry) else None
+    return partial(_memory, written_at=written_at) if _is_memory(entry) else None
 
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     with members(path, _FILES, left_out) as found:
         for member in found:
             for entry in member.elements(left_out.fail):
-                if reader := _reader(entry):
+                if reader := _reader(entry, member.written_at):
                     name = f"{member.name} {text_of(entry, 'name')!r}".lstrip()
                     yield from whole(partial(reader, entry, left_out), name, left_out)
                 else:
@@ -168,6 +171,10 @@ def _attachment(attachment: Object, uri: str, message: Object, left_out: LeftOut
 
 
 def _project(project: Object, left_out: LeftOut) -> Iterator[Turn]:
+    """Yield a project's texts. It is one source, so that a text that was taken out goes."""
+    uri = valid(f"claude-project:{text_of(project, 'uuid')}")
+    if (changed := from_iso(project.get("updated_at"))) is not None:
+        left_out.dates[uri] = changed
     name = text_of(project, "name") or "project"
     created_at = from_iso(project.get("created_at"))
     texts = [(key, text_of(project, key), created_at) for key in ("description", "prompt_template")]
@@ -176,18 +183,21 @@ def _project(project: Object, left_out: LeftOut) -> Iterator[Turn]:
         title = text_of(document, "filename") or text_of(document, "uuid")
         when = from_iso(document.get("created_at")) or created_at
         texts.append((title, text_of(document, "content"), when))
-    for number, (title, text, when) in enumerate(texts):
-        if text.strip():
-            uri = f"claude-project:{text_of(project, 'uuid')}/{number}/{title}"
-            yield from note_turns(
-                text, uri=uri, title=f"{name}: {title}", form="claude", created_at=when
-            )
-        else:
+    for title, text, when in texts:
+        if not text.strip():
             left_out["empty project text"] += 1
+        heading = f"{name}: {title}"
+        for turn in note_turns(text, uri=uri, title=heading, form="claude", created_at=when):
+            yield replace(turn, source=Source(uri))  # its span is not one of the project
 
 
-def _memory(memory: Object, left_out: LeftOut) -> Iterator[Turn]:
-    """Yield what Claude keeps of the user, in general and for each project."""
+def _memory(
+    memory: Object, left_out: LeftOut, *, written_at: datetime | None
+) -> Iterator[Turn]:
+    """Yield what Claude keeps of the user, in general and for each project.
+
+    It has no date of its own: of two exports the one that was written later counts.
+    """
     account = text_of(memory, "account_uuid") or "account"
     texts = [("conversations", "Claude's memory", text_of(memory, "conversations_memory"))]
     for project, value in object_of(memory.get("project_memories")).items():
@@ -197,6 +207,8 @@ def _memory(memory: Object, left_out: LeftOut) -> Iterator[Turn]:
         if not text.strip():
             left_out["empty memory"] += 1
         uri = valid(f"claude-memory:{account}/{name}")
+        if written_at is not None:
+            left_out.dates[uri] = written_at
         yield from note_turns(text, uri=uri, title=title, form="claude", created_at=None)
 
 
@@ -205,7 +217,7 @@ FORMAT = Format(
     suffixes=(".zip", ".json"),
     matches=_matches,
     read=_read,
-    version=3,
+    version=4,
     about="Claude exports: the zip, the folder, or its .json files",
     companions=frozenset({"users.json"}),
 )

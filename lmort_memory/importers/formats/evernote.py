@@ -16,6 +16,7 @@ from lmort_memory.importers.document import Block, UniqueNames, document_turns
 from lmort_memory.importers.format import Format, LeftOut, read_head
 from lmort_memory.importers.html import parse_html
 from lmort_memory.importers.times import from_iso, modified_at
+from lmort_memory.text import valid
 from lmort_memory.types import JsonValue, Turn
 
 __all__ = ["FORMAT"]
@@ -61,9 +62,12 @@ def _turns(
     for name in ("author", "source-url"):
         if value := (note.findtext(f"note-attributes/{name}") or "").strip():
             metadata[name.replace("-", "_")] = value
+    uri = valid(unique.name(f"evernote:{path.stem}/{created}/{title}"))
+    if (changed := _time(note.findtext("updated") or "")) is not None:
+        left_out.dates[uri] = changed
     yield from document_turns(
         blocks,
-        uri=unique.name(f"evernote:{path.stem}/{created}/{title}"),
+        uri=uri,
         title=title,
         metadata=metadata,
         created_at=_time(created) or modified_at(path),

@@ -48,7 +48,11 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
         elif not _is_memory(entry) or not text:
             left_out["entry that is no memory"] += 1
         else:
-            yield _turn(entry, text)
+            turn = _turn(entry, text)
+            changed = _time(entry.get("updated_at")) or turn.created_at
+            if turn.source is not None and changed is not None:
+                left_out.dates[turn.source.uri] = changed
+            yield turn
 
 
 def _turn(entry: Object, text: str) -> Turn:

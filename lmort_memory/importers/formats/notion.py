@@ -128,13 +128,20 @@ def _page(
         metadata["parents"] = list[JsonValue](above)
     if properties:
         metadata["properties"] = dict[str, JsonValue](properties)
+    uri = _uri(place, unique)
+    left_out.dates.update(_dated(uri, members.written(str(place)) or modified_at(path)))
     yield from document_turns(
         blocks,
-        uri=_uri(place, unique),
+        uri=uri,
         title=title,
         metadata=metadata,
         created_at=_created(properties) or modified_at(path),
     )
+
+
+def _dated(uri: str, written_at: datetime | None) -> dict[str, datetime]:
+    """Date a source by its export, since few pages say when they were edited."""
+    return {} if written_at is None else {uri: written_at}
 
 
 def _parts(text: str) -> tuple[str, dict[str, str], str]:
@@ -175,6 +182,7 @@ def _rows(
 ) -> Iterator[Turn]:
     name = _bare(place.stem.removesuffix("_all"))
     uri = _uri(place.with_stem(place.stem.removesuffix("_all")), unique)
+    left_out.dates.update(_dated(uri, members.written(str(place))))
     for row in csv.DictReader(members.text(str(place)).splitlines(keepends=True)):
         cells = {key: value.strip() for key, value in row.items() if key and isinstance(value, str)}
         first = next(iter(cells.values()), "")
