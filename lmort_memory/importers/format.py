@@ -92,6 +92,9 @@ def whole(make: Callable[[], Iterable[Turn]], name: str, left_out: LeftOut) -> l
     """Return the turns of one item of a file; none, and a problem told, where it fails."""
     try:
         return list(make())
+    except ImportFileError as error:
+        left_out.fail(f"{name}: {str(error).removeprefix(f'{error.path}, {name} ')}")
+        return []
     except UNFORESEEN as error:
         left_out.fail(f"{name}: {error or type(error).__name__}")
         return []

@@ -130,6 +130,8 @@ class _Window:
                 self._grow_after(error)
             except RecursionError as error:
                 raise _StepOverError("the JSON is nested too deeply") from error
+            except ValueError as error:  # a number of more digits than Python reads
+                raise self._unreadable(str(error).partition(";")[0]) from error
             else:
                 if end < len(self._text) or self._ended:
                     self.at = end
@@ -166,16 +168,25 @@ class _Window:
 
     def _grow_after(self, error: json.JSONDecodeError) -> None:
         """Read as much again as the window holds, if that can mend the error."""
-        cut = error.msg.startswith("Unterminated") or error.pos >= len(self._text) - _LEXEME
-        if not cut:
-            raise error
+        unended = error.msg.startswith("Unterminated")
+        inside = not unended and error.pos < len(self._text)  # the end of the file does not mend it
+        if not unended and error.pos < len(self._text) - _LEXEME:
+            raise self._unreadable(error.msg) from error
         size = len(self._text) - self.at
         if size > MAX_ELEMENT_CHARS:
             raise _StepOverError(f"it is longer than {MAX_ELEMENT_CHARS} characters")
         if not self._grow(min(max(size, _BLOCK), MAX_ELEMENT_CHARS)):
-            raise ValueError("the JSON list is cut off")
+            raise (
+                self._unreadable(error.msg) if inside else ValueError("the JSON list is cut off")
+            )
         if sum(map(self._text.count, "[{,")) > MAX_VALUES:
             raise _StepOverError(f"it holds more than {MAX_VALUES} values")
+
+    def _unreadable(self, reason: str) -> ValueError:
+        """Return the error of a value that is no JSON: one in brackets may be stepped over."""
+        reason = f"it is no JSON: {reason}"
+        stepped_over = self._text[self.at : self.at + 1] in ("{", "[")
+        return _StepOverError(reason) if stepped_over else ValueError(reason)
 
     def _grow(self, size: int) -> bool:
         if self._ended:

@@ -61,7 +61,11 @@ def _blocks(members: Members, book: _Book, left_out: LeftOut) -> Iterator[Block]
         if chapter not in members.names:
             left_out["chapter that the book lacks"] += 1
             continue
-        page = parse_html(decode_html(members.read(chapter)))
+        try:
+            page = parse_html(decode_html(members.read(chapter)))
+        except ImportFileError as error:
+            left_out.fail(str(error).removeprefix(f"{error.path}, "))
+            continue
         left_out.update(page.left_out)
         yield from page.blocks
 

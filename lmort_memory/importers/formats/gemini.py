@@ -11,12 +11,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.format import Format, LeftOut
 from lmort_memory.importers.html import html_text
 from lmort_memory.importers.json_fields import Object, items_of, object_of, text_of
 from lmort_memory.importers.json_walk import first_parts, parts, walk
-from lmort_memory.importers.members import member_names, opened_zip
+from lmort_memory.importers.members import ZIP_DAMAGE, member_names, opened_zip
 from lmort_memory.importers.times import from_iso
 from lmort_memory.types import JsonValue, Source, Turn
 
@@ -60,10 +59,11 @@ def _values(path: Path, left_out: LeftOut) -> Iterator[JsonValue]:
         left_out["file in the zip of another kind"] += len(members.names) - len(wanted)
         for name in wanted:
             try:
-                with members.open(name) as stream:
-                    yield from (value for _, value in walk(stream, frozenset(("",))))
-            except ValueError as error:
-                raise ImportFileError(f"{path}, {name}: {error}", path=str(path)) from error
+                with members.stream(name) as stream:
+                    found = walk(stream, frozenset(("",)), damaged=left_out.fail)
+                    yield from (value for _, value in found)
+            except ZIP_DAMAGE as error:
+                left_out.fail(f"{name}: {error}")
 
 
 def _turns(activity: Object, left_out: LeftOut) -> Iterator[Turn]:

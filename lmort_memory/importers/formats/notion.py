@@ -14,12 +14,13 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.document import Block, UniqueNames, document_turns
-from lmort_memory.importers.format import Format, LeftOut
+from lmort_memory.importers.format import Format, LeftOut, whole
 from lmort_memory.importers.html import decode_html, parse_html
 from lmort_memory.importers.markdown_sections import sections
 from lmort_memory.importers.members import Members, count_others, member_names, opened_zip
@@ -88,11 +89,13 @@ def _pages(
     for name in pages:
         page = PurePosixPath(name)
         titles.setdefault(str(page.parent), set()).add(_bare(page.stem))
-        yield from _page(members, page, unique, path, left_out)
+        read = partial(_page, members, page, unique, path, left_out)
+        yield from whole(read, name, left_out)
     for name in sorted(tables):
         table = PurePosixPath(name)
         folder = str(table.with_suffix("")).removesuffix("_all")
-        yield from _rows(members, table, unique, titles.get(folder, set()), left_out)
+        rows = partial(_rows, members, table, unique, titles.get(folder, set()), left_out)
+        yield from whole(rows, name, left_out)
 
 
 def _bare(name: str) -> str:

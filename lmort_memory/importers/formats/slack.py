@@ -11,14 +11,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 
 from lmort_memory.errors import ImportFileError
-from lmort_memory.importers.format import Format, LeftOut
+from lmort_memory.importers.format import Format, LeftOut, whole
 from lmort_memory.importers.json_fields import Object, items_of, object_of, text_of
 from lmort_memory.importers.json_walk import first_parts
-from lmort_memory.importers.members import count_others, member_names, opened_zip
+from lmort_memory.importers.members import Members, count_others, member_names, opened_zip
 from lmort_memory.importers.messages import Room, clean
 from lmort_memory.importers.times import from_epoch
 from lmort_memory.types import JsonValue, Turn
@@ -114,9 +114,15 @@ def _read_zip(path: Path, left_out: LeftOut) -> Iterator[Turn]:
         lists = [by_name[name] for name in _LISTS if name in by_name]
         count_others([name for name in members.names if name not in {*days, *lists}], left_out)
         for name in days:
-            room = workspace.room(PurePosixPath(name).parent.name)
-            messages = _loaded(members.read(name), f"{path}, {name}")
-            yield from _turns(messages, workspace, room, left_out)
+            day = partial(_day, members, name, workspace, left_out)
+            yield from whole(day, name, left_out)
+
+
+def _day(
+    members: Members, name: str, workspace: _Workspace, left_out: LeftOut
+) -> Iterator[Turn]:
+    room = workspace.room(PurePosixPath(name).parent.name)
+    yield from _turns(_loaded(members.read(name), "it"), workspace, room, left_out)
 
 
 def _loaded(data: bytes, where: str) -> JsonValue:

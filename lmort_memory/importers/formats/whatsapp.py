@@ -101,7 +101,7 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
         own = PurePosixPath(chosen).stem
     else:
         text, own = read_text(path), path.stem
-    title = _title(path.stem if own == "_chat" and path.suffix == ".zip" else own, path)
+    title = _title(path.stem if own == "_chat" and path.suffix.lower() == ".zip" else own, path)
     messages = list(_messages(text, left_out))
     if not messages and text.strip():
         raise ImportFileError(f"{path} holds no message in a known form", path=str(path))

@@ -148,3 +148,20 @@ def test_memory_is_bounded_by_the_largest_element():
     tracemalloc.stop()
     assert count == 1000
     assert peak < 8 * 2**20
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ['{"a": "\\x41"}', '{"a" 1}', '{"a": [1 2]}', '{"a": "so "quoted" it"}', "{'a': 1}",
+     '{"a": %s}' % ("9" * 5000)],
+)  # fmt: skip
+@pytest.mark.parametrize("filler", [0, 3_000_000])
+def test_an_element_that_is_no_json_costs_itself(broken, filler):
+    """A conversation that a program wrote wrongly is named, and those around it are read."""
+    problems = []
+    text = f'[{{"n": 1}}, {broken}, {{"n": 2, "filler": "{"x" * filler}"}}]'
+    found = list(iter_json_list(io.BytesIO(text.encode()), damaged=problems.append))
+    assert [element["n"] for element in found] == [1, 2]
+    assert len(problems) == 1 and problems[0].startswith("element 2: it is no JSON")
+    with pytest.raises(ValueError, match="it is no JSON"):
+        list(iter_json_list(io.BytesIO(text.encode())))
