@@ -39,7 +39,8 @@ def created_in(values: Mapping[str, JsonValue]) -> datetime | None:
         if isinstance(value, int) and 1900_00_00 < value < 2101_00_00:  # 20240501
             value = str(value)
         large = isinstance(value, int | float) and value > 1e9  # no year, but seconds since 1970
-        if (when := from_epoch(value) if large else from_words(value)) is not None:
+        since_1970 = from_epoch(value) if large or isinstance(value, str) else None
+        if (when := since_1970 or from_words(value)) is not None:
             return when
     return None
 

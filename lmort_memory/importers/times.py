@@ -20,16 +20,26 @@ _MOMENT_IN_NAME = re.compile(  # Denote, zettelkasten: 20240502T091500, 20240502
     r"(?<!\d)(\d{4})-?(\d\d)-?(\d\d)[T_ -]?"
     r"([01]\d|2[0-3])[:.h-]?([0-5]\d)(?:[:.-]?([0-5]\d))?(?!\d)"
 )
+_YEARS_IN_NAMES = range(1900, 2101)  # any other is a number of something else
 _DAY_IN_NAME = re.compile(
     r"(?<!\d)(?:(\d{4})-(\d\d)-(\d\d)|(\d{4})(\d\d)(\d\d)|(\d{4})[_.](\d\d)[_.](\d\d))(?!\d)"
 )
+# A moment whose day has slashes, or whose numbers lack their zeros or are those of a 12-hour clock.
+_MOMENT = re.compile(
+    r"(?P<day>\d{4}[-/.]\d{1,2}[-/.]\d{1,2})(?:T|,?\s+)(?P<hour>\d{1,2})(?P<rest>(?::\d{2}){1,2})"
+    r"(?P<fraction>[.,]\d+)?(?:\s*(?P<half>[ap])\.?m\.?)?\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?",
+    re.IGNORECASE,
+)
+_ZONE_NAME = re.compile(r"\s*\[[\w/+-]+\]$")  # as JavaScript's Temporal and Java add it
 _ZONE = re.compile(r"\s+(?=[+-]\d\d:?\d\d$|Z$)|\s+(?:UTC|GMT)$", re.IGNORECASE)
+_UTC_NAME = re.compile(r"\s+(?:UTC|GMT|Z)$", re.IGNORECASE)
 _WEEKDAY = re.compile(r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+", re.IGNORECASE)
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b", re.IGNORECASE)
 _DAYS_IN_WORDS = ("%B %d %Y", "%b %d %Y", "%d %B %Y", "%d %b %Y")
 _TIMES_IN_WORDS = ("%I:%M:%S %p", "%I:%M %p", "%H:%M:%S", "%H:%M", "%H:%M:%S %z", "%H:%M %z")
 # Units of a number by its size: seconds until the year 5138, then milliseconds and so on.
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+_NUMBER = re.compile(r"(?:\d{9,10}|\d{13}|\d{16}|\d{19})(?:\.\d+)?")  # of those units, since 1973
 
 
 def from_iso(value: object) -> datetime | None:
@@ -39,20 +49,42 @@ def from_iso(value: object) -> datetime | None:
     """
     if not isinstance(value, str):
         return None
-    text = _ZONE.sub(lambda gap: "Z" if gap[0].strip() else "", value.strip())
+    text = _ZONE_NAME.sub("", value.strip())
+    text = _ZONE.sub(lambda gap: "Z" if gap[0].strip() else "", text)
     if day := _DAY.fullmatch(text):
         return _day(*day.group(*((1, 2, 3) if day[1] else (4, 5, 6))))
+    if text.isdigit():  # `fromisoformat` takes milliseconds since 1970 for a day of the year 1712
+        return None
     try:
         return _utc(datetime.fromisoformat(text))
+    except ValueError:
+        return _loose_moment(text)
+
+
+def _loose_moment(text: str) -> datetime | None:
+    found = _MOMENT.fullmatch(text)
+    day = found and _DAY.fullmatch(found["day"])
+    if not found or not day:
+        return None
+    hour = int(found["hour"])
+    if found["half"]:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + 12 * (found["half"].lower() == "p")
+    year, month, number = (int(part) for part in day.group(1, 2, 3))
+    clock = f"{hour:02}{found['rest']}{found['fraction'] or ''}{(found['zone'] or '').upper()}"
+    try:
+        return _utc(datetime.fromisoformat(f"{year:04}-{month:02}-{number:02}T{clock}"))
     except ValueError:
         return None
 
 
 def from_words(value: object) -> datetime | None:
-    """Read a date as ISO 8601 or in English words: "Thursday, May 2nd 2024, 9:15:00 am"."""
+    """Read ISO 8601, or English words, as of letters too: "Thursday, May 2nd 2024, 9:15:00 am"."""
     if not isinstance(value, str) or (when := from_iso(value)) is not None:
         return from_iso(value)
-    text = _ORDINAL.sub("", _WEEKDAY.sub("", value.strip())).replace(",", " ")
+    text = _UTC_NAME.sub(" +0000", value.strip())
+    text = _ORDINAL.sub("", _WEEKDAY.sub("", text)).replace(",", " ")
     text = " ".join(word for word in text.split() if word.lower() not in ("at", "of"))
     for day in _DAYS_IN_WORDS:
         if (when := _parsed(text, day)) is not None:
@@ -66,8 +98,11 @@ def from_words(value: object) -> datetime | None:
 def from_epoch(value: object) -> datetime | None:
     """Read seconds since 1970, or milliseconds, micro- or nanoseconds where it is that large.
 
-    None for anything that is no time, and for 0, which exports write where they know none.
+    A number may be written as a string. None for anything that is no time, and for 0, which exports
+    write where they know none.
     """
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -84,14 +119,17 @@ def from_name(stem: str) -> datetime | None:
     """Find the time in a file's name: "2024-05-01 Trondheim", 20240502T091500, 2024-W18."""
     if moment := _MOMENT_IN_NAME.search(stem):
         parts = "".join(part or "00" for part in moment.groups())
-        if (when := _parsed(parts, "%Y%m%d%H%M%S")) is not None:
+        when = _parsed(parts, "%Y%m%d%H%M%S")
+        if when is not None and when.year in _YEARS_IN_NAMES:
             return _utc(when)
     for day in _DAY_IN_NAME.finditer(stem):
-        if (when := _day(*(part for part in day.groups() if part))) is not None:
+        when = _day(*(part for part in day.groups() if part))
+        if when is not None and when.year in _YEARS_IN_NAMES:
             return when
     if week := _WEEK_IN_NAME.search(stem):
         try:
-            return day_as_time(date.fromisocalendar(int(week[1]), int(week[2]), 1))
+            monday = date.fromisocalendar(int(week[1]), int(week[2]), 1)
+            return day_as_time(monday) if monday.year in _YEARS_IN_NAMES else None
         except ValueError:
             return None
     return None

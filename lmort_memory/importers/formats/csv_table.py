@@ -165,9 +165,7 @@ def _turn(row: dict[str, str], columns: Columns, path: Path) -> Turn | None:
 
 def _time(text: str) -> datetime | None:
     """Read ISO 8601, English words, or seconds since 1970."""
-    if text.replace(".", "", 1).isdigit() and len(text.partition(".")[0]) in (9, 10):
-        return from_epoch(float(text))
-    return from_words(text)
+    return from_epoch(text) or from_words(text)
 
 
 FORMAT = Format(

@@ -215,7 +215,7 @@ def test_the_time_in_a_name(stem, expected):
         (float("nan"), None),
         (10**400, None),
         (True, None),
-        ("1714641300", None),
+        ("1714641300", DAY),
     ],
 )
 def test_numbers_that_are_times(value, expected):
@@ -246,3 +246,37 @@ def test_a_time_of_writing_after_2262_is_no_error(tmp_path):
     os.utime(path, (9_500_000_000, 9_500_000_000))
     (turn,) = read(scan([path]).files[0])
     assert turn.created_at.year == 2271
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1712010900123", None),
+        ("1712010900", None),
+        ("2024/05/01 09:15", (9, 15)),
+        ("2024-5-1 9:15", (9, 15)),
+        ("2024-05-01 9:15 PM", (21, 15)),
+        ("2024-05-01T12:15:00 a.m.", (0, 15)),
+        ("2024-05-01 13:15 PM", None),
+        ("2024-05-01T09:15:00+00:00[Europe/London]", (9, 15)),
+        ("2024-02-30 09:15", None),
+    ],
+)
+def test_moments_as_people_and_programs_write_them(text, expected):
+    """A number is no date of the Middle Ages, and a missing zero costs no date."""
+    when = from_iso(text)
+    shown = when and (when.astimezone().hour, when.astimezone().minute)
+    assert shown == expected
+
+
+def test_numbers_in_strings_are_times_where_they_can_be():
+    """Seconds and milliseconds since 1970 are known by their digits; a day and a year are none."""
+    assert from_epoch("1712010900") == from_epoch("1712010900123.0").replace(microsecond=0)
+    assert from_epoch("20240501") is from_epoch("2024") is from_epoch("99999999999") is None
+    assert from_words("Wed, 01 May 2024 09:15:00 GMT") == datetime(2024, 5, 1, 9, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", ["Ticket 12340506", "Invoice 99991231", "30000101T101010"])
+def test_a_number_in_a_name_is_no_day_of_another_age(name):
+    """Eight digits that happen to be a day are one only in our time."""
+    assert from_name(name) is None
