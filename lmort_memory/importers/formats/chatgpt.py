@@ -1,8 +1,8 @@
 """ChatGPT exports: the zip, the unpacked folder, or one of the files conversations*.json.
 
 What is read of a conversation is the branch that was last on the screen: from `current_node` up to
-the root. Hidden messages, system messages, tool calls and thoughts are no turns; canvas documents
-are notes.
+the root. Hidden messages, system messages, tool calls and thoughts are no turns, reports of Deep
+Research are; canvas documents are notes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lmort_memory.importers.canvas import document_turns, documents
 from lmort_memory.importers.format import Format, LeftOut, whole
 from lmort_memory.importers.json_fields import Object, items_of, object_of, text_of
 from lmort_memory.importers.marks import without_marks
+from lmort_memory.importers.reports import report_of
 from lmort_memory.importers.times import from_epoch, from_iso
 from lmort_memory.importers.tree import Node, branch_to
 from lmort_memory.text import valid
@@ -26,7 +27,7 @@ from lmort_memory.types import JsonValue, Source, Turn
 
 __all__ = ["FORMAT"]
 
-_FILES = re.compile(r"(?:^|/)conversations(?:[-_]?\d+)?\.json$")
+_FILES = re.compile(r"(?:^|/)conversations(?:[-_]?\d+| ?\(\d+\))?\.json$", re.IGNORECASE)
 _SPOKEN = ("text", "multimodal_text", "code")
 
 
@@ -62,8 +63,7 @@ def _turns(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
     left_out["message on a branch that was left"] += sum(
         1 for node in elsewhere if _is_spoken(_message(nodes[node]))
     )
-    name = text_of(conversation, "conversation_id") or text_of(conversation, "id")
-    name = name or (branch[0] if branch else "")
+    name = _name(conversation) or next((node for node in branch if _message(nodes[node])), "")
     uri = valid(f"chatgpt:{name}")
     if (changed := _time(conversation.get("update_time"))) is not None:
         left_out.dates[uri] = changed
@@ -73,6 +73,7 @@ def _turns(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
     said_at = _time(conversation.get("create_time"))
     messages = [_message(nodes[node]) for node in branch]
     canvas = documents(messages, left_out)
+    reports: set[str] = set()
     for place, message in enumerate(messages):
         said_at = _time(message.get("create_time")) or said_at
         if place in canvas:
@@ -80,6 +81,17 @@ def _turns(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
                 yield replace(turn, session=uri, source=Source(uri))
         elif found := _turn(message, uri, said_at, metadata, left_out):
             yield found
+        report = report_of(message)
+        if (text := _text(report)) and text not in reports:  # each step repeats the frame's state
+            reports.add(text)
+            if found := _turn(report, uri, said_at, metadata, left_out):
+                yield found
+
+
+def _name(conversation: Object) -> str:
+    """Return the conversation's name, which some programs write as a number."""
+    names = (conversation.get(key) for key in ("conversation_id", "id"))
+    return next((str(name) for name in names if isinstance(name, str | int) and name), "")
 
 
 def _active_branch(conversation: Object, nodes: Object) -> list[str]:
@@ -172,7 +184,8 @@ def _text(message: Object) -> str:
 def _transcript(part: JsonValue) -> str:
     """Return what was said in a voice message; "" for images and other objects."""
     spoken = object_of(part)
-    return text_of(spoken, "text") if spoken.get("content_type") == "audio_transcription" else ""
+    said = spoken.get("content_type", "text") in ("text", "audio_transcription")
+    return text_of(spoken, "text") if said else ""
 
 
 def _attachments(message: Object) -> list[str]:
@@ -185,7 +198,7 @@ FORMAT = Format(
     suffixes=(".zip", ".json"),
     matches=_matches,
     read=_read,
-    version=3,
+    version=4,
     about="ChatGPT exports: the zip, the folder, or conversations*.json",
     companions=frozenset(
         {

@@ -1,0 +1,61 @@
+"""Exports of chats in the shapes that their programs have written since 2025."""
+
+import json
+
+from tests.support.imports import read_all, said, write_json, write_lines
+
+
+def node(role, parts, **more):
+    """Return a message of ChatGPT."""
+    author = {"role": role, "name": more.pop("name", None)}
+    content = {"content_type": "text", "parts": parts}
+    return {"author": author, "content": content, "recipient": "all", "metadata": {}, **more}
+
+
+def chatgpt(*messages, **more):
+    """Return a ChatGPT conversation of messages that follow each other."""
+    nodes = {"client-created-root": {"parent": None, "message": None}}
+    before = "client-created-root"
+    for number, message in enumerate(messages):
+        name = f"{message['content']['parts'][0][:20]} {number}"
+        nodes[name] = {"parent": before, "message": message}
+        before = name
+    return {"title": "T", "create_time": 1.7e9, "mapping": nodes, "current_node": before, **more}
+
+
+def test_a_report_of_deep_research_is_what_the_assistant_said(tmp_path):
+    """It stands in the state of a frame, more than once, and never as a message of its own."""
+    report = {"content": {"parts": ["# Bees\n\nThey rest.\ue200cite\ue202turn0\ue201"]}}
+    state = json.dumps({"status": "completed", "report_message": report})
+    hidden = {"is_visually_hidden_from_conversation": True}
+    shown = "The latest state of the widget is: "
+    conversation = chatgpt(
+        node("user", ["How do bees sleep?"]),
+        node("tool", [shown + '{"status": "running"}'], metadata=hidden),
+        node("tool", [shown + state], metadata=hidden),
+        node("assistant", [""], metadata={"chatgpt_sdk": {"widget_state": state}}),
+        node("tool", [shown + "no JSON"], metadata=hidden),
+    )
+    write_json(tmp_path / "conversations.json", [conversation])
+    turns, _ = read_all(tmp_path)
+    assert said(turns) == [("user", "How do bees sleep?"), ("assistant", "# Bees\n\nThey rest.")]
+
+
+def test_conversations_without_an_id_of_letters_stay_apart(tmp_path):
+    """A number is an id too; without any, a conversation is called after its first message."""
+    conversations = [chatgpt(node("user", [text])) for text in ("one", "two")]
+    conversations.append(chatgpt(node("user", ["three"]), conversation_id=7))
+    write_json(tmp_path / "conversations (1).json", conversations)
+    turns, _ = read_all(tmp_path)
+    assert len({turn.session for turn in turns}) == 3 and turns[2].session == "chatgpt:7"
+
+
+def test_text_in_objects_and_times_in_strings(tmp_path):
+    """Other exporters write a part of text as an object, and a time as a string."""
+    message = node("user", [{"text": "hello"}], create_time="1767225600.5")
+    conversation = chatgpt(node("user", ["first"]), current_node="x", conversation_id="c")
+    conversation["mapping"]["x"] = {"parent": "first 0", "message": message}
+    write_json(tmp_path / "conversations.json", [conversation])
+    turns, _ = read_all(tmp_path)
+    assert [turn.text for turn in turns] == ["first", "hello"]
+    assert turns[1].created_at.year == 2026
