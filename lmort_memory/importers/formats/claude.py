@@ -31,7 +31,9 @@ _ROLES = {"human": "user", "user": "user", "assistant": "assistant"}
 _ROOT = "00000000-0000-4000-8000-000000000000"  # the parent of a conversation's first message
 # What the export writes where the app drew something.
 _PLACEHOLDER = re.compile(
-    r"(?:^[ \t]*```[^\n]*\n)?[ \t]*This block is not supported on your current device yet\.[ \t]*"
+    r"(?:^[ \t]*```[^\n]*\n)?[ \t]*(?:This block is not supported on your current device yet"
+    r"|Viewing artifacts created via the Analysis Tool web feature preview isn.t yet supported on"
+    r" mobile)\.[ \t]*"
     r"(?:\n[ \t]*```[ \t]*$)?",
     re.MULTILINE,
 )
@@ -155,6 +157,8 @@ def _text(message: Object, left_out: LeftOut) -> str:
             said.append(_PLACEHOLDER.sub("", text_of(block, "text")).strip())
         else:
             left_out[f"{kind or 'unknown'} block"] += 1
+    if isinstance(bare := message.get("content"), str):  # as in the dialect of the API
+        said.append(_PLACEHOLDER.sub("", bare).strip())
     text = "\n\n".join(part for part in said if part)
     return text or ("" if said else _PLACEHOLDER.sub("", text_of(message, "text")).strip())
 

@@ -59,3 +59,28 @@ def test_text_in_objects_and_times_in_strings(tmp_path):
     turns, _ = read_all(tmp_path)
     assert [turn.text for turn in turns] == ["first", "hello"]
     assert turns[1].created_at.year == 2026
+
+
+def test_files_that_claude_wrote_are_notes_in_their_last_version(tmp_path):
+    """Texts are kept with their names; programs are counted, and sentences that stand for them go."""
+
+    def call(name, **fields):
+        return {"type": "tool_use", "name": name, "input": fields}
+
+    shown = "Viewing artifacts created via the Analysis Tool web feature preview isn’t yet supported"
+    content = [
+        {"type": "text", "text": f"Look:\n```\n{shown} on mobile.\n```\nDone."},
+        call("create_file", path="/out/plan.md", file_text="Bees sleep."),
+        call("str_replace", path="/out/plan.md", old_str="sleep", new_str="wake"),
+        call("create_file", path="/out/hive.py", file_text="print()"),
+        call("str_replace", path="/out/other.md", old_str="a", new_str="b"),
+    ]
+    messages = [
+        {"uuid": "a", "sender": "human", "content": "a bare string"},
+        {"uuid": "b", "sender": "assistant", "content": content},
+    ]
+    write_json(tmp_path / "c.json", {"uuid": "u", "name": "N", "chat_messages": messages})
+    turns, left_out = read_all(tmp_path)
+    assert [turn.text for turn in turns] == ["a bare string", "Look:\n\nDone.", "Bees wake."]
+    assert turns[2].metadata["title"] == "plan.md"
+    assert left_out == {"program or drawing of an artifact": 1}
