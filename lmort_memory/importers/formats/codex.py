@@ -45,10 +45,11 @@ _EVENTS = {
 _INJECTED = re.compile(
     r"\s*(?:<(?:environment_context|user_instructions|permissions|skills?|turn_aborted|INSTRUCTIONS"
     r"|user_shell_command|collaboration_mode|subagent_notification)\b"
-    r"|# AGENTS\.md\b|# Files mentioned by the user:)"
+    r"|# AGENTS\.md\b)"
 )
-# The editor's extension writes the open files before the request itself.
-_IDE = re.compile(r"\s*# Context from my IDE setup:.*?^## My request for Codex:\s*", re.S | re.M)
+# The app and the editor's extension write open files, attachments and guidelines above the request.
+_ABOVE = re.compile(r"\s*(?:#|<).*^## My request(?: for Codex)?:[ \t]*$", re.S | re.M)
+_IMAGE = re.compile(r"<image\b[^<>\n]*>.*?</image>", re.S)
 
 
 def _matches(path: Path) -> bool:
@@ -70,14 +71,41 @@ def _is_rollout(entry: Object) -> bool:
 
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
-    from_events = _has_user_events(path)
-    session = _Session(path, left_out)
     try:
-        with _opened(path) as stream:
-            for entry in _objects(stream, left_out):
-                yield from session.take(entry, from_events=from_events)
+        yield from _turns(path, _Session(path, left_out), left_out)
     except EOFError as error:
         raise ImportFileError(f"{path} is cut off: {error}", path=str(path)) from error
+
+
+def _turns(path: Path, session: _Session, left_out: LeftOut | None) -> Iterator[Turn]:
+    from_events = _has_user_events(path)
+    with _opened(path) as stream:
+        for entry in _objects(stream, left_out):
+            yield from session.take(entry, from_events=from_events)
+
+
+def _said_in(name: str, fork: Path) -> Counter[tuple[str, str]]:
+    """Count the texts of the session that another was forked from, if its file is still there."""
+    said: Counter[tuple[str, str]] = Counter()
+    try:
+        for path in _rollouts_of(name, fork):
+            session = _Session(path, LeftOut(), is_fork=False)
+            said.update((turn.role, turn.text) for turn in _turns(path, session, None))
+            break
+    except (OSError, EOFError, ImportFileError, MissingDependencyError):
+        pass  # what could be read of it counts
+    return said
+
+
+def _rollouts_of(name: str, beside: Path) -> Iterator[Path]:
+    """Yield a session's files, in the folder of another one or in the tree of days around it."""
+    if not re.fullmatch(r"[\w-]+", name):
+        return
+    pattern = f"rollout-*{name}.jsonl*"
+    yield from sorted(beside.parent.glob(pattern))
+    tree = beside.parents[3:4]
+    if tree and all(part.isdigit() for part in beside.parts[-4:-1]):
+        yield from sorted(tree[0].glob(f"*/*/*/{pattern}"))
 
 
 def _has_user_events(path: Path) -> bool:
@@ -89,10 +117,20 @@ def _has_user_events(path: Path) -> bool:
 
 
 class _Session:
-    """One file, as far as it was read."""
+    """One file, as far as it was read.
 
-    def __init__(self, path: Path, left_out: LeftOut) -> None:
+    Args:
+        path: The file.
+        left_out: Told of what is passed over.
+        is_fork: Whether to pass over what the session that it was forked from says already. A fork
+            begins with a copy of that, under the fork's own times.
+    """
+
+    def __init__(self, path: Path, left_out: LeftOut, *, is_fork: bool = True) -> None:
+        self._path = path
         self._left_out = left_out
+        self._is_fork = is_fork
+        self._copied: Counter[tuple[str, str]] = Counter()
         self._name = path.name.removesuffix(".zst").removesuffix(".gz").removesuffix(".jsonl")
         self._metadata: dict[str, JsonValue] = {"format": "codex"}
         self._said_at: datetime | None = None
@@ -116,7 +154,8 @@ class _Session:
             role, text = self._item(payload if kind == "response_item" else entry)
             if role == "user" and from_events:
                 return  # its events say the same, without what was injected
-        text = _IDE.sub("", text).strip()
+        if role == "user":
+            text = _request(text)
         if role and text and self._is_new(role, text, channel):
             yield from self._turn(role, text)
 
@@ -125,6 +164,8 @@ class _Session:
             return
         self._begun = True
         self._name = text_of(meta, "id") or self._name
+        if self._is_fork and (origin := text_of(meta, "forked_from_id")):
+            self._copied = _said_in(origin, self._path)
         if isinstance(meta.get("source"), dict) and "subagent" in object_of(meta["source"]):
             self._of_agent = True
         for key, name in (("cwd", "folder"), ("cli_version", "version")):
@@ -140,7 +181,7 @@ class _Session:
             if kind:
                 self._left_out["reasoning" if kind == "reasoning" else "tool call"] += 1
             return "", ""
-        text = _text(item)
+        text = _request(_text(item)) if role == "user" else _text(item)
         if role not in ("user", "assistant") or _INJECTED.match(text):
             self._left_out["message of the program"] += 1
             return "", ""
@@ -153,11 +194,21 @@ class _Session:
         said[channel] += 1
         return said[channel] > before
 
+    def _is_copied(self, role: str, text: str) -> bool:
+        """Whether a fork repeats a text. Its first own one ends the copy."""
+        if self._copied[role, text] > 0:
+            self._copied[role, text] -= 1
+            return True
+        self._copied.clear()
+        return False
+
     def _turn(self, role: str, text: str) -> Iterator[Turn]:
         if self._of_agent:
             self._left_out["message of a sub-agent"] += 1
         elif _INJECTED.match(text):
             self._left_out["message of the program"] += 1
+        elif self._is_copied(role, text):
+            self._left_out["message of the session that this was forked from"] += 1
         else:
             uri = f"codex:{self._name}"
             yield Turn(
@@ -168,6 +219,11 @@ class _Session:
                 metadata=dict(self._metadata),
                 source=Source(uri),
             )
+
+
+def _request(text: str) -> str:
+    """Return what the user typed, without what the program wrote above it and its marks of images."""
+    return _IMAGE.sub("", _ABOVE.sub("", text, count=1)).strip()
 
 
 def _event(payload: Object) -> tuple[str, str]:
@@ -244,6 +300,6 @@ FORMAT = Format(
     suffixes=(".jsonl", ".jsonl.zst", ".jsonl.gz"),
     matches=_matches,
     read=_read,
-    version=2,
+    version=3,
     about="Codex CLI sessions: rollout-*.jsonl below ~/.codex/sessions, .zst and .gz too",
 )

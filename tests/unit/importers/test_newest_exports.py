@@ -84,3 +84,47 @@ def test_files_that_claude_wrote_are_notes_in_their_last_version(tmp_path):
     assert [turn.text for turn in turns] == ["a bare string", "Look:\n\nDone.", "Bees wake."]
     assert turns[2].metadata["title"] == "plan.md"
     assert left_out == {"program or drawing of an artifact": 1}
+
+
+def rollout(path, name, *said, **meta):
+    """Write a Codex session of events."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [{"type": "session_meta", "payload": {"id": name, **meta}}]
+    lines += [{"type": "session_meta", "payload": {"id": "older"}}] if meta else []
+    for number, text in enumerate(said):
+        kind = "agent_message" if number % 2 else "user_message"
+        lines.append({"type": "event_msg", "payload": {"type": kind, "message": text}})
+    return write_lines(path, *lines)
+
+
+def test_a_forked_codex_session_is_stored_from_the_fork_on(tmp_path):
+    """The copy that it begins with is passed over where the first session is there to be read."""
+    days = tmp_path / "sessions" / "2026" / "05"
+    first = rollout(days / "04" / "rollout-a-one.jsonl", "one", "q", "a", "q", "other answer")
+    fork = rollout(
+        days / "05" / "rollout-b-two.jsonl", "two", "q", "a", "q", "new", "q", "a",
+        forked_from_id="one",
+    )  # fmt: skip
+    turns, left_out = read_all(fork)
+    assert [turn.text for turn in turns] == ["new", "q", "a"]
+    assert left_out["message of the session that this was forked from"] == 3
+    assert {turn.session for turn in turns} == {"codex:two"}
+    first.unlink()
+    assert len(read_all(fork)[0]) == 6
+
+
+def test_what_codex_was_asked_about_files_is_what_was_typed(tmp_path):
+    """The program's lines above a request, and its marks of images, are not the user's words."""
+    mark = "<image name=[Image #1]>\n\n</image>\n"
+    path = rollout(
+        tmp_path / "rollout-x.jsonl",
+        "x",
+        "# Files mentioned by the user:\n\n## a.png: /a.png\n\n## My request for Codex:\nWhat is it?",
+        "A bee.",
+        "# Context from my IDE setup:\n\n## Open tabs:\n- a\n\n## My request:\nAnd this?\n" + mark,
+        "A wasp.",
+        "## Plan\nbuild a hive",
+    )
+    turns, _ = read_all(path)
+    asked = [turn.text for turn in turns if turn.role == "user"]
+    assert asked == ["What is it?", "And this?", "## Plan\nbuild a hive"]
