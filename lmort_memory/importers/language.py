@@ -33,6 +33,12 @@ _DATA = re.compile(
 )
 _DEFINITION = re.compile(r"^ {0,3}\[([^\]\n]{1,100})\]:[ \t]*<?data:\S*", re.MULTILINE)
 _REFERENCE = re.compile(r"!\[[^\]\n]*\]\[([^\]\n]{1,100})\]")
+# What Logseq writes below a block for itself: its name, whether it is folded, hours of work.
+_OUTLINER = re.compile(
+    r"^[ \t]*(?:- )?(?:id:: [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|collapsed:: (?:true|false)"
+    r"|:LOGBOOK:[ \t]*\n(?:[ \t]*CLOCK:.*\n)*[ \t]*:END:)[ \t]*(?:\n|\Z)",
+    re.MULTILINE,
+)
 _COMMENT = re.compile(r"^[ \t]*(`{3,}|~{3,})|(`+)|(%%)|(<!--)", re.MULTILINE)
 _EMBED = re.compile(
     r"!\[\[[^\[\]\n]*\]\]|!\[(?P<alt>[^\]\n]*)\]\([^)\n]*\)|<[^<>\n]*>|\^[\w-]+$", re.M
@@ -161,6 +167,8 @@ def _data(text: str, start: int) -> Iterator[Cut]:
     for found in _REFERENCE.finditer(text, start) if pictures else ():
         if found[1] in pictures:
             yield Cut(found.start(), found.end(), "picture of inline data")
+    for found in _OUTLINER.finditer(text, start):
+        yield Cut(found.start(), found.end(), "property of Logseq's own")
     for found in _NOTICE.finditer(text, start):
         yield Cut(found.start(), found.end(), "notice of a drawing")
 

@@ -28,8 +28,9 @@ _COLOUR = re.compile(r"(?=[a-f]*\d)[\da-f]{3,4}(?:[\da-f]{2}){0,2}|([a-f])\1{2}(
 _FORMULA = re.compile(r"\$\$.+?\$\$|\$(?![\s\d])[^$\n]*?(?<!\s)\$(?!\d)", re.DOTALL)
 # markdown-it looks for the end of every bracket; a run of open ones would take hours.
 _UNCLOSED = re.compile(r"(?:!?\[[ \t]*){9,}")
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:|//|#", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:|:/|//|#", re.IGNORECASE)  # Joplin's begin with ":/"
 _NOTE = re.compile(r"\.(?:md|markdown|mdown)$", re.IGNORECASE)
+_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|bmp|avif|heic)$", re.IGNORECASE)
 _FILE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,8}$")
 
 
@@ -149,7 +150,8 @@ def _facts(tokens: Sequence[Token], line: int) -> Iterator[Fact]:
             yield Fact(line, "tag", token.content.rstrip("/-"))
         elif token.type in ("wiki", "embed"):
             target = wiki_target(token.content)
-            if target and not (token.type == "embed" and _FILE.search(target)):
+            is_file = _FILE if token.type == "embed" else _PICTURE  # a note's name may have a dot
+            if target and not is_file.search(target):
                 yield Fact(line, "link", target)
         if token.type == "formula":
             line += token.content.count("\n")

@@ -70,7 +70,7 @@ class Members:
             ) from error
 
     def written(self, name: str) -> datetime | None:
-        """Return when a member was written, as an export dates its files; None where that is unsaid."""
+        """Return when a member was written; None where the zip does not say."""
         moment = self._archive.getinfo(name).date_time
         try:
             # 1980 is what writers without a clock put.

@@ -12,9 +12,10 @@ from lmort_memory.importers.markdown_parser import wiki_target
 from lmort_memory.importers.times import from_epoch, from_words
 from lmort_memory.types import JsonValue
 
-__all__ = ["created_in", "links_in", "properties_text", "property_metadata", "tags_in"]
+__all__ = ["created_in", "links_in", "properties_text", "property_metadata", "tags_in", "title_in"]
 
 _WIKI = re.compile(r"!?\[\[([^\[\]\n]+)\]\]")
+_TAGS = re.compile("tags?", re.IGNORECASE)  # Obsidian reads its own names in any case
 _SIGNS = re.compile(r"[^a-z]+")
 # Of the names that programs give to it, the first that a note has; without signs and case.
 _CREATED = tuple(
@@ -47,7 +48,7 @@ def created_in(values: Mapping[str, JsonValue]) -> datetime | None:
 
 def property_metadata(front: FrontMatter) -> dict[str, JsonValue]:
     """Return the properties as metadata, without tags."""
-    metadata = {key: value for key, value in front.values.items() if key not in ("tags", "tag")}
+    metadata = {key: value for key, value in front.values.items() if not _TAGS.fullmatch(key)}
     if front.unread:
         metadata["front_matter"] = "\n".join(front.unread)
     return metadata
@@ -62,13 +63,20 @@ def links_in(front: FrontMatter) -> list[str]:
 def tags_in(front: FrontMatter) -> list[str]:
     """Return the tags among the properties: a list, or a line with commas or spaces between."""
     found: list[str] = []
-    for key in ("tags", "tag"):
-        value = front.values.get(key)
+    for key, value in front.values.items():
+        if not _TAGS.fullmatch(key):
+            continue
         if isinstance(value, str):
             found += re.split(r"[,\s]+", value.strip())
         elif isinstance(value, list):
-            found += [str(item) for item in value if isinstance(item, str | int | float)]
+            found += [_said(item) for item in value if isinstance(item, str | int | float)]
     return [tag.lstrip("#") for tag in found]
+
+
+def title_in(front: FrontMatter) -> str:
+    """Return the title that the properties give, "" if none."""
+    titles = (value for key, value in front.values.items() if key.lower() == "title")
+    return next((str(one).strip() for one in titles if isinstance(one, str | int | float)), "")
 
 
 def properties_text(front: FrontMatter) -> str:
@@ -76,7 +84,7 @@ def properties_text(front: FrontMatter) -> str:
     lines = [
         f"{key}: {said}"
         for key, value in front.values.items()
-        if not _FOR_PROGRAMS.fullmatch(key) and key != "title" and (said := _said(value))
+        if not _FOR_PROGRAMS.fullmatch(key) and key.lower() != "title" and (said := _said(value))
     ]
     return "\n".join([*lines, *front.unread])
 

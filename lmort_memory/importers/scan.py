@@ -19,6 +19,7 @@ __all__ = ["FoundFile", "PassedOver", "ScanReport", "read_file", "scan_changed",
 
 _HEAD_BYTES = 8192
 _SHOWN_PROBLEMS = 3
+_OLD_COPIES = ("logseq", "bak")  # Logseq keeps there what its pages said before
 # Written in text, with nothing in it to remember.
 _WITHOUT_WORDS = {".svg": "picture", ".drawio": "picture", ".eps": "picture", ".base": "table view"}
 
@@ -113,7 +114,8 @@ def _is_seen(path: Path, root: Path) -> bool:
     parts = path.relative_to(root).parts
     folders = [root.joinpath(*parts[: at + 1]) for at in range(len(parts) - 1)]
     hidden = any(part.startswith(".") for part in parts)
-    return not hidden and not any(folder.is_symlink() for folder in folders)
+    copies = any(folder.parts[-2:] == _OLD_COPIES for folder in folders)
+    return not hidden and not copies and not any(folder.is_symlink() for folder in folders)
 
 
 def read_file(file: FoundFile, left_out: Counter[str]) -> Iterator[Turn]:
@@ -207,6 +209,8 @@ class _Scan:
             self.passed_over.append(PassedOver(str(folder), "hidden folder", "aside"))
         elif folder.is_symlink():
             self.passed_over.append(PassedOver(str(folder), "link to a folder", "aside"))
+        elif folder.parts[-2:] == _OLD_COPIES:
+            self.passed_over.append(PassedOver(str(folder), "folder of older copies", "aside"))
         else:
             return True
         return False

@@ -195,9 +195,7 @@ def _project(project: Object, left_out: LeftOut) -> Iterator[Turn]:
             yield replace(turn, source=Source(uri))  # its span is not one of the project
 
 
-def _memory(
-    memory: Object, left_out: LeftOut, *, written_at: datetime | None
-) -> Iterator[Turn]:
+def _memory(memory: Object, left_out: LeftOut, *, written_at: datetime | None) -> Iterator[Turn]:
     """Yield what Claude keeps of the user, in general and for each project.
 
     It has no date of its own: of two exports the one that was written later counts.

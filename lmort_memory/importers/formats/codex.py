@@ -222,7 +222,7 @@ class _Session:
 
 
 def _request(text: str) -> str:
-    """Return what the user typed, without what the program wrote above it and its marks of images."""
+    """Return what the user typed, without the program's lines above it and its marks of images."""
     return _IMAGE.sub("", _ABOVE.sub("", text, count=1)).strip()
 
 

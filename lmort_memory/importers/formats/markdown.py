@@ -8,6 +8,7 @@ note's date become metadata. A note of properties alone becomes a turn of them.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from lmort_memory.importers.properties import (
     properties_text,
     property_metadata,
     tags_in,
+    title_in,
 )
 from lmort_memory.importers.split import PIECE_CHARS, pieces
 from lmort_memory.importers.times import from_name, modified_at
@@ -40,6 +42,7 @@ from lmort_memory.types import JsonValue, Source, Turn
 
 __all__ = ["FORMAT"]
 
+_NOTION_ID = re.compile(r"(?<=\S) [0-9a-f]{32}$")  # behind the name of a page in an unpacked export
 _STRUCTURED_CHARS = 2 * 1024 * 1024  # a longer note is cut without a look at its structure
 
 
@@ -66,9 +69,11 @@ class _Note:
     @property
     def title(self) -> str:
         """What the note is called."""
-        title = self.front.values.get("title")
-        named = str(title).strip() if isinstance(title, str | int | float) else ""
-        return named or self.path.name.split(".excalidraw.md")[0].removesuffix(self.path.suffix)
+        named = title_in(self.front)
+        if not named and self.path.parent.suffix.lower() == ".textbundle":
+            return self.path.parent.stem  # of Bear and Ulysses: its text is called text.md
+        name = self.path.name.split(".excalidraw.md")[0].removesuffix(self.path.suffix)
+        return named or _NOTION_ID.sub("", name)
 
     def facts(self, kind: str, section: Section | None, start: int, end: int) -> list[str]:
         """Return the tags or links of `text[start:end]` and of the headings above it."""
@@ -235,6 +240,6 @@ FORMAT = Format(
     suffixes=(".md", ".markdown", ".mdown"),
     matches=lambda path: True,
     read=_read,
-    version=4,
+    version=5,
     about="Markdown notes and Obsidian vaults",
 )

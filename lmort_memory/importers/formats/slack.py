@@ -118,9 +118,7 @@ def _read_zip(path: Path, left_out: LeftOut) -> Iterator[Turn]:
             yield from whole(day, name, left_out)
 
 
-def _day(
-    members: Members, name: str, workspace: _Workspace, left_out: LeftOut
-) -> Iterator[Turn]:
+def _day(members: Members, name: str, workspace: _Workspace, left_out: LeftOut) -> Iterator[Turn]:
     room = workspace.room(PurePosixPath(name).parent.name)
     yield from _turns(_loaded(members.read(name), "it"), workspace, room, left_out)
 

@@ -54,8 +54,9 @@ def pick(others: Iterable[Record], names: set[str], n: int) -> list[Record]:
 def _names(record: Record) -> Iterator[str]:
     if record.source is not None and record.role == "note":
         yield PurePath(record.source.uri).stem
-        for key in ("title", "aliases", "alias"):
-            yield from _texts(record.metadata.get(key))
+        for key, value in record.metadata.items():
+            if key.lower() in ("title", "aliases", "alias"):
+                yield from _texts(value)
 
 
 def _links(record: Record) -> Iterator[str]:

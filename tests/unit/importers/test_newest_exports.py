@@ -62,14 +62,14 @@ def test_text_in_objects_and_times_in_strings(tmp_path):
 
 
 def test_files_that_claude_wrote_are_notes_in_their_last_version(tmp_path):
-    """Texts are kept with their names; programs are counted, and sentences that stand for them go."""
+    """Texts are kept with their names; programs are counted, and what stands for them goes."""
 
     def call(name, **fields):
         return {"type": "tool_use", "name": name, "input": fields}
 
-    shown = "Viewing artifacts created via the Analysis Tool web feature preview isn’t yet supported"
+    shown = "Viewing artifacts created via the Analysis Tool web feature preview isn\u2019t yet"
     content = [
-        {"type": "text", "text": f"Look:\n```\n{shown} on mobile.\n```\nDone."},
+        {"type": "text", "text": f"Look:\n```\n{shown} supported on mobile.\n```\nDone."},
         call("create_file", path="/out/plan.md", file_text="Bees sleep."),
         call("str_replace", path="/out/plan.md", old_str="sleep", new_str="wake"),
         call("create_file", path="/out/hive.py", file_text="print()"),
@@ -119,7 +119,7 @@ def test_what_codex_was_asked_about_files_is_what_was_typed(tmp_path):
     path = rollout(
         tmp_path / "rollout-x.jsonl",
         "x",
-        "# Files mentioned by the user:\n\n## a.png: /a.png\n\n## My request for Codex:\nWhat is it?",
+        "# Files mentioned by the user:\n\n## a.png: /a\n\n## My request for Codex:\nWhat is it?",
         "A bee.",
         "# Context from my IDE setup:\n\n## Open tabs:\n- a\n\n## My request:\nAnd this?\n" + mark,
         "A wasp.",
