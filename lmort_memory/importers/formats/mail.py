@@ -115,13 +115,15 @@ def _turns(letter: EmailMessage, fallback: str, left_out: LeftOut) -> Iterator[T
     subject = clean(_header(letter, "Subject"))
     author = _people(letter, "From")
     heading = f"{author}: {subject}" if subject else author
+    session, sent_at = f"mail:{_thread(letter, uri)}", _sent_at(letter)
+    metadata = _metadata(letter, subject, author)  # once: a header may take seconds to parse
     for start, end in pieces(body, 0, len(body)):
         yield Turn(
             text=f"{heading}\n\n{body[start:end]}",
             role="message",
-            session=f"mail:{_thread(letter, uri)}",
-            created_at=_sent_at(letter),
-            metadata=_metadata(letter, subject, author),
+            session=session,
+            created_at=sent_at,
+            metadata=metadata,
             source=Source(uri, start, end),
         )
 

@@ -9,9 +9,10 @@ note's date become metadata. A note of properties alone becomes a turn of them.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from lmort_memory.importers.format import Format, LeftOut, file_uri, read_text
@@ -56,6 +57,7 @@ class _Note:
         cuts: What is no language, in order.
         lines: Where the lines of the body begin, and its end.
         outline: Of the body; its lines count from 0.
+        placed: The tags and links of the body, each with its place, in order.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class _Note:
     front: FrontMatter
     lines: tuple[int, ...]
     outline: Outline
+    placed: tuple[tuple[int, Fact], ...]
 
     @property
     def title(self) -> str:
@@ -77,22 +80,17 @@ class _Note:
 
     def facts(self, kind: str, section: Section | None, start: int, end: int) -> list[str]:
         """Return the tags or links of `text[start:end]` and of the headings above it."""
-        first = bisect_right(self.lines, start) - 1
-        last = bisect_left(self.lines, end)
         above = section.heading_lines if section else ()
-        return [
-            fact.value
-            for fact in self.outline.facts
-            if fact.kind == kind
-            and (fact.line in above or (first <= fact.line < last and self._has(fact, start, end)))
+        found = [
+            fact for line in above for fact in self._on(self.lines[line], self.lines[line + 1])
         ]
+        found += self._on(start, end)
+        return [fact.value for fact in found if fact.kind == kind]
 
-    def _has(self, fact: Fact, start: int, end: int) -> bool:
-        """Whether a fact stands in a span, of which a long line may be only a part."""
-        first, last = self.lines[fact.line], self.lines[fact.line + 1]
-        if start <= first and last <= end + 1:
-            return True
-        return fact.value in self.text[max(start, first) : min(end, last)]
+    def _on(self, start: int, end: int) -> list[Fact]:
+        first = bisect_left(self.placed, start, key=itemgetter(0))
+        last = bisect_left(self.placed, end, lo=first, key=itemgetter(0))
+        return [fact for _, fact in self.placed[first:last]]
 
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
@@ -148,7 +146,21 @@ def _note(path: Path, text: str) -> _Note:
     if hidden := queries(lines, outline.fences):
         prose = masked(prose, hidden)
         cuts = sorted((*cuts, *hidden), key=lambda cut: cut.start)
-    return _Note(path, text, prose, tuple(cuts), front, tuple(lines), outline)
+    placed = tuple(_placed(prose, lines, outline.facts))
+    return _Note(path, text, prose, tuple(cuts), front, tuple(lines), outline, placed)
+
+
+def _placed(text: str, lines: Sequence[int], facts: Iterable[Fact]) -> Iterator[tuple[int, Fact]]:
+    """Yield tags and links with their places: of a long line, a turn may have a part."""
+    line, at = -1, 0
+    for fact in sorted(facts, key=lambda one: one.line):
+        start, end = lines[fact.line], lines[fact.line + 1]
+        if fact.line != line:
+            line, at = fact.line, start + len(text[start:end]) - len(text[start:end].lstrip())
+        # A link may be written otherwise than it reads: it stands where the one before it does.
+        found = text.find(fact.value, at, end)
+        yield max(found, at), fact
+        at = found + 1 if found >= 0 else at
 
 
 def _spans(note: _Note, left_out: LeftOut) -> Iterator[tuple[Section, int, int]]:

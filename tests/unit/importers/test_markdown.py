@@ -268,3 +268,12 @@ def test_sections_cover_the_text(text):
     assert found[0].heading_start == 0
     assert found[-1].end == len(text)
     assert all(a.end == b.heading_start for a, b in itertools.pairwise(found))
+
+
+def test_a_part_of_a_long_line_has_its_own_tags(tmp_path):
+    """A tag belongs to the part that it stands in, and not to each in which its word occurs."""
+    path = tmp_path / "n.md"
+    path.write_text("#bee " + "the bee sleeps " * 150 + "#last")
+    (file,) = scan([path]).files
+    tags = [turn.metadata.get("tags") for turn in read(file)]
+    assert len(tags) > 2 and tags == [["bee"], *[None] * (len(tags) - 2), ["last"]]

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+from email.message import EmailMessage
 
 import pytest
 
@@ -337,3 +338,21 @@ def test_a_zip_is_opened_once_to_see_what_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(zipfile.ZipFile, "__init__", counted)
     scan([tmp_path])
     assert len(opened) == 1
+
+
+def test_a_long_letter_has_its_headers_parsed_once(tmp_path, monkeypatch):
+    """However many turns a letter becomes, its headers, of any length, are looked at once."""
+    parsed = []
+    real = EmailMessage.get
+
+    def counted(self, name, failobj=None):
+        parsed.append(name)
+        return real(self, name, failobj)
+
+    monkeypatch.setattr(EmailMessage, "get", counted)
+    for sentences in (1, 1000):
+        (tmp_path / "a.eml").write_bytes(letter("Bees sleep. " * sentences, References="<0@x>"))
+        turns, _ = read_all(tmp_path / "a.eml")
+        assert parsed.count("References") == 1 and {turn.session for turn in turns} == {"mail:0@x"}
+        parsed.clear()
+    assert len(turns) > 10
