@@ -34,6 +34,7 @@ _SINGLE_LINE = re.compile(r"([^\s#\-\[\]{}\"'][^:\n]*?)[ \t]*:[ \t]+(\S.*)")
 _MAX_CHARS = 256 * 1024  # of a block; more is no front matter
 _MAX_VALUES = 10_000  # aliases of YAML can make billions of a few lines
 _MAX_LEVELS = 20
+_MAX_BRACKETS = 100
 
 # The core schema of YAML 1.2. PyYAML's own resolvers are of YAML 1.1.
 _SCALARS = (
@@ -140,10 +141,20 @@ def _load(source: str) -> object:
     """
     if len(source) > _MAX_CHARS:
         raise ValueError(f"it has {len(source)} characters, front matter may have {_MAX_CHARS}")
+    if _depth(source) > _MAX_BRACKETS:  # PyYAML looks for keys in each of them, again and again
+        raise ValueError(f"its brackets nest deeper than {_MAX_BRACKETS}")
     try:
         return yaml.load(source, Loader=_loader())
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"no YAML: {error}") from error
+
+
+def _depth(source: str) -> int:
+    depth = deepest = 0
+    for sign in re.findall(r"[\[\]{}]", source):
+        depth = depth + 1 if sign in "[{" else max(depth - 1, 0)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 @cache

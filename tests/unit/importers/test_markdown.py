@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -277,3 +278,15 @@ def test_a_part_of_a_long_line_has_its_own_tags(tmp_path):
     (file,) = scan([path]).files
     tags = [turn.metadata.get("tags") for turn in read(file)]
     assert len(tags) > 2 and tags == [["bee"], *[None] * (len(tags) - 2), ["last"]]
+
+
+def test_brackets_without_end_are_not_given_to_yaml(monkeypatch):
+    """A property of thousands of brackets costs itself, and no minute of PyYAML's."""
+    loaded = []
+    real = yaml.load
+    monkeypatch.setattr(
+        yaml, "load", lambda text, **more: (loaded.append(text), real(text, **more))[1]
+    )
+    found = parse_front_matter(f"---\ntitle: T\nodd: {'[{' * 200}\n---\nbody\n")
+    assert found.values == {"title": "T", "odd": "[{" * 200}
+    assert loaded == ["title: T\n"]
