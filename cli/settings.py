@@ -111,7 +111,7 @@ def parse_value(name: str, text: str, *, where: str) -> str | int | float:
     return value
 
 
-_LEAST = {"ctx": 256, "max_tokens": 1, "temperature": 0.0, "threads": 1}
+_LEAST = {"ctx": 256, "gpu_layers": -1, "max_tokens": 1, "temperature": 0.0, "threads": 1}
 
 
 def _is_possible(name: str, value: object) -> bool:

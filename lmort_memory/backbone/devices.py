@@ -10,7 +10,14 @@ from typing import Final
 
 from lmort_memory.errors import BackboneError
 
-__all__ = ["GPU_VARIABLE", "THREADS_VARIABLE", "cores", "default_threads", "gpu_layers_wanted"]
+__all__ = [
+    "GPU_VARIABLE",
+    "THREADS_VARIABLE",
+    "cores",
+    "default_threads",
+    "gpu_layers_wanted",
+    "usable_threads",
+]
 
 GPU_VARIABLE: Final = "LMORT_GPU_LAYERS"
 THREADS_VARIABLE: Final = "LMORT_THREADS"
@@ -34,6 +41,18 @@ def default_threads() -> int:
         return int(text)
     found = cores()
     return found if found <= 4 else max(4, found // 2)
+
+
+def usable_threads(given: int | None) -> int:
+    """Return how many threads compute: as given or by default, at most one per processor.
+
+    More of them wait for one another at every barrier: ten thousand never end, and memory for more
+    cannot be had.
+
+    Raises:
+        BackboneError: as `default_threads`.
+    """
+    return min(given or default_threads(), os.cpu_count() or 1)
 
 
 def cores(quota: Path = _QUOTA) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lmort_memory.backbone.context import Context, ContextSize
-from lmort_memory.backbone.devices import default_threads, gpu_layers_wanted
+from lmort_memory.backbone.devices import gpu_layers_wanted, usable_threads
 from lmort_memory.backbone.layers import find_layer_names
 from lmort_memory.backbone.library import choice_for, llama, take_errors
 from lmort_memory.backbone.prompt import PromptWriter
@@ -57,7 +57,7 @@ class Backbone(Closing):
         self._header = read_header(path)
         self.facts: ModelFacts = facts_of(self._header)
         check_model(self._header)
-        self._n_threads = n_threads or default_threads()
+        self._n_threads = usable_threads(n_threads)
         gpu_layers = gpu_layers_wanted(gpu_layers)
         self._choice = choice_for(weight_types(self._header), gpu=gpu_layers != 0)
         self._model = _load(self._header, self._choice, gpu_layers)
@@ -88,7 +88,7 @@ class Backbone(Closing):
 
         Args:
             path: A GGUF file.
-            n_threads: Threads that compute; None means one per core.
+            n_threads: Threads that compute, at most one per processor; None means one per core.
             gpu_layers: Layers to put on a graphics card, -1 for all; None takes
                 `$LMORT_GPU_LAYERS`, else 0.
 

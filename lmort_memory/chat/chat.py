@@ -194,9 +194,11 @@ class Chat(Closing):
         before = self.tokens_evaluated
         tokens = self.prompts.tokenize(text)
         given = None if reply is None else tuple(self.prompts.tokenize(valid(reply)))
-        longest = self.options.max_tokens if given is None else len(given)
+        longest = (
+            self._window.longest_reply(self.options.max_tokens) if given is None else len(given)
+        )
         before_it = self.prompts.tokenize(lead)
-        reserve = self.options.memory_tokens + longest
+        reserve = self._window.longest_notes(self.options.memory_tokens) + longest
         n_tokens, whole, read = len(tokens), None, text
         room = self._window.longest_message(reserve) - len(before_it)
         if role == "user" and n_tokens > room:
@@ -403,7 +405,7 @@ class Chat(Closing):
             found = renewed(self._memory, found, seen=seen, at_most=self.options.memories)
         notes = pack_notes(
             self._with_earlier(found),
-            budget=self.options.memory_tokens,
+            budget=self._window.longest_notes(self.options.memory_tokens),
             count_tokens=lambda line: len(self._backbone.vocabulary.tokenize(line)),
             now=datetime.now(UTC).astimezone(),
         )

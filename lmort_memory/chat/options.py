@@ -23,10 +23,10 @@ class ChatOptions:
 
     Attributes:
         system: System prompt; empty for none. Omitted if the template does not support one.
-        n_ctx: Context size in tokens.
-        max_tokens: Maximum tokens of a reply.
+        n_ctx: Context size in tokens, at most what the model was trained for.
+        max_tokens: Maximum tokens of a reply, at most half the context.
         memories: Maximum number of notes per turn; 0 turns recall off.
-        memory_tokens: Maximum tokens of a notes block.
+        memory_tokens: Maximum tokens of a notes block, at most a quarter of the context.
         min_likelihood: Inject no notes if the estimated likelihood that the answer is stored is
             lower than this.
         old_notes: What happens to notes after their reply. "evaluate" drops them and evaluates the

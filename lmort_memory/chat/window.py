@@ -59,7 +59,7 @@ class WindowOptions:
     """Settings of a window.
 
     Attributes:
-        n_ctx: Context size in tokens.
+        n_ctx: Context size in tokens, at most what the model was trained for.
         system: System prompt; empty for none.
         old_notes: What happens to notes after their reply, see `ChatOptions`.
     """
@@ -87,7 +87,8 @@ class Window:
         """Open a context; BackboneError if llama.cpp cannot."""
         self._prompts = prompts
         self._vocabulary = backbone.vocabulary
-        self._sequence = backbone.open_sequence(n_ctx=options.n_ctx, layers=layers)
+        n_ctx = min(options.n_ctx, backbone.facts.n_ctx_train or options.n_ctx)
+        self._sequence = backbone.open_sequence(n_ctx=n_ctx, layers=layers)
         self._old_notes = options.old_notes
         self._messages: list[Message] = []
         if options.system and self._prompts.template.takes_system:
@@ -122,6 +123,14 @@ class Window:
     def record_ids(self) -> frozenset[str]:
         """Records whose text is in the window, so the model sees them anyway."""
         return frozenset(id_ for message in self._messages for id_ in message.shown)
+
+    def longest_reply(self, max_tokens: int) -> int:
+        """Return the most tokens of a reply: the other half is for what was said before."""
+        return min(max_tokens, self._sequence.n_ctx // 2)
+
+    def longest_notes(self, memory_tokens: int) -> int:
+        """Return the most tokens of notes."""
+        return min(memory_tokens, self._sequence.n_ctx // 4)
 
     def longest_message(self, reserve: int) -> int:
         """Return the most tokens that a message may have in an otherwise empty window."""
@@ -238,7 +247,7 @@ class Window:
         ends, every token is evaluated and `keep` has got its states, float32 (layers, 1, n_embd).
         """
         room = self._sequence.n_ctx - len(self._sequence.tokens)
-        left = min(max_tokens, room)
+        left = min(self.longest_reply(max_tokens), room)
         if left < 1:
             return
         sampler = self._sequence.sampler(sampling)

@@ -49,3 +49,15 @@ def test_the_command_line_says_what_is_not_read(tiny, monkeypatch, capsys):
     done = cli("chat", "--ctx", "512", "--max-tokens", "4", stdin="word " * 3000 + "\n")
     assert done.status == 0
     assert "were not read, but all of it is remembered; --ctx N" in done.out
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [("--max-tokens", "100000"), ("--ctx", "256", "--system", "Hi"), ("--ctx", "1" + "0" * 20)],
+)
+def test_limits_beyond_the_context_are_as_much_as_it_has(tiny, monkeypatch, capsys, limits):
+    """A reply has at most half of the context, notes a quarter, and the model's own is the most."""
+    cli = Cli(monkeypatch, capsys)
+    cli("add", "Ada keeps bees.")
+    done = cli("chat", *limits, "--stop", " ", stdin="Who keeps bees?\nHello.\n")
+    assert done.status == 0, done.out

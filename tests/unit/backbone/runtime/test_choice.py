@@ -125,6 +125,12 @@ def test_a_containers_quota_bounds_the_threads(tmp_path, quota, most):
     assert devices.cores(tmp_path / "cpu.max") == unbounded
 
 
+def test_there_is_at_most_one_thread_for_a_processor(monkeypatch):
+    """Ten thousand threads would only wait for one another."""
+    monkeypatch.setattr(devices.os, "cpu_count", lambda: 4)
+    assert [devices.usable_threads(n) for n in (1, 4, 10**20)] == [1, 4, 4]
+
+
 def test_layers_for_the_graphics_card_are_a_number(monkeypatch):
     """None by default; the variable counts; what is no number is refused with both names of it."""
     assert devices.gpu_layers_wanted() == 0
