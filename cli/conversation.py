@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Conversation"]
 
 _GOODBYES = {"/quit", "/exit", "/bye", "exit", "quit", ":q"}
+# "/etc/hosts is wrong" is said to the model; "/" and "/nosuch" are slips.
+_COMMAND = re.compile(r"/[^/.]*")
 _WIDTH = 100
 _NARROWEST = 30
 _RECALLED = 5
@@ -83,22 +86,28 @@ class Conversation:
         try:
             self._open(session)
             while (line := self._screen.read()) is not None:
-                if line.strip().casefold() in _GOODBYES:
+                if _leaves(line):
                     break
                 if line.strip():
-                    self._answer(line)
+                    with self._screen.working():
+                        self._answer(line)
         finally:
             self._close()
 
     def _answer(self, line: str) -> None:
         try:
-            if line.startswith("/"):
-                name, _, rest = line.strip().partition(" ")
-                self._command(name, rest.strip())
+            if _COMMAND.fullmatch(line.split(maxsplit=1)[0]):
+                name, *rest = line.strip().split(maxsplit=1)
+                self._command(name.casefold(), rest[0] if rest else "")
             else:
                 self._reply(line)
         except LmortError as error:
             self._fail(str(error))
+        except BrokenPipeError:
+            raise  # nobody reads any more
+        except OSError as error:
+            named = f": {error.filename}" if error.filename else ""
+            self._fail(f"{error.strerror or error}{named}")
 
     def _command(self, name: str, rest: str) -> None:
         if name in self._commands:
@@ -226,11 +235,25 @@ class Conversation:
         if not self._shown:
             self._fail("no memories are listed yet; list some with /recall TEXT, then /forget N")
             return
-        if not number.isdecimal() or not 1 <= int(number) <= len(self._shown):
+        at = self._place(number)
+        if at is None:
             self._fail(f"/forget needs a number from 1 to {len(self._shown)}, from the last list")
             return
-        receipt = self.chat.forget(self._shown[int(number) - 1].id)
+        receipt = self.chat.forget(self._shown[at].id)
+        if not receipt.records:
+            self._fail(f"memory [{at + 1}] is already forgotten")
+            return
         self._screen.say(f"forgotten: {receipt.records} record, {receipt.vectors} vectors")
+        self._list_quotes(receipt.quoted_by)
+
+    def _list_quotes(self, ids: Sequence[str]) -> None:
+        """List what repeats a forgotten text, so that /forget N can delete it too."""
+        if not ids:
+            return
+        self._shown = list(self._memory.store.get(ids).values())
+        self._screen.say("other memories repeat some of it and still exist:")
+        for number, record in enumerate(self._shown, 1):
+            self._screen.say(f"[{number}] {_line(record)}")
 
     def _correct(self, rest: str) -> None:
         number, _, text = rest.partition(" ")
@@ -239,17 +262,28 @@ class Conversation:
                 "no memories are listed yet; list some with /recall TEXT, then /correct N TEXT"
             )
             return
-        if not number.isdigit() or not 1 <= int(number) <= len(self._shown) or not text.strip():
+        at = self._place(number)
+        if at is None or not text.strip():
             self._fail(
                 f"/correct needs a number from 1 to {len(self._shown)}, from the last list, and"
                 " then the corrected text"
             )
             return
-        old = self._shown[int(number) - 1]
+        old = self._shown[at]
+        if text.strip() == old.text.strip():
+            self._fail(f"memory [{at + 1}] says so already")
+            return
         new = self.chat.correct(old.id, text.strip())
-        self._shown[int(number) - 1] = new
-        self._screen.say(f"[{number}] {_line(new)}")
+        self._shown[at] = new
+        self._screen.say(f"[{at + 1}] {_line(new)}")
         self._screen.say(f"    before: {_line(old)}")
+
+    def _place(self, number: str) -> int | None:
+        """Return the place in the last list of the memory that a number names, written [1] or 1."""
+        digits = number.removeprefix("[").removesuffix("]")
+        if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(len(self._shown))):
+            return None
+        return int(digits) - 1 if 1 <= int(digits) <= len(self._shown) else None
 
     def _add(self, text: str) -> None:
         if not text:
@@ -264,7 +298,8 @@ class Conversation:
         self._screen.say(f"a new conversation: session {self.chat.session}")
 
     def _export(self, path: str) -> None:
-        if not path:
+        path = _unquoted(path)
+        if path in ("", "-"):
             self._fail("/export needs the name of a new file")
             return
         count = self._memory.export(path, scope=self._scope)
@@ -290,7 +325,7 @@ class Conversation:
 
     def _model(self, other: str) -> None:
         if other:
-            self._change_model(other)
+            self._change_model(_unquoted(other))
         backbone = self._memory.backbone
         assert backbone is not None, "a chat needs a model"
         facts = backbone.facts
@@ -315,6 +350,18 @@ class Conversation:
             self._screen.say(f"{name:<10} {text}")
         self._screen.say("/quit      leave (exit and Ctrl-D do too); Ctrl-C stops a reply")
         self._screen.say('"""        starts and ends a text of several lines')
+
+
+def _leaves(line: str) -> bool:
+    """Return whether a line is a goodbye: "/quit", with anything behind it, or "exit" alone."""
+    said = line.strip().casefold()
+    return said in _GOODBYES or (said.startswith("/") and said.split()[0] in _GOODBYES)
+
+
+def _unquoted(path: str) -> str:
+    """Return a path without the quotes of a shell, as a file dropped on a terminal has them."""
+    quoted = len(path) > 1 and path[0] == path[-1] and path[0] in "\"'"
+    return path[1:-1] if quoted else path
 
 
 def _line(record: Record, width: int = _WIDTH) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from ..options import read_stdin
@@ -40,6 +40,9 @@ class Screen(Protocol):
 
     def remember_lines(self, lines: Iterable[str]) -> None:
         """Make earlier lines available again."""
+
+    def working(self) -> AbstractContextManager[None]:
+        """Say that a line is being answered until the block ends."""
 
 
 class Pipe:
@@ -80,6 +83,10 @@ class Pipe:
     def remember_lines(self, lines: Iterable[str]) -> None:
         """Do nothing: nobody types here."""
 
+    def working(self) -> AbstractContextManager[None]:
+        """Do nothing, as above."""
+        return nullcontext()
+
 
 def _answer(pieces: Iterable[ReplyPiece]) -> Iterator[str]:
     """Print the reasoning as it arrives, and pass the answer on."""
@@ -98,7 +105,7 @@ def _answer(pieces: Iterable[ReplyPiece]) -> Iterator[str]:
 
 @contextmanager
 def _typing_unseen() -> Iterator[None]:
-    """Keep text typed meanwhile out of the reply; the next prompt shows it."""
+    """Keep text typed meanwhile out of what is shown; the next prompt shows it."""
     try:
         import termios
     except ImportError:  # Windows
@@ -174,8 +181,11 @@ class Terminal:
         """Print reasoning faintly and the reply as Markdown, each block once it is complete."""
         from .markdown import stream_markdown
 
-        with _typing_unseen():
-            stream_markdown(visible(text) for text in _answer(pieces))
+        stream_markdown(visible(text) for text in _answer(pieces))
+
+    def working(self) -> AbstractContextManager[None]:
+        """Keep what is typed ahead out of what is shown."""
+        return _typing_unseen()
 
     def end_reply(self, reply: Reply) -> None:
         """Say so if the reply was stopped."""

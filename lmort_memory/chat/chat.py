@@ -286,6 +286,8 @@ class Chat(Closing):
             ValueError: the text is empty, or identical to the record's.
         """
         old = self._memory.get(record_id)
+        if valid(text).strip() == old.text.strip():
+            raise ValueError(f"the correction of {record_id} is identical to its text")
         if self._open is not None:
             self._open.close()
         new = self._memory.add(Turn(text, scope=old.scope, session=self.session))

@@ -239,6 +239,22 @@ def test_a_pasted_text_is_one_turn_and_can_be_called_back(tiny):
     assert terminal.status() == 0
 
 
+def test_what_is_typed_ahead_is_not_shown_twice(tiny):
+    """Text typed while a line is answered, from its first moment on, shows at the next prompt."""
+    terminal = Tty("chat")
+    terminal.type("Hello.\r")
+    terminal.wait_for("\n")
+    time.sleep(0.05)
+    terminal.type("typed ahead\r")
+    terminal.wait_for(PROMPT)
+    assert "typed ahead" not in terminal.shown.partition(PROMPT)[0]
+    terminal.wait_for("typed ahead")
+    terminal.shown = terminal.shown.partition("typed ahead")[2]
+    terminal.wait_for(PROMPT)
+    terminal.type("/quit\r")
+    assert terminal.status() == 0
+
+
 def test_no_color_is_respected(tiny, monkeypatch):
     """With NO_COLOR the terminal's chat is readable and without faint lines."""
     monkeypatch.setenv("NO_COLOR", "1")

@@ -78,6 +78,48 @@ def test_commands_of_a_conversation(cli, tmp_path):
     assert json.loads(out.read_text().splitlines()[-1])["text"] == "Ada keeps bees."
 
 
+def test_what_begins_like_a_command(cli):
+    """Case, tabs and white space before it make no difference; a path is said to the model."""
+    done = cli("chat", stdin="  /ADD\tAda keeps bees.\n/etc/hosts is wrong\n/nosuch\n")
+    assert done.status == 3
+    assert "unknown command /nosuch" in done.out
+    said = [record["text"] for record in cli("list", "--role", "user", "--json").json]
+    assert said == ["Ada keeps bees.", "/etc/hosts is wrong"]
+
+
+def test_numbers_of_a_list(cli):
+    """[1] is 1; no number, nothing new and what is gone are answered, and the chat goes on."""
+    lines = ["/add Ada keeps bees.", "/correct \u00b2 x", "/correct 1 Ada keeps bees."]
+    lines += ["/forget [1]", "/forget 1", f"/forget {'9' * 5000}", "/sessions"]
+    done = cli("chat", stdin="\n".join(lines))
+    assert done.status == 3
+    assert "/correct needs a number from 1 to 1" in done.out
+    assert "memory [1] says so already" in done.out
+    assert "forgotten: 1 record" in done.out
+    assert "memory [1] is already forgotten" in done.out
+    assert done.out.endswith("no sessions yet\n")
+
+
+def test_forget_in_a_chat_lists_what_repeats_it(cli):
+    """What still holds the text is listed, and can be forgotten from there."""
+    cli("add", "The code of the gate of the old mill is 8306, says Ada.")
+    lines = ["/add The code of the gate of the old mill is 8306", "/forget 1", "/forget 1"]
+    done = cli("chat", stdin="\n".join(lines))
+    assert "other memories repeat some of it" in done.out
+    assert done.out.count("forgotten: 1 record") == 2
+    assert cli("list", "--json").json == []
+
+
+def test_names_of_files_in_a_chat(cli, tmp_path):
+    """A name that no file can have does not end the chat; a dropped file comes in quotes."""
+    out = tmp_path / "my file.jsonl"
+    done = cli("chat", stdin=f"/model {'a' * 300}\n/export -\n/export '{out}'\n")
+    assert done.status == 3
+    assert "File name too long" in done.out
+    assert "/export needs the name" in done.out
+    assert out.exists()
+
+
 def test_the_model_can_be_changed_inside_a_chat(cli, tmp_path):
     """/model GGUF goes on with the same session and another model."""
     other, _ = write_tiny_pair(tmp_path, seed=5)
