@@ -16,6 +16,9 @@ __all__ = ["PlainCommand", "app", "command", "examples", "in_order"]
 
 _UsageError: Any = typer.BadParameter.__bases__[0]  # typer gives it no public name
 _SENTENCE = re.compile(r"-[^=\s]*\s")  # "- buy milk"; no option has white space before its "="
+_OPTION = re.compile(r"-\S")  # a lone dash is a word
+_SHELLS = re.compile(r'(["$`\\])')  # a shell reads these inside double quotes
+_ESCAPED = r"\\\1"
 _TALK = ("chat", "add", "recall", "list", "show", "edit", "forget")
 _FILES = ("import", "watch", "export", "backup", "restore", "copy", "sync")
 _SERVE = ("serve", "mcp", "install", "hook")
@@ -54,9 +57,19 @@ class PlainCommand(TyperCommand):
             if self._takes_text() and hasattr(error, "possibilities"):  # no such option
                 error.message += ". Put -- before a text that begins with a dash"
             elif self._takes_text() and "unexpected extra argument" in error.message:
-                error.message = _in_quotes(ctx.command_path, self._words_of(given))
+                error.message = self._in_quotes(ctx.command_path, given)
             error.message = visible(error.message)
             raise
+
+    def _in_quotes(self, command: str, args: Sequence[str]) -> str:
+        """Write the command as it was meant: what stands before a text, such as an id, and it."""
+        places = [one.metavar for one in self.params if one.param_type_name == "argument"]
+        words = self._words_of(args)
+        before = places.index("TEXT")
+        text = " ".join(words[before:])
+        quoted = f'"{_SHELLS.sub(_ESCAPED, text)}"'
+        meant = [command, *words[:before], *(["--"] if text.startswith("-") else []), quoted]
+        return f"Put a text of several words in quotes: {' '.join(meant)}"
 
     def _takes_text(self) -> bool:
         return any(
@@ -66,11 +79,13 @@ class PlainCommand(TyperCommand):
     def _words_of(self, args: Sequence[str]) -> list[str]:
         """Return the arguments that are neither options nor their values."""
         takes_value = self._with_values()
-        return [
+        end = args.index("--") if "--" in args else len(args)
+        words = [
             one
-            for before, one in zip(["", *args], args, strict=False)
-            if not one.startswith("-") and before not in takes_value
+            for before, one in zip(["", *args[:end]], args[:end], strict=False)
+            if not _OPTION.match(one) and before not in takes_value
         ]
+        return [*words, *args[end + 1 :]]
 
     def _with_values(self) -> set[str]:
         """Return the names of the options that take a value."""
@@ -102,10 +117,6 @@ class PlainCommand(TyperCommand):
 
         formatter.write_dl = write_plainly
         super().format_options(ctx, formatter)
-
-
-def _in_quotes(command: str, words: Sequence[str]) -> str:
-    return f'Put a text of several words in quotes: {command} "{" ".join(words)}"'
 
 
 def _without_type(name: str) -> str:

@@ -47,7 +47,7 @@ def given_text(text: str) -> str:
 
 
 def read_stdin(read: Callable[[int], str]) -> str:
-    """Read stdin, replace what is not UTF-8 by U+FFFD, and report how often.
+    """Read stdin without a byte order mark, replace what is not UTF-8 by U+FFFD, and count that.
 
     `main` lets such bytes through as lone surrogates.
 
@@ -55,7 +55,7 @@ def read_stdin(read: Callable[[int], str]) -> str:
         WrongUsage: there is no end to it.
     """
     with counted() as replaced:
-        text = valid(read(MOST_TYPED + 1))
+        text = valid(read(MOST_TYPED + 1)).removeprefix(_BYTE_ORDER_MARK)
     if len(text) > MOST_TYPED:
         raise WrongUsage(
             f"stdin has more than {MOST_TYPED:,} characters — put a long text in a file and import"
@@ -66,6 +66,7 @@ def read_stdin(read: Callable[[int], str]) -> str:
     return text
 
 
+_BYTE_ORDER_MARK = "\ufeff"  # Windows begins piped text with it
 MOST_TYPED = 16 << 20  # characters of one text: a book has a million
 MOST = 1_000_000  # maximum records per call
 

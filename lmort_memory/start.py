@@ -13,6 +13,9 @@ def main() -> None:
         from lmort_memory.adapters.hooks import main as hook
 
         sys.exit(hook(sys.argv[2:]))
-    from lmort_memory.cli import main as command_line
+    try:
+        from lmort_memory.cli import main as command_line
 
-    command_line()
+        command_line()
+    except KeyboardInterrupt:  # while it was still being loaded
+        sys.exit(130)

@@ -138,7 +138,7 @@ def _options(style: Style) -> ChatOptions:
         "max_tokens": setting("max_tokens", style.max_tokens).value,
         "n_ctx": setting("ctx", style.ctx).value,
         "template": _template(setting_text("template", style.template)),
-        "speakers": _speakers(setting_text("speakers", style.speakers)),
+        "speakers": speakers_of(setting_text("speakers", style.speakers)),
         "stop": tuple(style.stop or filter(None, [setting_text("stop", None)])),
     }
     heat = setting("temperature", style.temperature).value
@@ -164,7 +164,7 @@ def _template(named: str | None) -> str | None:
     return source
 
 
-def _speakers(named: str | None) -> tuple[str, ...] | None:
+def speakers_of(named: str | None) -> tuple[str, ...] | None:
     """Read the names of user and model, separated by a comma."""
     from lmort_memory.backbone.template import check_speakers
 

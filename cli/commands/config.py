@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,9 @@ from ..settings import (
     write_config,
 )
 from ..terminal.output import note, print_json, say
+from .chat import speakers_of
+
+_FILES = ("db", "llama_lib", "model", "passphrase_file", "template", "tuner")
 
 
 @command(
@@ -84,9 +88,19 @@ def _parsed(name: str, value: str) -> str | int | float:
     if not value:
         raise WrongUsage(f"give a value; lmort-mem config {name} --unset restores the default")
     try:
-        return parse_value(name, value, where="config")
+        parsed = parse_value(name, value, where="config")
+        if name == "speakers":
+            speakers_of(value)
     except LmortError as error:
         raise WrongUsage(str(error)) from error
+    return _in_full(name, value) if name in _FILES else parsed
+
+
+def _in_full(name: str, value: str) -> str:
+    """Return a path that means the same in every folder; a model may also be known by a name."""
+    if is_server(value) or value.startswith("~"):
+        return value
+    return str(Path(value).absolute()) if name == "db" or Path(value).exists() else value
 
 
 def _show(*, json: bool) -> None:

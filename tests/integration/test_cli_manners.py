@@ -58,7 +58,29 @@ def test_words_without_quotes_get_a_hint(cli):
     assert 'add "my sister keeps bees"' in done.err
 
 
-@pytest.mark.parametrize("word", ["exit", "quit", "/exit", "/quit", ":q", " Exit "])
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["recall", "--", "-5", "degrees"], 'recall -- "-5 degrees"'),
+        (["edit", "01JB", "a", "new", "text"], 'edit 01JB "a new text"'),
+        (["add", 'a "bee"', "for", "$5"], r'add "a \"bee\" for \$5"'),
+        (["add", "-", "buy", "milk"], 'add -- "- buy milk"'),
+    ],
+)
+def test_the_hint_is_a_command_that_works(cli, words, meant):
+    """What stands before the text stays outside of the quotes, and a shell reads what was typed."""
+    assert f"lmort-mem {meant}\n" in cli(*words).err
+
+
+def test_a_byte_order_mark_is_no_text(cli):
+    """Windows begins piped text with one."""
+    cli("add", "-", stdin="\ufeffbees")
+    assert [record["text"] for record in cli("list", "--json").json] == ["bees"]
+    assert cli("chat", stdin="\ufeff/quit\n").status == 0
+    assert len(cli("list", "--json").json) == 1
+
+
+@pytest.mark.parametrize("word", ["exit", "quit", "/exit", "/quit", ":q", " Exit ", "/quit now"])
 def test_leaving_is_understood(cli, word):
     """Words of goodbye end the chat, and are neither answered nor stored."""
     done = cli("chat", stdin=f"{word}\nnever read\n")
@@ -160,13 +182,35 @@ def test_joined_characters_stay_joined(cli):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("max_tokens", "0"), ("temperature", "-1"), ("temperature", "nan")]
+    ("name", "value"),
+    [("max_tokens", "0"), ("temperature", "-1"), ("temperature", "nan"), ("gpu_layers", "-2")],
 )
 def test_a_setting_that_cannot_work_is_refused(cli, name, value):
     """A value that would break the chat later is refused when it is set, and in the environment."""
     done = cli("config", name, "--", value)
     assert done.status == 2
     assert "must be" in done.err and "at least" in done.err
+
+
+def test_speakers_are_checked_when_they_are_set(cli):
+    """One name is no conversation."""
+    done = cli("config", "speakers", "Ada")
+    assert done.status == 2
+    assert "two different" in done.err
+
+
+def test_a_setting_means_the_same_file_in_every_folder(cli, tmp_path, monkeypatch):
+    """A relative path is stored in full; a home folder and a model's name stay as they are."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "chat.jinja").write_text("x")
+    for name, value, stored in (
+        ("template", "chat.jinja", str(tmp_path / "chat.jinja")),
+        ("template", "plain", "plain"),
+        ("tuner", "~/tuner.gguf", "~/tuner.gguf"),
+        ("llama_lib", "nowhere", "nowhere"),
+        ("db", "new.db", str(tmp_path / "new.db")),
+    ):
+        assert cli("config", name, value, "--json").json[name] == stored
 
 
 def test_no_traceback_for_a_place_that_cannot_be(cli, monkeypatch):

@@ -16,6 +16,21 @@ def test_the_version_is_told(cli):
     assert cli("--version").out == f"lmort-mem {version('lmort-memory')}\n"
 
 
+def test_ctrl_c_while_the_program_loads_is_no_traceback(monkeypatch):
+    """Status 130, as after every other Ctrl-C."""
+    from lmort_memory.start import main
+
+    class Loading:
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["lmort-mem", "list"])
+    monkeypatch.setitem(sys.modules, "lmort_memory.cli", Loading())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+
+
 def test_a_backup_makes_no_folder(cli, tmp_path):
     """A folder that is not there may be a disk that is not mounted: it is named, and not made."""
     done = cli("backup", tmp_path / "disk" / "copy.db")
