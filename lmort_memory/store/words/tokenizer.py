@@ -30,6 +30,7 @@ ACCENT = re.compile("[\u0300-\u0305\u0307-\u036f]")
 
 # Joined words mean one thing: a date, a path, a version, a name in code.
 JOINED = re.compile(r"\w+(?:[-./:_]+\w+)+")
+GROUPS = re.compile(r"\w*\d{2,}(?: \d{2,})+")  # of digits, as people write a number of a telephone
 
 MAX_TERMS = 64  # a query is a question, not a document; more terms only cost time
 
@@ -60,13 +61,17 @@ def query_terms(query: str) -> list[str]:
     Every word is quoted, so FTS5's own syntax in a query is just text. A lone character of an
     unspaced script matches every pair that starts with it. Words joined by `. - / : _` are also
     searched for as a phrase, before the single words, so a text in which they stand together scores
-    higher, whatever joins them there.
+    higher, whatever joins them there. So are groups of digits, and both as one word: a number is
+    written as 978-3-16-148410-0, with spaces, or in one piece.
     """
     spaced = RUN.sub(lambda run: f" {_pairs(run.group())} ", _normal(query))
     words = list(dict.fromkeys(WORD.findall(spaced)))
     telling = [word for word in words if word not in STOP] or words
-    joined = (one for one in JOINED.findall(spaced) if len(WORD.findall(one)) > 1)
-    return [_quoted(one) for one in [*dict.fromkeys(joined), *telling][:MAX_TERMS]]
+    joined = [one for one in JOINED.findall(spaced) if len(WORD.findall(one)) > 1]
+    joined += GROUPS.findall(spaced)
+    whole = ["".join(WORD.findall(one)) for one in joined if any(c.isdigit() for c in one)]
+    terms = dict.fromkeys([*joined, *whole, *telling])
+    return [_quoted(one) for one in [*terms][:MAX_TERMS]]
 
 
 def _normal(text: str) -> str:

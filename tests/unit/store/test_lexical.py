@@ -119,6 +119,21 @@ def test_a_long_question_finds_its_answer(store):
     assert len(query_terms(" ".join(f"word{i}" for i in range(500)))) == 64
 
 
+@pytest.mark.parametrize(
+    ("question", "written"),
+    [
+        ("Which book is 978-3-16-148410-0?", "9783161484100"),
+        ("Whose number is 555 01 23?", "555-01-23"),
+        ("Whose number is 555 01 23?", "5550123"),
+        ("Whose is DE44 5001 0517 5407?", "DE44500105175407"),
+    ],
+)
+def test_a_number_is_found_however_it_is_written(store, question, written):
+    """Groups of digits are one number, with dashes, with spaces or in one piece."""
+    terms = query_terms(question)
+    assert f'"{written.casefold()}"' in terms or f'"{written.replace("-", " ")}"' in terms
+
+
 def test_only_stop_words_still_search():
     """A question of nothing but common words searches those."""
     assert query_terms("who is it?") == ['"who"', '"is"', '"it"']
