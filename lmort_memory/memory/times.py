@@ -14,6 +14,17 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any
 
+from lmort_memory.memory.calendar_days import (
+    MONTHS,
+    WEEKDAYS,
+    days,
+    latest,
+    months_after,
+    next_month,
+    week,
+    year_before,
+)
+from lmort_memory.memory.named_days import NAMED
 from lmort_memory.times import day_of
 
 __all__ = ["Span", "ago", "dated", "everything_before", "spoken", "without"]
@@ -35,14 +46,9 @@ class Span:
 _NUMBERS = {"a": 1, "one": 1, "two": 2, "couple of": 2, "three": 3, "few": 3, "four": 4, "five": 5}
 _DAYS = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "year": 365}
 _SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
-_MONTHS = (
-    *("january", "february", "march", "april", "may", "june"),
-    *("july", "august", "september", "october", "november", "december"),
-)
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _COUNT = rf"(?:the |a )?({'|'.join(_NUMBERS)}|\d{{1,4}})"
 _UNIT = rf"({'|'.join(_DAYS)})s?"
-_MONTH = rf"({'|'.join(_MONTHS)})"
+_MONTH = rf"({'|'.join(MONTHS)})"
 _THE_YEAR = r"(?: (?:of )?((?:19|20)\d\d))?"
 # Shares of a span, with slack: people who say "the end of May" do not look at a calendar.
 _PARTS = {
@@ -66,6 +72,19 @@ _OPENERS = ("since ", "before ", "until ", "after ", "early ", "mid ", "mid-", "
 _OPENING = f"(?:{'|'.join(f'(?<={word})' for word in _OPENERS)})"
 _END = "end of "
 _AHEAD = re.compile(r"\b(?:coming|next|this)\s+$")
+# Names that every week or year has, unless a word says which one is meant.
+_EVERY_YEAR = re.compile(
+    rf"^(?!.*(?:\d{{4}}|last|past|ago|since|after|before))"
+    rf".*(?:{'|'.join((*MONTHS, *WEEKDAYS, *_SEASONS))}|christmas|new year|easter"
+    r"|\d(?:st|nd|rd|th)\b)"
+)
+_LOOKS_AHEAD = re.compile(
+    r"\b(?:will|shall|won['\u2019]t|\w+['\u2019]ll|going|coming|plan|plans|upcoming"
+    r"|(?:am|are|is) \w+ \w+ing)\b"
+)
+_LOOKS_BACK = re.compile(
+    r"\b(?:did|didn['\u2019]t|was|were|had|has|have|been|went|said|told|happened|last|ago)\b"
+)
 _LONGEST = 1000  # characters that are searched for a time; a pasted document is no question
 _ALWAYS = datetime(2, 1, 1, tzinfo=UTC)
 
@@ -79,6 +98,11 @@ def spoken(text: str, now: datetime) -> Span | None:
         now: The current time, aware; its zone determines when a day begins.
     """
     lowered = text.casefold()
+    span = _named(text, lowered, now)
+    return None if span is not None and _looks_ahead(lowered, span) else span
+
+
+def _named(text: str, lowered: str, now: datetime) -> Span | None:
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for pattern, read in _PATTERNS:
         found = pattern.search(lowered)
@@ -86,6 +110,16 @@ def spoken(text: str, now: datetime) -> Span | None:
         if found is not None and span is not None:
             return _past(_opened(lowered[: found.start()], Span(*span, found[0]), now), now)
     return _past(_parsed(text, now), now)
+
+
+def _looks_ahead(lowered: str, span: Span) -> bool:
+    """Return whether a month or day without a year is the coming one: "Where do we go in May?"."""
+    words = span.words.casefold()
+    return (
+        _EVERY_YEAR.search(words) is not None
+        and _LOOKS_AHEAD.search(lowered) is not None
+        and _LOOKS_BACK.search(lowered) is None
+    )
 
 
 def _past(span: Span | None, now: datetime) -> Span | None:
@@ -128,47 +162,30 @@ def dated(when: datetime, now: datetime) -> str:
 _Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]
 
 
-def _days(today: datetime, start: int, end: int) -> tuple[datetime, datetime]:
-    return today + timedelta(days=start), today + timedelta(days=end)
-
-
-def _week(today: datetime, weeks: int) -> tuple[datetime, datetime]:
-    start = -today.weekday() + 7 * weeks
-    return _days(today, start, start + 7)
-
-
 def _weekend(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     saturday = 5 - today.weekday() - (7 if found[1] == "last" or today.weekday() < 5 else 0)
-    return _days(today, saturday, saturday + 2)
+    return days(today, saturday, saturday + 2)
 
 
 def _last_days(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     count = _NUMBERS.get(found[1] or "a") or int(found[1])
-    return _days(today, -min(count, 100) * _DAYS[found[2]], 1)
+    return days(today, -min(count, 100) * _DAYS[found[2]], 1)
 
 
 def _so_long_ago(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     """Take the day; for weeks, months and years, half a unit on both sides."""
     length = _DAYS[found[2]]
     centre = -(_NUMBERS.get(found[1]) or min(int(found[1]), 100)) * length
-    return _days(today, centre - length // 2, centre + length // 2 + 1)
-
-
-def _latest(today: datetime, month: int, day: int = 1, *, year: str | None = None) -> datetime:
-    """Return a day of a year; without one, the latest such day that is not after today."""
-    start = today.replace(month=month, day=day)
-    if year:
-        return start.replace(year=int(year))
-    return start if start <= today else _year_before(start)
+    return days(today, centre - length // 2, centre + length // 2 + 1)
 
 
 def _season(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
-    start = _latest(today, _SEASONS[found[1]])
-    return start, _months_after(start, 3)
+    start = latest(today, _SEASONS[found[1]], year=found[2])
+    return start, months_after(start, 3)
 
 
 def _lately(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
-    return _days(today, -10 if found[0] == "the other day" else -30, 1)
+    return days(today, -10 if found[0] == "the other day" else -30, 1)
 
 
 def _day_of_month(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
@@ -185,33 +202,33 @@ def _day_of_month(found: re.Match[str], today: datetime) -> tuple[datetime, date
 def _feast(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     """Christmas and the turn of the year, with some days on either side."""
     first, length = (21, 7) if found[2] == "christmas" else (30, 4)
-    start = _latest(today, 12, first, year=found[3])
+    start = latest(today, 12, first, year=found[3])
     if found[1] and not found[3] and start.year == today.year:
-        start = _year_before(start)
+        start = year_before(start)
     return start, start + timedelta(days=length)
 
 
 def _quarter(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
-    start = _latest(today, 3 * int(found[1]) - 2, year=found[2])
-    return (start, _months_after(start, 3)) if start <= today else None
+    start = latest(today, 3 * int(found[1]) - 2, year=found[2])
+    return (start, months_after(start, 3)) if start <= today else None
 
 
 def _months(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
     """From the beginning of one month to the end of another; a year is that of the latter."""
-    first, last = _MONTHS.index(found[1]), _MONTHS.index(found[2])
-    start = _latest(today, first + 1, year=found[3])
+    first, last = MONTHS.index(found[1]), MONTHS.index(found[2])
+    start = latest(today, first + 1, year=found[3])
     if found[3] and last < first:
-        start = _year_before(start)
-    return (start, _months_after(start, (last - first) % 12 + 1)) if start <= today else None
+        start = year_before(start)
+    return (start, months_after(start, (last - first) % 12 + 1)) if start <= today else None
 
 
 def _this(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     """The month or year that today is in."""
     if found[1] == "year":
         start = today.replace(month=1, day=1)
-        return start, _months_after(start, 12)
+        return start, months_after(start, 12)
     start = today.replace(day=1)
-    return start, _next_month(start)
+    return start, next_month(start)
 
 
 def _year(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
@@ -222,31 +239,35 @@ def _year(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | 
 
 def _weekday(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     """A named day is the latest one; "a week last Monday" is seven days before that."""
-    back = (today.weekday() - _WEEKDAYS.index(found[2])) % 7 or 7
+    back = (today.weekday() - WEEKDAYS.index(found[2])) % 7 or 7
     back += 7 if found[1] else 0
-    return _days(today, -back, 1 - back)
+    return days(today, -back, 1 - back)
 
 
 _PATTERNS: tuple[tuple[re.Pattern[str], _Read], ...] = tuple(
     (re.compile(pattern), read)
     for pattern, read in (
-        (r"\b(?:last night|yesterday evening)\b", lambda _, today: _days(today, -1, 0)),
-        (r"\bthis (?:morning|afternoon|evening)\b", lambda _, today: _days(today, 0, 1)),
+        *NAMED,
+        (r"\b(?:last night|yesterday evening)\b", lambda _, today: days(today, -1, 0)),
+        (r"\bthis (?:morning|afternoon|evening)\b", lambda _, today: days(today, 0, 1)),
         (r"\b(?:the other day|recently|lately)\b", _lately),
         (
             rf"\b(?:between|from) {_MONTH} (?:and|to|until|till) {_MONTH}{_THE_YEAR}\b",
             _months,
         ),
-        (r"\bday before yesterday\b", lambda _, today: _days(today, -2, -1)),
-        (r"\bweek before last\b", lambda _, today: _week(today, -2)),
-        (r"\bthis week\b", lambda _, today: _week(today, 0)),
-        (r"\blast week\b", lambda _, today: _week(today, -1)),
+        (r"\bday before yesterday\b", lambda _, today: days(today, -2, -1)),
+        (r"\bweek before last\b", lambda _, today: week(today, -2)),
+        (r"\bthis week\b", lambda _, today: week(today, 0)),
+        (r"\blast week\b", lambda _, today: week(today, -1)),
         (r"\b(last|this|the) weekend\b", _weekend),
         (rf"\b(?:last|past) {_COUNT} {_UNIT}\b", _last_days),
         (r"\b()(?:past (?=day|week|month|year)|last (?=fortnight))" + _UNIT, _last_days),
         (rf"\b{_COUNT} {_UNIT} ago\b", _so_long_ago),
-        (rf"\b(?:last|this|in|in the|during the) ({'|'.join(_SEASONS)})\b", _season),
-        (r"\bon the (\d{1,2})(?:st|nd|rd|th)(?=\s*(?:[?.,;!]|$))", _day_of_month),
+        (rf"\b(?:last|this|in|in the|during the) ({'|'.join(_SEASONS)})\b{_THE_YEAR}", _season),
+        (
+            rf"\b(?:on|{'|'.join(WEEKDAYS)}) the (\d{{1,2}})(?:st|nd|rd|th)(?=\s*(?:[?.,;!]|$))",
+            _day_of_month,
+        ),
         (
             rf"(?:\b(?:at|over|around|this|(last)) |{_OPENING})"
             rf"(christmas|new year)\b{_THE_YEAR}",
@@ -256,7 +277,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Read], ...] = tuple(
         (rf"(?:\b(?:in|of|during|last) |{_OPENING})q([1-4])()\b", _quarter),
         (r"(?<=(?:end|art|ing|dle) of the )(month|year)\b", _this),
         (rf"(?:\b(?:in|during|of|last) |{_OPENING})((?:19|20)\d\d)\b(?![-/.:]\d)", _year),
-        (rf"\b(a week )?last ({'|'.join(_WEEKDAYS)})\b", _weekday),
+        (rf"\b(a week )?last ({'|'.join(WEEKDAYS)})\b", _weekday),
     )
 )
 
@@ -327,10 +348,10 @@ def _of(when: datetime, context: Any, said: str, now: datetime) -> Span | None: 
     if accuracy & context.ACU_DAY or accuracy & context.ACU_HALFDAY:
         end = start + timedelta(days=1)
     elif accuracy & context.ACU_WEEK:
-        start, end = _week(start, 0)
+        start, end = week(start, 0)
     elif accuracy & context.ACU_MONTH:
         start = start.replace(day=1)
-        end = _next_month(start)
+        end = next_month(start)
     elif accuracy & context.ACU_YEAR:
         start = start.replace(month=1, day=1)
         end = start.replace(year=start.year + 1)
@@ -339,26 +360,9 @@ def _of(when: datetime, context: Any, said: str, now: datetime) -> Span | None: 
     if start > now:
         if re.search(r"\b(next|tomorrow|coming|in \d+|from now)\b", said, re.IGNORECASE):
             return None
-        weekday = said.casefold().split()[-1] in _WEEKDAYS
+        weekday = said.casefold().split()[-1] in WEEKDAYS
         if weekday:
             start, end = start - timedelta(days=7), end - timedelta(days=7)
         elif start.year == now.year + 1 and not re.search(r"\d{4}", said):
-            start, end = (_year_before(one) for one in (start, end))
+            start, end = (year_before(one) for one in (start, end))
     return Span(start, end, said) if start <= now else None
-
-
-def _year_before(when: datetime) -> datetime:
-    try:
-        return when.replace(year=when.year - 1)
-    except ValueError:  # 29 February
-        return when.replace(year=when.year - 1, day=28)
-
-
-def _months_after(start: datetime, count: int) -> datetime:
-    for _ in range(count):
-        start = _next_month(start)
-    return start
-
-
-def _next_month(start: datetime) -> datetime:
-    return (start.replace(day=1) + timedelta(days=32)).replace(day=1)

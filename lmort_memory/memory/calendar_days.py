@@ -1,0 +1,61 @@
+"""Spans of days, and the names of months and weekdays."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+__all__ = [
+    "MONTHS",
+    "WEEKDAYS",
+    "days",
+    "latest",
+    "months_after",
+    "next_month",
+    "week",
+    "year_before",
+]
+
+MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def days(today: datetime, start: int, end: int) -> tuple[datetime, datetime]:
+    """Return the span between two distances in days from today."""
+    return today + timedelta(days=start), today + timedelta(days=end)
+
+
+def week(today: datetime, weeks: int) -> tuple[datetime, datetime]:
+    """Return a week, Monday to Sunday, so many weeks from this one."""
+    start = -today.weekday() + 7 * weeks
+    return days(today, start, start + 7)
+
+
+def latest(today: datetime, month: int, day: int = 1, *, year: str | None = None) -> datetime:
+    """Return a day of a year; without one, the latest such day that is not after today."""
+    start = today.replace(month=month, day=day)
+    if year:
+        return start.replace(year=int(year))
+    return start if start <= today else year_before(start)
+
+
+def year_before(when: datetime) -> datetime:
+    """Return the same day a year before."""
+    try:
+        return when.replace(year=when.year - 1)
+    except ValueError:  # 29 February
+        return when.replace(year=when.year - 1, day=28)
+
+
+def months_after(start: datetime, count: int) -> datetime:
+    """Return the first of the month so many months after."""
+    for _ in range(count):
+        start = next_month(start)
+    return start
+
+
+def next_month(start: datetime) -> datetime:
+    """Return the first of the next month."""
+    return (start.replace(day=1) + timedelta(days=32)).replace(day=1)
