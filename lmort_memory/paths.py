@@ -32,6 +32,7 @@ __all__ = [
     "make_private_dir",
     "models_dir",
     "new_private_file",
+    "parts_of",
     "put_in_place",
     "remove_parts",
     "replacing",
@@ -166,12 +167,25 @@ def new_private_file(path: Path) -> Iterator[Path]:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
 
-def remove_parts(path: Path) -> None:
+def parts_of(path: Path, *, any_of: str | None = None) -> list[Path]:
+    """Return what is being written of `path`, or was left by killed processes; see `remove_parts`.
+
+    SQLite's files beside a part that is a database are among them.
+    """
+    name = glob.escape(path.name) if any_of is None else any_of
+    return sorted(path.parent.glob(f".{name}.*.part*"))
+
+
+def remove_parts(path: Path, *, any_of: str | None = None) -> None:
     """Remove what killed processes left of `path` before it had its name.
 
     A part that was written to within the last ten minutes stays: somebody may still be writing it.
+
+    Args:
+        path: The file.
+        any_of: A pattern of names, for files that are never written twice under one name.
     """
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+    for part in parts_of(path, any_of=any_of):
         with suppress(OSError):  # already gone, or another user's
             if time.time() - part.stat().st_mtime > _STALE_S:
                 part.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lmort_memory.paths import expanded, located
+from lmort_memory.paths import expanded, located, remove_parts
 
 from ..app import command
 from ..opening import database_path, open_damaged, open_memory, scope_to_write
@@ -340,6 +341,7 @@ def _backup_name(database: Path) -> str:
 def _backup_into(memory: Memory, folder: Path, name: str, keep: int) -> tuple[Path, list[Path]]:
     """Write a backup named by the time, and remove all but the newest `keep` of this name."""
     new = folder / f"{name}-{datetime.now():%Y%m%dT%H%M%S%f}.db"  # noqa: DTZ005  for a person
+    remove_parts(new, any_of=f"{glob.escape(name)}-*.db")  # of backups that were killed
     memory.backup(new)
     made = re.compile(rf"{re.escape(name)}-\d{{8}}T\d{{12}}\.db")  # that --keep may remove
     kept = sorted(one for one in folder.iterdir() if made.fullmatch(one.name))

@@ -155,8 +155,8 @@ def forget(
 
     Reports what was removed, then checks that no copy of the texts is left in the database files.
     """
+    from lmort_memory.store.aside import older_copies
     from lmort_memory.store.filters import names_nothing
-    from lmort_memory.store.restoring import replaced_copies
     from lmort_memory.store.values import Filter
 
     if names_nothing(where):
@@ -178,13 +178,13 @@ def forget(
             chosen = replace(chosen, source=_known_source(memory, source))
         chosen = _with_quotes(memory, chosen)
         receipt = _forget(memory, chosen, sure=yes or bool(ids))
-        older = replaced_copies(memory.status().store.path) if receipt.records else []
+        older = older_copies(memory.status().store.path) if receipt.records else []
     if base.json:
         print_json({**cast("dict[str, object]", as_json(receipt)), "older_copies": older})
     else:
         _say_receipt(receipt)
         for copy in older:
-            note(f"a database that `restore` set aside was not searched; delete it: {copy}")
+            note(f"a copy left by `restore` or a kill was not searched; delete it: {copy}")
     if ids and receipt.records < len(set(ids)):
         note(f"of {len(set(ids))} records named, {receipt.records} existed")
         raise typer.Exit(_PARTLY if receipt.records else 1)

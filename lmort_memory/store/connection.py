@@ -23,6 +23,7 @@ from urllib.parse import quote
 from lmort_memory.errors import DamagedStoreError, PassphraseError, StoreError
 from lmort_memory.paths import make_private_dir, touch_private
 from lmort_memory.store import schema
+from lmort_memory.store.aside import put_back
 from lmort_memory.store.damaged import DAMAGED
 from lmort_memory.store.encryption import MAGIC, Key, connect, failures, is_encrypted
 from lmort_memory.store.locks import someone_waits, waiting
@@ -360,7 +361,10 @@ def _refuse_second_name(path: Path) -> None:
     for _ in range(20):
         if path.stat().st_nlink <= 1:
             return
-        time.sleep(0.01)  # `put_in_place` of another process is between two names
+        time.sleep(0.01)  # another process is between two names, as in a restore
+    put_back(path)  # a restore that was killed there
+    if path.stat().st_nlink <= 1:
+        return
     raise StoreError(
         f"cannot open {path}: the file has another name too (a hard link), and writing under two"
         f" names would damage it — give it a file of its own: cp '{path}' '{path}.copy' &&"

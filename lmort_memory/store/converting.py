@@ -20,7 +20,7 @@ from lmort_memory.paths import flush_file, flush_names, located, touch_private
 from lmort_memory.store.encryption import Key, connect, failures_or, new_key, sqlcipher
 from lmort_memory.store.unlocking import unlock
 
-__all__ = ["Conversion", "convert"]
+__all__ = ["Conversion", "clear_killed", "convert"]
 
 _CACHES = (".index", ".states")  # folders beside a database: vectors, and the tokens of chats
 _BLOCK = bytes(1 << 20)
@@ -61,9 +61,9 @@ def convert(path: Path, *, old: str | None, new: str | None) -> Conversion:
     sqlcipher()
     key = unlock(path, old)
     target = None if new is None else new_key(new)
-    part = path.with_name(f".{path.name}.converting")
+    part = _part(path)
     try:
-        part.unlink(missing_ok=True)  # what a kill left behind
+        _destroy(part)  # what a kill left behind
         with _alone(path, key) as source, path.open("rb+") as file:
             touch_private(part)
             _copy(path, key, part, target)
@@ -82,6 +82,22 @@ def convert(path: Path, *, old: str | None, new: str | None) -> Conversion:
         with suppress(OSError):
             part.unlink(missing_ok=True)
     return Conversion(records, 1 + _remove_caches(path))
+
+
+def clear_killed(path: Path, *, encrypted: bool) -> None:
+    """Destroy what a killed conversion has left beside a database that this process has open.
+
+    Nobody converts a database meanwhile: `_alone` would refuse.
+    """
+    with suppress(OSError):
+        _destroy(_part(path))
+        _destroy(path.with_name(f"{_part(path).name}-journal"))
+        if encrypted:  # caches of the plain one
+            _remove_caches(path)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.converting")
 
 
 @contextmanager
@@ -152,14 +168,20 @@ def _remove_caches(path: Path) -> int:
     for suffix in _CACHES:
         folder = path.with_name(path.name + suffix)
         for file in folder.iterdir() if folder.is_dir() else ():
-            if file.is_file() and not file.is_symlink():
-                with file.open("rb+") as opened:
-                    _overwrite(opened.fileno())
-                file.unlink()
-                count += 1
+            count += _destroy(file)
         with suppress(OSError):
             folder.rmdir()
     return count
+
+
+def _destroy(file: Path) -> bool:
+    """Overwrite and delete a file; False where there is none."""
+    if not file.is_file() or file.is_symlink():
+        return False
+    with file.open("rb+") as opened:
+        _overwrite(opened.fileno())
+    file.unlink()
+    return True
 
 
 def _overwrite(descriptor: int) -> None:

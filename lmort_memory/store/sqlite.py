@@ -19,6 +19,7 @@ from lmort_memory.paths import expanded, located
 from lmort_memory.store import schema, upkeep
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
+from lmort_memory.store.converting import clear_killed
 from lmort_memory.store.deleting.forget import Purger, state_path
 from lmort_memory.store.encryption import Key
 from lmort_memory.store.filters import compile_filter
@@ -103,6 +104,7 @@ class SQLiteStore(SQLiteMoving, Closing):
         self._purger = Purger(self._database, self._dense)
         try:
             if not self._database.read_only:
+                clear_killed(self.path, encrypted=unlocked is not None)
                 self._purger.finish()
         except BaseException:
             self.close()

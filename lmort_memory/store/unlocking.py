@@ -78,7 +78,7 @@ def create_encrypted(path: Path, key: Key) -> bool:
     Raises:
         StoreError: it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         make_private_dir(path.parent)
         touch_private(part)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import new_private_file
+from lmort_memory.paths import new_private_file, remove_parts
 from lmort_memory.store import schema
 from lmort_memory.store.connection import Database
 from lmort_memory.store.encryption import connect, failures_or
@@ -85,6 +85,7 @@ def new_backup(target: Path) -> Iterator[Path]:
             "create it, or name a file elsewhere"
         )
     try:
+        remove_parts(target)  # they hold texts
         with new_private_file(target) as part:
             try:
                 yield part

@@ -335,3 +335,51 @@ def test_a_forget_names_the_copies_that_restore_has_left(tmp_path, monkeypatch, 
     done = cli("forget", "--session", "s", "--yes", "--db", path)
     assert done.status == 0 and str(aside) in done.err
     assert b"4711" in aside.read_bytes() and b"4711" not in path.read_bytes()
+
+
+def test_a_forget_finds_what_killed_commands_have_left(tmp_path, monkeypatch, capsys):
+    """The unfinished copy of a backup or a restore goes, or is named while it may be in use."""
+    cli = Cli(monkeypatch, capsys)
+    path = tmp_path / "m.db"
+    with memory_at(path) as memory:
+        memory.add([Turn(text=f"my PIN is {n}", session=str(n)) for n in (4711, 4712)])
+    old, new = tmp_path / ".m.db.0a1b2c3d.part", tmp_path / ".m.db.11111111.part"
+    for part in (old, new):
+        part.write_bytes(b"my PIN is 4711")
+    os.utime(old, (1, 1))
+    done = cli("forget", "--session", "4711", "--yes", "--db", path)
+    assert not old.exists() and str(new) in done.err
+    new.unlink()
+    assert "delete it" not in cli("forget", "--session", "4712", "--yes", "--db", path).err
+
+
+def test_a_backup_clears_away_what_a_killed_one_has_left(tmp_path, monkeypatch, capsys):
+    """A part of a backup is a copy of everything: the next backup beside it removes it."""
+    cli = Cli(monkeypatch, capsys)
+    path, folder = tmp_path / "m.db", tmp_path / "backups"
+    folder.mkdir()
+    with memory_at(path) as memory:
+        memory.add("bees")
+        memory.backup(folder / "one.db")
+    cli("backup", folder, "--keep", "2", "--db", path)
+    made = next(one for one in folder.iterdir() if one.name != "one.db")
+    named, rotated = folder / ".two.db.0a1b2c3d.part", folder / f".{made.name}.0a1b2c3d.part-wal"
+    for part in (named, rotated):
+        part.write_bytes(b"bees")
+        os.utime(part, (1, 1))
+    cli("backup", folder, "--keep", "2", "--db", path)
+    cli("backup", folder / "two.db", "--db", path)
+    assert not named.exists() and not rotated.exists()
+
+
+def test_a_kill_between_two_names_is_noticed(tmp_path):
+    """A backup that was killed just before it lost its first name is opened like any other."""
+    path, backup = tmp_path / "m.db", tmp_path / "b.db"
+    with memory_at(path) as memory:
+        memory.add("bees")
+        memory.backup(backup)
+    part = tmp_path / ".b.db.0a1b2c3d.part"
+    part.hardlink_to(backup)
+    with memory_at(backup) as memory:
+        memory.add("ants")
+    assert not part.exists()

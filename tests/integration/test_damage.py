@@ -114,6 +114,61 @@ def test_every_replaced_database_is_kept(tmp_path):
     assert len({*aside}) == 3 and all(one is not None and one.exists() for one in aside)
 
 
+# Ends the process at its n-th step in the file system, or prints "done".
+KILLED = """
+import os, sys
+from pathlib import Path
+from lmort_memory.store.restoring import restore_backup
+steps, last = 0, int(sys.argv[1])
+def step(event, arguments):
+    global steps
+    if event in ("open", "os.link", "os.remove", "os.rename", "sqlite3.connect"):
+        steps += 1
+        if steps == last:
+            os._exit(9)
+sys.addaudithook(step)
+restore_backup(Path("backup.db"), Path("m.db"))
+os.write(1, b"done")
+"""
+
+
+def test_a_killed_restore_leaves_one_whole_database(tmp_path):
+    """At whatever step it is killed, the old database or the backup is there, with its log."""
+    killed = 0
+    while True:
+        folder = tmp_path / str(killed)
+        folder.mkdir()
+        path = folder / "m.db"
+        with Memory(None, SQLiteStore(path)) as memory:
+            memory.add("backed up")
+            memory.backup(folder / "backup.db")
+        left_by_a_crash(path)
+        program = [sys.executable, "-c", KILLED, str(killed + 1)]
+        done = subprocess.run(program, cwd=folder, capture_output=True, check=False)
+        with Memory(None, SQLiteStore(path)) as memory:
+            texts = sorted(one.text for one in memory.records())
+            memory.add("It can be written.")
+        assert texts in (["backed up", "in the log"], ["backed up"]), killed
+        if done.stdout == b"done":
+            break
+        killed += 1
+    assert killed > 10 and texts == ["backed up"]
+
+
+def test_what_was_set_aside_comes_back_with_its_log(tmp_path):
+    """Restoring the replaced database brings back what only its log held."""
+    path, backup = tmp_path / "m.db", tmp_path / "backup.db"
+    with Memory(None, SQLiteStore(path)) as memory:
+        memory.add("backed up")
+        memory.backup(backup)
+    left_by_a_crash(path)
+    aside = restore_backup(backup, path)
+    restore_backup(aside, path)
+    with Memory(None, SQLiteStore(path)) as memory:
+        assert sorted(one.text for one in memory.records()) == ["backed up", "in the log"]
+        assert memory.store.verify().ok
+
+
 def test_an_open_memory_does_not_write_over_a_restored_backup(tmp_path):
     """Whoever had the old database open is told, and the backup stays as it was."""
     path, backup = tmp_path / "m.db", tmp_path / "backup.db"
@@ -171,13 +226,18 @@ def sql(*statements):
     return damage
 
 
-def garbled_log(path):
-    """Leave the log of a crash, its second half overwritten."""
+def left_by_a_crash(path):
+    """Add a record that lies in the log only, and end without closing."""
     program = (
         "import os; from lmort_memory import Memory; from lmort_memory.store import SQLiteStore;"
         f"Memory(None, SQLiteStore({str(path)!r})).add('in the log'); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", program], check=False)
+
+
+def garbled_log(path):
+    """Leave the log of a crash, its second half overwritten."""
+    left_by_a_crash(path)
     log = path.with_name("m.db-wal")
     data = log.read_bytes()
     assert data

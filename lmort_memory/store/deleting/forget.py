@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
+from lmort_memory.paths import remove_parts
 from lmort_memory.store.clock import now_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.deleting.rows import Erased, erase
@@ -98,6 +99,7 @@ class Purger:
             return True
         mine = erased is not None and len(plans) == 1
         with self._database.translated("clean"):
+            remove_parts(self._database.path)  # what a killed restore has left
             for _, text in plans:
                 vectors, states = self._planned(text)
                 self._remove_states(states)

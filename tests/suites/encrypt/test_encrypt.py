@@ -267,6 +267,24 @@ def test_there_and_back(tmp_path):
         )
 
 
+def test_what_a_killed_conversion_has_left_is_destroyed(tmp_path):
+    """Opened again, an encrypted memory has no plain copy beside it, and no cache of one."""
+    path = tmp_path / "memory.db"
+    with opened(path) as memory:
+        memory.add_many(TEXTS)
+    part, state = tmp_path / ".memory.db.converting", tmp_path / "memory.db.states" / "x.state"
+    state.parent.mkdir()
+    for left in (part, state):
+        left.write_bytes(TEXTS[0].encode())
+    names = [tmp_path / f"other-{number}" for number in range(2)]
+    for name, left in zip(names, (part, state), strict=True):
+        name.hardlink_to(left)
+    with opened(path) as memory:
+        assert memory.status().store.records == len(TEXTS)
+    assert not part.exists() and not state.exists()
+    assert not any(any(name.read_bytes()) for name in names)
+
+
 @pytest.mark.parametrize("version", [1, schema.VERSION])
 def test_an_older_schema_is_encrypted_too(tmp_path, version):
     """A database of an earlier release is converted as it is, and migrated when opened."""
