@@ -27,6 +27,25 @@ def test_what_is_chosen_is_no_quotation(tmp_path):
         assert memory.store.quoting(Filter(session="codes")) == [kept.id]
 
 
+def test_earlier_versions_and_metadata_that_repeat_the_text_are_named(tmp_path):
+    """Text that no search finds, since it was edited away or is metadata, is not denied."""
+    path = tmp_path / "m.db"
+    with Memory(None, SQLiteStore(path)) as memory:
+        said = memory.add(SECRET)
+        edited = memory.add(f"She wrote: {SECRET}")
+        memory.update(edited.id, "She wrote something.")
+        answer = memory.add("Thanks.", metadata={"reply_to": {"quote": f'"{SECRET}"'}})
+        old = memory.add("Hello.", metadata={"quote": SECRET})
+        memory.update(old.id, metadata={})
+        memory.add("The garden is large.")
+        quoting = {edited.id, answer.id, old.id}
+        assert set(memory.store.quoting(Filter(ids=(said.id,)))) == quoting
+        receipt = memory.forget(said.id)
+        assert set(receipt.quoted_by) == quoting and not receipt.verified
+        assert memory.forget(quoting).verified
+    assert SECRET.encode() not in path.read_bytes()
+
+
 def test_a_state_saved_after_a_forget_elsewhere_holds_nothing_of_it(tmp_path, tiny):
     """A chat that was open while its session was forgotten saves no token of it."""
     options = ChatOptions(max_tokens=4, system="")
