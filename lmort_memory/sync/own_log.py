@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,18 +43,22 @@ class OwnLog:
         """The folder of this device."""
         return self._folder.path / self.replica.device
 
-    def check(self) -> None:
+    def check(self) -> list[str]:
         """Make the list true again: after a kill, a lost file, or a copy of this database.
 
         A file that this database did not write was written by a copy of it, under the same id: then
-        it becomes another device, and the old one's files are read like anybody's.
+        it becomes another device, and the old one's files are read like anybody's. Only what the
+        passphrase opens counts: a damaged or a foreign file makes nobody another device.
+
+        Returns:
+            Lines about files that are not this device's.
         """
         listed = {name_of(one): one for one in self._replication.own_bundles()}
         there = {one.path.name: one for one in self._folder.bundles.get(self.replica.device, ())}
-        known = {one.id for one in listed.values()}
-        if any(one.head.id not in known for one in there.values()):
+        foreign = self._without_foreign(there, listed)
+        if foreign is None:
             self.replica = self._replication.part()
-            return
+            return []
         lost = False
         for name, bundle in listed.items():
             if bundle.state == "intended":
@@ -68,6 +72,28 @@ class OwnLog:
         for name, one in there.items():
             if name not in listed:  # a kill came between a rewritten file and the note of it
                 one.path.unlink(missing_ok=True)
+        return foreign
+
+    def _without_foreign(
+        self, there: dict[str, BundleFile], listed: Mapping[str, OwnBundle]
+    ) -> list[str] | None:
+        """Take out of `there` what this device did not write; None if a copy of it did."""
+        known = {one.id for one in listed.values()}
+        lines = []
+        for name in [name for name, one in there.items() if one.head.id not in known]:
+            if (why := self._unreadable(there[name])) is None:
+                return None
+            del there[name]
+            if name not in listed:  # else it is lost, and written again
+                lines.append(f"{self.replica.device}/{name} {why}")
+        return lines
+
+    def _unreadable(self, file: BundleFile) -> str | None:
+        try:
+            self._sealer.open(file.path, file.head)
+        except UnreadableError as error:
+            return str(error)
+        return None
 
     def _finish(self, bundle: OwnBundle, file: BundleFile | None) -> None:
         try:

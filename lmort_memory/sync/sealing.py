@@ -184,6 +184,8 @@ def _head(text: bytes) -> Head:
         if value["format"] != FORMAT:
             raise UnreadableError(f"has format {value['format']!r:.20}, not {FORMAT}")
         head = Head(**value)
+        if not isinstance(head.id, str) or not isinstance(head.device, str):
+            raise TypeError("an id that is no text")
         for hexadecimal in (head.salt, head.check, head.nonce):
             bytes.fromhex(hexadecimal)
         numbers = (head.first, head.last, head.revision, head.size, head.cost)

@@ -1,5 +1,6 @@
 """The same memory on several devices, through a folder."""
 
+import json
 import os
 import shutil
 import signal
@@ -245,6 +246,38 @@ def test_strange_files_are_passed_over(devices):
     report = two.sync()
     assert report.added == 1 and len(report.skipped) == 4
     assert (copy / "00000002-00000002.0.lmsync").is_symlink()
+
+
+@pytest.mark.parametrize("id_", ["0123456789abcdef", [], None])
+def test_a_file_that_nobody_with_the_passphrase_wrote_changes_nothing(devices, id_):
+    """In the device's own folder it is named and left alone; the device stays what it is."""
+    one, two = devices
+    one.add("Ada keeps bees")
+    one.sync()
+    device, bundle = one.own().name, next(one.own().glob("*.lmsync"))
+    head, rest = parted(bundle.read_bytes())
+    forged = bundle.with_name("00000099-00000099.0.lmsync")
+    forged.write_bytes(joined({**head, "first": 99, "last": 99, "id": id_}, rest))
+    report = one.sync()
+    assert report.device == device and forged.exists()
+    assert (forged.name in " ".join(report.skipped)) == isinstance(id_, str)
+    forged.unlink()
+    bundle.write_bytes(joined({**head, "id": "0123456789abcdef"}, rest))
+    assert one.sync().device == device
+    carry(one, two)
+    assert two.sync().complete and two.ids() == one.ids()
+
+
+def parted(data):
+    """Return the header of a bundle as a dictionary, and the rest."""
+    end = 15 + int.from_bytes(data[11:15], "big")
+    return json.loads(data[15:end]), data[end:]
+
+
+def joined(head, rest):
+    """Return a bundle with this header."""
+    text = json.dumps(head).encode()
+    return b"lmort-sync\n" + len(text).to_bytes(4, "big") + text + rest
 
 
 def test_a_copied_database_becomes_another_device(tmp_path, devices):
