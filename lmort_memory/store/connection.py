@@ -36,7 +36,10 @@ CHECKPOINT_S = 5.0  # how long a checkpoint waits for readers; it can also happe
 LEAST_BYTES = 512  # of a database that is not empty: SQLite's smallest page
 HEADER = struct.Struct(">16s44xI4xI")  # magic, user_version at 60, application_id at 68
 
-_OF_DAMAGE = ("malformed", "not a database", "corrupt", "no such table", "no such column")
+_OF_DAMAGE = (
+    *("malformed", "not a database", "corrupt", "no such table", "no such column"),
+    "decode to utf-8",  # a text is none
+)
 _GARBLED = "a name in it is not text"
 PRAGMAS = """
 PRAGMA foreign_keys = ON;
@@ -416,7 +419,7 @@ def switch_to_wal(connection: sqlite3.Connection) -> None:
 
 def means_damage(error: sqlite3.Error) -> bool:
     """Return whether SQLite reports damage; not all such errors have a code of their own."""
-    return any(word in str(error) for word in _OF_DAMAGE)
+    return any(word in str(error).lower() for word in _OF_DAMAGE)
 
 
 def advice(error: sqlite3.Error) -> str:

@@ -15,6 +15,7 @@ from lmort_memory.errors import NewerSchemaError, StoreError
 
 __all__ = [
     "APPLICATION_ID",
+    "TYPED",
     "VERSION",
     "checked_version",
     "migrate",
@@ -298,6 +299,10 @@ def checked_version(connection: sqlite3.Connection, path: Path) -> int:
         )
     refuse_other(path, application, version)
     return version
+
+
+# Tables whose rows are read into values of this program.
+TYPED = ("records", "history", "sources", "spaces", "vectors", "tombstones", "stamps", "changes")
 
 
 def missing_tables(connection: sqlite3.Connection) -> list[str]:

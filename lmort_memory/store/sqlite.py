@@ -150,7 +150,8 @@ class SQLiteStore(SQLiteMoving, Closing):
         with self._database.read("export") as connection:
             names = spaces.list_names(connection) if vectors else []
         for page in self._pages(chosen, None):
-            ids = [row[1] for row in page]
+            records = [rows.to_record(row) for row in page]
+            ids = [one.id for one in records]
             with self._database.read("export") as connection:
                 found = {name: spaces.read_vectors(connection, name, ids) for name in names}
                 versions = edits.versions(connection, ids)
@@ -161,10 +162,10 @@ class SQLiteStore(SQLiteMoving, Closing):
                         (json.dumps(ids),),
                     )
                 )
-            for row in page:
-                own = {name: by_id[row[1]] for name, by_id in found.items() if row[1] in by_id}
-                history = tuple(versions.get(row[1], ()))
-                yield Dumped(rows.to_record(row), origins.get(row[1]), own, history)
+            for one in records:
+                own = {name: by_id[one.id] for name, by_id in found.items() if one.id in by_id}
+                history = tuple(versions.get(one.id, ()))
+                yield Dumped(one, origins.get(one.id), own, history)
 
     def get(self, ids: Iterable[str]) -> dict[str, Record]:
         """Return the records that exist and have not expired, by id, in the order of `ids`."""

@@ -39,6 +39,11 @@ CHECKS = (
         "records are missing from the full-text index",
     ),
     ("SELECT count(*) FROM records WHERE NOT json_valid(metadata)", "records have broken metadata"),
+    (
+        "SELECT count(*) FROM history"
+        " WHERE CASE WHEN json_valid(metadata) THEN json_type(metadata) END IS NOT 'object'",
+        "earlier versions have broken metadata",
+    ),
     ("SELECT count(*) FROM pragma_foreign_key_check", "rows belong to a record that is gone"),
 )
 
@@ -119,12 +124,40 @@ def _problems(database: Database) -> Iterator[str]:
             for sql, meaning in CHECKS:
                 if count := connection.execute(sql).fetchone()[0]:
                     yield f"{count} {meaning}"
+            yield from _wrong_values(connection)
             if broken := _not_finite(connection):
                 yield f"{broken} vectors hold a number that is not finite"
             if not database.read_only:  # FTS5 takes its commands as rows
                 connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
         except failures_or(UnicodeDecodeError, name="DatabaseError") as error:
             yield str(error)
+
+
+def _wrong_values(connection: sqlite3.Connection) -> Iterator[str]:
+    """Describe the values that are not of their column's type, or are text that is no text.
+
+    SQLite stores whatever it is given, so to its own check such a row is sound.
+    """
+    connection.create_function("is_utf8", 1, _is_utf8, deterministic=True)
+    for table in schema.TYPED:
+        for _, name, kind, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall():
+            wrong = f"typeof({name}) NOT IN ('{kind.lower()}', 'null')"
+            if kind == "TEXT":
+                wrong += f" OR NOT is_utf8(CAST({name} AS BLOB))"
+            count = connection.execute(f"SELECT count(*) FROM {table} WHERE {wrong}").fetchone()[0]
+            if count:
+                yield f"{count} rows of {table} have a {name} that is no {_KINDS[kind]}"
+
+
+_KINDS = {"TEXT": "text", "INTEGER": "number", "BLOB": "data"}
+
+
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        (value or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _not_finite(connection: sqlite3.Connection) -> int:

@@ -252,6 +252,7 @@ def not_a_number(path):
         connection.execute("UPDATE vectors SET vector = ? WHERE n = ?", (spoiled, n))
 
 
+EARLIER = "INSERT INTO history (n, text, role, updated_at, metadata)"
 # What is done; whether `verify` calls it damage; how many of the records are then salvaged.
 STATES = {
     "vector with NaN": (not_a_number, True, N),
@@ -276,6 +277,37 @@ STATES = {
     "metadata is a list": (sql("UPDATE records SET metadata = '[1]' WHERE n = 5"), True, N - 1),
     "a text of bytes": (sql("UPDATE records SET text = x'ff00fe' WHERE n = 5"), True, N - 1),
     "a time of letters": (sql("UPDATE records SET created_at = 'now' WHERE n = 5"), True, N - 1),
+    "a session of bytes": (sql("UPDATE records SET session = x'ff00' WHERE n = 5"), True, N - 1),
+    "a text that is no UTF-8": (
+        sql("UPDATE records SET text = CAST(x'ff41' AS TEXT) WHERE n = 5"),
+        True,
+        N - 1,
+    ),
+    "an earlier version of bytes": (
+        sql(f"{EARLIER} VALUES (5, x'ff00', 'user', 1, '{{}}')"),
+        True,
+        N,
+    ),
+    "an earlier version that is no UTF-8": (
+        sql(f"{EARLIER} VALUES (5, CAST(x'ff41' AS TEXT), 'user', 1, '{{}}')"),
+        True,
+        N,
+    ),
+    "an earlier version whose metadata is a number": (
+        sql(f"{EARLIER} VALUES (5, 'bees', 'user', 1, '7')"),
+        True,
+        N,
+    ),
+    "an earlier version without metadata": (
+        sql(f"{EARLIER} VALUES (5, 'bees', 'user', 1, '[1')"),
+        True,
+        N,
+    ),
+    "a source of bytes": (
+        sql("INSERT INTO sources VALUES (x'ff', 'default', '', 1, 1, 1)"),
+        True,
+        N,
+    ),
     "a vector cut short": (sql("UPDATE vectors SET vector = x'00' WHERE v = 5"), True, N),
     "a ledger is no JSON": (sql("INSERT INTO ledger VALUES ('r', 's', 1, '[1')"), False, N),
     "a plan is no JSON": (sql("INSERT INTO purges (plan) VALUES ('{x')"), False, N),
@@ -306,10 +338,13 @@ def test_states_of_damage(tmp_path, monkeypatch, capsys, sound, state):
         ("list",),
         ("recall", "bees", "-k", "300", "--mode", "lexical"),
         ("status",),
+        ("list", "--json"),
         ("export", tmp_path / "whole.jsonl"),
+        ("audit",),
+        ("copy", path, tmp_path / "copied.db"),
         ("forget", "--where", '{"a": 1}', "--yes"),
     ):
-        done = cli(*command, "--db", path)
+        done = cli(*command, *(() if command[0] == "copy" else ("--db", path)))
         assert done.status == 0 or (is_damage and "lmort-mem verify" in done.err), command
     assert cli("export", tmp_path / "saved.jsonl", "--salvage", "--db", path).status == 0
     assert len((tmp_path / "saved.jsonl").read_text().splitlines()) == left

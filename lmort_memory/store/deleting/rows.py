@@ -18,8 +18,8 @@ SELECT DISTINCT session FROM records WHERE n IN (SELECT n FROM doomed) AND sessi
 UNION SELECT session FROM ledger WHERE reply_id IN ({LEDGER}) AND session NOT NULL
 """
 TEXTS = """
-SELECT text FROM records WHERE n IN (SELECT n FROM doomed)
-UNION SELECT text FROM history WHERE n IN (SELECT n FROM doomed) LIMIT ?
+SELECT text FROM records WHERE n IN (SELECT n FROM doomed) AND typeof(text) = 'text'
+UNION SELECT text FROM history WHERE n IN (SELECT n FROM doomed) AND typeof(text) = 'text' LIMIT ?
 """
 # A record whose replacement is forgotten stays outdated: `valid_to` is kept.
 FREED = """

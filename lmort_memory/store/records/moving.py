@@ -10,7 +10,7 @@ from functools import partial
 from lmort_memory.store.clock import from_us, to_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.paging import PAGE, Row, pages
-from lmort_memory.store.records import ledgers
+from lmort_memory.store.records import ledgers, sources
 from lmort_memory.store.values import LedgerEntry, SourceState
 
 __all__ = ["SOURCES", "SQLiteMoving"]
@@ -42,7 +42,7 @@ class SQLiteMoving:
         """Iterate over all sources with their scopes and times, in order."""
         for page in pages(partial(self._rows, SOURCES), ["", ""], slice(2)):
             for row in page:
-                yield row[0], SourceState(*row[1:5]), from_us(row[5])
+                yield row[0], sources.to_state(row[1:5], scope=row[0]), from_us(row[5])
 
     def put_sources(self, given: Sequence[tuple[str, SourceState, datetime]]) -> None:
         """Store the states of sources with their times."""

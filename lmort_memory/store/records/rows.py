@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
+from types import UnionType
 from typing import Any
 
 from lmort_memory.errors import DamagedStoreError
@@ -162,8 +163,11 @@ def _to_record(row: tuple[Any, ...]) -> Record:
     (_, id_, text, role, scope, session, created, updated, metadata, *rest) = row
     (uri, start, end, expires, valid_from, valid_to, superseded_by) = rest
     for value in (id_, text, role, scope, metadata):
-        if not isinstance(value, str):
-            raise TypeError(f"expected text, found {type(value).__name__}")
+        _expect(value, str)
+    for value in (session, uri, superseded_by):
+        _expect(value, str | None)
+    for value in (start, end):
+        _expect(value, int | None)
     return Record(
         id=id_,
         text=text,
@@ -179,6 +183,12 @@ def _to_record(row: tuple[Any, ...]) -> Record:
         valid_to=None if valid_to is None else from_us(valid_to),
         superseded_by=superseded_by,
     )
+
+
+def _expect(value: object, kind: type | UnionType) -> None:
+    if not isinstance(value, kind):
+        wanted = "a number" if kind == int | None else "text"
+        raise TypeError(f"expected {wanted}, found {type(value).__name__}")
 
 
 def dump_metadata(metadata: Mapping[str, JsonValue]) -> str:

@@ -6,10 +6,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
-from lmort_memory.errors import ImportFileError
+from lmort_memory.errors import DamagedStoreError, ImportFileError
 from lmort_memory.store.clock import now_us, to_us
 from lmort_memory.store.connection import Database
+from lmort_memory.store.damaged import DAMAGED
 from lmort_memory.store.deleting.rows import erase
 from lmort_memory.store.records import rows
 from lmort_memory.store.values import SourceChange, SourceState
@@ -23,6 +25,7 @@ __all__ = [
     "replace_sources",
     "source_state",
     "take",
+    "to_state",
 ]
 
 BATCH = 500  # turns per transaction; bounds how long other writers wait
@@ -40,13 +43,27 @@ WHERE n = ?
 def source_state(connection: sqlite3.Connection, uri: str, *, scope: str) -> SourceState | None:
     """Return the state of a source, or None if it was never completely imported."""
     row = connection.execute(f"{STATE} WHERE uri = ? AND scope = ?", (uri, scope)).fetchone()
-    return None if row is None else SourceState(*row)
+    return None if row is None else to_state(row)
 
 
 def list_sources(connection: sqlite3.Connection, *, scope: str) -> list[SourceState]:
     """Return every source of a scope in order of URI."""
     found = connection.execute(f"{STATE} WHERE scope = ? ORDER BY uri", (scope,))
-    return [SourceState(*row) for row in found]
+    return [to_state(row) for row in found]
+
+
+def to_state(row: tuple[Any, ...], *, scope: object = "") -> SourceState:
+    """Return the state in a row of the columns of `STATE`.
+
+    Raises:
+        DamagedStoreError: the row holds a value that this program never writes.
+    """
+    if not (
+        all(isinstance(one, str) for one in row[:2])
+        and all(isinstance(one, int) for one in row[2:])
+    ):
+        raise DamagedStoreError(f"the source {row[0]!r:.40} cannot be read — {DAMAGED}")
+    return SourceState(*row)
 
 
 def replace_source(

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmort_memory.errors import SpaceMismatchError
+from lmort_memory.errors import DamagedStoreError, SpaceMismatchError
 from lmort_memory.store.clock import to_us
+from lmort_memory.store.damaged import DAMAGED
 from lmort_memory.store.values import SpaceInfo
 from lmort_memory.store.vectors.matrix import to_halves
 from lmort_memory.store.vectors.tokens import put_tokens, to_tokens
@@ -107,15 +108,32 @@ def by_record(
         rows: Chunks, those of a record together and in order: its id, start, stop, the vector as
             the database keeps it, then what `to_tokens` takes.
         halves: Reads a vector, float16 (dim,).
+
+    Raises:
+        DamagedStoreError: a vector holds what is never written.
     """
     found = {}
     for id_, group in groupby(rows, key=lambda row: row[0]):
         chunks = list(group)
-        vectors = np.stack([halves(chunk[3]) for chunk in chunks])
+        vectors = _stacked([chunk[3] for chunk in chunks], halves, id_)
         spans = tuple((chunk[1], chunk[2]) for chunk in chunks)
         tokens = to_tokens([chunk[4:] for chunk in chunks])
         found[id_] = Encoded(vectors.astype(np.float32), spans, tokens)
     return found
+
+
+def _stacked(
+    kept: Sequence[bytes], halves: Callable[[bytes], NDArray[np.float16]], id_: str
+) -> NDArray[np.float16]:
+    try:
+        vectors = np.stack([halves(one) for one in kept])
+        if not np.isfinite(vectors).all():
+            raise ValueError("found NaN or infinity")
+    except (ValueError, TypeError) as error:
+        raise DamagedStoreError(
+            f"a vector of {id_!r:.40} cannot be read ({error}) — {DAMAGED}"
+        ) from error
+    return vectors
 
 
 def drop_vectors(connection: sqlite3.Connection, n: int) -> None:
