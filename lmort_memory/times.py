@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 
-__all__ = ["EARLIEST", "LATEST", "day_as_time", "day_of", "representable"]
+__all__ = ["EARLIEST", "LATEST", "check_time", "day_as_time", "day_of", "representable"]
 
 # `datetime` ends with the years 1 and 9999, and a zone is up to 24 hours from UTC: a day inside of
 # both ends, `astimezone` succeeds wherever the reader is.
@@ -14,6 +14,19 @@ LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 # A day without a time is stored as this time of it: it is the same day from UTC-10 to UTC+13:59,
 # and elsewhere `day_of` knows it by its microsecond, which midnight in Kiribati does not have.
 _DAY_AT = time(10, microsecond=1, tzinfo=UTC)
+
+
+def check_time(name: str, when: object) -> None:
+    """Refuse a time that is none, or that has no zone.
+
+    Raises:
+        TypeError: it is not a datetime.
+        ValueError: it is naive.
+    """
+    if not isinstance(when, datetime):
+        raise TypeError(f"{name} must be a datetime; found {when!r:.80}")
+    if when.tzinfo is None:
+        raise ValueError(f"{name} must have a time zone; found the naive time {when}")
 
 
 def representable(when: datetime) -> datetime:

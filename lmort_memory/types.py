@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from lmort_memory.text import valid, valid_json
-from lmort_memory.times import representable
+from lmort_memory.times import check_time, representable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +91,8 @@ class Turn:
 
         Raises:
             ValueError: the text is empty, a time is naive, or the metadata is not JSON.
-            TypeError: text, role, scope or session is not a string.
+            TypeError: text, role, scope or session is not a string, a time no datetime, or the
+                metadata no mapping.
         """
         for name in ("text", "role", "scope", "session"):
             value = getattr(self, name)
@@ -101,13 +102,14 @@ class Turn:
                 object.__setattr__(self, name, valid(value))
         if not self.text.strip():
             raise ValueError("a turn's text must not be empty or only white space")
+        if not isinstance(self.metadata, Mapping):
+            raise TypeError(f"metadata must be a mapping; found {self.metadata!r:.80}")
         if self.metadata:
             object.__setattr__(self, "metadata", valid_json(self.metadata))
         for name in ("created_at", "expires_at"):
             when: datetime | None = getattr(self, name)
-            if when is not None and when.tzinfo is None:
-                raise ValueError(f"{name} must have a time zone; found the naive time {when}")
             if when is not None:
+                check_time(name, when)
                 object.__setattr__(self, name, representable(when))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, Unpack, overload
 
 from lmort_memory.closing import Closing
 from lmort_memory.errors import ImportFileError, RecordNotFoundError
-from lmort_memory.memory.checks import Mode, check_recall
+from lmort_memory.memory.checks import Mode, as_vector, check_recall, id_of
 from lmort_memory.memory.conditions import Conditions, to_filter
 from lmort_memory.memory.encoding import Encoding
 from lmort_memory.memory.items import Added, Item, nothing_in, to_turns
@@ -33,6 +33,7 @@ from lmort_memory.store.filters import names_nothing
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import Filter, Receipt, StoreStatus
 from lmort_memory.text import valid
+from lmort_memory.times import check_time
 from lmort_memory.types import DEFAULT_SCOPE, Hit, Turn
 
 if TYPE_CHECKING:
@@ -374,6 +375,8 @@ class Memory(Closing):
             ValueError: an invalid filter, a naive time, or a value out of range.
             SpaceMismatchError: the width of `vector` differs from this memory's space.
         """
+        if vector is not None:
+            vector = as_vector(vector)
         check_recall(
             top_k=top_k,
             mode=mode,
@@ -381,6 +384,7 @@ class Memory(Closing):
             half_life=half_life,
             diversity=diversity,
             neighbours=neighbours,
+            min_score=min_score,
         )
         chosen = to_filter(conditions, call="recall", scope=DEFAULT_SCOPE, include_superseded=False)
         query = valid(query)
@@ -450,7 +454,7 @@ class Memory(Closing):
         including outdated ones.
         """
         chosen = to_filter(conditions, call="records", include_superseded=True)
-        return self.store.records(chosen, after=after)
+        return self.store.records(chosen, after=None if after is None else valid(after))
 
     def update(
         self,
@@ -506,10 +510,9 @@ class Memory(Closing):
             RecordNotFoundError: one of them does not exist.
             ValueError: a record would replace itself, or the time is naive.
         """
-        if at is not None and at.tzinfo is None:
-            raise ValueError(f"at needs a time zone; got the naive {at}")
-        old_id, new_id = (one if isinstance(one, str) else one.id for one in (old, new))
-        return self.store.supersede(old_id, new_id, at=at)[0]
+        if at is not None:
+            check_time("at", at)
+        return self.store.supersede(id_of(old), id_of(new), at=at)[0]
 
     def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
         """Return the records that each of these has replaced, the latest first."""
@@ -537,7 +540,7 @@ class Memory(Closing):
         Raises:
             RecordNotFoundError: there is none.
         """
-        return self.store.history(record_id)
+        return self.store.history(valid(record_id))
 
     def forget(
         self,

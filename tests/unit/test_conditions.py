@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from lmort_memory import Memory, Source, Turn
+from lmort_memory import Memory, RecordNotFoundError, Source, Turn
 from lmort_memory.store import SQLiteStore
 from lmort_memory.testing import HashEncoder
 
@@ -71,3 +71,55 @@ def test_a_condition_of_the_wrong_type_is_refused(memory):
     """Before SQLite sees it."""
     with pytest.raises(TypeError, match="takes session as str or None; got list"):
         memory.recall("bees", session=["a"])
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"top_k": "5"}, TypeError),
+        ({"top_k": 1.5}, TypeError),
+        ({"top_k": 10**30}, ValueError),
+        ({"neighbours": 2**63}, ValueError),
+        ({"min_score": "high"}, TypeError),
+        ({"min_score": float("nan")}, ValueError),
+        ({"half_life": 7}, TypeError),
+        ({"diversity": "much"}, TypeError),
+        ({"vector": ["a"]}, ValueError),
+    ],
+)
+def test_an_argument_of_recall_that_cannot_be_meant_is_named(memory, given, error):
+    """The wrong type is a TypeError and a number out of range a ValueError, before any search."""
+    with pytest.raises(error, match="vector|string" if "vector" in given else next(iter(given))):
+        memory.recall("bees", **given)
+
+
+def test_a_vector_may_be_a_list(memory):
+    """Numbers from JSON, or from another library, find what an array finds."""
+    vector = memory.encoder.encode_query("bees")
+    found = [hit.record.id for hit in memory.recall("", vector=vector)]
+    assert found == [hit.record.id for hit in memory.recall("", vector=[float(x) for x in vector])]
+
+
+def test_a_time_or_metadata_of_another_type_is_named(memory):
+    """A date as text, a plain day, a list: a TypeError that says which argument it is."""
+    first, second = (record.id for record in memory.records())
+    for wrong in ("2024-05-01", 1714521600, datetime(2024, 5, 1, tzinfo=UTC).date()):
+        for call in (
+            lambda w=wrong: Turn("bees", created_at=w),
+            lambda w=wrong: memory.update(first, expires_at=w),
+            lambda w=wrong: memory.supersede(first, second, at=w),
+        ):
+            with pytest.raises(TypeError, match="must be a datetime"):
+                call()
+    for wrong in ([], "topic", {1}):
+        with pytest.raises(TypeError, match="metadata must be a mapping"):
+            memory.update(first, metadata=wrong)
+    with pytest.raises(TypeError, match="a record or its id"):
+        memory.supersede(first, 5)
+
+
+def test_an_id_that_is_no_text_is_no_record(memory):
+    """Half an emoji in an id finds nothing, as any other id that does not exist."""
+    with pytest.raises(RecordNotFoundError):
+        memory.history("\ud83d")
+    assert list(memory.records(after="\ud83d")) == []
