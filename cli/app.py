@@ -42,6 +42,13 @@ def in_order(*names: str) -> type[TyperGroup]:
         def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  a private class of typer
             return sorted(self.commands, key=names.index)
 
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  private
+            try:
+                return super().parse_args(ctx, args)
+            except _UsageError as error:
+                error.message = visible(error.message)
+                raise
+
     return InOrder
 
 

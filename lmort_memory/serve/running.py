@@ -35,7 +35,7 @@ def listen(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError, OverflowError) as error:  # a name or a port that is none
         raise LmortError(
             f"cannot listen on {host}:{port}: {error} — choose another with --port, 0 for any"
         ) from error

@@ -151,3 +151,23 @@ def test_a_folder_that_is_no_set_is_told_what_a_set_is(cli, tmp_path, command):
     assert "corpus.jsonl" in lacking.err
     assert "Errno" not in lacking.err
     assert "is not a folder" in cli("tuner", *command, "--data", tmp_path / "none").err
+
+
+def test_an_unknown_option_before_any_command_turns_nothing_around(cli):
+    """A mark of direction in it does not reach the terminal."""
+    done = cli("--x\u202eoption")
+    assert done.status == 2 and "--xoption" in done.err
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70, "\u202e"])
+def test_a_host_that_is_none_is_one_line(host):
+    """A name that cannot be encoded, and so reaches no resolver, is no traceback."""
+    program = (
+        "import sys; from lmort_memory.errors import LmortError\n"
+        "from lmort_memory.serve.running import listen\n"
+        "try:\n    listen(sys.argv[1], 0)\n"
+        "except LmortError as error:\n    sys.exit(str(error))"
+    )
+    command = [sys.executable, "-c", program, host]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("cannot listen on") and "--port" in done.stderr
