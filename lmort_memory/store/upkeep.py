@@ -162,7 +162,9 @@ def _is_utf8(value: bytes | None) -> bool:
 
 def _not_finite(connection: sqlite3.Connection) -> int:
     """Count vectors with a NaN or an infinity: every bit of its exponent is set."""
-    blobs = connection.execute("SELECT vector FROM vectors WHERE length(vector) % 2 = 0")
+    blobs = connection.execute(
+        "SELECT vector FROM vectors WHERE typeof(vector) = 'blob' AND length(vector) % 2 = 0"
+    )
     halves = (np.frombuffer(blob, "<u2") for (blob,) in blobs)
     return sum(bool((vector & _EXPONENT == _EXPONENT).any()) for vector in halves)
 

@@ -309,6 +309,8 @@ STATES = {
         N,
     ),
     "a vector cut short": (sql("UPDATE vectors SET vector = x'00' WHERE v = 5"), True, N),
+    "a vector of text": (sql("UPDATE vectors SET vector = 'none' WHERE v = 5"), True, N),
+    "a span of bytes": (sql("UPDATE vectors SET start = x'ff' WHERE v = 5"), True, N),
     "a ledger is no JSON": (sql("INSERT INTO ledger VALUES ('r', 's', 1, '[1')"), False, N),
     "a plan is no JSON": (sql("INSERT INTO purges (plan) VALUES ('{x')"), False, N),
     "a plan with hostile names": (
@@ -349,6 +351,17 @@ def test_states_of_damage(tmp_path, monkeypatch, capsys, sound, state):
     assert cli("export", tmp_path / "saved.jsonl", "--salvage", "--db", path).status == 0
     assert len((tmp_path / "saved.jsonl").read_text().splitlines()) == left
     assert victim.read_text() == "not ours"
+
+
+@pytest.mark.parametrize("vector", ["x'00'", "x'ffff'", "'none'", "1e300"])
+def test_a_damaged_vector_hides_no_other(tmp_path, sound, vector):
+    """Recall by meaning finds every record whose vector can be read."""
+    path = tmp_path / "m.db"
+    path.write_bytes(sound)
+    sql(f"UPDATE vectors SET vector = {vector} WHERE v = 5")(path)
+    with Memory(HashEncoder(32), SQLiteStore(path)) as memory:
+        assert len(memory.recall("bees", top_k=N, mode="dense")) == N - 1
+        assert not memory.store.verify().ok
 
 
 def test_a_later_versions_database_is_not_called_damaged(tmp_path, monkeypatch, capsys, sound):

@@ -157,8 +157,10 @@ class DenseSearch:
         """Return all vectors that this thread's connection sees, reading only new ones."""
         with self._database.snapshot() as connection, space.lock:
             new = connection.execute(
-                "SELECT v, vector FROM vectors WHERE s = ? AND v > ? ORDER BY v",
-                (space.s, space.matrix.last),
+                # a damaged one is left out: it hides no other
+                "SELECT v, vector FROM vectors WHERE s = ? AND v > ?"
+                " AND typeof(vector) = 'blob' AND length(vector) = ? ORDER BY v",
+                (space.s, space.matrix.last, 2 * space.matrix.dim),
             )
             while rows := new.fetchmany(BATCH):
                 space.matrix.extend([v for v, _ in rows], [blob for _, blob in rows])

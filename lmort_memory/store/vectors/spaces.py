@@ -117,6 +117,8 @@ def by_record(
         chunks = list(group)
         vectors = _stacked([chunk[3] for chunk in chunks], halves, id_)
         spans = tuple((chunk[1], chunk[2]) for chunk in chunks)
+        if not all(isinstance(place, int) for span in spans for place in span):
+            raise DamagedStoreError(f"the spans of {id_!r:.40} cannot be read — {DAMAGED}")
         tokens = to_tokens([chunk[4:] for chunk in chunks])
         found[id_] = Encoded(vectors.astype(np.float32), spans, tokens)
     return found
