@@ -1,24 +1,36 @@
-"""Rank stored questions below their answers, since a question does not answer a question.
+"""Rank stored questions below their answers, and what only repeats a fact below the fact.
 
 Someone who asks twice wants the fact, but the first question shares more words with the second than
-any fact does. So a stored question keeps only a fraction of its score and lends nothing to the
-assistant's reply after it (a person's answer may be the fact). It keeps its rank if it is asked
-for: by role, or by "what did I ask you about …?".
+any fact does. So a stored question keeps only a fraction of its score, counts in no other record's
+rank or scale, and lends nothing to the assistant's reply after it (a person's answer may be the
+fact). It keeps its place if it is asked for: by role, or by "what did I ask you about …?".
+
+The reply to it was made from the fact, and says it once more: it comes after the best record of
+somebody else.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from lmort_memory.memory.kinds import about_questions, only_asks
+from lmort_memory.memory.kinds import about_questions, of_the_assistant, only_asks
+from lmort_memory.memory.overlap import RAREST, stems, weight
 from lmort_memory.memory.ranking import Ranked, by_score
 
 if TYPE_CHECKING:
     from lmort_memory.types import Record
 
-__all__ = ["LOOKED_AT", "are_asked_for", "echoes", "put_behind"]
+__all__ = [
+    "LOOKED_AT",
+    "are_asked_for",
+    "echoes",
+    "put_after_facts",
+    "put_behind",
+    "restatements",
+]
 
 LOOKED_AT: Final = 40  # top hits to check in each ranking: an echo further down does no harm
 _KEPT: Final = 0.2  # share of its score that an echo keeps
@@ -32,6 +44,49 @@ def are_asked_for(query: str, role: str | None) -> bool:
 def echoes(records: Iterable[Record]) -> frozenset[str]:
     """Return the ids of the users' turns that only ask."""
     return frozenset(one.id for one in records if one.role == "user" and only_asks(one.text))
+
+
+def restatements(query: str, records: Sequence[Record]) -> frozenset[str]:
+    """Return the ids of the assistant's replies that say again what others say.
+
+    Such a reply has no rare word that is neither in the question nor in another's record, and
+    shares a word with such a record that the question lacks. None if the query asks what the
+    assistant said.
+    """
+    replies = [one for one in records if one.role == "assistant"]
+    if not replies or of_the_assistant(query):
+        return frozenset()
+    others = (one for one in records if one.role != "assistant" and not only_asks(one.text))
+    asked = stems(query)
+    told = frozenset[str]().union(*(stems(one.text) for one in others)) - asked
+    found = set()
+    for reply in replies:
+        own = stems(reply.text) - asked
+        if own & told and all(weight((stem,)) < RAREST for stem in own - told):
+            found.add(reply.id)
+    return frozenset(found)
+
+
+def put_after_facts(query: str, best: Sequence[Record], ranked: Sequence[Ranked]) -> list[Ranked]:
+    """Return a ranking in which no restatement is above the best record of somebody else.
+
+    Args:
+        query: What is asked.
+        best: The best records, to look at.
+        ranked: The ranking, best first.
+    """
+    repeating = restatements(query, best)
+    others = {one.id for one in best if one.role != "assistant" and not only_asks(one.text)}
+    fact = next((one for one in ranked if one.id in others), None)
+    if not repeating or fact is None:
+        return list(ranked)
+    below = math.nextafter(fact.score, -math.inf)
+    return by_score(
+        [
+            replace(one, score=min(one.score, below)) if one.id in repeating else one
+            for one in ranked
+        ]
+    )
 
 
 def put_behind(ids: Collection[str], ranked: Sequence[Ranked]) -> list[Ranked]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from lmort_memory.memory.echoes import restatements
 from lmort_memory.memory.kinds import about_questions, is_question, of_oneself, only_asks
 from lmort_memory.memory.overlap import RAREST, stems, weight
 from lmort_memory.memory.times import spoken, without
@@ -84,28 +85,29 @@ class Evidence(Signs):
 
     Attributes:
         near: Its cosine above the background, in standard deviations; 0 without vectors.
-        noise: The mean of `near` over the hits beyond the five nearest.
+        noise: The mean of `near` over the hits beyond the five nearest; no echoes.
         overlap: Share of the question's words, by weight, that it contains.
         shared: Total weight of those words.
         rarest: Weight of the rarest of them.
         redundant: 1 if it says nothing beyond the question, 0 if it has a rare word of its own.
-        behind: `near` minus that of the nearest hit that does not only ask; at most 0.
+        behind: `near` minus that of the nearest hit that is no echo; at most 0.
         lacking: `overlap` minus the best of those; at most 0.
-        nearest: Reciprocal of its rank by meaning, not counting hits that only ask.
+        nearest: Reciprocal of its rank by meaning, not counting echoes.
         first: Reciprocal of its rank by words, likewise.
         alike: Its token-by-token comparison with the query, from -1 to 1.
-        alike_noise: The mean of `alike` over the hits beyond the five best.
-        alike_behind: `alike` minus the best of a hit that does not only ask; at most 0.
-        alike_first: Reciprocal of its rank by `alike`, not counting hits that only ask.
+        alike_noise: The mean of `alike` over the hits beyond the five best; no echoes.
+        alike_behind: `alike` minus the best of a hit that is no echo; at most 0.
+        alike_first: Reciprocal of its rank by `alike`, not counting echoes.
         boost: Share of the best score that it got for who says it, when, and how much.
         asks: Whether the query asks.
         personal: Whether the query is about the speaker ("my", "we").
         length: Number of distinct characteristic words in the query.
         chatter: Whether the query asks nothing and has hardly any such word ("hi there").
         reply: Whether the hit is a reply of the assistant.
-        question: Whether the hit only asks, and the query does not ask for questions.
+        echo: Whether the hit only asks, and the query does not ask for questions; or is a reply
+            that only says again what other hits say.
         foreign: Whether someone else says it although the query is about the speaker.
-        few: Share of the `DEPTH` hits that are missing because the store is small.
+        few: Share of the `DEPTH` hits that are missing, or echoes.
         timely: 1 if it was said at the time that the query names, -1 if not, 0 if none is named.
     """
 
@@ -129,7 +131,7 @@ class Evidence(Signs):
     length: float
     chatter: float
     reply: float
-    question: float
+    echo: float
     foreign: float
     few: float
     timely: float
@@ -210,18 +212,22 @@ def evidence(
     near = [_near(hit, background) for hit in hits]
     alike = _alike(hits)
     overlaps = [weight(asked & own) / total for own in found]
-    noise, alike_noise = _noise(near), _noise(alike)
     chatter = is_chatter(query)
     asks, personal, wanted = is_question(query), of_oneself(query), about_questions(query)
-    only_asking = [not wanted and only_asks(hit.record.text) for hit in hits]
-    # A stored question answers nothing, however near it is: no other hit is behind it.
-    others = [i for i, question in enumerate(only_asking) if not question] or range(len(hits))
+    repeating = restatements(query, [hit.record for hit in hits])
+    echo = [
+        hit.record.id in repeating or (not wanted and only_asks(hit.record.text)) for hit in hits
+    ]
+    # An echo answers nothing, however near it is: no other hit is behind it, and a question that
+    # was asked ten times is as likely to be answered as at first.
+    others = [i for i, one in enumerate(echo) if not one] or range(len(hits))
+    noise, alike_noise = _noise([near[i] for i in others]), _noise([alike[i] for i in others])
     nearest = max((near[i] for i in others), default=0.0)
     most_alike = max((alike[i] for i in others), default=0.0)
     most = max((overlaps[i] for i in others), default=0.0)
-    dense = _without_questions([hit.scores.dense_rank for hit in hits], only_asking)
-    words = _without_questions([hit.scores.bm25_rank for hit in hits], only_asking)
-    tokens = _without_questions(_ranks(alike), only_asking)
+    dense = _without_echoes([hit.scores.dense_rank for hit in hits], echo)
+    words = _without_echoes([hit.scores.bm25_rank for hit in hits], echo)
+    tokens = _without_echoes(_ranks(alike), echo)
     signs = []
     for i, (hit, own, distance, overlap) in enumerate(
         zip(hits, found, near, overlaps, strict=True)
@@ -251,9 +257,9 @@ def evidence(
                 length=float(len(asked)),
                 chatter=float(chatter),
                 reply=float(role == "assistant"),
-                question=float(only_asking[i]),
+                echo=float(echo[i]),
                 foreign=float(personal and role not in _OWN),
-                few=max(0.0, 1 - len(hits) / DEPTH),
+                few=max(0.0, 1 - len(others) / DEPTH),
                 timely=timely,
             )
         )
@@ -279,10 +285,10 @@ def _ranks(values: Sequence[float]) -> list[int]:
     return [order.index(value) + 1 for value in values]
 
 
-def _without_questions(ranks: Sequence[int | None], only_asking: Sequence[bool]) -> list[int]:
-    """Return the ranks of hits in one list, not counting those before them that only ask."""
-    asking = [rank for rank, asks in zip(ranks, only_asking, strict=True) if rank and asks]
-    return [rank - sum(before < rank for before in asking) if rank else _UNRANKED for rank in ranks]
+def _without_echoes(ranks: Sequence[int | None], echo: Sequence[bool]) -> list[int]:
+    """Return the ranks of hits in one list, not counting echoes before them."""
+    echoes = [rank for rank, one in zip(ranks, echo, strict=True) if rank and one]
+    return [rank - sum(before < rank for before in echoes) if rank else _UNRANKED for rank in ranks]
 
 
 def names_only_a_time(query: str, now: datetime) -> bool:

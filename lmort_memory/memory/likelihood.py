@@ -111,7 +111,7 @@ def likelihoods(
     if names_only_a_time(query, now):
         chances = [
             _OF_A_TIME
-            if one.timely > 0 and not (one.reply or one.question or is_chatter(hit.record.text))
+            if one.timely > 0 and not (one.reply or one.echo or is_chatter(hit.record.text))
             else 0.0
             for one, hit in zip(signs, hits, strict=True)
         ]
@@ -121,9 +121,9 @@ def likelihoods(
 
 
 def _answers_first(signs: Sequence[Evidence], chances: Sequence[float]) -> list[float]:
-    """Return the estimates with no stored question above half of the likeliest other hit."""
-    most = max((p for p, one in zip(chances, signs, strict=True) if not one.question), default=2.0)
-    return [min(p, most / 2) if one.question else p for p, one in zip(chances, signs, strict=True)]
+    """Return the estimates with no echo above half of the likeliest other hit."""
+    most = max((p for p, one in zip(chances, signs, strict=True) if not one.echo), default=2.0)
+    return [min(p, most / 2) if one.echo else p for p, one in zip(chances, signs, strict=True)]
 
 
 def _calibration(hits: Sequence[Hit]) -> Calibration:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -46,6 +46,7 @@ def fuse(
     tokens: Mapping[str, float] = NO_TOKENS,
     *,
     coverage: float = USUAL_COVERAGE,
+    behind: Collection[str] = (),
 ) -> list[Ranked]:
     """Merge rankings into one, best first.
 
@@ -76,19 +77,21 @@ def fuse(
         followers: Id of a turn -> id of the next turn, if that may be found.
         tokens: Id -> token-by-token comparison; empty if the question has no tokens.
         coverage: Share of the question's letters found in the best record by words.
+        behind: Records that set no scale: the best of the others counts as the best, so that what
+            was asked before changes no other record's score.
     """
     parts = _parts(dense, lexical or (), tokens)
     if len(dense) + (lexical is not None) + bool(tokens) < 2:
         return by_score([_alone(one) for one in parts.values()])
-    near, worded = _nearness(dense), _wordedness(lexical or ())
-    alike = near | _scaled(tokens, LEAST_TOKEN_SPREAD) if tokens else {}
+    near, worded = _nearness(dense, behind), _wordedness(lexical or (), behind)
+    alike = near | _scaled(tokens, LEAST_TOKEN_SPREAD, behind) if tokens else {}
     weights = weights_of(
         dense=bool(dense), tokens=bool(tokens), words=lexical is not None, coverage=coverage
     )
     near = _with_lent(near, followers, NEARNESS_LENT)
     alike = _with_lent(alike, followers, NEARNESS_LENT)
     worded = _with_lent(worded, followers, WORDS_LENT)
-    strength = _strength(dense, tokens)
+    strength = _strength(dense, tokens, behind)
 
     def scored(one: Ranked) -> Ranked:
         score = (
@@ -204,10 +207,13 @@ def _parts(
     return parts
 
 
-def _nearness(rankings: Sequence[Sequence[DenseMatch]]) -> dict[str, float]:
+def _nearness(
+    rankings: Sequence[Sequence[DenseMatch]], behind: Collection[str]
+) -> dict[str, float]:
     """Scale the cosines of the longest ranking to [0, 1]; the others share its scale by rank."""
     longest = max(rankings, key=len, default=())
-    scaled = list(_scaled({match.id: match.score for match in longest}, LEAST_SPREAD).values())
+    cosines = {match.id: match.score for match in longest}
+    scaled = list(_scaled(cosines, LEAST_SPREAD, behind).values())
     nearness: dict[str, float] = {}
     for ranking in rankings:
         for match, value in zip(ranking, scaled, strict=False):
@@ -215,17 +221,26 @@ def _nearness(rankings: Sequence[Sequence[DenseMatch]]) -> dict[str, float]:
     return nearness
 
 
-def _scaled(values: Mapping[str, float], least: float) -> dict[str, float]:
+def _scaled(values: Mapping[str, float], least: float, behind: Collection[str]) -> dict[str, float]:
     """Scale so that the best is 1 and the worst 0, or higher if all are within `least`."""
-    top, low = max(values.values(), default=0.0), min(values.values(), default=0.0)
+    top, low = _top(values, behind), min(values.values(), default=0.0)
     width = max(top - low, least)
-    return {id_: 1 - (top - value) / width for id_, value in values.items()}
+    return {id_: min(1.0, 1 - (top - value) / width) for id_, value in values.items()}
 
 
-def _strength(dense: Sequence[Sequence[DenseMatch]], tokens: Mapping[str, float]) -> float:
+def _top(values: Mapping[str, float], behind: Collection[str]) -> float:
+    """Return the best value of a record that is not behind, or of all if there is none."""
+    ahead = [value for id_, value in values.items() if id_ not in behind]
+    return max(ahead or values.values(), default=0.0)
+
+
+def _strength(
+    dense: Sequence[Sequence[DenseMatch]], tokens: Mapping[str, float], behind: Collection[str]
+) -> float:
     """The best cosine of all kinds, from `LEAST_STRENGTH` to 1; 1 without vectors."""
-    cosines = [match.score for found in dense for match in found] + list(tokens.values())
-    return min(1.0, max(LEAST_STRENGTH, *cosines)) if cosines else 1.0
+    kinds = [*({match.id: match.score for match in found} for found in dense if found), tokens]
+    best = [_top(kind, behind) for kind in kinds if kind]
+    return min(1.0, max(LEAST_STRENGTH, *best)) if best else 1.0
 
 
 def _with_weights(scores: Scores, weights: Weights) -> Scores:
@@ -249,10 +264,11 @@ def _with_lent(
     return {id_: score / top for id_, score in total.items()}
 
 
-def _wordedness(lexical: Sequence[LexicalMatch]) -> dict[str, float]:
+def _wordedness(lexical: Sequence[LexicalMatch], behind: Collection[str]) -> dict[str, float]:
     """Divide each BM25 score by the best."""
-    top = max((match.score for match in lexical), default=0.0)
-    return {match.id: match.score / top for match in lexical} if top > 0 else {}
+    found = {match.id: match.score for match in lexical}
+    top = _top(found, behind)
+    return {id_: min(1.0, score / top) for id_, score in found.items()} if top > 0 else {}
 
 
 def _alike(vectors: Mapping[str, Encoded], one: str, other: str) -> float:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.memory import events
-from lmort_memory.memory.echoes import LOOKED_AT, are_asked_for, echoes, put_behind
+from lmort_memory.memory.echoes import (
+    LOOKED_AT,
+    are_asked_for,
+    echoes,
+    put_after_facts,
+    put_behind,
+)
 from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.ranking import NOBODY, Ranked, boosted, fuse, spread, with_recency
 from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
@@ -109,6 +115,9 @@ class Recall:
         if span is not None:
             shares.update(self._by_time(ranked, span))
         ranked = boosted(ranked, shares)
+        if dense and lexical is not None:
+            best = self._records(one.id for one in ranked[:LOOKED_AT])
+            ranked = put_after_facts(self.asked, list(best.values()), ranked)
         if half_life is not None:
             ranked = self._aged(ranked, half_life)
         if diversity > 0:
@@ -153,7 +162,14 @@ class Recall:
         coverage = USUAL_COVERAGE
         if lexical is not None:
             coverage = self._coverage([match for match in lexical if match.id not in behind])
-        ranked = fuse(dense, lexical, followers, self._tokens(ids), coverage=coverage)
+        ranked = fuse(
+            [_last(behind, found) for found in dense],
+            None if lexical is None else _last(behind, lexical),
+            followers,
+            self._tokens(ids),
+            coverage=coverage,
+            behind=behind,
+        )
         return put_behind(behind, ranked) if behind else ranked
 
     def _echoes(
@@ -280,6 +296,11 @@ def candidates(dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalM
     return list(
         dict.fromkeys([*(m.id for found in dense for m in found), *(m.id for m in lexical)])
     )
+
+
+def _last(behind: Collection[str], ranking: Sequence[M]) -> list[M]:
+    """Return a ranking with these records at its end, so that they count in no other's rank."""
+    return sorted(ranking, key=lambda match: match.id in behind)
 
 
 def _merged(ranking: Sequence[M], more: Sequence[M]) -> list[M]:

@@ -60,7 +60,7 @@ def test_a_stored_question_sets_no_standard():
     fact = hit("Management gave us 60k for hardware, I asked for 95.", 0.4, rank=2)
     alone, beside = hit("", 0.1, rank=3), hit("How much hardware budget did we get?", 0.8, rank=1)
     question, answer, _ = signs(query, beside, fact, alone)
-    assert (question.question, answer.question) == (1, 0)
+    assert (question.echo, answer.echo) == (1, 0)
     assert (answer.behind, answer.lacking) == (0, 0)
     assert answer.nearest == answer.first == 1
     for encoder in (None, HashEncoder(8)):
@@ -81,7 +81,7 @@ def test_who_says_it_and_when_is_evidence():
     assert [one.timely for one in found] == [1, -1, -1, -1]
     assert [one.reply for one in found] == [0, 1, 0, 0]
     assert [one.foreign for one in found] == [0, 0, 1, 0]
-    assert [one.question for one in found] == [0, 0, 0, 1]
+    assert [one.echo for one in found] == [0, 0, 0, 1]
     assert found[3].redundant == 1
     assert found[0].asks
     assert found[0].personal
