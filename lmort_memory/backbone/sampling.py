@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lmort_memory.backbone.library import llama, take_errors
+from lmort_memory.backbone.grammar import new_grammar_sampler
+from lmort_memory.backbone.library import llama
 from lmort_memory.errors import BackboneError
 
 
@@ -79,15 +80,11 @@ class Sampler:
         self._add(cpp.llama_sampler_init_dist(seed))
 
     def _add_grammar(self, grammar: str, vocab: Any) -> None:  # noqa: ANN401 — llama_vocab_p
-        take_errors()
-        sampler = llama().llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
-        if not sampler:
+        try:
+            self._add(new_grammar_sampler(grammar, vocab))
+        except BackboneError:
             self.close()
-            raise BackboneError(
-                f"llama.cpp rejects the grammar: {take_errors() or 'no reason given'} — "
-                "correct the GBNF, or simplify the JSON schema it was made from"
-            )
-        self._add(sampler)
+            raise
 
     def _add(self, sampler: Any) -> None:  # noqa: ANN401
         llama().llama_sampler_chain_add(self._chain, sampler)

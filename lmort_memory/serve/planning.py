@@ -209,7 +209,7 @@ def _grammar(
             raise ApiError(400, "json_schema needs a schema", param="response_format.json_schema")
         return json_grammar(wanted.json_schema.schema)
     except ValueError as error:
-        raise ApiError(400, str(error), param="response_format") from error
+        raise ApiError(400, str(error), param="tools" if forced else "response_format") from error
 
 
 def _convert(value: object, kind: type[T], param: str) -> T:
