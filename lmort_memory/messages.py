@@ -148,7 +148,7 @@ class _Reader:
     left_out: Counter[str] | None
 
     def read(self, message: Mapping[str, Any]) -> list[ChatMessage]:
-        kind = message.get("type")
+        kind = _kind_of(message)
         if kind == "function_call":
             call = ToolCall(
                 _text_of(message, "call_id"),
@@ -160,7 +160,7 @@ class _Reader:
             output = self._flat(message.get("output"))
             return [ChatMessage("tool", output, tool_call_id=_text_of(message, "call_id"))]
         if kind in _SILENT_PARTS:
-            self._leave_out(str(kind))
+            self._leave_out(kind)
             return []
         return self._said(message)
 
@@ -175,7 +175,7 @@ class _Reader:
         blocks = content if isinstance(content, list | tuple) else [content]
         results = [found for block in blocks if (found := self._result(block)) is not None]
         calls = [
-            *(_call_of_openai(call) for call in message.get("tool_calls") or ()),
+            *(_call_of_openai(call) for call in _list_of(message, "tool_calls")),
             *(call for block in blocks if (call := _call_of_block(block)) is not None),
         ]
         if isinstance(message.get("function_call"), Mapping):  # before tools, functions
@@ -203,11 +203,11 @@ class _Reader:
                 continue
             if not isinstance(block, Mapping):
                 raise ValueError(f"a content part is a mapping; found {type(block).__name__}")
-            kind = block.get("type")
+            kind = _kind_of(block)
             if kind in _TEXT_PARTS or (kind is None and "text" in block):
                 yield _text_of(block, "refusal" if kind == "refusal" else "text")
             elif kind in _SILENT_PARTS:
-                self._leave_out(str(kind))
+                self._leave_out(kind)
             elif not _is_tool_block(block):
                 kind = kind or next(iter(block), "empty")
                 if self._leave_out(str(kind)):
@@ -272,6 +272,17 @@ def _call_of_block(block: object) -> ToolCall | None:
         arguments = json.dumps(call.get("args", {}), ensure_ascii=False)
         return ToolCall(str(call.get("id", "")), _text_of(call, "name"), arguments)
     return None
+
+
+def _kind_of(fields: Mapping[str, Any]) -> str | None:
+    return None if fields.get("type") is None else _text_of(fields, "type")
+
+
+def _list_of(fields: Mapping[str, Any], name: str) -> Sequence[Any]:
+    value = fields.get(name) or ()
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{name!r} must be a list; found {value!r}")
+    return value
 
 
 def _text_of(fields: Mapping[str, Any], name: str) -> str:

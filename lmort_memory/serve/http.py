@@ -19,8 +19,10 @@ __all__ = [
     "Handler",
     "decode",
     "failure",
+    "from_json",
     "guarded",
     "json_reply",
+    "place_of",
     "query_of",
     "to_json",
 ]
@@ -65,6 +67,14 @@ def to_json(value: object) -> bytes:
 # As `lmort_memory.text.escaped_controls`, in UTF-8: somebody may read an answer with curl.
 _OBEYED = re.compile(
     rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
+)
+
+
+# Every escape of JSON, so that a backslash which is itself escaped begins none.
+_ESCAPED = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
 )
 
 
@@ -116,11 +126,24 @@ async def decode(request: Request, kind: type[T]) -> T:
     media = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if media not in ("application/json", ""):
         raise ApiError(415, f"send application/json; found {media!r}")
-    body = await request.body()
     try:
-        return msgspec.json.decode(body, type=kind)
+        return from_json(await request.body(), kind)
     except msgspec.ValidationError as error:
-        raise ApiError(422, str(error), param=_place(str(error))) from error
+        raise ApiError(422, str(error), param=place_of(str(error))) from error
+
+
+def from_json(body: bytes, kind: type[T]) -> T:
+    """Read JSON; half an emoji, as clients send when they cut a text, becomes U+FFFD.
+
+    Raises:
+        ApiError: it is not JSON.
+        msgspec.ValidationError: it is not of this kind.
+    """
+    whole = _ESCAPED.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
+    try:
+        return msgspec.json.decode(whole, type=kind)
+    except msgspec.ValidationError:
+        raise
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, f"the body is not valid JSON: {error}") from error
 
@@ -144,10 +167,10 @@ def query_of(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.convert(fields, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise ApiError(422, str(error), param=_place(str(error))) from error
+        raise ApiError(422, str(error), param=place_of(str(error))) from error
 
 
-def _place(message: str) -> str | None:
+def place_of(message: str) -> str | None:
     """Return the field that msgspec names: "… - at `$.top_k`"."""
     _, found, place = message.rpartition("at `$.")
     return place.rstrip("`") if found else None

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from lmort_memory.encoder import mean_vector
 from lmort_memory.errors import LmortError
 from lmort_memory.serve.completion import Completion
-from lmort_memory.serve.http import ApiError, guarded, json_reply, to_json
+from lmort_memory.serve.http import ApiError, from_json, guarded, json_reply, place_of, to_json
 from lmort_memory.serve.openai_schemas import ChatRequest, EmbeddingRequest
 from lmort_memory.serve.planning import MEMORY_SUFFIX, plan
 
@@ -138,21 +138,17 @@ async def _unknown(request: Request) -> Response:
 
 async def _decode(request: Request, kind: type[Any]) -> Any:  # noqa: ANN401 — the kind's own
     """Read a body; mistakes are status 400, as OpenAI has it."""
-    body = await request.body()
     try:
-        return msgspec.json.decode(body, type=kind)
+        return from_json(await request.body(), kind)
     except msgspec.ValidationError as error:
         message = str(error)
-        place = message.rpartition("at `$.")[2].rstrip("`") if "at `$." in message else None
         unknown = message.startswith("Object contains unknown field")
         raise ApiError(
             400,
             message.replace("Object contains unknown field", "unsupported parameter"),
             code="unknown_parameter" if unknown else None,
-            param=message.split("`")[1] if unknown else place,
+            param=message.split("`")[1] if unknown else place_of(message),
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ApiError(400, f"the body is not valid JSON: {error}") from error
 
 
 def _whole(completion: Completion, text: str) -> dict[str, Any]:

@@ -118,6 +118,10 @@ def test_parts_without_text_are_refused_or_named():
         {"role": "user", "content": [7]},
         {"role": "user", "content": [{"type": "text", "text": 7}]},
         {"role": "assistant", "tool_calls": [{"id": "a"}]},
+        {"role": "assistant", "content": "x", "tool_calls": 5},
+        {"role": "assistant", "content": "x", "tool_calls": {"id": "c1"}},
+        {"role": "user", "type": ["text"], "content": "x"},
+        {"role": "user", "content": [{"type": {}, "text": "x"}]},
         7,
     ],
 )
