@@ -28,6 +28,7 @@ __all__ = [
     "escaped_controls",
     "valid",
     "valid_json",
+    "whole_json",
 ]
 
 REPLACEMENT = "\ufffd"
@@ -38,6 +39,12 @@ _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _INVALID = re.compile("[\ud800-\udfff\0]")
 # What a terminal may obey and JSON does not escape: DEL, C1, line separators, marks of direction.
 _OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# Every escape of JSON, so that a backslash which is itself escaped begins none.
+_ESCAPED = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
 
 
 @dataclass(slots=True)
@@ -86,6 +93,15 @@ def escaped_controls(json_text: str) -> str:
     It means the same: these characters occur in strings only, where JSON has an escape for them.
     """
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)
+
+
+def whole_json(written: bytes) -> bytes:
+    r"""Return written JSON with "\ufffd" in place of each lone surrogate.
+
+    JavaScript writes one where a text was cut by its units, and strict readers refuse the whole.
+    The length stays the same.
+    """
+    return _ESCAPED.sub(lambda found: rb"\ufffd" if found["half"] else found[0], written)
 
 
 def valid_json(value: object, *, levels: int = MAX_DEPTH) -> JsonValue:

@@ -149,6 +149,7 @@ class Completion:
             "memory": self.plan.memory,
             "evaluated_tokens": ledger.evaluated_tokens,
             "left_window": ledger.left_window,
+            "unread_tokens": ledger.unread_tokens,
         }
         if not self.plan.memory:
             return shown

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import os
+import re
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ __all__ = ["LOOPBACK", "Guard", "Limits", "is_loopback", "read_token"]
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _OPEN = ("/health", "/openapi.json")  # beside the page's files, which hold nothing of anybody's
+_HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::[0-9]*)?")
 _GUARDED = ("/api", "/v1", "/mcp")
 
 
@@ -182,8 +184,7 @@ class _Bounded:
         return message
 
 
-def _name_of(host: str) -> str:
-    """Return a Host header without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.rpartition(":")[0].lower() if ":" in host else host.lower()
+def _name_of(host: str) -> str | None:
+    """Return a Host header without its port; None for what is no host."""
+    found = _HOST.fullmatch(host)
+    return None if found is None else (found[1] or found[2]).lower()

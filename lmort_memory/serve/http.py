@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lmort_memory.errors import LmortError, RecordNotFoundError
+from lmort_memory.text import whole_json
 
 __all__ = [
     "ApiError",
@@ -67,14 +68,6 @@ def to_json(value: object) -> bytes:
 # As `lmort_memory.text.escaped_controls`, in UTF-8: somebody may read an answer with curl.
 _OBEYED = re.compile(
     rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
-)
-
-
-# Every escape of JSON, so that a backslash which is itself escaped begins none.
-_ESCAPED = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
-    re.DOTALL,
 )
 
 
@@ -139,9 +132,8 @@ def from_json(body: bytes, kind: type[T]) -> T:
         ApiError: it is not JSON.
         msgspec.ValidationError: it is not of this kind.
     """
-    whole = _ESCAPED.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
     try:
-        return msgspec.json.decode(whole, type=kind)
+        return msgspec.json.decode(whole_json(body), type=kind)
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

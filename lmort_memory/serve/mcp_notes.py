@@ -138,7 +138,7 @@ def offset_of(cursor: str | None) -> int:
     """
     if cursor is None:
         return 0
-    if not cursor.isdigit() or int(cursor) > 10_000:
+    if not cursor.isdecimal() or int(cursor) > 10_000:
         raise ToolError(f"the cursor {cursor!r} is not one of ours; leave it out to begin anew")
     return int(cursor)
 

@@ -14,11 +14,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from mcp.server import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from lmort_memory.errors import LmortError
+from lmort_memory.errors import LmortError, RecordNotFoundError
 from lmort_memory.serve.mcp_notes import (
     PAGE_TOKENS,
     Found,
@@ -223,12 +223,11 @@ class _Tools:
             found = memory.store.latest(Filter(scope=self.scope), limit=30)[::-1]
             return as_text(fitting([note(one) for one in found], PAGE_TOKENS))
 
-        return await self._run(latest)
+        return await self._read(latest)
 
     async def record(self, id: str) -> str:
         """Return a record's text."""
-        text: str = await self._run(lambda memory: memory.get(id).text)
-        return text
+        return await self._read(lambda memory: memory.get(id).text)
 
     async def recalled(self, topic: str) -> str:
         """Return what is remembered of a topic, as text for a prompt."""
@@ -245,6 +244,14 @@ class _Tools:
 
     def _scope(self, named: str | None) -> str | None:
         return None if named == "*" else named or self.scope
+
+    async def _read(self, job: Callable[[Memory], str]) -> str:
+        """Run a resource's work; of its errors the client is told only those of resources."""
+        try:
+            return await self._run(job)
+        except ToolError as error:
+            missing = isinstance(error.__cause__, RecordNotFoundError)
+            raise (ResourceNotFoundError if missing else ResourceError)(str(error)) from error
 
     async def _run(self, job: Callable[[Memory], T]) -> T:
         try:

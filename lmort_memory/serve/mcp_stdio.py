@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from lmort_memory.serve.mcp_server import make_server
+from lmort_memory.text import whole_json
 
 if TYPE_CHECKING:
     from lmort_memory.memory import Memory
@@ -30,6 +34,7 @@ def run_stdio(open_memory: Callable[[], Memory], *, scope: str) -> None:
         open_memory: Opens the memory; runs in a thread.
         scope: Where is searched and stored unless a call names another.
     """
+    _take_whole_lines()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="lmort-mcp") as threads:
         opening: Future[Memory] = Future()
 
@@ -47,6 +52,25 @@ def run_stdio(open_memory: Callable[[], Memory], *, scope: str) -> None:
             begun = opening.running() or opening.done()
             if begun and opening.exception() is None:
                 opening.result().close()
+
+
+def _take_whole_lines() -> None:
+    """Put a pipe in the place of stdin, whose lines a strict reader takes.
+
+    The SDK drops a message that holds half an emoji, and its client waits for ever.
+    """
+    source = os.fdopen(os.dup(0), "rb")
+    taken, given = os.pipe()
+    os.dup2(taken, 0)
+    os.close(taken)
+
+    def pump() -> None:
+        with suppress(OSError), source, os.fdopen(given, "wb") as sink:
+            for line in source:
+                sink.write(whole_json(line))
+                sink.flush()
+
+    threading.Thread(target=pump, name="lmort-stdin", daemon=True).start()
 
 
 def _fulfil(future: Future[T], job: Callable[[], T]) -> None:

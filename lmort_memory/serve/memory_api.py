@@ -305,6 +305,8 @@ class MemoryAPI:
 
     def _turn(self, asked: inputs.AddRecord) -> Turn:
         usual = self._engine.options.scope
+        if asked.scope == "*":
+            raise ApiError(400, 'a record has one scope; "*" is all of them, to search in')
         until = inputs.at(asked.expires_at)
         if until is not None and until <= datetime.now(UTC):
             raise ApiError(400, f"expires_at is in the past: {asked.expires_at}")

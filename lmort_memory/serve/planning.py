@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -148,12 +149,27 @@ def _remembering(
         memory = header.lower() == "on"
     if said.memory is not None:
         memory = said.memory
-    session = said.session or headers.get("x-lmort-session") or headers.get("x-openwebui-chat-id")
-    scope = said.scope or headers.get("x-lmort-scope") or engine.scope
+    session = (
+        said.session or _text(headers, "x-lmort-session") or _text(headers, "x-openwebui-chat-id")
+    )
+    scope = said.scope or _text(headers, "x-lmort-scope") or engine.scope
+    if scope == "*":
+        raise ApiError(
+            400, 'a chat has one scope; "*" is all of them, to search in', param="lmort.scope"
+        )
     for name in (scope, session):
         if name is not None and (len(name) > 256 or not name.isprintable()):
             raise ApiError(400, "a scope or session has at most 256 printable characters")
     return memory, scope, session or session_of(messages), said
+
+
+def _text(headers: Mapping[str, str], name: str) -> str | None:
+    """Return a header; programs send UTF-8, which HTTP reads as Latin-1."""
+    value = headers.get(name)
+    if value is not None:
+        with suppress(UnicodeError):
+            return value.encode("latin-1").decode("utf-8")
+    return value
 
 
 def _tools(

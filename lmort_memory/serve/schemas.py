@@ -51,13 +51,18 @@ class Record(Reply, frozen=True):
 
 
 class Scores(Reply, frozen=True):
-    """The parts of a hit's score: cosine and BM25, with the ranks that each gave."""
+    """The parts of a hit's score: cosine, BM25 and tokens, their ranks and weights."""
 
     dense: float | None
     bm25: float | None
     dense_rank: int | None
     bm25_rank: int | None
     recency: float | None
+    tokens: float | None
+    dense_weight: float | None
+    tokens_weight: float | None
+    bm25_weight: float | None
+    boost: float | None
 
 
 class Hit(Reply, frozen=True):
@@ -131,6 +136,7 @@ class Ledger(Reply, frozen=True):
     dropped: list[Record]
     likelihood: float | None
     user_tokens: int
+    unread_tokens: int
     notes_tokens: int
     reply_tokens: int
     evaluated_tokens: int

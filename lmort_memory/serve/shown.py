@@ -66,6 +66,7 @@ def ledger(value: Ledger) -> schemas.Ledger:
         dropped=records(value.dropped),
         likelihood=value.likelihood,
         user_tokens=value.user_tokens,
+        unread_tokens=value.unread_tokens,
         notes_tokens=value.notes_tokens,
         reply_tokens=value.reply_tokens,
         evaluated_tokens=value.evaluated_tokens,

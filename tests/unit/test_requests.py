@@ -1,8 +1,11 @@
-"""Bodies of requests, as clients send them."""
+"""Requests, as clients and attackers send them."""
+
+import asyncio
 
 import msgspec
 import pytest
 
+from lmort_memory.serve.guard import LOOPBACK, Guard
 from lmort_memory.serve.http import ApiError, from_json
 
 
@@ -36,3 +39,49 @@ def test_another_kind_is_told_apart():
     """Each API has its own status for it."""
     with pytest.raises(msgspec.ValidationError):
         from_json(b"5", str)
+
+
+def status_of(host):
+    """Return the status of a request that addresses the server by this Host."""
+    sent = []
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/health",
+        "headers": [(b"host", host.encode())],
+    }
+    asyncio.run(Guard(app, token=None, hosts=LOOPBACK)(scope, None, send))
+    return sent[0]["status"]
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:7373", "LOCALHOST:1", "[::1]", "[::1]:7373"]
+)
+def test_the_servers_own_names_are_answered(host):
+    """With and without a port."""
+    assert status_of(host) == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "evil.com",
+        "localhost.evil.com",
+        "localhost:evil.com",
+        "[::1].evil.com",
+        "[::1]evil.com:80",
+        "evil.com:80@127.0.0.1",
+        "127.0.0.1:80:80",
+    ],
+)
+def test_a_name_that_only_begins_like_ours_is_refused(host):
+    """What follows a name is a port or nothing."""
+    assert status_of(host) == 421

@@ -138,10 +138,11 @@ function why({ memories, dropped, timings, ...ledger }) {
   const seconds = (value) => (value == null ? null : `${value.toFixed(2)} s`);
   return [
     given(memories.map(({ record, score, scores, tokens }) => [record,
-      `score ${round(score)} · meaning ${round(scores.dense)} · words ${round(scores.bm25, 1)} · ${plural(tokens, "token")}`])),
+      `score ${round(score)} · meaning ${round(scores.dense)} · tokens ${round(scores.tokens)} · words ${round(scores.bm25, 1)} · ${plural(tokens, "token")}`])),
     dropped.length > 0 && h("p", { className: "quiet" }, `${plural(dropped.length, "note")} did not fit.`),
     facts([
       ["Said", plural(ledger.user_tokens, "token")],
+      ["Not read", ledger.unread_tokens ? plural(ledger.unread_tokens, "token") : null],
       ["Notes", plural(ledger.notes_tokens, "token")],
       ["Reply", plural(ledger.reply_tokens, "token")],
       ["Evaluated", plural(ledger.evaluated_tokens, "token")],

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.shared.exceptions import MCPError
 
 from tests.suites.serve.servers import environment
 
@@ -173,6 +174,69 @@ def test_stdout_is_json_rpc_alone(tmp_path):
     assert {answer["id"] for answer in answers} == {1, 2}
     assert rest == ""
     assert "a library prints" in said
+
+
+def test_half_an_emoji_over_stdio_is_answered(tmp_path):
+    """The SDK drops such a line, and the client would wait for ever."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lmort_memory.cli", "mcp"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env=environment(tmp_path),
+    )  # fmt: skip
+    with process:
+        process.stdin.write(
+            b'{"jsonrpc": "2.0", "id": "cut \\ud83d", "method": "initialize", "params": {'
+            b'"protocolVersion": "2025-06-18", "capabilities": {}, '
+            b'"clientInfo": {"name": "t", "version": "1"}}}\n'
+        )
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == "cut \ufffd"
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+def test_what_goes_wrong_is_told_in_words(tmp_path):
+    """A cursor that is none, and a record that is not there, of a tool and of a resource."""
+    from lmort_memory import Memory
+    from lmort_memory.serve.mcp_server import make_server
+
+    with Memory.open(tmp_path / "m.db", with_model=False) as memory:
+
+        async def on_memory(job):
+            return job(memory)
+
+        async def main():
+            async with Client(make_server(on_memory)) as client:
+                told = await client.call_tool("memory_search", {"query": "bees", "cursor": "²"})
+                assert told.is_error and "not one of ours" in told.content[0].text
+                with pytest.raises(MCPError, match="no record has the id 'nope'"):
+                    await client.read_resource("memory://records/nope")
+
+        anyio.run(main)
+
+
+def test_half_an_emoji_over_http_is_stored(server):
+    """And is no parse error: the text has U+FFFD in its place."""
+    import httpx
+
+    call = (
+        '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "memory_add", '
+        '"arguments": {"text": "cut \\ud83d"}}}'
+    )
+    headers = {
+        **server.headers,
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": "2025-06-18",
+    }
+    with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
+        begun = client.post("/mcp", json={
+            "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+                "protocolVersion": "2025-06-18", "capabilities": {},
+                "clientInfo": {"name": "t", "version": "1"}}})  # fmt: skip
+        client.headers["Mcp-Session-Id"] = begun.headers["Mcp-Session-Id"]
+        client.post("/mcp", json={"jsonrpc": "2.0", "method": "notifications/initialized"})
+        assert "cut \ufffd" in client.post("/mcp", content=call).text
 
 
 @pytest.mark.skipif(not NPM, reason="set LMORT_NPM to a folder with the npm packages")

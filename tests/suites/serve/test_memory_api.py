@@ -41,6 +41,22 @@ def test_a_record_from_birth_to_its_receipt(api):
     assert api.delete(f"/api/records/{record['id']}").status_code == 404
 
 
+def test_every_part_of_a_score_is_shown(api):
+    """As the library has it: the API's schema leaves none out."""
+    from dataclasses import fields
+
+    from lmort_memory import Scores
+
+    add(api, "The ladder stands in the barn.", scope="parts")
+    hits = api.post("/api/search", json={"query": "Where is the ladder?", "scope": "parts"}).json()
+    assert set(hits["hits"][0]["scores"]) == {field.name for field in fields(Scores)}
+
+
+def test_all_scopes_are_no_place_for_a_record(api):
+    """Whoever searches in "*" searches everywhere, so nothing is stored under that name."""
+    assert api.post("/api/records", json={"text": "Bees.", "scope": "*"}).status_code == 400
+
+
 def test_a_server_of_one_scope_that_redacts(fresh_server, monkeypatch):
     """What names no scope is stored and searched in the server's, without secrets."""
     secret = "ghp_" + "aB3dE6gH9" * 4

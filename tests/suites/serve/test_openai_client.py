@@ -178,6 +178,24 @@ def test_memory_is_told_what_it_recalled(client, server):
     assert reply.lmort["recalled"] == []
 
 
+def test_names_in_headers(client, server):
+    """Programs send them as UTF-8; all scopes at once are no place for a conversation."""
+    session = "дневник".encode().decode("latin-1")
+    reply = ask(client, server, "Say hi.", memory=True, extra_headers={"X-Lmort-Session": session})
+    assert reply.lmort["session"] == "дневник"
+    with pytest.raises(openai.BadRequestError, match="a chat has one scope"):
+        ask(client, server, "Say hi.", memory=True, extra_body={"lmort": {"scope": "*"}})
+
+
+def test_a_message_longer_than_the_context(fresh_server):
+    """It is answered from its parts, and the reply says how much was not read."""
+    small = fresh_server("--ctx", "512")
+    own = openai.OpenAI(base_url=f"{small.url}/v1", api_key=small.token, max_retries=0)
+    reply = ask(own, small, "What is said here?\n\n" + "It rains over the fjord. " * 200)
+    assert reply.lmort["unread_tokens"] > 512
+    assert ask(own, small, "Say hi.").lmort["unread_tokens"] == 0
+
+
 def test_without_memory_nothing_is_stored(client, server):
     """The plain name of the model leaves no trace."""
     import httpx
