@@ -13,10 +13,13 @@ import os
 import re
 import secrets
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from starlette.requests import ClientDisconnect
 
 from lmort_memory.errors import LmortError
 from lmort_memory.paths import make_private_dir
@@ -119,7 +122,8 @@ class Guard:
         except ApiError as error:
             await failure(error)(scope, receive, send)
             return
-        await self._app(scope, _Bounded(receive, limit).receive, send)
+        with suppress(ClientDisconnect):  # in the middle of its request: nobody waits for an answer
+            await self._app(scope, _Bounded(receive, limit).receive, send)
 
     def _check(self, path: str, method: str, headers: Mapping[str, str]) -> None:
         host = headers.get("host", "")

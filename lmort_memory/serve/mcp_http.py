@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from lmort_memory.serve.http import ApiError, failure
 from lmort_memory.serve.mcp_server import make_server
@@ -41,8 +41,6 @@ class MCPMount:
                 receive = _given(await Request(scope, receive).body(), receive)
             except ApiError as error:  # of the guard: too long
                 await failure(error)(scope, receive, send)
-                return
-            except ClientDisconnect:
                 return
         await self._manager.handle_request(scope, receive, send)
 

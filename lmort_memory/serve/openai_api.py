@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from anyio import CancelScope
+from anyio import CancelScope, create_task_group
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
@@ -32,6 +32,7 @@ __all__ = ["OpenAIRoutes"]
 
 ALIAS = "lmort"  # the loaded model, whatever it is: for settings that outlive a model
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_CLIENT_LEFT = 499  # nginx's; nobody reads it
 _MOST_INPUTS = 2048  # OpenAI's limit
 
 
@@ -83,8 +84,10 @@ class OpenAIRoutes:
         if planned.stream:
             return _Streamed(completion, stack)
         async with stack:
-            pieces = [piece async for piece in completion.pieces()]
-            return json_reply(_whole(completion, "".join(piece.text for piece in pieces)))
+            said = await _said(completion, request)
+            if said is None:
+                return Response(status_code=_CLIENT_LEFT)
+            return json_reply(_whole(completion, said))
 
     async def embeddings(self, request: Request) -> Response:
         """Make vectors of texts or of tokens."""
@@ -149,6 +152,26 @@ async def _decode(request: Request, kind: type[Any]) -> Any:  # noqa: ANN401 —
             code="unknown_parameter" if unknown else None,
             param=message.split("`")[1] if unknown else place_of(message),
         ) from error
+
+
+async def _said(completion: Completion, request: Request) -> str | None:
+    """Return a whole reply; None if the client left, which ends it as it ends a stream.
+
+    Clients that give up send the same again, and each reply that nobody reads would hold a seat.
+    """
+    said: str | None = None
+    async with create_task_group() as group:
+
+        async def watch() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()
+
+        group.start_soon(watch)
+        async with aclosing(completion.pieces()) as pieces:
+            said = "".join([piece.text async for piece in pieces])
+        group.cancel_scope.cancel()
+    return said
 
 
 def _whole(completion: Completion, text: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 import pytest
+from starlette.requests import Request
 
 from lmort_memory.serve.guard import LOOPBACK, Guard
 from lmort_memory.serve.http import ApiError, from_json
@@ -85,3 +86,21 @@ def test_the_servers_own_names_are_answered(host):
 def test_a_name_that_only_begins_like_ours_is_refused(host):
     """What follows a name is a port or nothing."""
     assert status_of(host) == 421
+
+
+def test_a_request_that_breaks_off_ends_in_silence():
+    """A client that leaves in the middle of its body is no fault of the server."""
+
+    async def app(scope, receive, send):
+        await Request(scope, receive).body()
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/embeddings",
+        "headers": [(b"host", b"localhost")],
+    }
+    asyncio.run(Guard(app, token=None, hosts=LOOPBACK)(scope, receive, None))

@@ -180,9 +180,15 @@ def test_memory_is_told_what_it_recalled(client, server):
 
 def test_names_in_headers(client, server):
     """Programs send them as UTF-8; all scopes at once are no place for a conversation."""
-    session = "дневник".encode().decode("latin-1")
-    reply = ask(client, server, "Say hi.", memory=True, extra_headers={"X-Lmort-Session": session})
-    assert reply.lmort["session"] == "дневник"
+    import httpx
+
+    reply = httpx.post(
+        f"{server.url}/v1/chat/completions",
+        headers={**server.headers, "X-Lmort-Session": "дневник".encode()},
+        json={"model": "lmort+memory", "messages": [{"role": "user", "content": "Hi."}]},
+        timeout=60,
+    )
+    assert reply.json()["lmort"]["session"] == "дневник"
     with pytest.raises(openai.BadRequestError, match="a chat has one scope"):
         ask(client, server, "Say hi.", memory=True, extra_body={"lmort": {"scope": "*"}})
 
@@ -216,3 +222,29 @@ def test_a_client_that_leaves_frees_its_place(client, server):
         next(iter(stream))
         stream.close()
     assert ask(client, server, "Say hello.", max_tokens=3).choices[0].message.content
+
+
+def test_a_client_that_gives_up_ends_its_reply(server):
+    """It may send the same again: what nobody waits for is not generated to its end."""
+    import time
+
+    import httpx
+
+    asked = {
+        "model": "lmort+memory",
+        "messages": [{"role": "user", "content": "Tell a very long story."}],
+        "max_tokens": 2000,
+        "lmort": {"scope": "left"},
+    }
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            f"{server.url}/v1/chat/completions", headers=server.headers, json=asked, timeout=5
+        )
+    end = time.monotonic() + 60
+    with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as api:
+        while api.get("/api/status").json()["queue"]["answering"]:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        kept = api.get("/api/records?scope=left").json()["records"]
+    assert kept[-1]["role"] == "user"
+    assert all(one["metadata"] == {"broken_off": True} for one in kept[:-1])
