@@ -109,5 +109,6 @@ def _show(*, json: bool) -> None:
         print_json({"file": config_path(), "settings": found})
         return
     say(f"# {config_path()}")
+    width = max(map(len, found))
     for name, one in found.items():
-        say(f"{name:<12} {'' if one.value is None else one.value}  ({one.origin})")
+        say(f"{name:<{width}} {'' if one.value is None else one.value}  ({one.origin})")
