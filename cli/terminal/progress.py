@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 
 from lmort_memory.closing import Closing
 
@@ -22,12 +21,9 @@ class Meter(Closing):
     Shows nothing in the first second, or if stderr is not a terminal.
     """
 
-    def __init__(
-        self, label: str, *, unit: str = "", clock: Callable[[], float] | None = None
-    ) -> None:
+    def __init__(self, label: str, *, unit: str = "") -> None:
         self._label, self._unit = label, unit
-        self._clock = clock or time.monotonic
-        self._started = self._clock()
+        self._started = time.monotonic()
         self._shown = 0.0
         self._first: int | None = None
         self._terminal = is_terminal(sys.stderr)
@@ -41,7 +37,7 @@ class Meter(Closing):
 
     def __call__(self, done: int, total: int | None) -> None:
         """Record that `done` of `total` is finished."""
-        now = self._clock()
+        now = time.monotonic()
         if self._first is None:
             self._first = done  # work done by an earlier run says nothing about speed
         elapsed = now - self._started
@@ -53,7 +49,7 @@ class Meter(Closing):
 
     def line(self, done: int, total: int | None) -> str:
         """Describe the progress, the speed and the remaining time."""
-        elapsed = self._clock() - self._started
+        elapsed = time.monotonic() - self._started
         speed = (done - (self._first or 0)) / elapsed if elapsed > 0 else 0.0
         parts = [f"{self._label}: {done:,}" + (f" of {total:,}" if total else "")]
         parts[0] += f" {self._unit}" if self._unit else ""

@@ -196,11 +196,9 @@ class PythonCapture(_Rows):
         return not state.stopped
 
 
-def open_capture(*, portable: bool = False) -> CCapture | PythonCapture:
-    """Return the C capture, or the portable one if it was not built or the caller asks for it."""
-    if not portable:
-        try:
-            return CCapture()
-        except ImportError:
-            pass
-    return PythonCapture()
+def open_capture() -> CCapture | PythonCapture:
+    """Return the C capture, or the portable one if it was not built."""
+    try:
+        return CCapture()
+    except ImportError:
+        return PythonCapture()

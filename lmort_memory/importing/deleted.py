@@ -12,7 +12,7 @@ from lmort_memory.types import DEFAULT_SCOPE
 if TYPE_CHECKING:
     from lmort_memory.memory import Memory
 
-__all__ = ["find_deleted", "prune"]
+__all__ = ["find_deleted", "is_below", "prune"]
 
 
 def find_deleted(memory: Memory, scan: ScanReport, *, scope: str = DEFAULT_SCOPE) -> list[str]:
@@ -22,13 +22,13 @@ def find_deleted(memory: Memory, scan: ScanReport, *, scope: str = DEFAULT_SCOPE
     without any files: it looks like an unmounted disk.
     """
     roots = [
-        root for root in scan.roots if any(_is_below(str(file.path), root) for file in scan.files)
+        root for root in scan.roots if any(is_below(str(file.path), root) for file in scan.files)
     ]
     return [
         state.uri
         for state in memory.store.sources(scope=scope)
-        if any(_is_below(state.uri, root) for root in roots)
-        and not any(_is_below(state.uri, folder) for folder in scan.unseen)
+        if any(is_below(state.uri, root) for root in roots)
+        and not any(is_below(state.uri, folder) for folder in scan.unseen)
         and not os.path.lexists(state.uri)
     ]
 
@@ -38,5 +38,6 @@ def prune(memory: Memory, sources: Iterable[str], *, scope: str = DEFAULT_SCOPE)
     return sum(memory.forget(scope=scope, source=uri).records for uri in sources)
 
 
-def _is_below(path: str, folder: str) -> bool:
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path leads into a folder."""
     return path.startswith(os.path.join(folder, ""))  # noqa: PTH118  adds the separator

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from lmort_memory.errors import ImportFileError, LmortError, MissingDependencyError
 from lmort_memory.importers import Format, scan_changed
-from lmort_memory.importing.deleted import prune
+from lmort_memory.importing.deleted import is_below, prune
 from lmort_memory.importing.heartbeat import Heartbeat
 from lmort_memory.importing.run import ImportReport, import_files
 from lmort_memory.types import DEFAULT_SCOPE
@@ -175,11 +175,11 @@ class Watcher:
             if path not in stored
             or (stored[path].size_bytes, stored[path].modified_ns) != (size, modified)
         ]
-        below = [uri for uri in stored if any(_is_below(uri, str(f)) for f in listing.filled)]
+        below = [uri for uri in stored if any(is_below(uri, str(f)) for f in listing.filled)]
         gone = [
             uri
             for uri in below
-            if not any(_is_below(uri, unseen) for unseen in listing.unseen)
+            if not any(is_below(uri, unseen) for unseen in listing.unseen)
             and not os.path.lexists(uri)
         ]
         self._store(changed, gone, of=len(below))
@@ -191,11 +191,11 @@ class Watcher:
         stored: list[str] = []
         if missing:
             stored = [state.uri for state in self._memory.store.sources(scope=self._scope)]
-            stored = [uri for uri in stored if any(_is_below(uri, str(f)) for f in self._folders)]
+            stored = [uri for uri in stored if any(is_below(uri, str(f)) for f in self._folders)]
             gone = [
                 uri
                 for uri in stored
-                if any(uri == path or _is_below(uri, path) for path in missing)
+                if any(uri == path or is_below(uri, path) for path in missing)
                 and self._is_gone(uri)
             ]
         self._store([path for path in paths if path not in missing], gone, of=len(stored))
@@ -204,7 +204,7 @@ class Watcher:
         """Whether a file was really deleted, not just made unreachable."""
         if os.path.lexists(uri):
             return False
-        folder = next((folder for folder in self._folders if _is_below(uri, str(folder))), None)
+        folder = next((folder for folder in self._folders if is_below(uri, str(folder))), None)
         parent = Path(uri).parent
         while folder is not None and parent != folder and not parent.exists():
             parent = parent.parent
@@ -305,10 +305,6 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return stat.st_dev, stat.st_ino
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path.startswith(os.path.join(folder, ""))  # noqa: PTH118  adds the separator
 
 
 def _reason(error: Exception) -> str:

@@ -102,7 +102,7 @@ def _merge(
     if before is not None and concurrent(before, state):
         tally.conflicts.add(min(here))
     joined = state if before is None else join(before, state)
-    main = _fold(connection, here | {state.id: joined})
+    main = _fold(here | {state.id: joined})
     if set(here) == {main.id} and _normal(connection, main) == here[main.id]:
         _add_vectors(connection, here[main.id], state, spaces)
         return
@@ -120,7 +120,7 @@ def _exists(connection: sqlite3.Connection, ids: Iterable[str]) -> bool:
     return any(rows.number_of(connection, id_) is not None for id_ in ids)
 
 
-def _fold(connection: sqlite3.Connection, states: dict[str, RecordState]) -> RecordState:
+def _fold(states: dict[str, RecordState]) -> RecordState:
     main, *others = (states[id_] for id_ in sorted(states))
     for other in others:
         main = fold(main, other)
@@ -131,7 +131,7 @@ def _unite(connection: sqlite3.Connection, ids: list[str]) -> None:
     """Make one row of the rows of a record that was stored under several ids."""
     here = _states(connection, ids)
     if len(here) > 1:
-        main = _fold(connection, here)
+        main = _fold(here)
         _save(connection, main, _make_room(connection, main.id, here), None)
 
 
