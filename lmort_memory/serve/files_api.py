@@ -55,6 +55,7 @@ class FilesAPI:
     async def begin_import(self, request: Request) -> Response:
         """Import the file that the body is; progress is at /api/imports/{id}."""
         asked = query_of(request, ImportQuery)
+        scope = inputs.one_scope(asked.scope or self._engine.options.scope)
         memory = await self._engine.memory()  # before gigabytes are taken for nothing
         upload, size = Upload(asked.name), 0
         try:
@@ -67,7 +68,6 @@ class FilesAPI:
         except BaseException:
             upload.discard()
             raise
-        scope = asked.scope or self._engine.options.scope
         begun = self._engine.imports.begin(memory, path, name=upload.name, scope=scope)
         return json_reply(begun, 202)
 

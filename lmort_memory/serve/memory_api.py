@@ -305,15 +305,13 @@ class MemoryAPI:
 
     def _turn(self, asked: inputs.AddRecord) -> Turn:
         usual = self._engine.options.scope
-        if asked.scope == "*":
-            raise ApiError(400, 'a record has one scope; "*" is all of them, to search in')
         until = inputs.at(asked.expires_at)
         if until is not None and until <= datetime.now(UTC):
             raise ApiError(400, f"expires_at is in the past: {asked.expires_at}")
         return Turn(
             asked.text,
             role=asked.role,
-            scope=usual if isinstance(asked.scope, UnsetType) else asked.scope,
+            scope=usual if isinstance(asked.scope, UnsetType) else inputs.one_scope(asked.scope),
             session=asked.session,
             created_at=inputs.at(asked.created_at),
             metadata=asked.metadata,

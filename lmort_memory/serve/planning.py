@@ -15,6 +15,7 @@ from lmort_memory.chat.transcript import Asked, with_system
 from lmort_memory.messages import ChatMessage, read_messages
 from lmort_memory.serve.conversations import session_of
 from lmort_memory.serve.http import ApiError
+from lmort_memory.serve.inputs import one_scope
 from lmort_memory.serve.openai_schemas import (
     ChatRequest,
     Extension,
@@ -152,11 +153,7 @@ def _remembering(
     session = (
         said.session or _text(headers, "x-lmort-session") or _text(headers, "x-openwebui-chat-id")
     )
-    scope = said.scope or _text(headers, "x-lmort-scope") or engine.scope
-    if scope == "*":
-        raise ApiError(
-            400, 'a chat has one scope; "*" is all of them, to search in', param="lmort.scope"
-        )
+    scope = one_scope(said.scope or _text(headers, "x-lmort-scope") or engine.scope)
     for name in (scope, session):
         if name is not None and (len(name) > 256 or not name.isprintable()):
             raise ApiError(400, "a scope or session has at most 256 printable characters")

@@ -55,6 +55,7 @@ def test_every_part_of_a_score_is_shown(api):
 def test_all_scopes_are_no_place_for_a_record(api):
     """Whoever searches in "*" searches everywhere, so nothing is stored under that name."""
     assert api.post("/api/records", json={"text": "Bees.", "scope": "*"}).status_code == 400
+    assert api.post("/api/imports?name=a.md&scope=*", content=b"# Bees").status_code == 400
 
 
 def test_a_server_of_one_scope_that_redacts(fresh_server, monkeypatch):
@@ -192,7 +193,8 @@ def test_it_is_as_described(server):
     """Schemathesis sends what the description allows and what it forbids, and finds no fault.
 
     But for what the description leaves to words: `where` has a grammar of conditions, a month has
-    only its days, what is added has not expired yet, a file has content and a name that is a path.
+    only its days, what is added has not expired yet and has one scope, a file has content and a
+    name that is a path.
     """
     done = subprocess.run(
         [Path(sys.executable).parent / "schemathesis", "run", f"{server.url}/openapi.json",
@@ -204,7 +206,7 @@ def test_it_is_as_described(server):
     said = re.findall(r'"message":"([^"]*)"', done.stdout)
     in_words = (
         r"filter|\$|day is out of range|expires_at is in the past|found an empty one"
-        r"|a file's name is"
+        r"|a file's name is|has one scope"
     )
     expected = [message for message in said if re.search(in_words, message)]
     assert set(faults) <= {"ST202 Schema-valid request rejected"}, done.stdout[-6000:]
