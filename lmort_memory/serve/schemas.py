@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Text = Annotated[str, Meta(min_length=1, max_length=1_000_000, pattern=r"\S")]
+# Python's \s has more white space than that of JSON Schema, in which this is described.
+Text = Annotated[str, Meta(min_length=1, max_length=1_000_000, pattern=r"[^\s\x1c-\x1f\x85]")]
 Where = dict[str, Any]
 
 
