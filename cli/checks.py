@@ -16,11 +16,11 @@ from typing import Literal
 
 from lmort_memory.errors import LmortError
 from lmort_memory.paths import chosen_db
+from lmort_memory.settings import Setting
 
 from .check import BINDING, SENTENCE, Check, pip_line, prebuilt_line, required
 from .computing import check_library, check_model, count_connections
 from .passphrase import passphrase_for
-from .settings import Setting
 
 __all__ = ["Check", "Named", "count_connections", "run_checks"]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from lmort_memory.errors import LmortError, MissingDependencyError, TunerError
+from lmort_memory.settings import Setting
 
 from .check import SENTENCE, Check, compile_line, pip_line, prebuilt_line
 from .commands.tuner_info import tier_text
-from .settings import Setting
 from .terminal.output import size
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from lmort_memory.errors import NewerSchemaError, PassphraseError, StoreError
 from lmort_memory.paths import chosen_db
+from lmort_memory.settings import setting, tell_library
 from lmort_memory.types import DEFAULT_SCOPE
 
 from .passphrase import passphrase_for
-from .settings import setting, tell_library
 from .terminal.output import note
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lmort_memory.errors import LmortError, MissingDependencyError, PassphraseError
+from lmort_memory.settings import setting
 
-from .settings import setting
 from .terminal.output import note, visible
 
 __all__ = [

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from lmort_memory.errors import DamagedStoreError, StoreError
+from lmort_memory.settings import config_path
 
 from ..app import command
 from ..opening import open_damaged, open_memory
 from ..options import Base, Models
-from ..settings import config_path
 from ..terminal.output import as_json, note, print_json, say, size
 from ..terminal.progress import Meter, duration
 from .tuner_info import card_of_space, tier_text

@@ -11,11 +11,11 @@ import typer
 
 from lmort_memory.errors import LmortError
 from lmort_memory.paths import expanded
+from lmort_memory.settings import setting
 
 from ..app import command
 from ..opening import open_memory, scope_to_write, setting_text
 from ..options import Base, Models
-from ..settings import setting
 from ..terminal.output import is_terminal
 
 if TYPE_CHECKING:

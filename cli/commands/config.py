@@ -10,10 +10,7 @@ import typer
 
 from lmort_memory.errors import LmortError
 from lmort_memory.paths import is_server
-
-from ..app import command
-from ..options import WrongUsage
-from ..settings import (
+from lmort_memory.settings import (
     KINDS,
     Setting,
     config_path,
@@ -22,6 +19,9 @@ from ..settings import (
     setting,
     write_config,
 )
+
+from ..app import command
+from ..options import WrongUsage
 from ..terminal.output import note, print_json, say
 from .chat import speakers_of
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from lmort_memory.settings import setting, tell_library
+
 from ..app import command
 from ..options import Base, Models
-from ..settings import setting, tell_library
 from ..terminal.output import print_json, say
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import typer
 
 from lmort_memory import paths
 from lmort_memory.errors import BackboneError, LmortError, MissingDependencyError
+from lmort_memory.settings import setting
 
 from ..app import PlainCommand, examples
-from ..settings import setting
 from ..terminal.output import note, print_json, say, size
 from ..terminal.progress import Meter
 

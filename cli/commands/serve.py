@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmort_memory.settings import setting, tell_library
+
 from ..app import command
 from ..opening import passphrase_of, scope_to_write, setting_text, wants_codes, wants_redaction
 from ..options import Base, Models, WrongUsage
-from ..settings import setting, tell_library
 from ..terminal.output import note, print_json, say
 from .watch import print_report, tell_report
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmort_memory.errors import MissingDependencyError, TunerError
+from lmort_memory.settings import tell_library
 
 from ..app import PlainCommand, examples, in_order
 from ..opening import setting_text
-from ..settings import tell_library
 from ..terminal.output import note, print_json, say, size
 from ..terminal.progress import Meter, duration
 

@@ -306,22 +306,17 @@ def _packed(notes: Iterable[_Note]) -> str:
 
 
 def _usual(name: str) -> str | None:
-    """Return a setting from `$LMORT_…` or the settings file, as a text; None without one."""
-    if named := os.environ.get(f"LMORT_{name.upper()}"):
-        return named
-    from lmort_memory.paths import config_dir
+    """Return a setting that is a text, as the command line has it; None without one."""
+    from lmort_memory.settings import setting
 
-    path = Path(os.environ.get("LMORT_CONFIG") or config_dir() / "config.toml").expanduser()
-    if not path.exists():
-        return None
-    import tomllib
-
-    named = tomllib.loads(path.read_text(encoding="utf-8")).get(name)
-    return None if named is None else str(named)
+    value = setting(name).value
+    return None if value is None else str(value)
 
 
 def _redacts() -> bool:
-    return (_usual("redact") or "").strip().lower() in ("true", "1", "yes", "on")
+    from lmort_memory.settings import setting
+
+    return bool(setting("redact").value)
 
 
 def _words_only(db: str | None) -> Memory:

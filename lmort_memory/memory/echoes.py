@@ -46,25 +46,23 @@ def echoes(records: Iterable[Record]) -> frozenset[str]:
     return frozenset(one.id for one in records if one.role == "user" and only_asks(one.text))
 
 
-def restatements(query: str, records: Sequence[Record]) -> frozenset[str]:
-    """Return the ids of the assistant's replies that say again what others say.
+def restatements(query: str, records: Sequence[Record]) -> list[bool]:
+    """Return which records are the assistant's and only say again what others say.
 
     Such a reply has no rare word that is neither in the question nor in another's record, and
     shares a word with such a record that the question lacks. None if the query asks what the
     assistant said.
     """
-    replies = [one for one in records if one.role == "assistant"]
-    if not replies or of_the_assistant(query):
-        return frozenset()
-    others = (one for one in records if one.role != "assistant" and not only_asks(one.text))
+    if of_the_assistant(query) or all(one.role != "assistant" for one in records):
+        return [False] * len(records)
     asked = stems(query)
-    told = frozenset[str]().union(*(stems(one.text) for one in others)) - asked
-    found = set()
-    for reply in replies:
-        own = stems(reply.text) - asked
-        if own & told and all(weight((stem,)) < RAREST for stem in own - told):
-            found.add(reply.id)
-    return frozenset(found)
+    facts = (stems(one.text) for one in records if _is_fact(one))
+    told = frozenset[str]().union(*facts) - asked
+
+    def repeats(own: frozenset[str]) -> bool:
+        return bool(own & told) and all(weight((stem,)) < RAREST for stem in own - told)
+
+    return [one.role == "assistant" and repeats(stems(one.text) - asked) for one in records]
 
 
 def put_after_facts(query: str, best: Sequence[Record], ranked: Sequence[Ranked]) -> list[Ranked]:
@@ -75,9 +73,10 @@ def put_after_facts(query: str, best: Sequence[Record], ranked: Sequence[Ranked]
         best: The best records, to look at.
         ranked: The ranking, best first.
     """
-    repeating = restatements(query, best)
-    others = {one.id for one in best if one.role != "assistant" and not only_asks(one.text)}
-    fact = next((one for one in ranked if one.id in others), None)
+    marks = zip(best, restatements(query, best), strict=True)
+    repeating = {one.id for one, repeats in marks if repeats}
+    facts = {one.id for one in best if _is_fact(one)}
+    fact = next((one for one in ranked if one.id in facts), None)
     if not repeating or fact is None:
         return list(ranked)
     below = math.nextafter(fact.score, -math.inf)
@@ -87,6 +86,11 @@ def put_after_facts(query: str, best: Sequence[Record], ranked: Sequence[Ranked]
             for one in ranked
         ]
     )
+
+
+def _is_fact(record: Record) -> bool:
+    """Whether somebody other than the assistant says something."""
+    return record.role != "assistant" and not only_asks(record.text)
 
 
 def put_behind(ids: Collection[str], ranked: Sequence[Ranked]) -> list[Ranked]:

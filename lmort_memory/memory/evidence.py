@@ -216,7 +216,8 @@ def evidence(
     asks, personal, wanted = is_question(query), of_oneself(query), about_questions(query)
     repeating = restatements(query, [hit.record for hit in hits])
     echo = [
-        hit.record.id in repeating or (not wanted and only_asks(hit.record.text)) for hit in hits
+        repeats or (not wanted and only_asks(hit.record.text))
+        for hit, repeats in zip(hits, repeating, strict=True)
     ]
     # An echo answers nothing, however near it is: no other hit is behind it, and a question that
     # was asked ten times is as likely to be answered as at first.

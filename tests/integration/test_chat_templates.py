@@ -96,7 +96,7 @@ def cli(monkeypatch, capsys, base_pair):
     return Cli(monkeypatch, capsys)
 
 
-def test_the_command_line_chooses_the_form(cli, tmp_path):
+def test_the_command_line_chooses_the_form(cli, tmp_path, monkeypatch):
     """--speakers, --stop and --template are taken, from the settings too."""
     (tmp_path / "mistral.jinja").write_text(MISTRAL)
     for options in (
@@ -107,7 +107,8 @@ def test_the_command_line_chooses_the_form(cli, tmp_path):
         outcome = cli("chat", "--json", *options, stdin="Hello.\n")
         assert outcome.status == 0, outcome.err
         assert json.loads(outcome.out)["ledger"]["user_tokens"] > 0
-    assert cli("config", "speakers", "Same,Same").status == 0
+    assert "two different single-line names" in cli("config", "speakers", "Same,Same").err
+    monkeypatch.setenv("LMORT_SPEAKERS", "Same,Same")
     assert "two different single-line names" in cli("chat", stdin="Hello.\n").err
 
 

@@ -95,7 +95,7 @@ def test_a_gptj_file_is_talked_to_at_once(call, tmp_path, monkeypatch):
     """`chat` on a `gptj` GGUF converts it and answers; the next run finds it, and the fact."""
     monkeypatch.setenv("LMORT_MAX_TOKENS", "4")
     path = tmp_path / "gptj.gguf"
-    write_gptj_gguf(tiny_gptj(), path, quantisation="Q4_0")
+    write_gptj_gguf(tiny_gptj(n_ctx=2048), path, quantisation="Q4_0")  # room for a note
     fact = "My sister Ada keeps bees in Trondheim."
     first = spawn("chat", "--model", path, stdin=f"{fact}\nGood night.\n")
     second = spawn("chat", "--model", path, stdin="Where does my sister keep bees?\n")

@@ -38,14 +38,14 @@ def tiny_gpt2(seed: int = 0) -> transformers.GPT2LMHeadModel:
     return perturb(transformers.GPT2LMHeadModel(config), seed).half().float()
 
 
-def tiny_gptj(seed: int = 0) -> transformers.GPTJForCausalLM:
+def tiny_gptj(seed: int = 0, *, n_ctx: int = N_CTX) -> transformers.GPTJForCausalLM:
     """Make a random GPT-J, its weights rounded to float16."""
     config = transformers.GPTJConfig(
         vocab_size=N_ROWS,
         n_embd=N_EMBD,
         n_layer=N_LAYER,
         n_head=N_HEAD,
-        n_positions=N_CTX,
+        n_positions=n_ctx,
         rotary_dim=ROTARY_DIM,
         bos_token_id=END_ID,
         eos_token_id=END_ID,
@@ -100,7 +100,7 @@ def write_gptj_gguf(
     """
     writer = gguf.GGUFWriter(path, "gptj")
     writer.add_name("GPT-J")
-    writer.add_context_length(N_CTX)
+    writer.add_context_length(model.config.n_positions)
     writer.add_embedding_length(N_EMBD)
     writer.add_block_count(N_LAYER)
     writer.add_feed_forward_length(4 * N_EMBD)

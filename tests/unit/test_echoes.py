@@ -39,3 +39,52 @@ def test_a_question_is_found_when_it_is_asked_for(memory):
     assert asked.text in ASKED
     asked = memory.recall("What did I ask you about the boat to the island?", top_k=1)[0].record
     assert asked.text in ASKED
+
+
+OTHERS = (
+    "Ada keeps bees in Trondheim.", "My passport expires in May.", "Egil plays the cello.",
+    "We painted the kitchen yellow.", "The dentist is in Harbour Street.", "I am allergic to nuts.",
+)  # fmt: skip
+REPLIES = ("The boat goes at nine on Sundays.", "It goes at nine.", "You cross on Sundays at nine.")
+
+
+def test_a_reply_that_repeats_the_fact_comes_after_it(memory):
+    """However often it was given, and unless it is what is asked for."""
+    for day, reply in enumerate(REPLIES * 2):
+        memory.add({"role": "assistant", "content": reply}, session=f"asked-{day}")
+    for question in ASKED:
+        assert memory.recall(question)[0].record.text == FACT
+    told = memory.recall("What did you tell me about the boat on Sundays?")
+    assert told[0].record.text in REPLIES
+
+
+def test_a_reply_that_says_more_keeps_its_place(tmp_path):
+    """A rare word of its own makes it an answer."""
+    with Memory(HashEncoder(), SQLiteStore(tmp_path / "m.db")) as memory:
+        memory.add("We cross to the island on Sundays.")
+        told = "The boat to the island goes from Hurtigkai when the tide is in."
+        memory.add({"role": "assistant", "content": told}, session="s")
+        assert memory.recall("Where does the boat to the island go from?")[0].record.text == told
+
+
+@pytest.mark.parametrize("encoder", [HashEncoder(), None])
+def test_asking_again_changes_nothing(tmp_path, encoder):
+    """Neither the order of what is found, nor the estimate that the answer is stored."""
+    with Memory(encoder, SQLiteStore(tmp_path / "m.db")) as memory:
+        memory.add_many([FACT, *OTHERS])
+
+        def ask():
+            hits = memory.recall(ASKED[0], top_k=15, explain=True)
+            facts = [hit.record.text for hit in hits if hit.record.text in (FACT, *OTHERS)]
+            return facts, memory.likelihoods(ASKED[0], hits)[1]
+
+        facts, likelihood = ask()
+        for number in range(6):
+            pair = [
+                {"role": "user", "content": ASKED[number % 2]},
+                {"role": "assistant", "content": REPLIES[number % 3]},
+            ]
+            memory.add_many(pair, session=f"asked-{number}")
+        again, later = ask()
+        assert again[0] == facts[0] == FACT
+        assert later == pytest.approx(likelihood, abs=0.05)

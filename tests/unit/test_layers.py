@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "sync": {"packing", "paths", "store"},
     "importers": {"compressed", "paths"},
     "redaction": set(),
+    "settings": {"paths"},
     "scopes": set(),
     "memory": {
         "backbone",
@@ -49,6 +50,7 @@ MAY_IMPORT = {
         "importers",
         "encoder",
         "serve",
+        "settings",
         "store",
         "paths",
     },

@@ -81,7 +81,7 @@ def test_who_says_it_and_when_is_evidence():
     assert [one.timely for one in found] == [1, -1, -1, -1]
     assert [one.reply for one in found] == [0, 1, 0, 0]
     assert [one.foreign for one in found] == [0, 0, 1, 0]
-    assert [one.echo for one in found] == [0, 0, 0, 1]
+    assert [one.echo for one in found] == [0, 1, 0, 1]
     assert found[3].redundant == 1
     assert found[0].asks
     assert found[0].personal
