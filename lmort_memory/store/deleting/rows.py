@@ -18,8 +18,8 @@ SELECT DISTINCT session FROM records WHERE n IN (SELECT n FROM doomed) AND sessi
 UNION SELECT session FROM ledger WHERE reply_id IN ({LEDGER}) AND session NOT NULL
 """
 TEXTS = """
-SELECT text FROM records WHERE n IN (SELECT n FROM doomed) AND typeof(text) = 'text'
-UNION SELECT text FROM history WHERE n IN (SELECT n FROM doomed) AND typeof(text) = 'text' LIMIT ?
+SELECT text FROM records WHERE n IN (SELECT n FROM doomed)
+UNION SELECT text FROM history WHERE n IN (SELECT n FROM doomed) LIMIT ?
 """
 # A record whose replacement is forgotten stays outdated: `valid_to` is kept.
 FREED = """
@@ -58,7 +58,8 @@ def erase(connection: sqlite3.Connection, condition: Condition, *, texts: int = 
         f" WHERE {condition[0]}",
         condition[1],
     )
-    found_texts = tuple(text for (text,) in connection.execute(TEXTS, (texts,)))
+    rows = connection.execute(TEXTS, (texts,)).fetchall()
+    found_texts = tuple(text for (text,) in rows if isinstance(text, str))  # others are damage
     sessions = tuple(session for (session,) in connection.execute(SESSIONS))
     vectors = _vectors(connection)
     counts = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -46,12 +46,12 @@ FROM vectors v JOIN records r USING (n)
 WHERE v.s = {s} AND {condition}
 ORDER BY v.vector::halfvec({dim}) <#> %s::halfvec({dim}) LIMIT {rows}
 """
-BREADTH = "SELECT set_config('hnsw.ef_search', %s, false)"
 # Leave the planner no plan but the graph's: it cannot tell how many vectors pass a filter.
-ONLY_GRAPH = """
-SELECT set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true),
-       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-       set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)
+SETTINGS = """
+SELECT set_config('hnsw.ef_search', %s, true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true), set_config('enable_bitmapscan', 'off', true),
+       set_config('jit', 'off', true)
 """
 BUILD = """
 CREATE INDEX CONCURRENTLY {name} ON vectors
@@ -101,7 +101,7 @@ class NearestSearch:
             s, dim = found
             check_width(space, vector, dim)
             if self._has_index(connection, s, dim) and not _are_few(connection, chosen, condition):
-                near = _near(connection, s, dim, asked, chosen, limit)
+                near = _near(connection, s, dim, asked, condition, limit)
                 if len(near) >= limit:
                     return near
             exact = _exact(connection, s, asked, condition, limit)
@@ -235,19 +235,15 @@ def _are_few(connection: Connection, chosen: Filter, condition: Condition) -> bo
 
 
 def _near(
-    connection: Connection, s: int, dim: int, asked: str, chosen: Filter, limit: int
+    connection: Connection, s: int, dim: int, asked: str, condition: Condition, limit: int
 ) -> list[DenseMatch]:
     rows = limit + limit // 2 + 16  # some records have several chunks
     ef = min(EF_MOST, max(EF_LEAST, 2 * rows))
-    condition = condition_of(chosen)
     sql = NEAR.format(s=s, dim=dim, condition=condition[0], rows=rows)
-    # Of everything, the first few are the planner's own reason to take the graph.
-    free = chosen == Filter()
-    # Prepared after a few uses, unlike the other two: the settings leave it only one plan.
-    with pipelined(connection), nullcontext() if free else connection.transaction():
-        connection.execute(BREADTH, [str(ef)])
-        if not free:
-            connection.execute(ONLY_GRAPH)
+    # A pipeline is one transaction, to which the settings are local. The search is prepared after
+    # a few uses, unlike the other two: the settings leave it only one plan.
+    with pipelined(connection):
+        connection.execute(SETTINGS, [str(ef)])
         found = connection.execute(sql, [asked, *condition[1], asked])
     return _best(found.fetchall(), limit)
 

@@ -22,7 +22,7 @@ from lmort_memory.store.filters import Condition
 from lmort_memory.store.postgres.connection import Connection
 from lmort_memory.store.postgres.stems import Term, any_of, hashes_of, phrase_of, term_of
 from lmort_memory.store.values import LexicalMatch
-from lmort_memory.store.words.quotes import phrases
+from lmort_memory.store.words.quotes import phrases, pieces
 
 __all__ = ["WordSearch", "quoting"]
 
@@ -41,6 +41,15 @@ RANKED = "SELECT r.n, r.id, w.stems{flags} FROM words w JOIN records r USING (n)
 NEWEST = f"{RANKED} ORDER BY w.n DESC LIMIT %s"
 QUOTING = """
 SELECT r.id FROM words w JOIN records r USING (n) WHERE w.body @@ %s::tsquery ORDER BY r.n LIMIT %s
+"""
+# What no index holds: earlier versions, and metadata.
+QUOTING_ELSEWHERE = """
+SELECT r.id FROM records r WHERE r.metadata <> '{}' AND EXISTS (
+    SELECT 1 FROM unnest(%(escaped)s::text[]) piece WHERE strpos(r.metadata, piece) > 0)
+UNION SELECT r.id FROM history h JOIN records r USING (n) WHERE EXISTS (
+    SELECT 1 FROM unnest(%(pieces)s::text[]) piece WHERE strpos(h.text, piece) > 0) OR EXISTS (
+    SELECT 1 FROM unnest(%(escaped)s::text[]) piece WHERE strpos(h.metadata, piece) > 0)
+ORDER BY id LIMIT %(limit)s
 """
 
 
@@ -204,10 +213,16 @@ def _count(connection: Connection, query: str, matching: str) -> int:
 
 
 def quoting(connection: Connection, texts: Sequence[str], *, limit: int) -> list[str]:
-    """Return the ids of records that contain the start, the middle or the end of a text."""
+    """Return the ids of records that contain the start, the middle or the end of a text.
+
+    Earlier versions and metadata of everything that this role sees are read through.
+    """
     wanted = dict.fromkeys(one for text in texts for one in phrases(text))
     found = [term for one in wanted if (term := phrase_of(one))]
     if not found:
         return []
-    rows = connection.execute(QUOTING, [any_of(found), limit], prepare=False)
-    return [id_ for (id_,) in rows]
+    rows = connection.execute(QUOTING, [any_of(found), limit], prepare=False).fetchall()
+    cut, escaped = pieces(texts)
+    given = {"pieces": cut, "escaped": escaped, "limit": limit}
+    rows += connection.execute(QUOTING_ELSEWHERE, given, prepare=False).fetchall()
+    return list(dict.fromkeys(id_ for (id_,) in rows))[:limit]

@@ -38,20 +38,22 @@ def quoting(connection: sqlite3.Connection, texts: Sequence[str], *, limit: int)
         " ORDER BY r.n LIMIT ?",
         (" OR ".join(looked_for), limit),
     ).fetchall()
-    cut = list(dict.fromkeys(one for text in texts for one in pieces(text)))
-    escaped = [json.dumps(one, ensure_ascii=False)[1:-1] for one in cut]
+    cut, escaped = pieces(texts)
     given = {"pieces": json.dumps(cut), "escaped": json.dumps(escaped), "limit": limit}
     found += connection.execute(ELSEWHERE, given).fetchall()
     return list(dict.fromkeys(id_ for (id_,) in found))[:limit]
 
 
-def pieces(text: str) -> Iterator[str]:
-    """Yield the start, the middle and the end of a text as they are written."""
-    text = text.strip()
-    if len(words_of(text)) < SHORTEST:
-        return
-    for start in {0, max(0, len(text) // 2 - PIECE // 2), max(0, len(text) - PIECE)}:
-        yield text[start : start + PIECE]
+def pieces(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the start, the middle and the end of texts: as they are written, and as in JSON."""
+    found = dict.fromkeys(one for text in texts for one in _cut(text.strip()))
+    return list(found), [json.dumps(one, ensure_ascii=False)[1:-1] for one in found]
+
+
+def _cut(text: str) -> Iterator[str]:
+    if len(words_of(text)) >= SHORTEST:
+        for start in {0, max(0, len(text) // 2 - PIECE // 2), max(0, len(text) - PIECE)}:
+            yield text[start : start + PIECE]
 
 
 def phrases(text: str) -> Iterator[str]:

@@ -100,6 +100,11 @@ def test_quotes_and_links_are_found(both):
     quoted = server.add([Turn(long)])[0].record
     quoting = server.add([Turn(f'You told me: "{long}" I remember.')])[0].record
     assert server.quoting(Filter(ids=(quoted.id,))) == [quoting.id]
+    edited = server.add([Turn(f"She said: {long}")])[0].record
+    server.update(edited.id, Turn("She said something."))
+    answer = server.add([Turn("Thanks.", metadata={"reply_to": {"quote": f'"{long}"'}})])[0].record
+    found = server.quoting(Filter(ids=(quoted.id,)))
+    assert set(found) == {quoting.id, edited.id, answer.id}
     note = server.add([Turn("Hives", role="note", source=Source("file:///v/Hives.md"))])[0].record
     link = Turn(
         "See Hives", role="note", source=Source("file:///v/b.md"), metadata={"links": ["Hives"]}
