@@ -119,9 +119,9 @@ def on(memory: Memory, texts: Sequence[str], told: list[str]) -> Iterator[dict[s
     """A chat with memory; its notes are appended to `told`."""
     opening = Window.open_reply
 
-    def heard(self: Window, notes: str) -> int:
+    def heard(self: Window, notes: str, records: Sequence[str] = ()) -> int:
         told.append(notes)
-        return opening(self, notes)
+        return opening(self, notes, records)
 
     Window.open_reply = heard
     with Chat(memory, options=OPTIONS) as chat:

@@ -38,7 +38,9 @@ _INTRODUCED = re.compile(
     re.S,
 )
 _DATED = re.compile(r"@|\d:\d\d|\b(?:19|20)\d\d\b")
-_PASSED_ON = re.compile(r"-{2,}\s?(?:Original Message|Ursprüngliche Nachricht|Message d'origine)")
+_PASSED_ON = re.compile(
+    r"(?<!-)-{2,}+\s?(?:Original Message|Ursprüngliche Nachricht|Message d'origine)"
+)
 # The line above a letter that was passed on, which is what its sender wanted to say.
 _FORWARDED = re.compile(
     r"(?:forwarded|weitergeleitet|transféré|reenviado|inoltrato|doorgestuurd|encaminhad|vidarebefo"
@@ -47,13 +49,13 @@ _FORWARDED = re.compile(
 )
 # The head that Outlook and others put above the letter that is answered, in the reader's language.
 _HEAD = re.compile(
-    r"^[ \t>]*(?:_{8,}|-{8,})?[ \t]*\n*"
-    r"^[ \t]*\*?(?:From|Von|De|Da|Van|Från|Fra|Lähettäjä|Od|Feladó|Kimden|Från|От|Від"
+    r"(?:^[ \t>]*+(?:_{8,}+|-{8,}+)?[ \t]*+\n{1,4}+)?"
+    r"^[ \t]*+\*?(?:From|Von|De|Da|Van|Från|Fra|Lähettäjä|Od|Feladó|Kimden|Från|От|Від"
     r"|差出人|发件人|寄件者|보낸 사람)\*?[ \u00a0]?[:：].+\n+"  # noqa: RUF001  a wide colon
     r"(?:^[ \t]*\*?[^\s:：*][^:：\n*]{0,20}\*?[ \u00a0]?[:：].+(?:\n+|\Z)){2}",  # noqa: RUF001
     re.M,
 )
-_SIGNATURE = re.compile(r"^-- \n|^--\n(?=(?:.*\n?){1,8}\Z)", re.M)
+_SIGNATURE = re.compile(r"^-- \n|^--\n(?=(?:.*\n){0,7}.*\n?\Z)", re.M)
 _ENCRYPTED = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\Z)", re.S)
 _SIGNED = re.compile(
     r"-----BEGIN PGP SIGNED MESSAGE-----\n(?:[^\n]+\n)*\n|-----BEGIN PGP SIGNATURE-----.*", re.S

@@ -81,11 +81,20 @@ class Upload:
         same name replaces nothing.
         """
         self._file.close()
-        place = uploads_dir().joinpath(self._digest.hexdigest()[:16], *self._parts)
-        make_private_dir(place.parent)
-        self._part.replace(place)
+        content = self._digest.hexdigest()[:16]
+        try:
+            place = self._moved_to(content)
+        except (FileExistsError, IsADirectoryError, NotADirectoryError):
+            # The same content has come as "a", and now comes as "a/b", or the other way round.
+            name = hashlib.sha256(self.name.encode("utf-8", "replace")).hexdigest()[:16]
+            place = self._moved_to(f"{content}-{name}")
         self._folder.rmdir()
         return place
+
+    def _moved_to(self, folder: str) -> Path:
+        place = uploads_dir().joinpath(folder, *self._parts)
+        make_private_dir(place.parent)
+        return self._part.replace(place)
 
     def discard(self) -> None:
         """Remove what has come."""

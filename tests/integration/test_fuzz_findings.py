@@ -14,9 +14,11 @@ from lmort_memory.errors import ImportFileError
 from lmort_memory.importers import read, scan
 from lmort_memory.importers.format import LeftOut
 from lmort_memory.importers.html import parse_html
+from lmort_memory.importers.letters import own_words
 from lmort_memory.packing import pack
 from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.store.values import LedgerEntry
+from lmort_memory.store.words.tokenizer import MAX_TERMS, query_terms
 from lmort_memory.testing import HashEncoder
 from tests.support.cli import Cli
 
@@ -107,3 +109,17 @@ def test_a_number_too_large_for_a_stored_vector_costs_its_line(tmp_path, monkeyp
     with SQLiteStore(tmp_path / "b.db") as store:
         assert [record.text for record in store.records(Filter())] == ["Bob sails."]
         assert store.verify().ok
+
+
+@pytest.mark.parametrize("text", ["7" * 200_000, "a1" * 100_000, "12 " * 70_000, "x" * 200_000])
+def test_a_paste_of_one_long_word_is_searched(text):
+    """Finding what stands together in a question takes time in proportion to its length."""
+    assert len(query_terms(text)) <= MAX_TERMS
+
+
+@pytest.mark.parametrize(
+    "text", ["--\n" + "Bees. " * 50_000, " " * 60_000, "\n" * 60_000, "-" * 60_000]
+)
+def test_a_letter_of_one_long_line_is_read(text):
+    """So does looking for signatures and quoted heads in a letter."""
+    assert own_words(f"Ada keeps bees.\n\n{text}", LeftOut()).startswith("Ada keeps bees.")

@@ -28,9 +28,11 @@ WORD = re.compile(r"[^\W_]+(?:[^\W_]|[\u0300-\u036f\u0900-\u0dff\u0610-\u06ff])*
 # SQLite only strips accents from Latin letters. We strip all but the breve: й is not и.
 ACCENT = re.compile("[\u0300-\u0305\u0307-\u036f]")
 
-# Joined words mean one thing: a date, a path, a version, a name in code.
-JOINED = re.compile(r"\w+(?:[-./:_]+\w+)+")
-GROUPS = re.compile(r"\w*\d{2,}(?: \d{2,})+")  # of digits, as people write a number of a telephone
+# Joined words mean one thing: a date, a path, a version, a name in code. Begun at the start of a
+# word alone and never given back, so that a paste of one long word costs its length.
+JOINED = re.compile(r"(?<![^\W_])[^\W_]++(?:[-./:_]++[^\W_]++)++")
+# Of digits, as people write a number of a telephone.
+GROUPS = re.compile(r"(?<![^\W_])[^\W\d_]*+\d{2,}+(?: \d{2,}+)++")
 
 MAX_TERMS = 64  # a query is a question, not a document; more terms only cost time
 
