@@ -19,6 +19,7 @@ from pathlib import Path
 from lmort_memory.errors import LmortError
 
 __all__ = [
+    "beside",
     "cache_dir",
     "chosen_db",
     "config_dir",
@@ -105,6 +106,11 @@ def located(path: str | Path) -> Path:
         LmortError: as `expanded`.
     """
     return Path(os.path.realpath(expanded(path)))
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Return the file or folder beside another that has its name and a suffix: `memory.db-wal`."""
+    return path.with_name(path.name + suffix)
 
 
 def make_private_dir(path: Path) -> Path:

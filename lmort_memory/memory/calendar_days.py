@@ -1,11 +1,13 @@
-"""Spans of days, and the names of months and weekdays."""
+"""Spans of days, and the names of months, seasons and weekdays."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 __all__ = [
+    "MONTH",
     "MONTHS",
+    "SEASONS",
     "WEEKDAYS",
     "days",
     "latest",
@@ -19,6 +21,8 @@ MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
+MONTH = rf"({'|'.join(MONTHS)})"
+SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}  # begin in these months
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 

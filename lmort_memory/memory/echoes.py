@@ -75,10 +75,10 @@ def put_after_facts(query: str, best: Sequence[Record], ranked: Sequence[Ranked]
     """
     marks = zip(best, restatements(query, best), strict=True)
     repeating = {one.id for one, repeats in marks if repeats}
-    facts = {one.id for one in best if _is_fact(one)}
-    fact = next((one for one in ranked if one.id in facts), None)
-    if not repeating or fact is None:
+    if not repeating:
         return list(ranked)
+    facts = {one.id for one in best if _is_fact(one)}  # a restatement has one to repeat
+    fact = next(one for one in ranked if one.id in facts)
     below = math.nextafter(fact.score, -math.inf)
     return by_score(
         [

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from lmort_memory.memory.calendar_days import (
+    MONTH,
     MONTHS,
+    SEASONS,
     WEEKDAYS,
     days,
     latest,
@@ -22,7 +24,6 @@ _Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"
 
 _COUNTS = {"two": 2, "three": 3, "four": 4, "2": 2, "3": 3, "4": 4}
 _PLACES = {"first": 0, "second": 1, "third": 2, "fourth": 3, "last": -1}
-_SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
 # Month and day; for those that move with Easter, the distance from it.
 _FIXED = {
     "christmas eve": (12, 24),
@@ -41,7 +42,6 @@ _MOVING = {
     "whitsun": 49,
 }
 _DAY = rf"({'|'.join(WEEKDAYS)})"
-_MONTH = rf"({'|'.join(MONTHS)})"
 _YEAR = r"(?:,? (?:of )?((?:19|20)\d\d))?"
 
 
@@ -68,7 +68,7 @@ def _before_last(found: re.Match[str], today: datetime) -> tuple[datetime, datet
     if found[1] == "year":
         start = today.replace(year=today.year - 2, month=1, day=1)
         return start, months_after(start, 12)
-    start = year_before(latest(today, _SEASONS[found[1]]))
+    start = year_before(latest(today, SEASONS[found[1]]))
     return start, months_after(start, 3)
 
 
@@ -150,10 +150,10 @@ _FEASTS = "|".join((*_FIXED, *_MOVING, "thanksgiving", "easter"))
 NAMED: tuple[tuple[str, _Read], ...] = (
     (rf"\b(?:({'|'.join(_COUNTS)}) {_DAY}s ago|{_DAY} before last)\b", _weekdays_ago),
     (rf"\b(?:({'|'.join(_COUNTS)}) weekends ago|weekend before last)\b", _weekends_ago),
-    (rf"\b(month|year|{'|'.join(_SEASONS)}) before last\b", _before_last),
+    (rf"\b(month|year|{'|'.join(SEASONS)}) before last\b", _before_last),
     (r"\b(half a year|a year and a half) ago\b", _halves_ago),
-    (rf"\b(\d{{1,2}})(?:st|nd|rd|th)? of {_MONTH}{_YEAR}\b", _day_of),
-    (rf"\b({'|'.join(_PLACES)}) (day|{'|'.join(WEEKDAYS)}) (?:of|in) {_MONTH}{_YEAR}\b", _in_order),
+    (rf"\b(\d{{1,2}})(?:st|nd|rd|th)? of {MONTH}{_YEAR}\b", _day_of),
+    (rf"\b({'|'.join(_PLACES)}) (day|{'|'.join(WEEKDAYS)}) (?:of|in) {MONTH}{_YEAR}\b", _in_order),
     (r"(?<![\d./-])(\d{1,2})([./])(\d{1,2})\2((?:19|20)\d\d)(?![\d/-]|\.\d)", _numbers),
     (
         rf"(?:\b(?:on|at|over|around|this|during|(last)) |(?<=since )|(?<=before )|(?<=after )"

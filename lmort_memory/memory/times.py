@@ -15,7 +15,9 @@ from functools import cache, lru_cache
 from typing import Any
 
 from lmort_memory.memory.calendar_days import (
+    MONTH,
     MONTHS,
+    SEASONS,
     WEEKDAYS,
     days,
     latest,
@@ -45,10 +47,8 @@ class Span:
 
 _NUMBERS = {"a": 1, "one": 1, "two": 2, "couple of": 2, "three": 3, "few": 3, "four": 4, "five": 5}
 _DAYS = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "year": 365}
-_SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
 _COUNT = rf"(?:the |a )?({'|'.join(_NUMBERS)}|\d{{1,4}})"
 _UNIT = rf"({'|'.join(_DAYS)})s?"
-_MONTH = rf"({'|'.join(MONTHS)})"
 _THE_YEAR = r"(?: (?:of )?((?:19|20)\d\d))?"
 # Shares of a span, with slack: people who say "the end of May" do not look at a calendar.
 _PARTS = {
@@ -60,7 +60,7 @@ _PART = re.compile(
     r"\b(?:the )?(?:(beginning|start|middle|end) of(?: the| this)?|(early|mid|late))[\s-]*$"
 )
 # "Early" and "late" narrow no day or week: "who came late yesterday".
-_LONG = re.compile(rf"(?:in |of |the )*(?:{_MONTH}|{'|'.join(_SEASONS)}|(?:19|20)\d\d|q[1-4]\b)")
+_LONG = re.compile(rf"(?:in |of |the )*(?:{MONTH}|{'|'.join(SEASONS)}|(?:19|20)\d\d|q[1-4]\b)")
 # Words that usually are not a month or season.
 _DOUBTFUL = re.compile(r"^(?:may|march|mar|sun|sat|wed|second|fall)$", re.IGNORECASE)
 _PREPOSITION = re.compile(
@@ -75,7 +75,7 @@ _AHEAD = re.compile(r"\b(?:coming|next|this)\s+$")
 # Names that every week or year has, unless a word says which one is meant.
 _EVERY_YEAR = re.compile(
     rf"^(?!.*(?:\d{{4}}|last|past|ago|since|after|before))"
-    rf".*(?:{'|'.join((*MONTHS, *WEEKDAYS, *_SEASONS))}|christmas|new year|easter"
+    rf".*(?:{'|'.join((*MONTHS, *WEEKDAYS, *SEASONS))}|christmas|new year|easter"
     r"|\d(?:st|nd|rd|th)\b)"
 )
 _LOOKS_AHEAD = re.compile(
@@ -180,7 +180,7 @@ def _so_long_ago(found: re.Match[str], today: datetime) -> tuple[datetime, datet
 
 
 def _season(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
-    start = latest(today, _SEASONS[found[1]], year=found[2])
+    start = latest(today, SEASONS[found[1]], year=found[2])
     return start, months_after(start, 3)
 
 
@@ -252,7 +252,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Read], ...] = tuple(
         (r"\bthis (?:morning|afternoon|evening)\b", lambda _, today: days(today, 0, 1)),
         (r"\b(?:the other day|recently|lately)\b", _lately),
         (
-            rf"\b(?:between|from) {_MONTH} (?:and|to|until|till) {_MONTH}{_THE_YEAR}\b",
+            rf"\b(?:between|from) {MONTH} (?:and|to|until|till) {MONTH}{_THE_YEAR}\b",
             _months,
         ),
         (r"\bday before yesterday\b", lambda _, today: days(today, -2, -1)),
@@ -263,7 +263,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Read], ...] = tuple(
         (rf"\b(?:last|past) {_COUNT} {_UNIT}\b", _last_days),
         (r"\b()(?:past (?=day|week|month|year)|last (?=fortnight))" + _UNIT, _last_days),
         (rf"\b{_COUNT} {_UNIT} ago\b", _so_long_ago),
-        (rf"\b(?:last|this|in|in the|during the) ({'|'.join(_SEASONS)})\b{_THE_YEAR}", _season),
+        (rf"\b(?:last|this|in|in the|during the) ({'|'.join(SEASONS)})\b{_THE_YEAR}", _season),
         (
             rf"\b(?:on|{'|'.join(WEEKDAYS)}) the (\d{{1,2}})(?:st|nd|rd|th)(?=\s*(?:[?.,;!]|$))",
             _day_of_month,

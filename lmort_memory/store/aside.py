@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from lmort_memory.paths import parts_of
+from lmort_memory.paths import beside, parts_of
 
 __all__ = ["older_copies", "put_back", "replaced_copies", "set_aside"]
 
@@ -35,9 +35,9 @@ def set_aside(database: Path) -> Path | None:
     aside = database.with_name(f"{database.name}.replaced-{stamp}")
     linked = database.exists() and _link(database, aside)
     for suffix in _BESIDE:
-        beside = _beside(database, suffix)
-        if os.path.lexists(beside):
-            beside.replace(_beside(aside, suffix))
+        own = beside(database, suffix)
+        if os.path.lexists(own):
+            own.replace(beside(aside, suffix))
     if database.exists() and not linked:
         database.replace(aside)
     return aside if aside.exists() else None
@@ -57,10 +57,10 @@ def put_back(database: Path) -> None:
             if not aside.samefile(database):
                 continue
             for suffix in _BESIDE:
-                own = _beside(database, suffix)
+                own = beside(database, suffix)
                 if not os.path.lexists(own):
                     with suppress(FileNotFoundError):
-                        _beside(aside, suffix).rename(own)
+                        beside(aside, suffix).rename(own)
             aside.unlink()
 
 
@@ -87,7 +87,3 @@ def _link(database: Path, aside: Path) -> bool:
     except OSError:  # a file system without hard links
         return False
     return True
-
-
-def _beside(database: Path, suffix: str) -> Path:
-    return database.with_name(database.name + suffix)

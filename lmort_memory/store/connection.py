@@ -21,7 +21,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from lmort_memory.errors import DamagedStoreError, PassphraseError, StoreError
-from lmort_memory.paths import make_private_dir, touch_private
+from lmort_memory.paths import beside, make_private_dir, touch_private
 from lmort_memory.store import schema
 from lmort_memory.store.aside import put_back
 from lmort_memory.store.damaged import DAMAGED
@@ -76,7 +76,7 @@ class Database:
         self.key = key
         self._named = named or path
         self._file: _Identity | None = None
-        self._queue = path.with_name(path.name + "-queue")
+        self._queue = beside(path, "-queue")
         self._closed = False
         self._forget_connections()
         if key is None:

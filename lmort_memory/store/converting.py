@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import flush_file, flush_names, located, touch_private
+from lmort_memory.paths import beside, flush_file, flush_names, located, touch_private
 from lmort_memory.store.encryption import Key, connect, failures_or, new_key, sqlcipher
 from lmort_memory.store.unlocking import unlock
 
@@ -91,7 +91,7 @@ def clear_killed(path: Path, *, encrypted: bool) -> None:
     """
     with suppress(OSError):
         _destroy(_part(path))
-        _destroy(path.with_name(f"{_part(path).name}-journal"))
+        _destroy(beside(_part(path), "-journal"))
         if encrypted:  # caches of the plain one
             _remove_caches(path)
 
@@ -166,7 +166,7 @@ def _remove_caches(path: Path) -> int:
     """Overwrite and delete what was kept beside the database; returns how many files."""
     count = 0
     for suffix in _CACHES:
-        folder = path.with_name(path.name + suffix)
+        folder = beside(path, suffix)
         for file in folder.iterdir() if folder.is_dir() else ():
             count += _destroy(file)
         with suppress(OSError):

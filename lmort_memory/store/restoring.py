@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import (
+    beside,
     flush_file,
     flush_names,
     located,
@@ -69,10 +70,10 @@ def _copy(backup: Path, part: Path, key: Key | None) -> None:
         OSError: it cannot be copied.
     """
     shutil.copyfile(backup, part)
-    log = _beside(backup, "-wal")
+    log = beside(backup, "-wal")
     try:
         if log.is_file():
-            shutil.copyfile(log, _beside(part, "-wal"))
+            shutil.copyfile(log, beside(part, "-wal"))
         with closing(connect(part, key, isolation_level=None)) as one:
             one.execute("PRAGMA journal_mode = DELETE").fetchone()  # takes in the log
             found = one.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -80,13 +81,9 @@ def _copy(backup: Path, part: Path, key: Key | None) -> None:
         found = str(error)
     finally:
         for suffix in ("-wal", "-shm", "-journal"):
-            _beside(part, suffix).unlink(missing_ok=True)
+            beside(part, suffix).unlink(missing_ok=True)
     if found != "ok":
         raise StoreError(
             f"the backup {backup} is damaged: {found} — use an older one, or save what is readable:"
             f" lmort-mem export saved.jsonl --salvage --db {backup}"
         )
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)

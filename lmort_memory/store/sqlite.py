@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lmort_memory.closing import Closing
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import expanded, located
+from lmort_memory.paths import beside, expanded, located
 from lmort_memory.store import schema, upkeep
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
@@ -448,7 +448,7 @@ class SQLiteStore(SQLiteMoving, Closing):
             records = connection.execute("SELECT count(*) FROM records").fetchone()[0]
             n_sources = connection.execute("SELECT count(*) FROM sources").fetchone()[0]
             token_bytes = tokens.token_sizes(connection)[1]
-        log = self.path.with_name(self.path.name + "-wal")
+        log = beside(self.path, "-wal")
         return StoreStatus(
             path=self.path,
             schema=schema.VERSION,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lmort_memory.errors import StoreError
-from lmort_memory.paths import new_private_file, remove_parts
+from lmort_memory.paths import beside, new_private_file, remove_parts
 from lmort_memory.store import schema
 from lmort_memory.store.connection import Database
 from lmort_memory.store.encryption import connect, failures_or
@@ -96,7 +96,7 @@ def new_backup(target: Path) -> Iterator[Path]:
                 yield part
             finally:
                 for suffix in ("-journal", "-wal", "-shm", "-queue"):  # where the disk was full
-                    part.with_name(part.name + suffix).unlink(missing_ok=True)
+                    beside(part, suffix).unlink(missing_ok=True)
     except FileExistsError as error:
         raise StoreError(f"cannot back up to {target}: it exists — name a new file") from error
     except OSError as error:

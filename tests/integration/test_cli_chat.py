@@ -86,15 +86,6 @@ def test_forget_inside_the_chat(cli):
     assert outcome.out.endswith("nothing found\n")
 
 
-def test_a_number_that_is_none_ends_no_chat(cli):
-    """A superscript, a number of 5,000 digits: a line each, and the chat goes on."""
-    cli("add", "Ada keeps bees in Bergen")
-    lines = ["/recall bees", "/correct ² x", "/forget ²", f"/forget {'9' * 5000}", "/sessions"]
-    outcome = cli("chat", stdin="\n".join(lines) + "\n")
-    assert outcome.out.count("needs a number from 1 to 1") == 3
-    assert "no sessions yet" in outcome.out or "turns, last" in outcome.out
-
-
 def test_what_cannot_be_done_does_not_end_the_chat(cli):
     """An unknown command is reported, a text longer than the context answered; the chat goes on."""
     outcome = cli("chat", "--json", stdin="/dance\n" + "bees " * 3000 + "\nHello.\n")

@@ -112,10 +112,11 @@ def test_what_begins_like_a_command(cli):
 def test_numbers_of_a_list(cli):
     """[1] is 1; no number, nothing new and what is gone are answered, and the chat goes on."""
     lines = ["/add Ada keeps bees.", "/correct \u00b2 x", "/correct 1 Ada keeps bees."]
-    lines += ["/forget [1]", "/forget 1", f"/forget {'9' * 5000}", "/sessions"]
+    lines += ["/forget \u00b2", "/forget [1]", "/forget 1", f"/forget {'9' * 5000}", "/sessions"]
     done = cli("chat", stdin="\n".join(lines))
     assert done.status == 3
     assert "/correct needs a number from 1 to 1" in done.out
+    assert done.out.count("needs a number from 1 to 1") == 3
     assert "memory [1] says so already" in done.out
     assert "forgotten: 1 record" in done.out
     assert "memory [1] is already forgotten" in done.out

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
-from lmort_memory.paths import remove_parts
+from lmort_memory.paths import beside, remove_parts
 from lmort_memory.store.clock import now_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.deleting.rows import Erased, erase
@@ -37,7 +37,7 @@ def state_path(database: Path, session: str) -> Path:
     The name is a hash, because a session can have any name.
     """
     digest = blake2b(session.encode(), digest_size=16).hexdigest()
-    return database.with_name(database.name + ".states") / f"{digest}.state"
+    return beside(database, ".states") / f"{digest}.state"
 
 
 class Purger:
@@ -181,7 +181,7 @@ class Purger:
     def _files(self) -> Iterator[Path]:
         path = self._database.path
         yield path
-        yield path.with_name(path.name + "-wal")
+        yield beside(path, "-wal")
 
 
 def needles(texts: Iterable[str]) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from lmort_memory.errors import StoreError
+from lmort_memory.paths import beside
 from lmort_memory.store.clock import from_us, now_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.locks import try_lock
@@ -223,7 +224,7 @@ class Replication:
         path = self._database.path
         if self._database.read_only:
             raise StoreError(f"cannot sync {path}: it is read-only — copy it to a writable folder")
-        with try_lock(path.with_name(path.name + "-sync")) as free:
+        with try_lock(beside(path, "-sync")) as free:
             if not free:
                 raise StoreError(f"cannot sync {path}: another sync of it is running — wait for it")
             yield

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from lmort_memory.paths import make_private_dir
+from lmort_memory.paths import beside, make_private_dir
 from lmort_memory.store.connection import Database
 from lmort_memory.store.locks import try_lock
 
@@ -56,7 +56,7 @@ class CacheFiles:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.kept = database.key is None
-        self.folder = database.path.with_name(database.path.name + ".index")
+        self.folder = beside(database.path, ".index")
 
     @contextmanager
     def writing(self) -> Iterator[bool]:

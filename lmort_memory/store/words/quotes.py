@@ -15,7 +15,7 @@ SHORTEST = 3  # words; shorter texts cannot be told from ordinary speech
 PIECE = 32  # characters that are not a coincidence
 # What the full-text index does not hold: earlier versions, and most metadata.
 ELSEWHERE = """
-SELECT r.id FROM records r WHERE EXISTS (
+SELECT r.id FROM records r WHERE r.metadata <> '{}' AND EXISTS (
     SELECT 1 FROM json_each(:escaped) WHERE instr(r.metadata, value))
 UNION SELECT r.id FROM records r JOIN history h ON h.n = r.n WHERE EXISTS (
     SELECT 1 FROM json_each(:pieces) WHERE instr(h.text, value)) OR EXISTS (
