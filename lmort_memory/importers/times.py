@@ -30,6 +30,7 @@ _MOMENT = re.compile(
     r"(?P<fraction>[.,]\d+)?(?:\s*(?P<half>[ap])\.?m\.?)?\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?",
     re.IGNORECASE,
 )
+_LONGEST = 200  # characters; what is longer is no time
 _ZONE_NAME = re.compile(r"\s*\[[\w/+-]+\]$")  # as JavaScript's Temporal and Java add it
 _ZONE = re.compile(r"\s+(?=[+-]\d\d:?\d\d$|Z$)|\s+(?:UTC|GMT)$", re.IGNORECASE)
 _UTC_NAME = re.compile(r"\s+(?:UTC|GMT|Z)$", re.IGNORECASE)
@@ -47,7 +48,7 @@ def from_iso(value: object) -> datetime | None:
 
     A space may stand before the zone, and a day have slashes or one digit.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > _LONGEST:
         return None
     text = _ZONE_NAME.sub("", value.strip())
     text = _ZONE.sub(lambda gap: "Z" if gap[0].strip() else "", text)
@@ -81,8 +82,10 @@ def _loose_moment(text: str) -> datetime | None:
 
 def from_words(value: object) -> datetime | None:
     """Read ISO 8601, or English words, as of letters too: "Thursday, May 2nd 2024, 9:15:00 am"."""
-    if not isinstance(value, str) or (when := from_iso(value)) is not None:
-        return from_iso(value)
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        return None
+    if (when := from_iso(value)) is not None:
+        return when
     text = _UTC_NAME.sub(" +0000", value.strip())
     text = _ORDINAL.sub("", _WEEKDAY.sub("", text)).replace(",", " ")
     text = " ".join(word for word in text.split() if word.lower() not in ("at", "of"))

@@ -15,6 +15,7 @@ from lmort_memory.importers import read, scan
 from lmort_memory.importers.format import LeftOut
 from lmort_memory.importers.html import parse_html
 from lmort_memory.importers.letters import own_words
+from lmort_memory.importers.times import from_words
 from lmort_memory.packing import pack
 from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.store.values import LedgerEntry
@@ -115,6 +116,25 @@ def test_a_number_too_large_for_a_stored_vector_costs_its_line(tmp_path, monkeyp
 def test_a_paste_of_one_long_word_is_searched(text):
     """Finding what stands together in a question takes time in proportion to its length."""
     assert len(query_terms(text)) <= MAX_TERMS
+
+
+def test_what_is_too_long_is_no_time():
+    """However many spaces stand before its zone."""
+    assert from_words(f"2024-05-01 10:00{' ' * 40_000}x") is None
+
+
+@pytest.mark.parametrize("text", ["#" * 60_000, " " * 60_000, "# Files\n" * 8_000])
+def test_a_long_request_to_codex_is_read(tmp_path, text):
+    """What the program writes above a request is looked for at its beginning alone."""
+    said = {"type": "user_message", "message": f"Ada keeps bees.\n{text}"}
+    lines = [
+        {"type": "session_meta", "timestamp": "2026-08-21T10:00:00Z", "payload": {"id": "1"}},
+        {"type": "event_msg", "timestamp": "2026-08-21T10:00:01Z", "payload": said},
+    ]
+    path = tmp_path / "rollout-1.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    (turn, *_) = [turn for file in scan([path]).files for turn in read(file, LeftOut())]
+    assert turn.text.startswith("Ada keeps bees.")
 
 
 @pytest.mark.parametrize(

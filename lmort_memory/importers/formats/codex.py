@@ -48,7 +48,7 @@ _INJECTED = re.compile(
     r"|# AGENTS\.md\b)"
 )
 # The app and the editor's extension write open files, attachments and guidelines above the request.
-_ABOVE = re.compile(r"\s*(?:#|<).*^## My request(?: for Codex)?:[ \t]*$", re.S | re.M)
+_ABOVE = re.compile(r"\A\s*(?:#|<).*^## My request(?: for Codex)?:[ \t]*$", re.S | re.M)
 _IMAGE = re.compile(r"<image\b[^<>\n]*>.*?</image>", re.S)
 
 
