@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -185,6 +186,164 @@ def databases(folder: Path) -> Try:
     return attempt
 
 
+def graphs(folder: Path) -> Try:
+    """The files of an index and their rows, damaged: the nearest record is found, or StoreError.
+
+    Damage to a file is found by its checksum, so that the search is right all the same. A row that
+    lies can only be asked not to end the process: what it says is believed.
+    """
+    from lmort_memory import Memory
+    from lmort_memory.errors import LmortError
+    from lmort_memory.store import Filter, SQLiteStore
+    from lmort_memory.store.vectors import refresh
+    from lmort_memory.testing import HashEncoder
+
+    refresh.SAVE_LEAST = 10  # the fuzzer's store is small
+    path = folder / "m.db"
+    encoder = HashEncoder(16)
+    with Memory(encoder, SQLiteStore(path, graph_from=10)) as memory:
+        memory.add([f"{word} {i}" for i, word in enumerate(_WORDS)], session="s")
+        memory.store.build_index()
+    kept = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    files = [file for file in sorted(kept) if file.suffix in (".graph", ".matrix")]
+    assert len(files) == 2, files
+    asked = f"{_WORDS[7]} 7"
+    wanted = encoder.encode_query(asked)
+
+    def attempt(data: bytes) -> None:
+        for file in [file for file in folder.rglob("*") if file.is_file()]:
+            if file not in kept:
+                file.unlink()
+        for file, whole in kept.items():
+            file.write_bytes(whole)
+        which, damage = (data[0] % 3, data[1:]) if data else (0, b"")
+        if which == 2:
+            _lie(path, damage)
+        else:
+            files[which].write_bytes(_damaged(kept[files[which]], damage))
+        with suppress(LmortError), SQLiteStore(path, graph_from=10) as store:
+            store.build_index()
+            found = store.dense(encoder.space, wanted, Filter(), limit=3)
+            assert which == 2 or store.get([found[0].id])[found[0].id].text == asked
+            store.forget(Filter(ids=(found[-1].id,)) if found else Filter(session="s"))
+            store.verify(), store.status()
+
+    return attempt
+
+
+def _damaged(whole: bytes, damage: bytes) -> bytes:
+    """Cut a file after the place that the first four bytes say, then overwrite bytes of it."""
+    cut = int.from_bytes(damage[:4], "little") % (2 * len(whole) + 1)
+    damaged = bytearray(whole[:cut])
+    for at in range(4, len(damage) - 4, 5):
+        if damaged:
+            damaged[int.from_bytes(damage[at : at + 4], "little") % len(damaged)] = damage[at + 4]
+    return bytes(damaged)
+
+
+def _lie(path: Path, damage: bytes) -> None:
+    """Put other values into the rows that describe the files of an index."""
+    connection = sqlite3.connect(path)
+    with closing(connection), connection:
+        for column, value in zip(damage[::2], damage[1::2], strict=False):
+            name = _COLUMNS[column % len(_COLUMNS)]
+            odd = _ODD[value % len(_ODD)]
+            with suppress(sqlite3.Error):  # what the table itself refuses
+                connection.execute(f"UPDATE caches SET {name} = ?", (odd,))
+
+
+def rows(folder: Path) -> Try:
+    """Values of other types and sizes in any row: read, searched, verified, or refused."""
+    from lmort_memory import Memory, Turn
+    from lmort_memory.errors import LmortError
+    from lmort_memory.store import Filter, SQLiteStore
+    from lmort_memory.store.salvage import repaired_copy
+    from lmort_memory.testing import HashEncoder
+
+    sound, path, out = folder / "sound.db", folder / "m.db", folder / "out.jsonl"
+    encoder = HashEncoder(16, tokens=True)
+    with Memory(encoder, SQLiteStore(sound)) as memory:
+        memory.add([f"{word} {i}" for i, word in enumerate(_WORDS)], session="s")
+        memory.add(Turn(text="Ada keeps bees.", metadata={"speaker": "Ada", "tags": ["x"]}))
+        old = memory.add("The hive is green.", session="t")
+        new = memory.add("The hive is red.", session="t")
+        memory.supersede(old.id, new.id)
+        memory.update(new.id, "The hive is blue.")
+    whole = sound.read_bytes()
+    columns = _columns_of(sound)
+
+    def attempt(data: bytes) -> None:
+        for beside in folder.glob("m.db*"):
+            if beside.is_file():
+                beside.unlink()
+        path.write_bytes(whole)
+        _put(path, columns, data)
+        with suppress(LmortError), SQLiteStore(path) as store:
+            memory = Memory(encoder, store)
+            for use in (
+                lambda: memory.recall("bees of the red hive", top_k=5),
+                lambda: list(memory.records()),
+                lambda: [memory.history(record.id) for record in memory.records()],
+                lambda: store.sessions(Filter(), limit=5),
+                lambda: memory.export(out),
+                memory.status,
+                store.verify,
+                lambda: store.forget(Filter(session="s")),
+            ):
+                out.unlink(missing_ok=True)
+                with suppress(LmortError):
+                    use()
+        with (
+            suppress(LmortError),
+            repaired_copy(path) as copy,
+            SQLiteStore(copy, read_only=True) as store,
+        ):
+            list(store.readable_records())
+
+    return attempt
+
+
+def _columns_of(path: Path) -> list[tuple[str, str]]:
+    """Return (table, column) of every table that holds rows of ours."""
+    with closing(sqlite3.connect(path)) as connection:
+        tables = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+            " AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '%words_%' ORDER BY name"
+        ).fetchall()
+        return [
+            (table, row[1])
+            for (table,) in tables
+            if connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for row in connection.execute(f"PRAGMA table_info({table})")
+        ]
+
+
+def _put(path: Path, columns: list[tuple[str, str]], data: bytes) -> None:
+    """Put a value into a column of a row for every three bytes."""
+    connection = sqlite3.connect(path)
+    with closing(connection), connection:
+        for where, what, which in zip(data[::3], data[1::3], data[2::3], strict=False):
+            table, column = columns[where % len(columns)]
+            with suppress(sqlite3.Error):  # what the table itself refuses
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ? WHERE rowid IN"
+                    f" (SELECT rowid FROM {table} ORDER BY rowid LIMIT 1 OFFSET ?)",
+                    (_ODD[what % len(_ODD)], which % 24),
+                )
+
+
+_WORDS = (
+    *("bees", "honey", "wax", "clover", "hive", "queen", "drone", "smoke", "veil", "comb"),
+    *("river", "bridge", "boat", "oar", "sail", "anchor", "harbour", "tide", "gull", "net"),
+)
+_COLUMNS = ("kind", "file", "watermark", "items", "deleted", "settings", "s")
+_ODD = (
+    *(0, 1, -1, 2**31, 2**63 - 1, -(2**63), 0.5, 1e300, float("inf"), None, "", "x", "7", "\0"),
+    *("../m.db", ".", b"", b"\xff", b"\xff" * 32, "{", "[]", "{}", "null", "[1]", '{"a": 1}'),
+    *("2026-13-45T99:00:00", "9999-12-31T23:59:59.999999", "0000", "graph", "user", "\u200b"),
+)
+
+
 def gguf(folder: Path) -> Try:
     """A GGUF header: read, or refused with our own error."""
     from lmort_memory.errors import LmortError
@@ -257,6 +416,13 @@ def http(folder: Path) -> Try:
     return attempt
 
 
+def index_damages() -> Iterator[bytes]:
+    """Yield damages of the graph, the matrix, and their rows."""
+    for number, damage in enumerate(random_places()):
+        whole = (2**32 - 1).to_bytes(4, "little") if number % 2 else b""
+        yield bytes([number % 3]) + whole + damage
+
+
 def files_of(name: str) -> Callable[[], Iterator[bytes]]:
     """Return what yields the files of one folder of the corpus."""
 
@@ -279,6 +445,8 @@ TARGETS: dict[str, Target] = {
     "states": Target(states, files_of("states"), "saved states of chats"),
     "ledgers": Target(ledgers, files_of("ledgers"), "ledgers of replies"),
     "databases": Target(databases, random_places, "databases with bytes overwritten"),
+    "graphs": Target(graphs, index_damages, "files of an index, and their rows"),
+    "rows": Target(rows, random_places, "values of other types in any row of a database"),
     "gguf": Target(gguf, gguf_seeds, "headers of GGUF files"),
     "filters": Target(filters, files_of("filters"), "conditions on metadata, and questions"),
     "http": Target(http, files_of("http"), "requests to the server"),

@@ -302,7 +302,11 @@ def checked_version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 # Tables whose rows are read into values of this program.
-TYPED = ("records", "history", "sources", "spaces", "vectors", "tombstones", "stamps", "changes")
+TYPED = (
+    *("records", "history", "sources", "spaces", "vectors", "token_kinds", "token_codes"),
+    *("ledger", "ledger_records", "replica", "peers", "changes", "stamps", "tombstones"),
+    *("twins", "bundles", "bundled"),
+)
 
 
 def missing_tables(connection: sqlite3.Connection) -> list[str]:

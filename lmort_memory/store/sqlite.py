@@ -158,7 +158,8 @@ class SQLiteStore(SQLiteMoving, Closing):
                 origins = dict(
                     connection.execute(
                         "SELECT id, origin FROM records"
-                        " WHERE id IN (SELECT value FROM json_each(?))",
+                        " WHERE typeof(origin) = 'blob' AND length(origin) > 0"
+                        " AND id IN (SELECT value FROM json_each(?))",
                         (json.dumps(ids),),
                     )
                 )

@@ -3,7 +3,7 @@
 import gzip
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from lmort_memory.importers.times import from_words
 from lmort_memory.packing import pack
 from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.store.values import LedgerEntry
+from lmort_memory.store.vectors import refresh
 from lmort_memory.store.words.tokenizer import MAX_TERMS, query_terms
 from lmort_memory.testing import HashEncoder
 from tests.support.cli import Cli
@@ -143,3 +144,68 @@ def test_a_long_request_to_codex_is_read(tmp_path, text):
 def test_a_letter_of_one_long_line_is_read(text):
     """So does looking for signatures and quoted heads in a letter."""
     assert own_words(f"Ada keeps bees.\n\n{text}", LeftOut()).startswith("Ada keeps bees.")
+
+
+ODD = {
+    "the width of a space": "UPDATE spaces SET dim = 'x'",
+    "the deletions of a space": "UPDATE spaces SET deleted = 'x'",
+    "an id": "UPDATE records SET id = x'ff' WHERE n = 2",
+    "an origin": "UPDATE records SET origin = 'x' WHERE n = 2",
+    "a time": "UPDATE records SET created_at = 'x' WHERE n = 2",
+    "codes of tokens": "UPDATE token_codes SET codes = 7",
+    "codes cut short": "UPDATE token_codes SET codes = x'ff'",
+    "the width of codes": "UPDATE token_kinds SET width = 'x'",
+    "the name of codes": "UPDATE token_kinds SET name = x'ff'",
+    "the session of a ledger": "UPDATE ledger SET session = x'ff'",
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_a_value_of_another_type_is_found_and_ends_in_an_error_of_ours(tmp_path, what):
+    """SQLite keeps any value in any column: each is read around or refused, and verify names it."""
+    encoder = HashEncoder(16, tokens=True)
+    with Memory(encoder, SQLiteStore(tmp_path / "m.db")) as memory:
+        kept, hurt = memory.add(["Ada keeps bees.", "The hive is red."], session="s")
+        memory.store.add_ledger(LedgerEntry("reply", "s", (kept.id,), {}))
+    with closing(sqlite3.connect(tmp_path / "m.db")) as connection, connection:
+        connection.execute(ODD[what])
+    with Memory(encoder, SQLiteStore(tmp_path / "m.db")) as memory:
+        for use in (
+            lambda: memory.recall("red bees", top_k=5),
+            lambda: memory.store.sessions(Filter(), limit=5),
+            lambda: memory.export(tmp_path / "e.jsonl"),
+            memory.status,
+        ):
+            with suppress(StoreError):
+                use()
+        assert memory.get(kept.id).text == "Ada keeps bees."
+        assert [hit.record.text for hit in memory.recall("bees", mode="lexical")][:1] == [kept.text]
+        assert memory.store.verify().problems
+        del hurt
+
+
+LIES = {
+    "a name of data": "UPDATE caches SET file = x'ff'",
+    "a name with an end in it": "UPDATE caches SET file = char(0)",
+    "a name elsewhere": "UPDATE caches SET file = '../m.db'",
+    "deletions in words": "UPDATE caches SET deleted = 'x'",
+    "a negative number": "UPDATE caches SET items = -1, watermark = -1",
+}
+
+
+@pytest.mark.parametrize("what", LIES)
+def test_a_row_of_an_index_that_cannot_be_is_no_row(tmp_path, monkeypatch, what):
+    """The index is made again, and the nearest record is found."""
+    monkeypatch.setattr(refresh, "SAVE_LEAST", 10)
+    encoder = HashEncoder(16)
+    path = tmp_path / "m.db"
+    with Memory(encoder, SQLiteStore(path, graph_from=10)) as memory:
+        memory.add([f"word{i}" for i in range(20)])
+        memory.store.build_index()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        assert connection.execute(LIES[what]).rowcount == 2
+    with Memory(encoder, SQLiteStore(path, graph_from=10)) as memory:
+        memory.store.build_index()
+        assert memory.recall("word7", mode="dense", top_k=1)[0].record.text == "word7"
+        names = [file.suffix for file in (tmp_path / "m.db.index").iterdir()]
+        assert sorted(names) == ["", ".graph", ".matrix"]

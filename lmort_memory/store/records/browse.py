@@ -6,6 +6,7 @@ import sqlite3
 from collections import Counter
 
 from lmort_memory.store.clock import from_us
+from lmort_memory.store.damaged import reading
 from lmort_memory.store.filters import Condition
 from lmort_memory.store.records import rows
 from lmort_memory.store.values import Facets, SessionInfo
@@ -58,7 +59,8 @@ def list_sessions(
         """,
         [*values, limit],
     )
-    return [
-        SessionInfo(first=rows.to_record(row[2:]), turns=row[0], last_at=from_us(row[1]))
-        for row in found
-    ]
+    with reading("a time of a session"):
+        return [
+            SessionInfo(first=rows.to_record(row[2:]), turns=row[0], last_at=from_us(row[1]))
+            for row in found
+        ]

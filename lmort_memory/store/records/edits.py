@@ -165,7 +165,7 @@ def followers(
         "SELECT b.id, r.id FROM json_each(?) wanted JOIN records b ON b.id = wanted.value"
         " JOIN records r ON r.n = (SELECT f.n FROM records f WHERE f.session = b.session"
         " AND f.scope = b.scope AND (f.created_at, f.n) > (b.created_at, b.n)"
-        f" ORDER BY f.created_at, f.n LIMIT 1) WHERE {condition}"
+        f" ORDER BY f.created_at, f.n LIMIT 1) WHERE {condition} AND typeof(r.id) = 'text'"
     )
     return dict(connection.execute(sql, [json.dumps(list(ids)), *values]).fetchall())
 

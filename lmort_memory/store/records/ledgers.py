@@ -55,8 +55,10 @@ def latest(
 
 
 def to_entry(row: tuple[str, str | None, int, str, str | None]) -> LedgerEntry | None:
-    """Return an entry, or None if its payload is damaged: that hides no other."""
+    """Return an entry, or None if it is damaged: that hides no other."""
     reply_id, session, at, payload, ids = row
+    if not isinstance(reply_id, str) or not isinstance(session, str | None):
+        return None
     named = tuple(sorted(ids.split("\n"))) if ids else ()
     try:
         return LedgerEntry(reply_id, session, named, load_metadata(payload), from_us(at))

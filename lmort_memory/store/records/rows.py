@@ -9,9 +9,8 @@ from hashlib import blake2b
 from types import UnionType
 from typing import Any
 
-from lmort_memory.errors import DamagedStoreError
 from lmort_memory.store.clock import from_us, now_us, to_us
-from lmort_memory.store.damaged import DAMAGED
+from lmort_memory.store.damaged import reading
 from lmort_memory.store.ulid import new_id
 from lmort_memory.store.words.tokenizer import fold
 from lmort_memory.types import JsonValue, Record, Source, Turn
@@ -151,12 +150,8 @@ def to_record(row: tuple[Any, ...]) -> Record:
     Raises:
         DamagedStoreError: the row is damaged: it holds a value that this program never writes.
     """
-    try:
+    with reading(f"the record {row[1]!r:.40}"):
         return _to_record(row)
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise DamagedStoreError(
-            f"the record {row[1]!r:.40} cannot be read ({error}) — {DAMAGED}"
-        ) from error
 
 
 def _to_record(row: tuple[Any, ...]) -> Record:

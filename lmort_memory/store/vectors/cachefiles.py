@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from lmort_memory.store.locks import try_lock
 __all__ = ["Cache", "CacheFiles"]
 
 CACHES = "SELECT s, kind, file, sha256, watermark, items, deleted, settings FROM caches"
+
+FILE_NAME = re.compile(r"\d+-[0-9a-f]{16}\.(graph|matrix)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,11 @@ class CacheFiles:
             yield ours
 
     def find(self, connection: sqlite3.Connection, s: int, kind: str) -> Cache | None:
-        """Return the row of a cache, or None."""
+        """Return the row of a cache; None without one, or if it holds what no row of ours does."""
         if not self.kept:
             return None
         row = connection.execute(f"{CACHES} WHERE s = ? AND kind = ?", (s, kind)).fetchone()
-        return None if row is None else Cache(*row)
+        return Cache(*row) if row is not None and _sound(row) else None
 
     def intact(self, cache: Cache) -> Path | None:
         """Return the path of a cache's file if it is there and undamaged."""
@@ -148,3 +151,13 @@ class CacheFiles:
         for file in self.folder.iterdir():
             if file.suffix in (".graph", ".matrix") and file.name not in named:
                 file.unlink(missing_ok=True)
+
+
+def _sound(row: tuple[object, ...]) -> bool:
+    """Whether a row has the types of `Cache`, and a plain file name: SQLite ensures neither."""
+    _, _, file, sha256, *numbers, settings = row
+    return (
+        all(isinstance(text, str) for text in (file, sha256, settings))
+        and all(isinstance(number, int) and number >= 0 for number in numbers)
+        and FILE_NAME.fullmatch(str(file)) is not None
+    )

@@ -15,8 +15,9 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from lmort_memory.errors import SpaceMismatchError, StoreError
+from lmort_memory.errors import DamagedStoreError, SpaceMismatchError, StoreError
 from lmort_memory.store.connection import Database
+from lmort_memory.store.damaged import DAMAGED
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.values import DenseMatch, Filter
 from lmort_memory.store.vectors.cachefiles import CacheFiles
@@ -27,6 +28,8 @@ from lmort_memory.store.vectors.vector_query import VectorQuery
 from lmort_memory.types import Progress
 
 __all__ = ["DenseSearch", "check_width"]
+
+WIDEST = 1 << 20  # numbers in a vector; no model comes near
 
 BATCH = 2000  # vectors read per statement
 
@@ -145,6 +148,8 @@ class DenseSearch:
         if row is None:
             return None
         s, dim = row
+        if not isinstance(dim, int) or not 1 <= dim <= WIDEST:
+            raise DamagedStoreError(f"the width of the space {name:.40} is {dim!r:.20} — {DAMAGED}")
         with self._guard:
             if s not in self._spaces:
                 cache = self.files.find(connection, s, "matrix")
@@ -165,11 +170,10 @@ class DenseSearch:
             while rows := new.fetchmany(BATCH):
                 space.matrix.extend([v for v, _ in rows], [blob for _, blob in rows])
             row = connection.execute(
-                "SELECT deleted FROM spaces WHERE s = ?", (space.s,)
+                "SELECT deleted FROM spaces WHERE s = ? AND typeof(deleted) = 'integer'", (space.s,)
             ).fetchone()
-            if (
-                row is not None and row[0] > space.deleted
-            ):  # otherwise this snapshot is older than the last one
+            # Otherwise this snapshot is older than the last one.
+            if row is not None and row[0] > space.deleted:
                 alive = connection.execute("SELECT v FROM vectors WHERE s = ?", (space.s,))
                 space.matrix.keep_only(_ids(alive))
                 space.deleted = row[0]

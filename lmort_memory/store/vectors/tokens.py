@@ -55,14 +55,22 @@ def put_tokens(connection: sqlite3.Connection, vectors: Sequence[int], tokens: T
 def to_tokens(rows: Sequence[tuple[str | None, int | None, bytes | None]]) -> TokenCodes | None:
     """Return the codes of a record from each chunk's kind, width and bytes, if all have codes.
 
+    Damaged ones count as none, so that the record is still found by its vector.
+
     Args:
         rows: One per chunk, in order, with None if a chunk has no codes.
     """
     kind, width, _ = rows[0]
-    if kind is None or width is None or any(row[0] != kind for row in rows):
-        return None
     blobs = [row[2] or b"" for row in rows]
+    if not isinstance(kind, str) or not isinstance(width, int) or width < 1:
+        return None
+    if any(row[0] != kind for row in rows) or not all(_whole(one, width) for one in blobs):
+        return None
     return TokenCodes(kind, tuple(np.frombuffer(one, np.uint8).reshape(-1, width) for one in blobs))
+
+
+def _whole(codes: object, width: int) -> bool:
+    return isinstance(codes, bytes) and len(codes) % width == 0
 
 
 def token_sizes(connection: sqlite3.Connection) -> tuple[int, int]:

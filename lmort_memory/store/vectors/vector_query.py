@@ -29,7 +29,7 @@ BATCH = 2000  # vectors checked per statement
 CHECK = """
 SELECT v.v, r.id, v.start, v.stop
 FROM json_each(?) w CROSS JOIN vectors v ON v.v = w.value CROSS JOIN records r ON r.n = v.n
-WHERE {condition}
+WHERE {condition} AND typeof(r.id) = 'text' -- a damaged one hides no other
 """
 
 Ranking = tuple[Ids, Floats]

@@ -22,15 +22,16 @@ PAIRED = 3  # words too common to search for alone, which are searched for in pa
 ENOUGH = 10  # with fewer hits than 1/10 of the requested records, also search common words alone
 
 COUNT = "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)"
-# CROSS JOIN: find the words first, then apply the filter to single rows.
+# CROSS JOIN: find the words first, then apply the filter to single rows. A damaged row hides no
+# other.
 RANK = """
 SELECT r.id, -bm25(words) AS score FROM words CROSS JOIN records r ON r.n = words.rowid
-WHERE words MATCH ? AND {condition} ORDER BY score DESC, r.n LIMIT ?
+WHERE words MATCH ? AND {condition} AND typeof(r.id) = 'text' ORDER BY score DESC, r.n LIMIT ?
 """
 NEWEST = """
 SELECT id, score FROM (
     SELECT r.n, r.id, -bm25(words) AS score FROM words CROSS JOIN records r ON r.n = words.rowid
-    WHERE words MATCH ? AND {condition} ORDER BY words.rowid DESC LIMIT ?
+    WHERE words MATCH ? AND {condition} AND typeof(r.id) = 'text' ORDER BY words.rowid DESC LIMIT ?
 ) ORDER BY score DESC, n LIMIT ?
 """
 
