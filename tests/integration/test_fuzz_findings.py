@@ -154,6 +154,7 @@ ODD = {
     "a time": "UPDATE records SET created_at = 'x' WHERE n = 2",
     "codes of tokens": "UPDATE token_codes SET codes = 7",
     "codes cut short": "UPDATE token_codes SET codes = x'ff'",
+    "no codes": "UPDATE token_codes SET codes = x''",
     "the width of codes": "UPDATE token_kinds SET width = 'x'",
     "the name of codes": "UPDATE token_kinds SET name = x'ff'",
     "the session of a ledger": "UPDATE ledger SET session = x'ff'",

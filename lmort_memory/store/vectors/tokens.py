@@ -70,7 +70,7 @@ def to_tokens(rows: Sequence[tuple[str | None, int | None, bytes | None]]) -> To
 
 
 def _whole(codes: object, width: int) -> bool:
-    return isinstance(codes, bytes) and len(codes) % width == 0
+    return isinstance(codes, bytes) and len(codes) > 0 and len(codes) % width == 0
 
 
 def token_sizes(connection: sqlite3.Connection) -> tuple[int, int]:
