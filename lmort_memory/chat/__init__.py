@@ -1,13 +1,16 @@
 """`Chat`: one pass over a turn talks, remembers and recalls.
 
 Chat (chat.py)                 options.py: how it behaves
-├── window.py      the turns in the model's context, token for token
-├── notes.py       recalled records as the notes block of a prompt
-├── reply.py       the reply while it is generated; stream.py: its text
-├── repetition.py  what a turn only repeats, as links
-├── ledger.py      why a reply said what it said
-├── resume.py      continuing a closed session
-└── transcript.py  a conversation that the caller sends anew each time
+├── window.py        the turns in the model's context, token for token
+├── turn_vectors.py  vectors from the states that talking has computed
+├── recalling.py     what a turn is given from memory
+│     └── notes.py       recalled records as the notes block of a prompt
+├── keeping.py       how a turn is kept: as a record, as links, or not at all
+│     └── repetition.py  what a turn only repeats
+├── reply.py         the reply while it is generated; stream.py: its text
+├── ledger.py        why a reply said what it said
+├── resume.py        continuing a closed session
+└── transcript.py    a conversation that the caller sends anew each time
 """
 
 from lmort_memory.chat.chat import Chat

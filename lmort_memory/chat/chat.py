@@ -13,43 +13,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lmort_memory.backbone import Backbone
-from lmort_memory.blas import one_thread
 from lmort_memory.chat.excerpt import excerpt
-from lmort_memory.chat.ledger import Ledger, Repeat, from_entry, to_entry
-from lmort_memory.chat.notes import Found, Notes, pack_notes, renewed, worth_a_note
+from lmort_memory.chat.keeping import Keeper
+from lmort_memory.chat.ledger import Ledger, from_entry, to_entry
 from lmort_memory.chat.options import ChatOptions
-from lmort_memory.chat.repetition import repeated
+from lmort_memory.chat.recalling import Recaller
 from lmort_memory.chat.reply import Kept, Reply, TurnSoFar, in_thread
 from lmort_memory.chat.resume import exchanges, said_in
 from lmort_memory.chat.stream import ReplyStream
+from lmort_memory.chat.turn_vectors import TurnVectors
 from lmort_memory.chat.window import Message, Window, WindowOptions
 from lmort_memory.closing import Closing
-from lmort_memory.encoder import mean_vector
 from lmort_memory.errors import RecordNotFoundError
-from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.messages import Said, said_text
-from lmort_memory.store.ulid import new_id
 from lmort_memory.text import valid
-from lmort_memory.types import (
-    DEFAULT_SCOPE,
-    AskedTokens,
-    Encoded,
-    JsonValue,
-    Record,
-    StateEncoder,
-    TokenEncoder,
-    Turn,
-)
+from lmort_memory.types import DEFAULT_SCOPE, Encoded, JsonValue, Record, Turn
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from lmort_memory.memory import Memory
     from lmort_memory.store.values import Receipt
 
@@ -57,7 +41,6 @@ __all__ = ["Chat"]
 
 Resumed: TypeAlias = Literal["restored", "evaluated again"]
 
-_REMEMBERED = 64  # recently shown texts to compare a turn with; about two windows of 2,048
 _BROKEN_OFF: Mapping[str, JsonValue] = {"broken_off": True}
 
 
@@ -101,19 +84,18 @@ class Chat(Closing):
         self.scope = scope
         self._memory = memory
         self._backbone: Backbone = memory.backbone
-        encoder = memory.encoder
-        self._encoder = encoder if isinstance(encoder, StateEncoder) else None
+        self._vectors = TurnVectors(memory.encoder)
         self.prompts = self._backbone.prompts_with(
             self.options.template, speakers=self.options.speakers
         )
         self._window = Window(
             self._backbone,
             self.prompts,
-            layers=self._encoder.layers if self._encoder else (),
+            layers=self._vectors.layers,
             options=WindowOptions(self.options.n_ctx, self.options.system, self.options.old_notes),
         )
-        self._shown: dict[str, str] = {}
-        self._labels: tuple[str, ...] = ()  # of the present notes
+        self._recaller = Recaller(memory, self._window, self._backbone.vocabulary)
+        self._keeper = Keeper(memory)
         self._last: str | None = None
         self._unrecorded = False  # whether notes were shown that no ledger names
         self._open: Reply | None = None
@@ -149,8 +131,7 @@ class Chat(Closing):
         self.session, self.scope, self.options = session, scope, options
         self._window.replace(messages, tools)
         self._window.capture(options.remember is not False or options.memories > 0)
-        shown = self._memory.store.get(self._window.record_ids)
-        self._shown = {id_: record.text for id_, record in shown.items()}
+        self._keeper.begin_with(self._window.record_ids)
         self._last = None
 
     def say(
@@ -202,18 +183,26 @@ class Chat(Closing):
         n_tokens, whole, read = len(tokens), None, text
         room = self._window.longest_message(reserve) - len(before_it)
         if role == "user" and n_tokens > room:
-            whole = self._whole(text)
+            whole = self._vectors.whole(text)
             read = excerpt(text, whole, budget=room, count_tokens=self._count_tokens)
             tokens = self.prompts.tokenize(read)
         left = self._window.make_room(len(before_it) + len(tokens), reserve)
         try:
             states = self._window.enter(tokens, role=role, lead=before_it, more=more)
             prefilled = time.perf_counter()
-            encoded = self._encode(read, tokens, states)
-            asked = self._asked(tokens, states) if role == "user" else None
-            likelihood, notes = self._recall(read, encoded, asked, role=role, exclude=records)
+            encoded = self._vectors.from_states(read, tokens, states)
+            asked = self._vectors.asked(tokens, states) if role == "user" else None
+            likelihood, notes = self._recaller.recall(
+                read,
+                encoded,
+                asked,
+                role=role,
+                options=self.options,
+                scope=self.scope,
+                exclude=records,
+            )
             recalled = time.perf_counter()
-            kept = self._kept(records) or self._keep(
+            kept = self._keeper.held_by(records) or self._keep(
                 role, text, encoded if whole is None else whole
             )
         except BaseException:
@@ -235,8 +224,7 @@ class Chat(Closing):
             recall_s=recalled - prefilled,
             store_s=time.perf_counter() - recalled,
         )
-        self._show({record.id: record.text for record in notes.records})
-        self._labels = notes.labels
+        self._keeper.show_notes(notes)
         self._open = Reply(
             turn, self._window, options=self.options, keep=self._keep_reply, on_end=self._end
         )
@@ -272,8 +260,7 @@ class Chat(Closing):
             self._open.close()
         receipt = self._memory.forget(chosen)
         self._window.remove(chosen)
-        for id_ in chosen:
-            self._shown.pop(id_, None)
+        self._keeper.drop(chosen)
         return receipt
 
     def correct(self, record_id: str, text: str) -> Record:
@@ -336,8 +323,7 @@ class Chat(Closing):
         """Remove from the conversation what was forgotten elsewhere while it was open."""
         if gone := self._forgotten():
             self._window.remove(gone)
-            for id_ in gone:
-                self._shown.pop(id_, None)
+            self._keeper.drop(gone)
 
     def _resume(self) -> Resumed | None:
         """Bring the session's latest turns back into the window, from a saved state or the store.
@@ -354,71 +340,11 @@ class Chat(Closing):
         if path is None or not self._window.restore(path, label=[self.scope, self._last]):
             how = "evaluated again"
             self._window.take(exchanges(said, self.prompts.tokenize))
-        shown = self._memory.store.get(self._window.record_ids)
-        self._shown = {id_: record.text for id_, record in shown.items()}
+        self._keeper.begin_with(self._window.record_ids)
         return how
-
-    def _encode(
-        self, text: str, tokens: Sequence[int], states: NDArray[np.float32]
-    ) -> Encoded | None:
-        if self._encoder is None or not tokens or not states.size:
-            return None
-        return self._encoder.encode_states(text, tokens, states)
-
-    def _whole(self, text: str) -> Encoded:
-        """Encode a text that does not fit the context."""
-        assert self._encoder is not None, "a memory with a model has an encoder of its states"
-        return self._encoder.encode([text])[0]
 
     def _count_tokens(self, text: str) -> int:
         return len(self.prompts.tokenize(text))
-
-    def _asked(self, tokens: Sequence[int], states: NDArray[np.float32]) -> AskedTokens | None:
-        if not isinstance(self._encoder, TokenEncoder) or not tokens or not states.size:
-            return None
-        return self._encoder.asked_tokens(tokens, states)
-
-    def _recall(
-        self,
-        text: str,
-        encoded: Encoded | None,
-        asked: AskedTokens | None,
-        *,
-        role: str,
-        exclude: Iterable[str],
-    ) -> tuple[float | None, Notes]:
-        if not self.options.memories or role != "user":
-            return None, Notes("", (), ())
-        seen = self._window.record_ids.union(exclude)
-        with one_thread():
-            hits = self._memory.recall(
-                text,
-                vector=None if encoded is None else mean_vector(encoded),
-                tokens=asked,
-                top_k=max(DEPTH, self.options.memories),
-                scope=self.scope,
-                exclude=seen,
-                explain=True,
-            )
-            chances, likelihood = self._memory.likelihoods(text, hits)
-        found: list[Found] = []
-        if likelihood >= self.options.min_likelihood:
-            found = worth_a_note(hits, chances, at_most=self.options.memories)
-            found = renewed(self._memory, found, seen=seen, at_most=self.options.memories)
-        notes = pack_notes(
-            self._with_earlier(found),
-            budget=self._window.longest_notes(self.options.memory_tokens),
-            count_tokens=lambda line: len(self._backbone.vocabulary.tokenize(line)),
-            now=datetime.now(UTC).astimezone(),
-        )
-        return likelihood, notes
-
-    def _with_earlier(self, found: Sequence[Found]) -> list[Found]:
-        """Attach to each hit the records it replaced."""
-        if not found:
-            return []
-        earlier = self._memory.predecessors(one.record.id for one in found)
-        return [replace(one, earlier=tuple(earlier.get(one.record.id, ()))) for one in found]
 
     def _keep(
         self,
@@ -427,44 +353,22 @@ class Chat(Closing):
         encoded: Encoded | None,
         metadata: Mapping[str, JsonValue] | None = None,
     ) -> Kept:
-        """Store a turn, or only links if it repeats what was shown recently."""
-        if not self._is_remembered(role, text):
-            return Kept(_unstored(new_id(), role, text, self.scope, self.session), stored=False)
-        parts = repeated(text, self._shown, verbatim=role == "user", labels=self._labels)
-        turn = Turn(
-            text, role=role, scope=self.scope, session=self.session, metadata=metadata or {}
+        """Keep a turn as this chat is set at present: `take_over` may change where and whether."""
+        return self._keeper.keep(
+            role,
+            text,
+            encoded,
+            scope=self.scope,
+            session=self.session,
+            remember=self.options.remember,
+            metadata=metadata or {},
         )
-        repeat = None if parts is None else Repeat(new_id(), role, parts)
-        # The records may have been forgotten since: then the turn counts as new.
-        if repeat is not None and len(self._memory.store.get(repeat.records)) == len(
-            repeat.records
-        ):
-            return Kept(_unstored(repeat.id, role, text, self.scope, self.session), repeat)
-        record = self._memory.add(turn, encoded=encoded)
-        self._show({record.id: text})
-        return Kept(record)
-
-    def _kept(self, records: Sequence[str]) -> Kept | None:
-        """Return the turn that a record already holds, if the record still exists."""
-        found = self._memory.store.get(records[:1])
-        return Kept(found[records[0]]) if found else None
-
-    def _is_remembered(self, role: str, text: str) -> bool:
-        if role not in ("user", "assistant"):
-            return False
-        chosen = self.options.remember
-        return chosen if isinstance(chosen, bool) else chosen(role, text)
-
-    def _show(self, texts: Mapping[str, str]) -> None:
-        """Note the texts now in view, the latest last."""
-        before = {id_: text for id_, text in self._shown.items() if id_ not in texts}
-        self._shown = dict([*before.items(), *texts.items()][-_REMEMBERED:])
 
     def _keep_reply(self, spoken: ReplyStream, complete: bool) -> Kept | None:
         text = spoken.text.strip()
         if not text:
             return None
-        encoded = self._encode(text, spoken.tokens, spoken.states)
+        encoded = self._vectors.from_states(text, spoken.tokens, spoken.states)
         return self._keep("assistant", text, encoded, metadata={} if complete else _BROKEN_OFF)
 
     def _end(self, ledger: Ledger, stored: bool) -> None:
@@ -474,22 +378,6 @@ class Chat(Closing):
             self._memory.store.add_ledger(to_entry(ledger, scope=self.scope, session=self.session))
         elif ledger.memories:
             self._unrecorded = True
-
-
-def _unstored(id_: str, role: str, text: str, scope: str, session: str) -> Record:
-    now = datetime.now(UTC)
-    return Record(
-        id=id_,
-        text=text,
-        role=role,
-        scope=scope,
-        session=session,
-        created_at=now,
-        updated_at=now,
-        metadata={},
-        source=None,
-        expires_at=None,
-    )
 
 
 def _nothing() -> None:

@@ -1,0 +1,92 @@
+"""What a turn is given from memory: the records that may answer it, packed as notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lmort_memory.blas import one_thread
+from lmort_memory.chat.notes import Found, Notes, pack_notes, renewed, worth_a_note
+from lmort_memory.encoder import mean_vector
+from lmort_memory.memory.evidence import DEPTH
+
+if TYPE_CHECKING:
+    from lmort_memory.backbone import Vocabulary
+    from lmort_memory.chat.options import ChatOptions
+    from lmort_memory.chat.window import Window
+    from lmort_memory.memory import Memory
+    from lmort_memory.types import AskedTokens, Encoded
+
+__all__ = ["Recaller"]
+
+
+class Recaller:
+    """Recalls notes for the turns of one conversation.
+
+    Args:
+        memory: Where to search.
+        window: Limits the notes; what it shows already is not recalled.
+        vocabulary: Counts the notes' tokens.
+    """
+
+    def __init__(self, memory: Memory, window: Window, vocabulary: Vocabulary) -> None:
+        self._memory = memory
+        self._window = window
+        self._vocabulary = vocabulary
+
+    def recall(
+        self,
+        text: str,
+        encoded: Encoded | None,
+        asked: AskedTokens | None,
+        *,
+        role: str,
+        options: ChatOptions,
+        scope: str,
+        exclude: Iterable[str],
+    ) -> tuple[float | None, Notes]:
+        """Return how likely memory holds an answer, and the notes that may give it.
+
+        Args:
+            text: The user's turn, as far as the model has read it.
+            encoded: Its vectors; None searches by a vector of the text.
+            asked: Its tokens.
+            role: Whose turn it is; only the user's are answered from memory.
+            options: How many notes, how likely, and how long.
+            scope: Where to search.
+            exclude: Records that hold the turn itself.
+        """
+        if not options.memories or role != "user":
+            return None, Notes("", (), ())
+        seen = self._window.record_ids.union(exclude)
+        with one_thread():
+            hits = self._memory.recall(
+                text,
+                vector=None if encoded is None else mean_vector(encoded),
+                tokens=asked,
+                top_k=max(DEPTH, options.memories),
+                scope=scope,
+                exclude=seen,
+                explain=True,
+            )
+            chances, likelihood = self._memory.likelihoods(text, hits)
+        found: list[Found] = []
+        if likelihood >= options.min_likelihood:
+            found = worth_a_note(hits, chances, at_most=options.memories)
+            found = renewed(self._memory, found, seen=seen, at_most=options.memories)
+        notes = pack_notes(
+            self._with_earlier(found),
+            budget=self._window.longest_notes(options.memory_tokens),
+            count_tokens=lambda line: len(self._vocabulary.tokenize(line)),
+            now=datetime.now(UTC).astimezone(),
+        )
+        return likelihood, notes
+
+    def _with_earlier(self, found: Sequence[Found]) -> list[Found]:
+        """Attach to each hit the records it replaced."""
+        if not found:
+            return []
+        earlier = self._memory.predecessors(one.record.id for one in found)
+        return [replace(one, earlier=tuple(earlier.get(one.record.id, ()))) for one in found]

@@ -1,0 +1,49 @@
+"""The vectors of a turn, from the states that talking has computed anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lmort_memory.types import AskedTokens, Encoded, Encoder, StateEncoder, TokenEncoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["TurnVectors"]
+
+
+class TurnVectors:
+    """Turns the states of a chat into vectors of its memory.
+
+    Args:
+        encoder: The memory's; one that takes no states makes no vectors here.
+    """
+
+    def __init__(self, encoder: Encoder | None) -> None:
+        self._encoder = encoder if isinstance(encoder, StateEncoder) else None
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers whose states are needed."""
+        return self._encoder.layers if self._encoder else ()
+
+    def from_states(
+        self, text: str, tokens: Sequence[int], states: NDArray[np.float32]
+    ) -> Encoded | None:
+        """Encode a turn that the model has read or written; None without states."""
+        if self._encoder is None or not tokens or not states.size:
+            return None
+        return self._encoder.encode_states(text, tokens, states)
+
+    def asked(self, tokens: Sequence[int], states: NDArray[np.float32]) -> AskedTokens | None:
+        """Return a question's tokens, to compare with those of records; None without states."""
+        if not isinstance(self._encoder, TokenEncoder) or not tokens or not states.size:
+            return None
+        return self._encoder.asked_tokens(tokens, states)
+
+    def whole(self, text: str) -> Encoded:
+        """Encode a text that does not fit the context."""
+        assert self._encoder is not None, "a memory with a model has an encoder of its states"
+        return self._encoder.encode([text])[0]
