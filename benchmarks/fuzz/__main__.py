@@ -1,8 +1,8 @@
-"""Fuzz a target for some minutes: `python -m benchmarks.fuzz --minutes 10 importers`.
+"""Fuzz targets, all of them or those named: `python -m benchmarks.fuzz --minutes 10 importers`.
 
 Needs atheris (`pip install atheris`). Each distinct finding is kept in the folder --keep with the
-last line of its traceback; the fuzzer then goes on. Prints JSON: seconds, executions, coverage, and
-the findings. Status 1 if there were any.
+last line of its traceback; the fuzzer then goes on. Prints a line of JSON for each target: seconds,
+executions, coverage, and the findings. Status 1 if there were any.
 """
 
 from __future__ import annotations
@@ -26,17 +26,27 @@ _SLOW_S = 20
 def main() -> int:
     options = _options()
     options.keep.mkdir(parents=True, exist_ok=True)
+    failed = False
+    for target in options.targets or TARGETS:
+        report = _fuzzed(target, options.minutes, options.keep)
+        print(json.dumps(report), flush=True)
+        failed |= bool(report["findings"])
+    return int(failed)
+
+
+def _fuzzed(target: str, minutes: float, keep: Path) -> dict[str, object]:
+    """Fuzz one target, and return its report."""
     began = time.monotonic()
-    deadline = began + 60 * options.minutes
+    deadline = began + 60 * minutes
     executed = coverage = 0
     findings: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as name:
         corpus = Path(name)
-        for number, seed in enumerate(TARGETS[options.target].seeds()):
+        for number, seed in enumerate(TARGETS[target].seeds()):
             (corpus / f"seed-{number}").write_bytes(seed)
         while (left := deadline - time.monotonic()) > 1:
             try:
-                said, ended = _run(options.target, corpus, left, options.keep)
+                said, ended = _run(target, corpus, left, keep)
             except subprocess.TimeoutExpired:
                 findings["the fuzzer did not end in time"] = "not kept"
                 break
@@ -49,15 +59,13 @@ def main() -> int:
                 findings[what] = _kept(said)
                 print(f"found: {what} ({findings[what]})", file=sys.stderr, flush=True)
             _drop_input(said, corpus)
-    report = {
-        "target": options.target,
+    return {
+        "target": target,
         "seconds": round(time.monotonic() - began),
         "executions": executed,
         "coverage": coverage,
         "findings": findings,
     }
-    print(json.dumps(report, indent=2))
-    return int(bool(findings))
 
 
 def _run(target: str, corpus: Path, left: float, keep: Path) -> tuple[str, int]:
@@ -105,13 +113,18 @@ def _options() -> argparse.Namespace:
     about = "\n".join(f"  {name:<10} {one.about}" for name, one in TARGETS.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.fuzz",
-        description=f"Fuzz a target, guided by coverage:\n{about}",
+        description=f"Fuzz targets, guided by coverage:\n{about}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("target", choices=TARGETS)
-    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument(
+        "targets", nargs="*", metavar="TARGET", help="all of them, if none is named"
+    )
+    parser.add_argument("--minutes", type=float, default=60, help="for each target")
     parser.add_argument("--keep", type=Path, default=Path("findings"), help="folder for findings")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if unknown := sorted(set(options.targets) - set(TARGETS)):
+        parser.error(f"no target named {', '.join(unknown)}: there are {', '.join(TARGETS)}")
+    return options
 
 
 if __name__ == "__main__":
