@@ -9,11 +9,15 @@ import select
 import signal
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
 from lmort_memory.cli.terminal.markdown import complete_length
 from lmort_memory.cli.terminal.output import one_line, visible
+from lmort_memory.errors import StoreError
+from lmort_memory.paths import default_db
+from lmort_memory.store import Filter, SQLiteStore
 from tests.support.cli import spawn
 
 
@@ -201,14 +205,25 @@ def test_a_list_fits_the_terminal(tiny, monkeypatch):
     assert terminal.status() == 0
 
 
+def until_stored(text):
+    """Wait until the default database holds a record with this text."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        # The program may be just about to make it.
+        with suppress(StoreError), SQLiteStore(default_db(), read_only=True) as store:
+            if text in {record.text for record in store.records(Filter())}:
+                return
+        time.sleep(0.01)
+    raise TimeoutError(f"{text!r} was not stored within a minute")
+
+
 def test_ctrl_c_stops_the_reply_and_not_the_program(tiny, monkeypatch):
     """Ctrl-C ends a long reply, what was said is kept; at the prompt it only gives a hint."""
     monkeypatch.setenv("LMORT_MAX_TOKENS", "1500")
     monkeypatch.setenv("LMORT_TEMPERATURE", "0")  # so the tiny model goes on to the last of them
     terminal = Tty("chat")
     terminal.type("Tell me everything.\r")
-    terminal.wait_for("\n")
-    time.sleep(0.25)
+    until_stored("Tell me everything.")  # then the reply has begun, however busy the machine
     terminal.type("\x03")
     terminal.wait_for("(stopped)")
     terminal.wait_for(PROMPT)
