@@ -1,8 +1,8 @@
 """Fuzz targets, all of them or those named: `python -m benchmarks.fuzz --minutes 10 importers`.
 
-Needs atheris (`pip install atheris`). Each distinct finding is kept in the folder --keep with the
-last line of its traceback; the fuzzer then goes on. Prints a line of JSON for each target: seconds,
-executions, coverage, and the findings. Status 1 if there were any.
+Needs atheris, which `make fuzz` installs. Each distinct finding is kept in the folder --keep with
+the last line of its traceback; the fuzzer then goes on. Prints a line of JSON for each target:
+seconds, executions, coverage, and the findings. Status 1 if there were any.
 """
 
 from __future__ import annotations

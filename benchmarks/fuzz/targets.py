@@ -149,7 +149,6 @@ def databases(folder: Path) -> Try:
     from lmort_memory import Memory
     from lmort_memory.errors import LmortError
     from lmort_memory.store import Filter, SQLiteStore
-    from lmort_memory.store.salvage import repaired_copy
 
     sound = folder / "sound.db"
     with Memory(None, SQLiteStore(sound)) as memory:
@@ -162,10 +161,7 @@ def databases(folder: Path) -> Try:
         for at in range(0, len(data) - 4, 5):
             place = int.from_bytes(data[at : at + 4], "little") % len(damaged)
             damaged[place] = data[at + 4]
-        for beside in folder.glob("m.db*"):
-            if beside.is_file():
-                beside.unlink()
-        path.write_bytes(damaged)
+        _write_alone(path, damaged)
         with suppress(LmortError), SQLiteStore(path) as store:
             for use in (
                 lambda: list(store.records(Filter())),
@@ -176,12 +172,7 @@ def databases(folder: Path) -> Try:
             ):
                 with suppress(LmortError):
                     use()
-        with (
-            suppress(LmortError),
-            repaired_copy(path) as copy,
-            SQLiteStore(copy, read_only=True) as s,
-        ):
-            list(s.readable_records())
+        _salvage(path)
 
     return attempt
 
@@ -257,7 +248,6 @@ def rows(folder: Path) -> Try:
     from lmort_memory import Memory, Turn
     from lmort_memory.errors import LmortError
     from lmort_memory.store import Filter, SQLiteStore
-    from lmort_memory.store.salvage import repaired_copy
     from lmort_memory.testing import HashEncoder
 
     sound, path, out = folder / "sound.db", folder / "m.db", folder / "out.jsonl"
@@ -273,10 +263,7 @@ def rows(folder: Path) -> Try:
     columns = _columns_of(sound)
 
     def attempt(data: bytes) -> None:
-        for beside in folder.glob("m.db*"):
-            if beside.is_file():
-                beside.unlink()
-        path.write_bytes(whole)
+        _write_alone(path, whole)
         _put(path, columns, data)
         with suppress(LmortError), SQLiteStore(path) as store:
             memory = Memory(encoder, store)
@@ -293,14 +280,31 @@ def rows(folder: Path) -> Try:
                 out.unlink(missing_ok=True)
                 with suppress(LmortError):
                     use()
-        with (
-            suppress(LmortError),
-            repaired_copy(path) as copy,
-            SQLiteStore(copy, read_only=True) as store,
-        ):
-            list(store.readable_records())
+        _salvage(path)
 
     return attempt
+
+
+def _write_alone(path: Path, data: bytes) -> None:
+    """Write a database, without the logs of the one before."""
+    for beside in path.parent.glob(f"{path.name}*"):
+        if beside.is_file():
+            beside.unlink()
+    path.write_bytes(data)
+
+
+def _salvage(path: Path) -> None:
+    """Read what is left of a database, or be refused."""
+    from lmort_memory.errors import LmortError
+    from lmort_memory.store import SQLiteStore
+    from lmort_memory.store.salvage import repaired_copy
+
+    with (
+        suppress(LmortError),
+        repaired_copy(path) as copy,
+        SQLiteStore(copy, read_only=True) as store,
+    ):
+        list(store.readable_records())
 
 
 def _columns_of(path: Path) -> list[tuple[str, str]]:

@@ -166,7 +166,7 @@ def test_a_value_of_another_type_is_found_and_ends_in_an_error_of_ours(tmp_path,
     """SQLite keeps any value in any column: each is read around or refused, and verify names it."""
     encoder = HashEncoder(16, tokens=True)
     with Memory(encoder, SQLiteStore(tmp_path / "m.db")) as memory:
-        kept, hurt = memory.add(["Ada keeps bees.", "The hive is red."], session="s")
+        kept, _ = memory.add(["Ada keeps bees.", "The hive is red."], session="s")
         memory.store.add_ledger(LedgerEntry("reply", "s", (kept.id,), {}))
     with closing(sqlite3.connect(tmp_path / "m.db")) as connection, connection:
         connection.execute(ODD[what])
@@ -182,7 +182,6 @@ def test_a_value_of_another_type_is_found_and_ends_in_an_error_of_ours(tmp_path,
         assert memory.get(kept.id).text == "Ada keeps bees."
         assert [hit.record.text for hit in memory.recall("bees", mode="lexical")][:1] == [kept.text]
         assert memory.store.verify().problems
-        del hurt
 
 
 LIES = {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lmort_memory.errors import DamagedStoreError, SpaceMismatchError
 from lmort_memory.store.clock import to_us
-from lmort_memory.store.damaged import DAMAGED
+from lmort_memory.store.damaged import DAMAGED, reading
 from lmort_memory.store.values import SpaceInfo
 from lmort_memory.store.vectors.matrix import to_halves
 from lmort_memory.store.vectors.tokens import put_tokens, to_tokens
@@ -127,15 +127,11 @@ def by_record(
 def _stacked(
     kept: Sequence[bytes], halves: Callable[[bytes], NDArray[np.float16]], id_: str
 ) -> NDArray[np.float16]:
-    try:
+    with reading(f"a vector of {id_!r:.40}"):
         vectors = np.stack([halves(one) for one in kept])
         if not np.isfinite(vectors).all():
             raise ValueError("found NaN or infinity")
-    except (ValueError, TypeError) as error:
-        raise DamagedStoreError(
-            f"a vector of {id_!r:.40} cannot be read ({error}) — {DAMAGED}"
-        ) from error
-    return vectors
+        return vectors
 
 
 def drop_vectors(connection: sqlite3.Connection, n: int) -> None:
