@@ -24,6 +24,14 @@ _Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"
 
 _COUNTS = {"two": 2, "three": 3, "four": 4, "2": 2, "3": 3, "4": 4}
 _PLACES = {"first": 0, "second": 1, "third": 2, "fourth": 3, "last": -1}
+_ORDINALS = (
+    *("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"),
+    *("tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth"),
+    *("seventeenth", "eighteenth", "nineteenth", "twentieth", "twenty[ -]first"),
+    *("twenty[ -]second", "twenty[ -]third", "twenty[ -]fourth", "twenty[ -]fifth"),
+    *("twenty[ -]sixth", "twenty[ -]seventh", "twenty[ -]eighth", "twenty[ -]ninth"),
+    *("thirtieth", "thirty[ -]first"),
+)
 # Month and day; for those that move with Easter, the distance from it.
 _FIXED = {
     "christmas eve": (12, 24),
@@ -41,6 +49,10 @@ _MOVING = {
     "pentecost": 49,
     "whitsun": 49,
 }
+_SOME = (
+    r"(an?|half an|a few|a couple of|few|couple of|several|one|two|three|four|five|six|seven|eight"
+    r"|nine|ten|twelve|\d{1,4})"
+)
 _DAY = rf"({'|'.join(WEEKDAYS)})"
 _YEAR = r"(?:,? (?:of )?((?:19|20)\d\d))?"
 
@@ -84,6 +96,87 @@ def _day_of(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] 
     except ValueError:  # the 31st of June
         return None
     return start, start + timedelta(days=1)
+
+
+def _day_in_words(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """Read "the third of May"."""
+    for number, word in enumerate(_ORDINALS, 1):
+        if re.fullmatch(word, found[1]):
+            try:
+                start = latest(today, MONTHS.index(found[2]) + 1, number, year=found[3])
+            except ValueError:  # the thirty-first of June
+                return None
+            return start, start + timedelta(days=1)
+    return None
+
+
+def _seasons_ago(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    """Read "two summers ago"; a season that still lasts is the first."""
+    start = latest(today, SEASONS[found[2]])
+    for _ in range(_COUNTS[found[1]] - 1):
+        start = year_before(start)
+    return start, months_after(start, 3)
+
+
+def _share_of(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    """Read "the first week of November", "the second half of the year", "the last days of May"."""
+    place, unit = _PLACES[found[1]], found[2]
+    if found[3]:
+        start = latest(today, MONTHS.index(found[3]) + 1, year=found[4])
+        end = next_month(start)
+    else:
+        start = today.replace(year=int(found[5] or today.year), month=1, day=1)
+        end = months_after(start, 12)
+    length = {"half": (end - start) / 2, "days": timedelta(days=5), "week": timedelta(days=7)}[unit]
+    if place < 0:
+        return end - length, end
+    return start + place * length, min(start + (place + 1) * length, end)
+
+
+def _quarter(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    """Read "the second quarter of 2025"; without a year, the latest that has begun."""
+    start = latest(today, 3 * (_PLACES[found[1]] % 4) + 1, year=found[2])
+    return start, months_after(start, 3)
+
+
+def _last_month_named(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    """Read "last November", which in November is a year ago."""
+    start = latest(today, MONTHS.index(found[1]) + 1)
+    if start.month == today.month:
+        start = year_before(start)
+    return start, next_month(start)
+
+
+def _of_last_month(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """Read "the 10th of last month"."""
+    month = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+    try:
+        start = month.replace(day=int(found[1]))
+    except ValueError:
+        return None
+    return start, start + timedelta(days=1)
+
+
+def _hours(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    """Take the day for hours and minutes: "an hour ago", "in the last 48 hours"."""
+    number, unit = (found[1], found[2]) if found[2] else (found[3] or "1", found[4])
+    hours = int(number) if number.isdigit() and unit == "hour" else 1
+    return days(today, -min((hours + 11) // 24, 100), 1)
+
+
+def _a_year_ago(_: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    return days(today, -365 - 15, -365 + 16)
+
+
+def _about_the(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """Read "around the 10th": the latest such day, and three on either side."""
+    month = today.replace(day=1)
+    for _ in range(12):
+        day = month + timedelta(days=int(found[1]) - 1)
+        if day.month == month.month and day <= today:
+            return days(day, -3, 4)
+        month = (month - timedelta(days=1)).replace(day=1)
+    return None
 
 
 def _in_order(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
@@ -152,6 +245,19 @@ NAMED: tuple[tuple[str, _Read], ...] = (
     (rf"\b(?:({'|'.join(_COUNTS)}) weekends ago|weekend before last)\b", _weekends_ago),
     (rf"\b(month|year|{'|'.join(SEASONS)}) before last\b", _before_last),
     (r"\b(half a year|a year and a half) ago\b", _halves_ago),
+    (rf"\b({'|'.join(_COUNTS)}) ({'|'.join(SEASONS)})s ago\b", _seasons_ago),
+    (r"\b(?:a year ago today|this time last year)\b", _a_year_ago),
+    (rf"\b{_SOME} (hour|minute)s? ago|(?:last|past) (?:{_SOME} )?(hour|minute)s?\b", _hours),
+    (
+        rf"\b({'|'.join(_PLACES)}) (week|half|days) (?:of|in) "
+        rf"(?:{MONTH}{_YEAR}|(?:this|the) year|((?:19|20)\d\d))\b",
+        _share_of,
+    ),
+    (rf"\b({'|'.join(_PLACES)}) quarter{_YEAR}\b", _quarter),
+    (rf"\blast {MONTH}\b(?!,? (?:19|20)\d\d)", _last_month_named),
+    (r"\b(\d{1,2})(?:st|nd|rd|th) of last month\b", _of_last_month),
+    (r"\b(?:around|near) the (\d{1,2})(?:st|nd|rd|th)(?=\s*(?:[?.,;!]|$))", _about_the),
+    (rf"\b({'|'.join(_ORDINALS)})(?: day)? of {MONTH}{_YEAR}\b", _day_in_words),
     (rf"\b(\d{{1,2}})(?:st|nd|rd|th)? of {MONTH}{_YEAR}\b", _day_of),
     (rf"\b({'|'.join(_PLACES)}) (day|{'|'.join(WEEKDAYS)}) (?:of|in) {MONTH}{_YEAR}\b", _in_order),
     (r"(?<![\d./-])(\d{1,2})([./])(\d{1,2})\2((?:19|20)\d\d)(?![\d/-]|\.\d)", _numbers),

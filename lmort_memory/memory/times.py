@@ -27,6 +27,7 @@ from lmort_memory.memory.calendar_days import (
     year_before,
 )
 from lmort_memory.memory.named_days import NAMED
+from lmort_memory.memory.ranges import composed
 from lmort_memory.times import day_of
 
 __all__ = ["Span", "ago", "dated", "everything_before", "spoken", "without"]
@@ -45,7 +46,17 @@ class Span:
         return self.start <= when < self.end
 
 
-_NUMBERS = {"a": 1, "one": 1, "two": 2, "couple of": 2, "three": 3, "few": 3, "four": 4, "five": 5}
+_NUMBERS = {
+    "a": 1,
+    "one": 1,
+    "two": 2,
+    "couple of": 2,
+    "three": 3,
+    "few": 3,
+    "several": 4,
+    "four": 4,
+    "five": 5,
+}
 _DAYS = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "year": 365}
 _COUNT = rf"(?:the |a )?({'|'.join(_NUMBERS)}|\d{{1,4}})"
 _UNIT = rf"({'|'.join(_DAYS)})s?"
@@ -60,15 +71,22 @@ _PART = re.compile(
     r"\b(?:the )?(?:(beginning|start|middle|end) of(?: the| this)?|(early|mid|late))[\s-]*$"
 )
 # "Early" and "late" narrow no day or week: "who came late yesterday".
-_LONG = re.compile(rf"(?:in |of |the )*(?:{MONTH}|{'|'.join(SEASONS)}|(?:19|20)\d\d|q[1-4]\b)")
+_LONG = re.compile(
+    rf"(?:in |of |the |last |this )*"
+    rf"(?:{MONTH}|{'|'.join(SEASONS)}|month|year|(?:19|20)\d\d|q[1-4]\b)"
+)
 # Words that usually are not a month or season.
 _DOUBTFUL = re.compile(r"^(?:may|march|mar|sun|sat|wed|second|fall)$", re.IGNORECASE)
 _PREPOSITION = re.compile(
-    r"\b(?:in|of|since|last|this|during|before|until|by|from|early|mid|late)[\s-]*$"
+    r"\b(?:in|of|since|last|this|during|before|until|by|from|prior to|up to|early|mid|late)[\s-]*$"
 )
-_OPEN = re.compile(r"\b(since|before|until|after)\s+(?:the\s+)?$")
+_OPEN = re.compile(r"\b(since|before|until|after|prior to|up to)\s+(?:the\s+)?$")
+_HYPHENED = re.compile(r"\b(mid|early|late)-(?=\w)", re.IGNORECASE)
 # Words before a time that are not part of the match, since `_opened` reads them.
-_OPENERS = ("since ", "before ", "until ", "after ", "early ", "mid ", "mid-", "late ")
+_OPENERS = (
+    *("since ", "before ", "until ", "after ", "prior to ", "up to "),
+    *("early ", "mid ", "late "),
+)
 _OPENING = f"(?:{'|'.join(f'(?<={word})' for word in _OPENERS)})"
 _END = "end of "
 _AHEAD = re.compile(r"\b(?:coming|next|this)\s+$")
@@ -97,12 +115,31 @@ def spoken(text: str, now: datetime) -> Span | None:
         text: A question such as "What did Ada say last week?".
         now: The current time, aware; its zone determines when a day begins.
     """
+    text = _plain(text)
     lowered = text.casefold()
     span = _named(text, lowered, now)
     return None if span is not None and _looks_ahead(lowered, span) else span
 
 
 def _named(text: str, lowered: str, now: datetime) -> Span | None:
+    found = composed(lowered[:_LONGEST], now, lambda part: _beginning(part, now))
+    if found is not None:
+        return _past(_opened(lowered[: found.begins], Span(*found.times, found.words), now), now)
+    return _single(text, lowered, now)
+
+
+def _beginning(part: str, now: datetime) -> tuple[datetime, datetime, str] | None:
+    """Read the time that a text in lower case begins with: "the 14th", "monday", "2023"."""
+    for opening in ("", "on ", "on the ", "in ", "in the "):
+        span = _single(opening + part, opening + part, now)
+        words = "" if span is None else span.words.casefold().strip()
+        begins = (opening + part).find(words)
+        if span is not None and 0 <= begins <= len(opening):
+            return span.start, span.end, part[: begins + len(words) - len(opening)]
+    return None
+
+
+def _single(text: str, lowered: str, now: datetime) -> Span | None:
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for pattern, read in _PATTERNS:
         found = pattern.search(lowered)
@@ -129,8 +166,13 @@ def _past(span: Span | None, now: datetime) -> Span | None:
 
 def without(text: str, span: Span) -> str:
     """Return a text without the words that name its time."""
-    start = text.casefold().find(span.words.casefold())
+    start = _plain(text).casefold().find(span.words.casefold())
     return text if start < 0 else f"{text[:start]} {text[start + len(span.words) :]}"
+
+
+def _plain(text: str) -> str:
+    """Return a text of the same length whose "mid-November" is "mid November"."""
+    return _HYPHENED.sub(r"\1 ", text)
 
 
 def ago(when: datetime, now: datetime) -> str:
