@@ -3,7 +3,7 @@
 A small rule set: keys and tokens whose makers gave them a form that nothing else has (the forms are
 those that https://github.com/gitleaks/gitleaks and the makers' own pages list), private keys, card
 numbers that pass Luhn's check, passwords in addresses, and what stands behind a word such as
-"password:". Randomness alone is no rule: commit hashes, UUIDs, checksums and identifiers look as
+"password:". Randomness alone is not a rule: commit hashes, UUIDs, checksums and identifiers look as
 random as keys do, and notes are full of them.
 """
 

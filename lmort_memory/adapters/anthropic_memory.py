@@ -126,7 +126,7 @@ class Paths:
         with self._documents.lock:
             lines = self._content(path, command.path).split("\n")
             if lines[-1] == "":
-                lines.pop()  # what follows the last line feed is no line
+                lines.pop()  # what follows the last line feed is not a line
             if not 0 <= command.insert_line <= len(lines):
                 raise ToolError(
                     f"Invalid `insert_line` parameter: {command.insert_line}. It should be within"

@@ -136,7 +136,7 @@ class Transcript:
     def match(self, messages: Sequence[ChatMessage]) -> int:
         """Return how many messages from the first on are those that the context holds.
 
-        A system prompt alone is no match: others begin with it too.
+        A system prompt alone is not a match: others begin with it too.
         """
         n = 0
         for held, asked in zip(self._held, messages, strict=False):

@@ -65,7 +65,7 @@ class RefusedError(Exception):
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAX_TEXT_BYTES = 64 * 1024 * 1024  # a note is read whole; nothing a person wrote is larger
-_FEW_BAD, _BAD_SHARE = 8, 20  # more than both, one in twenty: it is no text with a slip in it
+_FEW_BAD, _BAD_SHARE = 8, 20  # more than both, one in twenty: it is not text with a slip in it
 
 
 UNFORESEEN = (

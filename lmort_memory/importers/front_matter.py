@@ -31,7 +31,7 @@ _YAML = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL 
 _TOML = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _BLANK = re.compile(r"(?:[ \t]*\n)*")
 _SINGLE_LINE = re.compile(r"([^\s#\-\[\]{}\"'][^:\n]*?)[ \t]*:[ \t]+(\S.*)")
-_MAX_CHARS = 256 * 1024  # of a block; more is no front matter
+_MAX_CHARS = 256 * 1024  # of a block; more is not front matter
 _MAX_VALUES = 10_000  # aliases of YAML can make billions of a few lines
 _MAX_LEVELS = 20
 _MAX_BRACKETS = 100
@@ -188,7 +188,7 @@ def _object(value: object) -> dict[str, JsonValue]:
     """Return a mapping as JSON.
 
     Raises:
-        ValueError: it is no mapping, or holds too much.
+        ValueError: it is not a mapping, or holds too much.
     """
     if not isinstance(value, Mapping):
         raise ValueError("no mapping")

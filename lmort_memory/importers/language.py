@@ -57,7 +57,7 @@ _PLACEHOLDER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A part of a text, the characters [start, end), that is no language, and what it is."""
+    """A part of a text, the characters [start, end), that is not language, and what it is."""
 
     start: int
     end: int

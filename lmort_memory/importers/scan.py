@@ -239,7 +239,7 @@ class _Scan:
             return _problem(path, "its name is no UTF-8 — rename it")
         try:
             if not path.is_file():
-                return _problem(path, "it is no regular file")
+                return _problem(path, "it is not a regular file")
             likely = [form for form in self.formats if _may_be(path, form)]
             claims = [form for form in likely if not form.fallback and form.matches(path)]
             if not claims:

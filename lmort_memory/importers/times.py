@@ -30,7 +30,7 @@ _MOMENT = re.compile(
     r"(?P<fraction>[.,]\d+)?(?:\s*(?P<half>[ap])\.?m\.?)?\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?",
     re.IGNORECASE,
 )
-_LONGEST = 200  # characters; what is longer is no time
+_LONGEST = 200  # characters; what is longer is not a time
 _ZONE_NAME = re.compile(r"\s*\[[\w/+-]+\]$")  # as JavaScript's Temporal and Java add it
 _ZONE = re.compile(r"\s+(?=[+-]\d\d:?\d\d$|Z$)|\s+(?:UTC|GMT)$", re.IGNORECASE)
 _UTC_NAME = re.compile(r"\s+(?:UTC|GMT|Z)$", re.IGNORECASE)
@@ -101,7 +101,7 @@ def from_words(value: object) -> datetime | None:
 def from_epoch(value: object) -> datetime | None:
     """Read seconds since 1970, or milliseconds, micro- or nanoseconds where it is that large.
 
-    A number may be written as a string. None for anything that is no time, and for 0, which exports
+    A number may be written as a string. None for what is not a time, and for 0, which exports
     write where they know none.
     """
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):

@@ -83,7 +83,7 @@ def is_deleted(text: str) -> bool:
 
 
 def is_sentence(author: str) -> bool:
-    """Whether what stands before a colon is no name, but half a sentence of WhatsApp's.
+    """Whether what stands before a colon is not a name, but half a sentence of WhatsApp's.
 
     Such as: Ada changed the subject to “Bees: winter”.
     """

@@ -36,7 +36,7 @@ TEXTS: Final = (
     "المكتبة مغلقة يوم الجمعة وتفتح بعد الظهر.",
 )
 LEAST: Final = 0.99
-"""The smallest cosine that is no drift; docs/experiments.md has the measurements behind it."""
+"""The smallest cosine that is not drift; docs/experiments.md has the measurements behind it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ _CAUSE = re.compile(r"(?:^|,)\s*$")  # "Since I am allergic to nuts, …"
 _RARE: Final = 6.0  # least weight of the words of an event: "now" and "I go" name none
 _ENOUGH: Final = 0.5  # share of the event's words, by weight, that a record of it contains
 _MOMENT: Final = timedelta(microseconds=1)
-_LONGEST: Final = 1000  # characters; a pasted document is no question
+_LONGEST: Final = 1000  # characters; a pasted document is not a question
 
 
 @dataclass(frozen=True, slots=True)

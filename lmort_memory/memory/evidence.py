@@ -90,13 +90,13 @@ class Evidence(Signs):
         shared: Total weight of those words.
         rarest: Weight of the rarest of them.
         redundant: 1 if it says nothing beyond the question, 0 if it has a rare word of its own.
-        behind: `near` minus that of the nearest hit that is no echo; at most 0.
+        behind: `near` minus that of the nearest hit that is not an echo; at most 0.
         lacking: `overlap` minus the best of those; at most 0.
         nearest: Reciprocal of its rank by meaning, not counting echoes.
         first: Reciprocal of its rank by words, likewise.
         alike: Its token-by-token comparison with the query, from -1 to 1.
         alike_noise: The mean of `alike` over the hits beyond the five best; no echoes.
-        alike_behind: `alike` minus the best of a hit that is no echo; at most 0.
+        alike_behind: `alike` minus the best of a hit that is not an echo; at most 0.
         alike_first: Reciprocal of its rank by `alike`, not counting echoes.
         boost: Share of the best score that it got for who says it, when, and how much.
         asks: Whether the query asks.

@@ -50,7 +50,7 @@ class Said:
 
     Attributes:
         role: The record's role.
-        speaker: Name of the speaker; None if it has none, or is no turn.
+        speaker: Name of the speaker; None if it has none, or is not a turn.
         named: Whether that name is certain. If not, it is the text's opening, as in "Anna: …",
             which may be a heading.
         asks: Whether it is a turn that ends by asking.

@@ -103,7 +103,7 @@ _LOOKS_AHEAD = re.compile(
 _LOOKS_BACK = re.compile(
     r"\b(?:did|didn['\u2019]t|was|were|had|has|have|been|went|said|told|happened|last|ago)\b"
 )
-_LONGEST = 1000  # characters that are searched for a time; a pasted document is no question
+_LONGEST = 1000  # characters that are searched for a time; a pasted document is not a question
 _ALWAYS = datetime(2, 1, 1, tzinfo=UTC)
 
 

@@ -189,6 +189,6 @@ class _Bounded:
 
 
 def _name_of(host: str) -> str | None:
-    """Return a Host header without its port; None for what is no host."""
+    """Return a Host header without its port; None for what is not a host."""
     found = _HOST.fullmatch(host)
     return None if found is None else (found[1] or found[2]).lower()

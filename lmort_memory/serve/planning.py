@@ -272,7 +272,7 @@ def _or(value: T | None, default: T) -> T:
 
 
 def _remembers(style: ToolStyle | None) -> bool | Callable[[str, str], bool]:
-    """Calls of tools are no memories."""
+    """Calls of tools are not memories."""
     if style is None:
         return True
     return lambda role, text: role == "user" or not ("<tool_call>" in text or text[:1] in "{[")

@@ -253,7 +253,7 @@ M004_SYNC = (
     _changing("attributes", "'v' || NEW.updated_at", "metadata", "expires_at"),
     _changing("place", "'place'", "created_at", "source_start", "source_end"),
     _changing("begin", "'begin'", "valid_from"),
-    # Losing a forgotten successor is no change of its own: every device sees to it.
+    # Losing a forgotten successor is not a change of its own: every device sees to it.
     _noting(
         "records_end",
         "UPDATE OF valid_to, superseded_by ON records",

@@ -134,7 +134,7 @@ def _problems(database: Database) -> Iterator[str]:
 
 
 def _wrong_values(connection: sqlite3.Connection) -> Iterator[str]:
-    """Describe the values that are not of their column's type, or are text that is no text.
+    """Describe the values that are not of their column's type, or are not valid UTF-8.
 
     SQLite stores whatever it is given, so to its own check such a row is sound.
     """
@@ -146,10 +146,10 @@ def _wrong_values(connection: sqlite3.Connection) -> Iterator[str]:
                 wrong += f" OR NOT is_utf8(CAST({name} AS BLOB))"
             count = connection.execute(f"SELECT count(*) FROM {table} WHERE {wrong}").fetchone()[0]
             if count:
-                yield f"{count} rows of {table} have a {name} that is no {_KINDS[kind]}"
+                yield f"{count} rows of {table} have a value in {name} that is not {_KINDS[kind]}"
 
 
-_KINDS = {"TEXT": "text", "INTEGER": "number", "BLOB": "data"}
+_KINDS = {"TEXT": "text", "INTEGER": "a number", "BLOB": "bytes"}
 
 
 def _is_utf8(value: bytes | None) -> bool:

@@ -150,7 +150,7 @@ def read_head(path: Path) -> Head:
     """Return a bundle's header.
 
     Raises:
-        UnreadableError: it is no bundle, is incomplete, or is of a newer version.
+        UnreadableError: it is not a bundle, is incomplete, or is of a newer version.
     """
     try:
         size = path.stat().st_size
@@ -185,7 +185,7 @@ def _head(text: bytes) -> Head:
             raise UnreadableError(f"has format {value['format']!r:.20}, not {FORMAT}")
         head = Head(**value)
         if not isinstance(head.id, str) or not isinstance(head.device, str):
-            raise TypeError("an id that is no text")
+            raise TypeError("an id that is not text")
         for hexadecimal in (head.salt, head.check, head.nonce):
             bytes.fromhex(hexadecimal)
         numbers = (head.first, head.last, head.revision, head.size, head.cost)

@@ -211,7 +211,7 @@ def test_models_that_are_none_are_refused(tmp_path, tiny):
     """Missing, foreign and truncated files are one clear error each."""
     missing = tmp_path / "missing.gguf"
     foreign = tmp_path / "notes.txt"
-    foreign.write_text("Dear diary, this is no model.")
+    foreign.write_text("Dear diary, this is not a model.")
     truncated = tmp_path / "half.gguf"
     truncated.write_bytes(tiny.read_bytes()[:-1000])
     for path in (missing, foreign, truncated, tmp_path):

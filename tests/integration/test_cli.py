@@ -142,7 +142,7 @@ def test_wrong_usage_is_exit_status_2(cli, arguments):
 def broken_setups(folder, pair):
     """Return, by name, the options that cannot work; made below `folder`."""
     model, tuner = pair
-    (folder / "text.gguf").write_text("this is no model, whatever its name says\n" * 20)
+    (folder / "text.gguf").write_text("this is not a model, whatever its name says\n" * 20)
     (folder / "cut.gguf").write_bytes(model.read_bytes()[: model.stat().st_size // 2])
     (folder / "photo.db").write_bytes(b"\x89PNG\r\n" * 1000)
     other_model, _ = write_tiny_pair(folder, seed=1)

@@ -176,7 +176,7 @@ def test_json_loses_nothing(cli, hostile):
 
 
 def test_joined_characters_stay_joined(cli):
-    """An emoji of several parts and a space of another width are no controls."""
+    """An emoji of several parts and a space of another width are not controls."""
     family = "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}"
     cli("add", f"{family} at\u00a0nine")
     assert f"{family} at" in cli("list").out
@@ -194,7 +194,7 @@ def test_a_setting_that_cannot_work_is_refused(cli, name, value):
 
 
 def test_speakers_are_checked_when_they_are_set(cli):
-    """One name is no conversation."""
+    """One name is not a conversation."""
     done = cli("config", "speakers", "Ada")
     assert done.status == 2
     assert "two different" in done.err

@@ -47,7 +47,7 @@ def _filled(memory, n=200):
 
 
 def test_a_change_of_model_starts_no_new_database_and_drops_nothing(opened):
-    """Another dimension is no error: old vectors stay, words answer, new vectors are made."""
+    """Another dimension is not an error: old vectors stay, words answer, new vectors are made."""
     with opened(HashEncoder(32, name="old")) as memory:
         record = memory.add("Ada keeps bees")
     with opened(HashEncoder(48, name="new")) as memory:

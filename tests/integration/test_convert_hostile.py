@@ -70,7 +70,7 @@ def test_a_type_of_token_that_does_not_exist_is_refused(kind, gptj, tmp_path):
 
 
 def test_a_kind_of_file_that_cannot_be_is_written_as_guessed(gptj, tmp_path):
-    """The header's file type says nothing that the tensors do not: a wild one is no error."""
+    """The header's file type says nothing that the tensors do not: a wild one is not an error."""
     path = replace_key(gptj, "general.file_type", I32, struct.pack("<i", -1))
     out = read_header(convert(path, tmp_path / "out.gguf"))
     assert out.metadata["general.file_type"] == 1024

@@ -144,7 +144,7 @@ def test_a_read_only_database_is_a_clear_error(tmp_path_factory):
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
-    """A database below something that is no folder gives one line and leaves nothing."""
+    """A database below something that is not a folder gives one line and leaves nothing."""
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="check that the folder exists"):
         SQLiteStore(tmp_path / "file" / "memory.db")

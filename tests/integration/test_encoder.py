@@ -121,7 +121,7 @@ def test_a_tuner_of_another_model_is_refused(pair, tmp_path):
 
 
 def test_a_model_without_tuner_opens_with_a_notice(tmp_path):
-    """No tuner is no error: its layers serve as they are, and one line says so."""
+    """No tuner is not an error: its layers serve as they are, and one line says so."""
     opened = open_encoder(write_tiny_gguf(tmp_path / "other.gguf", seed=5))
     assert opened.encoder.encode(["Ada keeps bees."])
     assert opened.notice is not None

@@ -103,7 +103,7 @@ def test_words_that_llama_cpp_would_abort_on_are_refused(key, value, tmp_path):
     ],
 )
 def test_weights_of_integers_are_refused(tensor, kind, tmp_path):
-    """Norms are float32 and matrices are no integers: llama.cpp crashes on others."""
+    """Norms are float32 and matrices are not integers: llama.cpp crashes on others."""
     path = tmp_path / "lie.gguf"
     parts = take_apart(write_tiny_gguf(path).read_bytes())
     tensors = [

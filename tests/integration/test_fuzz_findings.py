@@ -60,7 +60,7 @@ def test_a_time_without_a_zone_costs_its_line(tmp_path, monkeypatch, capsys):
 
 
 def test_a_garbled_name_in_the_schema_is_damage(tmp_path):
-    """SQLite quotes the schema in its message; bytes that are no text are no other error."""
+    """SQLite quotes the schema in its message; bytes that are not text are no other error."""
     path = tmp_path / "m.db"
     with Memory(None, SQLiteStore(path)) as memory:
         memory.add("Ada keeps bees.")

@@ -337,7 +337,7 @@ def test_a_log_is_read_around_its_faults(memory, folder):
     (folder / "s.jsonl").write_text("\n".join(said) + '\n{"cut')
     done = import_files(memory, scan([folder]))
     assert texts(memory)[1:-1] == ["Hello.", "Mind the tide.", "Never sent."]
-    assert done.complete and done.left_out["line that is no entry of a log"] == 2
+    assert done.complete and done.left_out["line that is not an entry of a log"] == 2
 
 
 def test_a_fork_stores_only_what_is_new_in_it(memory, folder):

@@ -17,6 +17,7 @@ import torch
 
 from lmort_memory.backbone import Backbone
 from lmort_memory.encoder import TunedEncoder
+from lmort_memory.encoder.artifact import write_artifact
 from lmort_memory.encoder.config import TunerConfig
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError
@@ -26,7 +27,7 @@ from lmort_memory.tuners.states.cache import estimate, fill, open_cache
 from lmort_memory.tuners.train.batches import packed_states
 from lmort_memory.tuners.train.closed_form import pooled_states, ridge, statistics
 from lmort_memory.tuners.train.data import TrainingData
-from lmort_memory.tuners.train.pipeline import Workshop
+from lmort_memory.tuners.train.pipeline import Workshop, to_artifact
 from lmort_memory.tuners.train.recipe import (
     BlendRecipe,
     DataRecipe,
@@ -341,3 +342,18 @@ def test_cutting_rows_is_cutting_text(backbone, training):
     )
     assert lengths.tolist() == [9, training.cache.lengths[4]]
     assert np.allclose(states[:, :9].float().numpy(), short.states, atol=2e-2)
+
+
+def test_a_second_stage_goes_on_from_the_first(backbone, training, tmp_path):
+    """Its network has the first one's weights and statistics; another shape is refused."""
+    recipe = replace(RECIPE, train=replace(RECIPE.train, epochs=1))
+    model = Trainer(CONFIG, recipe, training, folder=tmp_path / "first").run()
+    path = tmp_path / "first.gguf"
+    write_artifact(path, to_artifact(model, backbone, {}), matrix_type="F16")
+    second = replace(RECIPE.train, start=str(path), closed_form=False)
+    weights = new_model(CONFIG, second, training).weights()
+    assert weights.keys() == model.weights().keys()
+    for name, values in model.weights().items():
+        assert np.allclose(weights[name], values, atol=2e-3), name
+    with pytest.raises(TunerError, match="has the shape"):
+        new_model(replace(CONFIG, n_ff=16), second, training)

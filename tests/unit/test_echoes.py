@@ -1,4 +1,4 @@
-"""A stored question is no answer to the same question."""
+"""A stored question is not an answer to the same question."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -76,7 +76,7 @@ def test_a_broken_ollama_store_is_named(home):
     ],
 )
 def test_a_repository_has_one_file_or_one_is_named(home, prefix, folder):
-    """The vision part and later shards are no models; of several files one has to be chosen."""
+    """The vision part and later shards are not models; of several files one has to be chosen."""
     place = home / folder
     place.mkdir(parents=True)
     for name in ("bees-Q8_0.gguf", "mmproj-bees.gguf", "big-00002-of-00002.gguf"):

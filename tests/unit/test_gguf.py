@@ -318,7 +318,7 @@ NO_MODEL = {
 
 @pytest.mark.parametrize("name", NO_MODEL)
 def test_what_is_no_model_is_refused_with_its_reason(name, write):
-    """A GGUF that is no whole language model is refused, each kind in its own words."""
+    """A GGUF that is not a whole language model is refused, each kind in its own words."""
     changes, message = NO_MODEL[name]
     with pytest.raises(BackboneError, match=message):
         read_facts(write(gguf_file(model_keys(**changes))))

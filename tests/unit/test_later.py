@@ -40,7 +40,7 @@ def test_the_nearest_later_statement_of_the_speaker_is_found(memory):
 
 
 def test_nothing_near_nothing_found(memory):
-    """A later statement about something else is no news of this; replies have no later words."""
+    """A later statement about something else is not news of this; replies have no later words."""
     old = said(memory, OLD, MARCH)
     reply = said(memory, "Noted, the code of the bakery is 1234.", MARCH, role="assistant")
     said(memory, "Leeks grow best in deep soil.", OCTOBER)

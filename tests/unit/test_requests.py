@@ -89,7 +89,7 @@ def test_a_name_that_only_begins_like_ours_is_refused(host):
 
 
 def test_a_request_that_breaks_off_ends_in_silence():
-    """A client that leaves in the middle of its body is no fault of the server."""
+    """A client that leaves in the middle of its body is not a fault of the server."""
 
     async def app(scope, receive, send):
         await Request(scope, receive).body()

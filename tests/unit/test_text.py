@@ -81,7 +81,7 @@ def test_metadata_nests_only_so_deep():
 
 @pytest.mark.parametrize("name", ["text", "role", "scope", "session"])
 def test_a_field_of_another_type_is_refused(name):
-    """A list as a session is named, and is no error of SQLite."""
+    """A list as a session is named, and is not an error of SQLite."""
     with pytest.raises(TypeError, match=f"{name} must be a string"):
         Turn(**{"text": "fine", name: ["a"]})
 

@@ -1,4 +1,4 @@
-"""What a model writes is read as calls; what is no call stays text."""
+"""What a model writes is read as calls; what is not a call stays text."""
 
 import pytest
 

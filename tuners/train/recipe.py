@@ -106,6 +106,8 @@ class TrainRecipe:
     """The optimiser: AdamW with warm-up and decay to zero.
 
     Attributes:
+        start: File of a tuner of the same shape whose trained part to go on from, as seen from the
+            current folder; empty starts anew.
         batch_size: Units (texts or labelled pairs) per step.
         warmup_ratio: Share of the steps in which the learning rate rises.
         schedule: "linear" or "cosine" decay after the warm-up.
@@ -114,6 +116,7 @@ class TrainRecipe:
             correlated inputs, so an AdamW step moves its output far more than elsewhere.
     """
 
+    start: str = ""
     epochs: int = 3
     batch_size: int = 128
     learning_rate: float = 1e-3
@@ -257,6 +260,8 @@ def _check(name: str, recipe: Recipe) -> None:
         raise _bad(name, "all weights in [loss] are 0; set distillation or contrastive")
     if recipe.blend and {source.kind for source in recipe.blend.sources} != {"pairs"}:
         raise _bad(name, "[blend] needs sources, all of kind 'pairs'")
+    if recipe.train.start and recipe.train.closed_form:
+        raise _bad(name, "closed_form would discard what `start` names; set one of them")
     if recipe.train.closed_form and not recipe.loss.distillation:
         raise _bad(name, "closed_form needs a teacher; set distillation above 0")
 

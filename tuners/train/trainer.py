@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 
+from lmort_memory.encoder.artifact import read_artifact
 from lmort_memory.errors import TunerError
 
 from .batches import Batch, epoch_plan, make_batch, packed_states
@@ -24,8 +26,6 @@ from .losses import contrastive, distillation, paper_contrastive
 from .model import Lmort
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -61,11 +61,17 @@ class TrainingSet:
 def new_model(config: TunerConfig, recipe: TrainRecipe, training: TrainingSet) -> Lmort:
     """Build a network: seeded weights, statistics of the states, closed-form linear path.
 
+    With `recipe.start` it has the weights and statistics of that tuner.
+
     Raises:
         ValueError: `recipe.closed_form` is set without targets or pooled layers.
+        TunerError: the tuner to start from cannot be read, or has another shape.
     """
     torch.manual_seed(recipe.seed)
     model = Lmort(config)
+    if recipe.start:
+        _load_trained(model, Path(recipe.start))
+        return model
     stats = {
         layer: values
         for layer, values in statistics(training.cache).items()
@@ -83,6 +89,22 @@ def new_model(config: TunerConfig, recipe: TrainRecipe, training: TrainingSet) -
             {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
         )
     return model
+
+
+def _load_trained(model: Lmort, path: Path) -> None:
+    """Copy the trained part of a tuner; its own directions and its token map are added later."""
+    artifact = read_artifact(path)
+    trained = replace(artifact.card.config, own_layers=(), token_bits=0)
+    if trained != model.config:
+        raise TunerError(
+            f"cannot start from {path}: it has the shape {trained}, and the recipe wants "
+            f"{model.config} — change [tuner] or `start`"
+        )
+    weights = {
+        name: torch.from_numpy(np.array(artifact.weights[name], np.float32)).reshape(tensor.shape)
+        for name, tensor in model.state_dict().items()
+    }
+    model.load_state_dict(weights)
 
 
 def rate_factor(step: int, total: int, *, warmup_ratio: float, schedule: str) -> float:

@@ -1,7 +1,7 @@
 """ChatGPT exports: the zip, the unpacked folder, or one of the files conversations*.json.
 
 What is read of a conversation is the branch that was last on the screen: from `current_node` up to
-the root. Hidden messages, system messages, tool calls and thoughts are no turns, reports of Deep
+the root. Hidden messages, system messages, tool calls and thoughts are not turns, reports of Deep
 Research are; canvas documents are notes.
 """
 
@@ -48,7 +48,7 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
         for member in found:
             for conversation in member.elements(left_out.fail):
                 if not _is_conversation(conversation):
-                    left_out["entry that is no conversation"] += 1
+                    left_out["entry that is not a conversation"] += 1
                 elif conversation.get("is_do_not_remember") is True:
                     left_out["conversation marked as not to be remembered"] += 1
                 else:
@@ -124,7 +124,7 @@ def _is_spoken(message: Object) -> bool:
 
 
 def _silence(message: Object) -> str:
-    """Why a message is no turn of the conversation; "" if it is one."""
+    """Why a message is not a turn of the conversation; "" if it is one."""
     metadata = object_of(message.get("metadata"))
     role = text_of(object_of(message.get("author")), "role")
     if metadata.get("is_visually_hidden_from_conversation") is True:

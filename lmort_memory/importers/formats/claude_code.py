@@ -78,7 +78,7 @@ class _Log:
         """Count a line that is not of a log: a crash leaves NULs, and other programs write in."""
         whole = "NUL" in problem or "no JSON object" in problem
         if whole:
-            self.left_out["line that is no entry of a log"] += 1
+            self.left_out["line that is not an entry of a log"] += 1
         else:
             self.left_out.fail(problem)
 

@@ -53,8 +53,8 @@ class _Note:
 
     Attributes:
         text: The file.
-        prose: The same with spaces in place of what is no language.
-        cuts: What is no language, in order.
+        prose: The same with spaces in place of what is not language.
+        cuts: What is not language, in order.
         lines: Where the lines of the body begin, and its end.
         outline: Of the body; its lines count from 0.
         placed: The tags and links of the body, each with its place, in order.

@@ -46,7 +46,7 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
         if state in ("deleted", "archived"):
             left_out[f"{state} memory"] += 1
         elif not _is_memory(entry) or not text:
-            left_out["entry that is no memory"] += 1
+            left_out["entry that is not a memory"] += 1
         else:
             turn = _turn(entry, text)
             changed = _time(entry.get("updated_at")) or turn.created_at

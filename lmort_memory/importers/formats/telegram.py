@@ -50,7 +50,7 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
             chat[field] = value
         else:
             others += 1
-    left_out["part of the export that is no chat"] += others
+    left_out["part of the export that is not a chat"] += others
 
 
 def _room(chat: Object, path: Path) -> Room:

@@ -61,7 +61,7 @@ def index_of(folded: str) -> Indexed:
         if found is None:
             size += len(stem.encode()) + 8
             if size > MOST_BYTES:
-                continue  # a megabyte of different words is no text
+                continue  # a megabyte of different words is not text
             places[stem] = [min(number, LAST_POSITION)]
         elif len(found) < POSITIONS and number <= LAST_POSITION:
             size += 2

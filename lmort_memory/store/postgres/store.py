@@ -382,7 +382,7 @@ class PostgresStore(moving.PostgresMoving, Closing):
             raise StoreError(
                 f"cannot open {self._address.shown}: row-level security does not apply to this"
                 " role, so scope= would not keep others' records apart — connect as a role that"
-                " does not own the tables and is no superuser: docs/postgres.md, “Tenants”"
+                " does not own the tables and is not a superuser: docs/postgres.md, “Tenants”"
             )
         return owner
 

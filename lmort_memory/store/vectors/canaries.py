@@ -1,6 +1,6 @@
 """Canaries in SQLite: vectors of a few fixed texts for each space, and the last comparison.
 
-The table is made with the first canaries and is no part of the numbered schema: a database without
+The table is made with the first canaries and is not part of the numbered schema: a database without
 it, or a program that does not know it, loses nothing but this comparison.
 """
 

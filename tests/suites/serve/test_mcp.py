@@ -216,7 +216,7 @@ def test_what_goes_wrong_is_told_in_words(tmp_path):
 
 
 def test_half_an_emoji_over_http_is_stored(server):
-    """And is no parse error: the text has U+FFFD in its place."""
+    """And is not a parse error: the text has U+FFFD in its place."""
     import httpx
 
     call = (

@@ -179,7 +179,7 @@ def test_memory_is_told_what_it_recalled(client, server):
 
 
 def test_names_in_headers(client, server):
-    """Programs send them as UTF-8; all scopes at once are no place for a conversation."""
+    """Programs send them as UTF-8; all scopes at once are not a place for a conversation."""
     import httpx
 
     reply = httpx.post(

@@ -23,7 +23,7 @@ def test_a_schema_that_repeats_without_end_is_refused(schema):
 
 
 def test_repetitions_that_people_write_are_taken():
-    """A thousand characters or entries are no bomb."""
+    """A thousand characters or entries are not a bomb."""
     for schema in ({"type": "string", "maxLength": 1000}, {"type": "array", "maxItems": 1000}):
         assert "root ::=" in json_grammar({**schema, "items": {"type": "string"}})
 

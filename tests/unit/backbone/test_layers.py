@@ -42,7 +42,7 @@ def test_layers_are_block_outputs_and_the_final_norm():
     ],
 )
 def test_a_graph_that_names_no_block_outputs_is_refused_by_name(names, missing):
-    """The error names the architecture and the layer; a name that occurs twice is no name."""
+    """The error names the architecture and the layer; a name that occurs twice is not a name."""
     with pytest.raises(
         BackboneError, match=rf"cannot capture the architecture 'odd'.*layer {missing}"
     ):

@@ -199,7 +199,7 @@ def test_gemini_in_takeout_gives_question_and_answer(tmp_path):
 
 
 def test_takeout_as_html_says_what_to_ask_for(tmp_path):
-    """Activities as HTML are no page of notes, and the reason says what to do."""
+    """Activities as HTML are not a page of notes, and the reason says what to do."""
     path = tmp_path / "MyActivity.html"
     path.write_text('<html><body><div class="outer-cell mdl-cell">Prompted hi</div></body></html>')
     [passed] = scan([tmp_path]).passed_over

@@ -114,7 +114,7 @@ def test_chatgpt_damaged_entries_do_not_stop_the_rest(tmp_path):
     entries = [BRANCHED, {"no": "conversation"}, circle, private, {**circle, "mapping": {}}]
     turns, left_out = read_all(write_json(tmp_path / "conversations.json", entries))
     assert [turn.text for turn in turns[3:]] == ["two", "one"]
-    assert left_out["entry that is no conversation"] == 1
+    assert left_out["entry that is not a conversation"] == 1
     assert left_out["conversation marked as not to be remembered"] == 1
 
 

@@ -76,7 +76,7 @@ BOOK = {
 
 
 def test_epub_in_the_order_of_reading(tmp_path):
-    """Chapters follow the spine, under title and heading; the table of contents is no text."""
+    """Chapters follow the spine, under title and heading; the table of contents is not text."""
     turns, _ = read_all(write_zip(tmp_path / "hive.epub", BOOK))
     assert texts(turns) == ["The Hive > One\n\nBees.", "The Hive > Two\n\nHoney."]
     assert turns[0].metadata["author"] == "Ada Moen"

@@ -174,7 +174,7 @@ def test_a_yaml_bomb_is_kept_as_text():
 
 
 def test_toml_front_matter_is_read():
-    """The front matter of Hugo is no text of the note."""
+    """The front matter of Hugo is not text of the note."""
     text = '+++\ntitle = "Kiln"\ndate = 2024-05-02T10:00:00Z\nday = 2024-05-02\n+++\nBody'
     found = parse_front_matter(text)
     assert found.values == {

@@ -21,7 +21,7 @@ def test_obsidians_own_properties_count_in_any_case(tmp_path):
 
 
 def test_lines_that_logseq_writes_for_itself_are_left_out(tmp_path):
-    """Names of blocks, folds and clocks are no words of the user's; the other lines stay."""
+    """Names of blocks, folds and clocks are not words of the user's; the other lines stay."""
     text = (
         "- one\n  id:: 64a1b2c3-1111-2222-3333-444455556666\n  collapsed:: true\n"
         "\t- two\n\t  id:: mine\n- TODO three\n  :LOGBOOK:\n"

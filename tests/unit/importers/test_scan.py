@@ -40,7 +40,7 @@ def test_a_folder_is_searched_and_everything_in_it_accounted_for(tmp_path):
         "sub/latin.dat": ("aside", "binary file (.dat)"),
         "sub/script.py": ("unknown", "no importer reads .py"),
         "sub/Makefile": ("unknown", "no importer reads files without a suffix"),
-        "broken.md": ("problem", "it is no regular file"),
+        "broken.md": ("problem", "it is not a regular file"),
     }
     assert report.size_bytes == len("Note.") + len("Text.")
     assert report.roots == (str(tmp_path),)

@@ -1,4 +1,4 @@
-"""Notes as people have them: links, tags, properties, dates, and what is no language."""
+"""Notes as people have them: links, tags, properties, dates, and what is not language."""
 
 import base64
 import json
@@ -48,7 +48,7 @@ def facts(text, kind):
     ],
 )
 def test_tags_are_those_that_obsidian_shows(text, tags):
-    """Anchors, colours, code and formulas are no tags; emoji and nested ones are."""
+    """Anchors, colours, code and formulas are not tags; emoji and nested ones are."""
     assert facts(text, "tag") == tags
 
 
@@ -263,7 +263,7 @@ def test_a_time_of_writing_after_2262_is_no_error(tmp_path):
     ],
 )
 def test_moments_as_people_and_programs_write_them(text, expected):
-    """A number is no date of the Middle Ages, and a missing zero costs no date."""
+    """A number is not a date of the Middle Ages, and a missing zero costs no date."""
     when = from_iso(text)
     shown = when and (when.astimezone().hour, when.astimezone().minute)
     assert shown == expected

@@ -40,7 +40,7 @@ METADATA = st.lists(st.dictionaries(KEYS, VALUES, max_size=3), min_size=1, max_s
 
 
 def same(left, right):
-    """Equality of JSON: numbers by value, and true is no number."""
+    """Equality of JSON: numbers by value, and true is not a number."""
     kinds = [
         bool if isinstance(v, bool) else float if isinstance(v, int | float) else type(v)
         for v in (left, right)

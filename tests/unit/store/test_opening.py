@@ -22,7 +22,7 @@ def _database(path, *statements):
 
 @pytest.fixture
 def not_ours(tmp_path):
-    """Return a function that makes a file that is no database of ours, by name."""
+    """Return a function that makes a file that is not a database of ours, by name."""
     makers = {
         "text": lambda p: p.write_text("Dear diary, " * 20),
         "short": lambda p: p.write_bytes(b"SQLite format 3\0"),

@@ -94,7 +94,7 @@ def test_codes_of_another_width_are_refused(store):
 
 
 def test_cut_codes_are_damage(store, path):
-    """`verify` sees codes that are no whole number of tokens."""
+    """`verify` sees codes that are not a whole number of tokens."""
     _add(store, LONG)
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE token_codes SET codes = substr(codes, 2)")

@@ -51,7 +51,7 @@ def test_any_content_comes_back_exactly(memory, content):
 
 
 def test_folders_move_whole_and_nothing_lies_below_a_file(memory):
-    """A folder is renamed with all below it; a file is no folder; a folder is not its own child."""
+    """A folder is renamed with all below it; a file is not a folder, nor a folder its own child."""
     tool = MemoryTool(memory)
     _create(tool, "/memories/a/one", "1")
     _create(tool, "/memories/a/deep/two", "2")
@@ -66,7 +66,7 @@ def test_folders_move_whole_and_nothing_lies_below_a_file(memory):
 
 
 def test_scopes_keep_users_apart(memory):
-    """The same path is another file in another scope, and other records are no files."""
+    """The same path is another file in another scope, and other records are not files."""
     ada, bob = MemoryTool(memory, scope="ada"), MemoryTool(memory, scope="bob")
     memory.add("a note", scope="ada")
     _create(ada, "/memories/a", "Ada's")

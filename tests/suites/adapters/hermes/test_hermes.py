@@ -60,7 +60,7 @@ def test_tools_answer_in_json(manager, tmp_path):
 
 
 def test_users_are_apart_and_subagents_store_nothing(manager, tmp_path):
-    """Another user's turns are no notes, and what a sub-agent does is not kept."""
+    """Another user's turns are not notes, and what a sub-agent does is not kept."""
     _start(manager, tmp_path, user_id="ada")
     manager.sync_all("My sister keeps bees in Trondheim.", "How nice!", session_id="monday")
     manager.flush_pending(timeout=60)

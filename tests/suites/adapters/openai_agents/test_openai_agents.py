@@ -60,7 +60,7 @@ def test_what_tools_returned_is_recalled(memory):
 
 
 def test_notes_come_from_beyond_the_window(memory):
-    """What the limit shows is no note, what it cut off is one, and small talk gets none."""
+    """What the limit shows is not a note, what it cut off is one, and small talk gets none."""
     session = MemorySession("s", memory, session_settings={"limit": 1})
     asyncio.run(
         session.add_items(

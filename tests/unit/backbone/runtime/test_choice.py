@@ -132,7 +132,7 @@ def test_there_is_at_most_one_thread_for_a_processor(monkeypatch):
 
 
 def test_layers_for_the_graphics_card_are_a_number(monkeypatch):
-    """None by default; the variable counts; what is no number is refused with both names of it."""
+    """None by default; the variable counts; what is not a number is refused under both names."""
     assert devices.gpu_layers_wanted() == 0
     monkeypatch.setenv("LMORT_GPU_LAYERS", "-1")
     assert devices.gpu_layers_wanted() == -1
