@@ -46,6 +46,7 @@ def fuse(
     tokens: Mapping[str, float] = NO_TOKENS,
     *,
     coverage: float = USUAL_COVERAGE,
+    talk: float = 0.0,
     behind: Collection[str] = (),
 ) -> list[Ranked]:
     """Merge rankings into one, best first.
@@ -77,6 +78,7 @@ def fuse(
         followers: Id of a turn -> id of the next turn, if that may be found.
         tokens: Id -> token-by-token comparison; empty if the question has no tokens.
         coverage: Share of the question's letters found in the best record by words.
+        talk: How far this is about talk, see `weights_of`.
         behind: Records that set no scale: the best of the others counts as the best, so that what
             was asked before changes no other record's score.
     """
@@ -86,7 +88,11 @@ def fuse(
     near, worded = _nearness(dense, behind), _wordedness(lexical or (), behind)
     alike = near | _scaled(tokens, LEAST_TOKEN_SPREAD, behind) if tokens else {}
     weights = weights_of(
-        dense=bool(dense), tokens=bool(tokens), words=lexical is not None, coverage=coverage
+        dense=bool(dense),
+        tokens=bool(tokens),
+        words=lexical is not None,
+        coverage=coverage,
+        talk=talk,
     )
     near = _with_lent(near, followers, NEARNESS_LENT)
     alike = _with_lent(alike, followers, NEARNESS_LENT)

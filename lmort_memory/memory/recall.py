@@ -17,6 +17,7 @@ from lmort_memory.memory.echoes import (
     put_after_facts,
     put_behind,
 )
+from lmort_memory.memory.kinds import of_oneself
 from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.ranking import NOBODY, Ranked, boosted, fuse, spread, with_recency
 from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
@@ -47,6 +48,7 @@ M = TypeVar("M", bound=_Match)
 
 DEPTH = 100  # records from each ranking to fuse
 OF_A_TIME = 30  # records from each ranking at the time named in the query
+_TURNS = ("user", "assistant")  # roles in a chat
 TIMELY = 0.3  # share of the best score added for a record of that time
 
 
@@ -168,6 +170,7 @@ class Recall:
             followers,
             self._tokens(ids),
             coverage=coverage,
+            talk=0.0 if lexical is None else self._talk(dense, lexical),
             behind=behind,
         )
         return put_behind(behind, ranked) if behind else ranked
@@ -178,9 +181,25 @@ class Recall:
         """Find stored questions among the best, unless the query asks for them."""
         if are_asked_for(self.asked, self.chosen.role):
             return frozenset()
+        return echoes(self._best(dense, lexical or ()))
+
+    def _talk(
+        self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]
+    ) -> float:
+        """Return how far this is about talk: a question about oneself, or turns among the best."""
+        if of_oneself(self.asked):
+            return 1.0
+        best = self._best(dense, lexical)
+        turns = sum(one.session is not None and one.role in _TURNS for one in best)
+        return turns / len(best) if best else 0.0
+
+    def _best(
+        self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]
+    ) -> Collection[Record]:
+        """Return the best records of each ranking."""
         best = [match.id for found in dense for match in found[:LOOKED_AT]]
-        best += [match.id for match in (lexical or ())[:LOOKED_AT]]
-        return echoes(self._records(dict.fromkeys(best)).values())
+        best += [match.id for match in lexical[:LOOKED_AT]]
+        return self._records(best).values()
 
     def _time(self) -> Span | None:
         """Find the time that the question names: a date, or an event that some record tells of."""
