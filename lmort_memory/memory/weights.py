@@ -13,8 +13,8 @@ The four numbers were fitted on 900 questions of nine sources of training pairs,
 judged on the development sets (docs/experiments.md, experiment 19).
 
 People ask a chat about themselves in other words than they told it in: "What do I do for a living?"
-So in talk, words and tokens count for less, unless they cover the question. Its four numbers were
-chosen on the fitting half of the first-hand set (experiment 36).
+So in talk, words count for less, unless they cover the question. Its two numbers were chosen on the
+fitting half of the first-hand set (experiment 36).
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ __all__ = ["USUAL_COVERAGE", "Weights", "weights_of"]
 
 WORDS: Final = (-0.30, 0.60)  # a and b
 TOKENS: Final = (-1.20, 2.16)  # c and d
-WORDS_OF_TALK: Final = (-1.50, 2.00)
-TOKENS_OF_TALK: Final = (-2.00, 2.90)
+WORDS_OF_TALK: Final = (-2.00, 2.20)  # a and b in talk
 USUAL_COVERAGE: Final = 0.55  # mean of the training questions; used if words are not searched
 
 
@@ -53,18 +52,11 @@ def weights_of(
         coverage: From 0 to 1.
         talk: How far this is about talk, from 0 (documents) to 1 (chats).
     """
+    a, b = ((1 - talk) * x + talk * y for x, y in zip(WORDS, WORDS_OF_TALK, strict=True))
     parts = (
         float(dense),
-        tokens * math.exp(_between(TOKENS, TOKENS_OF_TALK, coverage, talk)),
-        words * math.exp(_between(WORDS, WORDS_OF_TALK, coverage, talk)),
+        tokens * math.exp(TOKENS[0] + TOKENS[1] * coverage),
+        words * math.exp(a + b * coverage),
     )
     total = sum(parts)
     return Weights(*(part / total for part in parts))
-
-
-def _between(
-    documents: tuple[float, float], chats: tuple[float, float], coverage: float, talk: float
-) -> float:
-    """Return the exponent of a part: that of documents, that of chats, or one between them."""
-    of_documents, of_chats = (a + b * coverage for a, b in (documents, chats))
-    return (1 - talk) * of_documents + talk * of_chats
