@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from lmort_memory.blas import one_thread
+from lmort_memory.blas import _blas, one_thread
 from lmort_memory.encoder.lmort import Tuner
 from tests.support.tuners import SMALL, artifact_of, perturbed, random_states
 
@@ -22,7 +22,8 @@ def threads() -> set[int]:
 
 @pytest.fixture(autouse=True)
 def two():
-    """The program around us has chosen two threads."""
+    """The program around us has chosen two threads; another test may have loaded another BLAS."""
+    _blas.cache_clear()
     with threadpool_limits(limits=2, user_api="blas"):
         yield
 
