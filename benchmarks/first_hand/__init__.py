@@ -1,4 +1,4 @@
-"""The first-hand set: what fourteen invented people tell an assistant, and what they ask later on."""
+"""The first-hand set: what invented people tell an assistant, and what they ask later on."""
 
 from benchmarks.first_hand.people import (
     ABSENT,
