@@ -135,6 +135,9 @@ def _share_of(found: re.Match[str], today: datetime) -> tuple[datetime, datetime
 
 def _quarter(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     """Read "the second quarter of 2025"; without a year, the latest that has begun."""
+    if found[1] == "last" and not found[2]:  # the one before this
+        end = today.replace(month=today.month - (today.month - 1) % 3, day=1)
+        return (end - timedelta(days=80)).replace(day=1), end
     start = latest(today, 3 * (_PLACES[found[1]] % 4) + 1, year=found[2])
     return start, months_after(start, 3)
 

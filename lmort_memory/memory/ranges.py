@@ -18,15 +18,6 @@ Read: TypeAlias = Callable[[str], "tuple[datetime, datetime, str] | None"]
 """Reads the time that a text begins with: its start, its end and its words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
-    """A span with its words, and where in the text they begin."""
-
-    times: Times
-    words: str
-    begins: int
-
-
 _LONGEST = 40  # characters of one of the two times
 _MOST = 3  # a pasted text may have "from ... to" in every line
 _FROM_TO = re.compile(
@@ -42,6 +33,15 @@ _DAY_IN_WEEK = re.compile(
     rf"\b({'|'.join(WEEKDAYS)}),? (?:of |in )?(last week|this week|(?:the )?week before last)\b"
 )
 _WEEKS = {"last week": -1, "this week": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A span with its words, and where in the text they begin."""
+
+    times: Times
+    words: str
+    begins: int
 
 
 def composed(lowered: str, now: datetime, read: Read) -> Composed | None:

@@ -385,6 +385,8 @@ def _is_clock(said: str) -> bool:
 
 
 def _of(when: datetime, context: Any, said: str, now: datetime) -> Span | None:  # noqa: ANN401
+    if when.year > now.year + 1000:  # nothing that was said; and the calendar ends
+        return None
     accuracy = context.accuracy
     start = when.replace(hour=0, minute=0, second=0, microsecond=0)
     if accuracy & context.ACU_DAY or accuracy & context.ACU_HALFDAY:

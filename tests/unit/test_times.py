@@ -93,6 +93,8 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
         ("What did I sow in the last week of October?", "2026-10-25", "2026-11-01"),
         ("What did I read in the second half of 2025?", "2025-07-02", "2026-01-01"),
         ("What did we earn in the second quarter?", "2026-04-01", "2026-07-01"),
+        ("What did we earn last quarter?", "2026-07-01", "2026-10-01"),
+        ("What did we earn in the last quarter of 2025?", "2025-10-01", "2026-01-01"),
         ("What did we pay late last month?", "2026-10-19", "2026-11-01"),
         ("What did I do last November?", "2025-11-01", "2025-12-01"),
         ("What did I do last March?", "2026-03-01", "2026-04-01"),
@@ -136,6 +138,7 @@ def test_a_spoken_time_is_a_span_in_the_past(text, start, end):
         "Who painted the Easter eggs?",
         f"{'9' * 5000} days ago",
         "",
+        "What happens in December 9999?",
     ],
 )
 def test_what_names_no_past_time_has_no_span(text):
