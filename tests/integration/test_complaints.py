@@ -234,7 +234,11 @@ def test_a_graph_takes_over_where_scanning_would_grow_slow(opened):
         memory.recall("bees", scope=None)
         memory.store._dense._refresher._thread.join()
         assert memory.store.spaces()[0].indexed == GRAPH_FROM
-        assert memory.recall("note 42", mode="dense", scope=None)[:3] == exact[:3]
+        found = memory.recall("note 42", mode="dense", scope=None)
+        assert [hit.record.id for hit in found[:3]] == [hit.record.id for hit in exact[:3]]
+        # The graph and the scan add the products in another order, as the processor has it.
+        scores = [hit.score for hit in exact[:3]]
+        assert [hit.score for hit in found[:3]] == pytest.approx(scores, abs=1e-6)
 
 
 def test_the_table_names_tests_that_exist():
