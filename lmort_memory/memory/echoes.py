@@ -5,8 +5,8 @@ any fact does. So a stored question keeps only a fraction of its score, counts i
 rank or scale, and lends nothing to the assistant's reply after it (a person's answer may be the
 fact). It keeps its place if it is asked for: by role, or by "what did I ask you about …?".
 
-The reply to it was made from the fact, and says it once more: it comes after the best record of
-somebody else.
+The reply to it was made from the fact, and says it once more, or was made without it and says
+nothing: it comes after the best record of somebody else.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ __all__ = [
 
 LOOKED_AT: Final = 40  # top hits to check in each ranking: an echo further down does no harm
 _KEPT: Final = 0.2  # share of its score that an echo keeps
+_SAME: Final = (
+    0.75  # share of the words of two questions, by weight, that both have if they are one
+)
 
 
 def are_asked_for(query: str, role: str | None) -> bool:
@@ -50,19 +53,44 @@ def restatements(query: str, records: Sequence[Record]) -> list[bool]:
     """Return which records are the assistant's and only say again what others say.
 
     Such a reply has no rare word that is neither in the question nor in another's record, and
-    shares a word with such a record that the question lacks. None if the query asks what the
-    assistant said.
+    shares a word with such a record that the question lacks. So does, in effect, the reply that
+    the same question got before. None if the query asks what the assistant said.
     """
     if of_the_assistant(query) or all(one.role != "assistant" for one in records):
         return [False] * len(records)
     asked = stems(query)
+    before = _replies_to(asked, records)
     facts = (stems(one.text) for one in records if _is_fact(one))
     told = frozenset[str]().union(*facts) - asked
 
     def repeats(own: frozenset[str]) -> bool:
         return bool(own & told) and all(weight((stem,)) < RAREST for stem in own - told)
 
-    return [one.role == "assistant" and repeats(stems(one.text) - asked) for one in records]
+    return [
+        one.role == "assistant" and (one.id in before or repeats(stems(one.text) - asked))
+        for one in records
+    ]
+
+
+def _replies_to(asked: frozenset[str], records: Sequence[Record]) -> set[str]:
+    """Return the ids of the first replies after stored questions of the same words."""
+    found = set[str]()
+    for question in records:
+        if question.session is None or question.role != "user" or not only_asks(question.text):
+            continue
+        own = stems(question.text)
+        if weight(asked & own) < _SAME * weight(asked | own):
+            continue
+        after = (
+            one
+            for one in records
+            if one.session == question.session and one.created_at >= question.created_at
+        )
+        others = (one for one in after if one is not question)
+        reply = min(others, key=lambda one: (one.created_at, one.id), default=None)
+        if reply is not None and reply.role == "assistant":
+            found.add(reply.id)
+    return found
 
 
 def put_after_facts(query: str, best: Sequence[Record], ranked: Sequence[Ranked]) -> list[Ranked]:
@@ -77,8 +105,10 @@ def put_after_facts(query: str, best: Sequence[Record], ranked: Sequence[Ranked]
     repeating = {one.id for one, repeats in marks if repeats}
     if not repeating:
         return list(ranked)
-    facts = {one.id for one in best if _is_fact(one)}  # a restatement has one to repeat
-    fact = next(one for one in ranked if one.id in facts)
+    facts = {one.id for one in best if _is_fact(one)}
+    fact = next((one for one in ranked if one.id in facts), None)
+    if fact is None:
+        return list(ranked)
     below = math.nextafter(fact.score, -math.inf)
     return by_score(
         [

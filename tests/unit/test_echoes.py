@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lmort_memory import Memory
+from lmort_memory.memory.echoes import restatements
 from lmort_memory.store import SQLiteStore
 from lmort_memory.testing import HashEncoder
 
@@ -88,3 +89,42 @@ def test_asking_again_changes_nothing(tmp_path, encoder):
         again, later = ask()
         assert again[0] == facts[0] == FACT
         assert later == pytest.approx(likelihood, abs=0.05)
+
+
+EMPTY = (
+    "As an assistant I can say that the boat to the island is a wonderful boat, and that the island"
+    " is a place to which a boat may go at any time. Is there another boat that you ask about?"
+)
+
+
+def test_an_empty_reply_to_the_same_question_competes_with_no_fact(tmp_path):
+    """It has words of its own, and says nothing."""
+    with Memory(HashEncoder(), SQLiteStore(tmp_path / "m.db")) as memory:
+        memory.add_many([FACT, *OTHERS])
+
+        def ask():
+            hits = memory.recall(ASKED[0], top_k=15, explain=True)
+            facts = [hit for hit in hits if hit.record.role == "user"]
+            assert hits[0].record.text == FACT
+            return facts[0].score, memory.likelihoods(ASKED[0], hits)[1]
+
+        _, before = ask()
+        memory.add_many(
+            [{"role": "user", "content": ASKED[0]}, {"role": "assistant", "content": EMPTY}],
+            session="asked",
+        )
+        _, after = ask()
+        assert after == pytest.approx(before, abs=0.05)
+
+
+def test_the_reply_to_another_question_is_no_echo(tmp_path):
+    """Nor is one without any fact beside it."""
+    with Memory(HashEncoder(), SQLiteStore(tmp_path / "m.db")) as memory:
+        asked = ({"role": "user", "content": "Who sails the boat to the island?"},)
+        memory.add_many([*asked, {"role": "assistant", "content": "Ada sails it."}], session="a")
+        again = "Who is it who sails the boat to the island?"
+        hits = memory.recall(again)
+        assert hits[0].record.text == "Ada sails it."
+        records = sorted((hit.record for hit in hits), key=lambda one: one.role)
+        assert restatements(again, records) == [True, False]
+        assert restatements("Who built the boat?", records) == [False, False]
