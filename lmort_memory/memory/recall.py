@@ -17,12 +17,11 @@ from lmort_memory.memory.echoes import (
     put_after_facts,
     put_behind,
 )
-from lmort_memory.memory.kinds import of_oneself
 from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.ranking import NOBODY, Ranked, boosted, fuse, spread, with_recency
 from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
 from lmort_memory.memory.times import Span, spoken
-from lmort_memory.memory.weights import USUAL_COVERAGE
+from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of
 from lmort_memory.store.protocol import Store
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
 from lmort_memory.types import Hit
@@ -186,12 +185,10 @@ class Recall:
     def _talk(
         self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]
     ) -> float:
-        """Return how far this is about talk: a question about oneself, or turns among the best."""
-        if of_oneself(self.asked):
-            return 1.0
+        """Return how far this is about talk, by the question and the best records."""
         best = self._best(dense, lexical)
         turns = sum(one.session is not None and one.role in _TURNS for one in best)
-        return turns / len(best) if best else 0.0
+        return talk_of(self.asked, turns=turns / len(best) if best else 0.0)
 
     def _best(
         self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]

@@ -14,7 +14,8 @@ judged on the development sets (docs/experiments.md, experiment 19).
 
 People ask a chat about themselves in other words than they told it in: "What do I do for a living?"
 So in talk, words count for less, unless they cover the question. Its two numbers were chosen on the
-fitting half of the first-hand set (experiment 36).
+fitting half of the first-hand set (experiment 36). A text longer than people's questions says "I"
+somewhere, whatever it is about (experiment 37).
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["USUAL_COVERAGE", "Weights", "weights_of"]
+from lmort_memory.memory.kinds import of_oneself, words
+
+__all__ = ["USUAL_COVERAGE", "Weights", "talk_of", "weights_of"]
 
 WORDS: Final = (-0.30, 0.60)  # a and b
 TOKENS: Final = (-1.20, 2.16)  # c and d
 WORDS_OF_TALK: Final = (-2.00, 2.20)  # a and b in talk
 USUAL_COVERAGE: Final = 0.55  # mean of the training questions; used if words are not searched
+_LONGEST_QUESTION: Final = 40  # words
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +64,15 @@ def weights_of(
     )
     total = sum(parts)
     return Weights(*(part / total for part in parts))
+
+
+def talk_of(question: str, *, turns: float) -> float:
+    """Return how far this is about talk, from 0 (documents) to 1 (chats).
+
+    Args:
+        question: What is asked; a short one about oneself is about talk.
+        turns: Share of turns of a chat among the best records.
+    """
+    if of_oneself(question) and len(words(question)) <= _LONGEST_QUESTION:
+        return 1.0
+    return turns

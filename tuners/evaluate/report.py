@@ -17,7 +17,7 @@ from lmort_memory.memory.ranking import (
     WORDS_LENT,
 )
 from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
-from lmort_memory.memory.weights import USUAL_COVERAGE, weights_of
+from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of, weights_of
 
 from .analyze import alignment_loss, uniformity_loss
 from .bm25 import bm25_scores
@@ -41,12 +41,14 @@ __all__ = [
     "Report",
     "SetTokens",
     "SetVectors",
+    "about_talk",
     "boosted_turns",
     "coverages",
     "dense_scores",
     "encode_set",
     "evaluate",
     "fuse",
+    "fused_as_asked",
     "lenders",
     "lexical_scores",
     "output_losses",
@@ -121,23 +123,25 @@ def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
         "bm25": score_run(dataset, lexical_scores(dataset)),
         "words": score_run(dataset, lexical),
     }
-    turns, covered = lenders(dataset), coverages(dataset, lexical)
+    turns = lenders(dataset)
+
+    def hybrid(dense: Scores, tokens: Scores | None) -> Scores:
+        return boosted_turns(dataset, fused_as_asked(dataset, dense, lexical, tokens=tokens))
+
     for name, found in vectors.items():
         dense = dense_scores(dataset, found)
-        ways: dict[str, tuple[Scores, Scores]] = {
-            "": (dense, boosted_turns(dataset, fuse(dense, lexical, turns, coverage=covered)))
-        }
+        ways: dict[str, tuple[Scores, Scores]] = {"": (dense, hybrid(dense, None))}
         if found.tokens is not None:
             alike = token_scores(found.tokens, _candidates(dense, None, turns))
             both = token_scores(found.tokens, _candidates(dense, lexical, turns))
             ways[" without tokens"] = ways[""]
             ways[""] = (
                 fuse(dense, None, turns[:0], tokens=alike),
-                boosted_turns(dataset, fuse(dense, lexical, turns, tokens=both, coverage=covered)),
+                hybrid(dense, both),
             )
-        for way, (alone, hybrid) in ways.items():
+        for way, (alone, fused) in ways.items():
             rows[name + way] = score_run(dataset, alone)
-            rows[name.replace("dense", "hybrid") + way] = score_run(dataset, hybrid)
+            rows[name.replace("dense", "hybrid") + way] = score_run(dataset, fused)
     return Report(dataset.name, tuple(query.id for query in dataset.queries), rows)
 
 
@@ -219,6 +223,11 @@ def coverages(dataset: EvalSet, lexical: Scores) -> NDArray[np.float64]:
     )
 
 
+def about_talk(dataset: EvalSet) -> NDArray[np.float64]:
+    """How far each query is about talk, (n_queries,): no document is the user's or assistant's."""
+    return np.array([talk_of(query.text, turns=0.0) for query in dataset.queries])
+
+
 def token_scores(tokens: SetTokens, wanted: NDArray[np.bool_]) -> Scores:
     """Compare queries with the selected documents token by token; -inf for all others."""
     scores = np.full(wanted.shape, -np.inf, dtype=np.float32)
@@ -236,6 +245,7 @@ def fuse(
     *,
     tokens: Scores | None = None,
     coverage: NDArray[np.float64] | None = None,
+    talk: NDArray[np.float64] | None = None,
 ) -> Scores:
     """Rank by all parts: the formula of `lmort_memory.memory.ranking.fuse` for many queries.
 
@@ -247,6 +257,7 @@ def fuse(
         turns: Documents that lend to the next one; see `lenders`.
         tokens: Token scores of the candidates, -inf for others.
         coverage: See `coverages`.
+        talk: See `about_talk`.
     """
     near = _scaled(np.where(_is_first(dense), dense, -np.inf), LEAST_SPREAD)
     alike = np.zeros_like(near)
@@ -258,16 +269,35 @@ def fuse(
         worded = words / np.maximum(words.max(axis=1, keepdims=True, initial=0), 1e-9)
     near, worded = _with_lent(near, turns, NEARNESS_LENT), _with_lent(worded, turns, WORDS_LENT)
     covered = np.full(len(dense), USUAL_COVERAGE) if coverage is None else coverage
+    talked = np.zeros(len(dense)) if talk is None else talk
     fused = np.empty_like(dense)
     for row, share in enumerate(covered):
         weights = weights_of(
-            dense=True, tokens=tokens is not None, words=lexical is not None, coverage=share
+            dense=True,
+            tokens=tokens is not None,
+            words=lexical is not None,
+            coverage=share,
+            talk=talked[row],
         )
         fused[row] = (
             weights.dense * near[row] + weights.tokens * alike[row] + weights.words * worded[row]
         )
     fused[~_candidates(dense, lexical, turns)] = -np.inf
     return fused
+
+
+def fused_as_asked(
+    dataset: EvalSet, dense: Scores, lexical: Scores, *, tokens: Scores | None = None
+) -> Scores:
+    """Rank by all parts, weighed for each question of a set as the product does; see `fuse`."""
+    return fuse(
+        dense,
+        lexical,
+        lenders(dataset),
+        tokens=tokens,
+        coverage=coverages(dataset, lexical),
+        talk=about_talk(dataset),
+    )
 
 
 def boosted_turns(dataset: EvalSet, fused: Scores) -> Scores:

@@ -11,6 +11,7 @@ import pytest
 from lmort_memory.errors import TunerError
 from lmort_memory.memory import ranking
 from lmort_memory.memory.speakers import Said, boosts
+from lmort_memory.memory.weights import weights_of
 from lmort_memory.store.values import DenseMatch, LexicalMatch
 from lmort_memory.tuners.evaluate.analyze import (
     Analysis,
@@ -26,6 +27,7 @@ from lmort_memory.tuners.evaluate.heatmap import draw_heatmap
 from lmort_memory.tuners.evaluate.metrics import bootstrap_interval, score_run
 from lmort_memory.tuners.evaluate.report import (
     SetVectors,
+    about_talk,
     boosted_turns,
     dense_scores,
     evaluate,
@@ -134,8 +136,9 @@ def test_fusion_is_that_of_the_product(folder):
     followers = {str(turn): str(turn + 1) for turn in turns}
     candidates = np.isfinite(fuse(dense, lexical, turns))
     alike = np.where(candidates, rng.normal(0.5, 0.1, (3, 250)), -np.inf).astype(np.float32)
-    coverage = np.array([0.1, 0.5, 1.0])
-    for row, fused in enumerate(fuse(dense, lexical, turns, tokens=alike, coverage=coverage)):
+    coverage, talk = np.array([0.1, 0.5, 1.0]), np.array([1.0, 0.0, 0.5])
+    found = fuse(dense, lexical, turns, tokens=alike, coverage=coverage, talk=talk)
+    for row, fused in enumerate(found):
         near = np.argsort(-dense[row], kind="stable")[:100]
         worded = np.argsort(-lexical[row], kind="stable")[:100]
         expected = ranking.fuse(
@@ -150,11 +153,23 @@ def test_fusion_is_that_of_the_product(folder):
             {turn: after for turn, after in followers.items() if findable[row, int(after)]},
             {str(i): float(alike[row, i]) for i in np.flatnonzero(candidates[row])},
             coverage=coverage[row],
+            talk=talk[row],
         )
         # The product's scores also have the strength of the question's best match.
         strength = min(1.0, float(max(dense[row].max(), alike[row].max())))
-        found = {str(i): strength * score for i, score in enumerate(fused) if score > -np.inf}
-        assert found == pytest.approx({one.id: one.score for one in expected}, abs=1e-5)
+        here = {str(i): strength * score for i, score in enumerate(fused) if score > -np.inf}
+        assert here == pytest.approx({one.id: one.score for one in expected}, abs=1e-5)
+
+
+def test_a_question_about_oneself_is_fused_as_talk(folder):
+    """And a whole dialogue, which has an "I" somewhere, as a document is."""
+    asked = "Where are my bees?", "What do I know? " * 12
+    rows = [{**row, "text": text} for row, text in zip(QUERIES, asked, strict=False)]
+    (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    talk = about_talk(load_set(folder))
+    assert talk[: len(asked)].tolist() == [1.0, 0.0]
+    words = weights_of(dense=True, tokens=True, words=True, coverage=0.3, talk=talk[0]).words
+    assert words < weights_of(dense=True, tokens=True, words=True, coverage=0.3).words / 2
 
 
 def test_turns_are_moved_by_who_says_them_as_in_the_product(folder):
