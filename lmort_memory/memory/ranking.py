@@ -82,9 +82,9 @@ def fuse(
         behind: Records that set no scale: the best of the others counts as the best, so that what
             was asked before changes no other record's score.
     """
-    parts = _parts(dense, lexical or (), tokens)
+    parts = _Parts.of(dense, lexical or (), tokens)
     if len(dense) + (lexical is not None) + bool(tokens) < 2:
-        return by_score([_alone(one) for one in parts.values()])
+        return by_score([parts.alone(id_) for id_ in parts.ids()])
     near, worded = _nearness(dense, behind), _wordedness(lexical or (), behind)
     alike = near | _scaled(tokens, LEAST_TOKEN_SPREAD, behind) if tokens else {}
     weights = weights_of(
@@ -99,16 +99,15 @@ def fuse(
     worded = _with_lent(worded, followers, WORDS_LENT)
     strength = _strength(dense, tokens, behind)
 
-    def scored(one: Ranked) -> Ranked:
+    def scored(id_: str) -> Ranked:
         score = (
-            weights.dense * near.get(one.id, 0.0)
-            + weights.tokens * alike.get(one.id, 0.0)
-            + weights.words * worded.get(one.id, 0.0)
+            weights.dense * near.get(id_, 0.0)
+            + weights.tokens * alike.get(id_, 0.0)
+            + weights.words * worded.get(id_, 0.0)
         )
-        return replace(one, score=strength * score, scores=_with_weights(one.scores, weights))
+        return Ranked(id_, strength * score, parts.scores(id_, weights), parts.span(id_))
 
-    found = dict.fromkeys([*parts, *near, *alike, *worded])
-    return by_score([scored(parts.get(id_) or Ranked(id_, 0.0, Scores())) for id_ in found])
+    return by_score([scored(id_) for id_ in dict.fromkeys([*parts.ids(), *near, *alike, *worded])])
 
 
 def boosted(ranked: Sequence[Ranked], shares: Mapping[str, float]) -> list[Ranked]:
@@ -125,16 +124,13 @@ def boosted(ranked: Sequence[Ranked], shares: Mapping[str, float]) -> list[Ranke
     best = ranked[0].score
     added = [one.score + best * shares.get(one.id, 0.0) for one in ranked]
     scale = best / max(added) if max(added) > 0 else 1.0
-    return by_score(
-        [
-            replace(
-                one,
-                score=max(min(0.0, one.score), scale * score),
-                scores=replace(one.scores, boost=shares.get(one.id)),
-            )
-            for one, score in zip(ranked, added, strict=True)
-        ]
-    )
+
+    def with_boost(one: Ranked, score: float) -> Ranked:
+        share = shares.get(one.id)
+        scores = one.scores if share is None else replace(one.scores, boost=share)
+        return Ranked(one.id, max(min(0.0, one.score), scale * score), scores, one.span)
+
+    return by_score([with_boost(*both) for both in zip(ranked, added, strict=True)])
 
 
 def with_recency(
@@ -190,27 +186,57 @@ def by_score(ranked: Sequence[Ranked]) -> list[Ranked]:
     return sorted(sorted(ranked, key=lambda one: one.id, reverse=True), key=lambda one: -one.score)
 
 
-def _parts(
-    dense: Sequence[Sequence[DenseMatch]],
-    lexical: Sequence[LexicalMatch],
-    tokens: Mapping[str, float],
-) -> dict[str, Ranked]:
-    """Collect each record's place in each ranking; for several spaces, the best rank."""
-    parts: dict[str, Ranked] = {}
-    for ranking in dense:
-        for rank, match in enumerate(ranking, 1):
-            old = parts.get(match.id)
-            if old is None or rank < (old.scores.dense_rank or 0):
-                scores = Scores(dense=match.score, dense_rank=rank)
-                parts[match.id] = Ranked(match.id, 0.0, scores, match.span)
-    for rank, found in enumerate(lexical, 1):
-        one = parts.get(found.id, Ranked(found.id, 0.0, Scores()))
-        scores = replace(one.scores, bm25=found.score, bm25_rank=rank)
-        parts[found.id] = replace(one, scores=scores)
-    for id_, value in tokens.items():
-        one = parts.get(id_, Ranked(id_, 0.0, Scores()))
-        parts[id_] = replace(one, scores=replace(one.scores, tokens=value))
-    return parts
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Each record's place in each ranking, from 1."""
+
+    dense: Mapping[str, tuple[int, DenseMatch]]
+    lexical: Mapping[str, tuple[int, LexicalMatch]]
+    tokens: Mapping[str, float]
+
+    @classmethod
+    def of(
+        cls,
+        dense: Sequence[Sequence[DenseMatch]],
+        lexical: Sequence[LexicalMatch],
+        tokens: Mapping[str, float],
+    ) -> _Parts:
+        """Collect the places; of several spaces, the one with the best rank."""
+        near: dict[str, tuple[int, DenseMatch]] = {}
+        for ranking in dense:
+            for rank, match in enumerate(ranking, 1):
+                if match.id not in near or rank < near[match.id][0]:
+                    near[match.id] = rank, match
+        return cls(near, {found.id: (rank, found) for rank, found in enumerate(lexical, 1)}, tokens)
+
+    def ids(self) -> list[str]:
+        """Return the ids of all records, each once."""
+        return list(dict.fromkeys([*self.dense, *self.lexical, *self.tokens]))
+
+    def span(self, id_: str) -> tuple[int, int] | None:
+        """Return the span of the chunk that is nearest."""
+        return self.dense[id_][1].span if id_ in self.dense else None
+
+    def scores(self, id_: str, weights: Weights | None = None) -> Scores:
+        """Return a record's scores."""
+        dense_rank, near = self.dense.get(id_, (None, None))
+        bm25_rank, worded = self.lexical.get(id_, (None, None))
+        return Scores(
+            dense=near.score if near else None,
+            bm25=worded.score if worded else None,
+            dense_rank=dense_rank,
+            bm25_rank=bm25_rank,
+            tokens=self.tokens.get(id_),
+            dense_weight=weights.dense if weights else None,
+            tokens_weight=weights.tokens if weights else None,
+            bm25_weight=weights.words if weights else None,
+        )
+
+    def alone(self, id_: str) -> Ranked:
+        """Return a record with its score in the only ranking."""
+        scores = self.scores(id_)
+        score = (scores.bm25 if scores.dense is None else scores.dense) or 0.0
+        return Ranked(id_, score, scores, self.span(id_))
 
 
 def _nearness(
@@ -249,15 +275,6 @@ def _strength(
     return min(1.0, max(LEAST_STRENGTH, *best)) if best else 1.0
 
 
-def _with_weights(scores: Scores, weights: Weights) -> Scores:
-    return replace(
-        scores,
-        dense_weight=weights.dense,
-        tokens_weight=weights.tokens,
-        bm25_weight=weights.words,
-    )
-
-
 def _with_lent(
     scores: Mapping[str, float], followers: Mapping[str, str], share: float
 ) -> dict[str, float]:
@@ -283,8 +300,3 @@ def _alike(vectors: Mapping[str, Encoded], one: str, other: str) -> float:
         return 0.0
     left, right = vectors[one].vectors, vectors[other].vectors
     return float((left @ right.T).max()) if left.shape[1] == right.shape[1] else 0.0
-
-
-def _alone(ranked: Ranked) -> Ranked:
-    scores = ranked.scores
-    return replace(ranked, score=(scores.bm25 if scores.dense is None else scores.dense) or 0.0)
