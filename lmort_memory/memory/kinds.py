@@ -115,10 +115,13 @@ def is_question(text: str) -> bool:
 
 def only_asks(text: str) -> bool:
     """Return whether a text only asks."""
-    found = sentences(text)
-    asking = [_asks(sentence) for sentence in found]
-    rest = [s for s, asks in zip(found, asking, strict=True) if not asks]
-    return any(asking) and all(len(_WORD.findall(sentence)) <= _SHORT for sentence in rest)
+    asking = False
+    for sentence in sentences(text):
+        if _asks(sentence):
+            asking = True
+        elif len(_WORD.findall(sentence)) > _SHORT:
+            return False  # most texts, at their first sentence: a recall looks at a hundred
+    return asking
 
 
 def is_pleasantry(text: str) -> bool:

@@ -112,26 +112,39 @@ def by_record(
     Raises:
         DamagedStoreError: a vector holds what is never written.
     """
-    found = {}
-    for id_, group in groupby(rows, key=lambda row: row[0]):
+    found: dict[str, Encoded] = {}
+    kept = list(rows)
+    vectors = _stacked(kept, halves)
+    start = 0
+    for id_, group in groupby(kept, key=lambda row: row[0]):
         chunks = list(group)
-        vectors = _stacked([chunk[3] for chunk in chunks], halves, id_)
         spans = tuple((chunk[1], chunk[2]) for chunk in chunks)
         if not all(isinstance(place, int) for span in spans for place in span):
             raise DamagedStoreError(f"the spans of {id_!r:.40} cannot be read — {DAMAGED}")
         tokens = to_tokens([chunk[4:] for chunk in chunks])
-        found[id_] = Encoded(vectors.astype(np.float32), spans, tokens)
+        found[id_] = Encoded(vectors[start : start + len(chunks)], spans, tokens)
+        start += len(chunks)
     return found
 
 
 def _stacked(
-    kept: Sequence[bytes], halves: Callable[[bytes], NDArray[np.float16]], id_: str
-) -> NDArray[np.float16]:
-    with reading(f"a vector of {id_!r:.40}"):
-        vectors = np.stack([halves(one) for one in kept])
-        if not np.isfinite(vectors).all():
-            raise ValueError("found NaN or infinity")
-        return vectors
+    rows: Sequence[tuple[Any, ...]], halves: Callable[[bytes], NDArray[np.float16]]
+) -> NDArray[np.float32]:
+    """Return the vectors of all rows, float32 (n_rows, dim): at once, which a recall waits for."""
+    read: list[NDArray[np.float16]] = []
+    for row in rows:
+        with reading(f"a vector of {row[0]!r:.40}"):
+            read.append(halves(row[3]))
+            if read[-1].shape != read[0].shape:
+                raise ValueError(f"found {read[-1].size} numbers, expected {read[0].size}")
+    if not read:
+        return np.empty((0, 0), dtype=np.float32)
+    vectors = np.stack(read)
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        id_ = rows[int(finite.argmin())][0]
+        raise DamagedStoreError(f"a vector of {id_!r:.40} holds NaN or infinity — {DAMAGED}")
+    return vectors.astype(np.float32)
 
 
 def drop_vectors(connection: sqlite3.Connection, n: int) -> None:
