@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     )
     from lmort_memory.types import (
         AskedTokens,
+        ChatEncoder,
         Encoded,
         Encoder,
         HiddenStates,
@@ -98,6 +99,7 @@ _HOME = {
     "Backbone": "backbone",
     "BackboneError": "errors",
     "Chat": "chat",
+    "ChatEncoder": "types",
     "ChatOptions": "chat",
     "Conditions": "memory",
     "Encoded": "types",
@@ -154,6 +156,7 @@ __all__ = [
     "Backbone",
     "BackboneError",
     "Chat",
+    "ChatEncoder",
     "ChatOptions",
     "Conditions",
     "DamagedStoreError",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_SCOPE",
     "AskedTokens",
+    "ChatEncoder",
     "Encoded",
     "Encoder",
     "HiddenStates",
@@ -309,3 +310,11 @@ class StateEncoder(Encoder, Protocol):
         self, text: str, tokens: Sequence[int], states: NDArray[np.float32]
     ) -> Encoded:
         """Encode a text from its tokens' states, float32 (len(layers), T, n_embd)."""
+
+
+@runtime_checkable
+class ChatEncoder(StateEncoder, Protocol):
+    """An encoder that knows what the context of a chat adds to the states of a turn."""
+
+    def without_chat(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take that away from states, float32 (len(layers), T, n_embd)."""

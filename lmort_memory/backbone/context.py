@@ -92,7 +92,8 @@ class Context:
                 f"({take_errors() or 'no reason given'}) — try a smaller context"
             )
         self.memory = cpp.llama_get_memory(self._ctx)
-        self.n_ctx: int = cpp.llama_n_ctx(self._ctx)
+        # llama.cpp has room for a multiple of 256, but learned positions end where they end.
+        self.n_ctx: int = min(size.n_ctx, cpp.llama_n_ctx(self._ctx))
         self._n_embd: int = cpp.llama_model_n_embd(model)
         self._batch = _Batch(size.n_batch)
 

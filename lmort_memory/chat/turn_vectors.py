@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lmort_memory.types import AskedTokens, Encoded, Encoder, StateEncoder, TokenEncoder
+from lmort_memory.types import (
+    AskedTokens,
+    ChatEncoder,
+    Encoded,
+    Encoder,
+    StateEncoder,
+    TokenEncoder,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,13 +42,19 @@ class TurnVectors:
         """Encode a turn that the model has read or written; None without states."""
         if self._encoder is None or not tokens or not states.size:
             return None
-        return self._encoder.encode_states(text, tokens, states)
+        return self._encoder.encode_states(text, tokens, self._alone(states))
 
     def asked(self, tokens: Sequence[int], states: NDArray[np.float32]) -> AskedTokens | None:
         """Return a question's tokens, to compare with those of records; None without states."""
         if not isinstance(self._encoder, TokenEncoder) or not tokens or not states.size:
             return None
-        return self._encoder.asked_tokens(tokens, states)
+        return self._encoder.asked_tokens(tokens, self._alone(states))
+
+    def _alone(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the states as they would be, on average, without a chat around the turn."""
+        if isinstance(self._encoder, ChatEncoder):
+            return self._encoder.without_chat(states)
+        return states
 
     def whole(self, text: str) -> Encoded:
         """Encode a text that does not fit the context."""

@@ -43,9 +43,12 @@ __all__ = [
 _Value = TypeVar("_Value", int, str)
 
 ARCHITECTURE: Final = "lmort"
-FORMAT_VERSION: Final = 3  # 1 had no `own_layers`, 2 no `token_bits`
-_WITHOUT_TOKENS: Final = 2  # written if there is no token map, so that older versions can read it
-_READABLE: Final = (1, _WITHOUT_TOKENS, FORMAT_VERSION)
+FORMAT_VERSION: Final = 4  # 1 had no `own_layers`, 2 no `token_bits`, 3 no `in_chat`
+# Written if the parts that came later are not there, so that older versions can read it.
+_WITHOUT_CHAT: Final = 3
+_WITHOUT_TOKENS: Final = 2
+_READABLE: Final = (1, _WITHOUT_TOKENS, _WITHOUT_CHAT, FORMAT_VERSION)
+_LATER: Final = ("token_bits", "in_chat")  # fields that files of earlier formats lack: 0
 CONTRACT_VERSION: Final = 1
 """Version of the encoding contract (prefix, standardisation, pooling): part of a space."""
 
@@ -62,9 +65,10 @@ class TunerCard:
         backbone: The model it belongs to.
         contract_version: The encoding contract it was trained under.
         provenance: Recipe, data, teacher, licences, steps, date: free text by key.
-        fingerprint: Hash of shape and stored weights, without the token map: adding one does not
-            change the tuner's space.
+        fingerprint: Hash of shape and stored weights, without the token map and what a chat adds:
+            with these or without, the tuner's space is the same.
         tokens: Hash of the token map, the kind of its codes; empty if there is none.
+        in_chat: Hash of what a chat adds to states; empty if that is not known.
     """
 
     config: TunerConfig
@@ -73,6 +77,7 @@ class TunerCard:
     provenance: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     tokens: str = ""
+    in_chat: str = ""
 
     @property
     def tier(self) -> str:
@@ -117,10 +122,10 @@ def read_artifact(path: Path) -> Artifact:
             name: (info.type_name, tensor_rows(header, name))
             for name, info in header.tensors.items()
         }
-        found = _fingerprint(card.config, stored), _token_fingerprint(card.config, stored)
+        found = _fingerprints(card.config, stored)
     except BackboneError as error:
         raise TunerError(f"the tuner {path} cannot be loaded: {error}") from error
-    expected = card.fingerprint, card.tokens
+    expected = card.fingerprint, card.tokens, card.in_chat
     if found != expected:
         raise _damaged(path, f"its weights hash to {found}, its header says {expected}")
     _check_values(path, weights)
@@ -147,8 +152,8 @@ def write_artifact(path: Path, artifact: Artifact, *, matrix_type: str = "F16") 
         wrong = dict(found.items() ^ config.tensor_shapes().items())
         raise ValueError(f"weights do not fit the shape of the tuner: {wrong}")
     stored = {name: _stored(artifact.weights[name], matrix_type) for name in config.tensor_shapes()}
-    fingerprint, tokens = _fingerprint(config, stored), _token_fingerprint(config, stored)
-    card = replace(artifact.card, fingerprint=fingerprint, tokens=tokens)
+    fingerprint, tokens, in_chat = _fingerprints(config, stored)
+    card = replace(artifact.card, fingerprint=fingerprint, tokens=tokens, in_chat=in_chat)
     with replacing(path) as fresh:
         _write_gguf(fresh, card, stored)
     return fingerprint
@@ -193,6 +198,7 @@ def _card(header: GgufHeader) -> TunerCard:
         },
         fingerprint=_typed(header, "lmort.fingerprint", str),
         tokens=str(header.metadata.get("lmort.tokens.fingerprint", "")),
+        in_chat=str(header.metadata.get("lmort.chat.fingerprint", "")),
     )
 
 
@@ -204,7 +210,7 @@ def _config(header: GgufHeader) -> TunerConfig:
             values[item.name] = _numbers(header, key)
         elif item.name == "mode":
             values[item.name] = _typed(header, key, str)
-        elif item.name == "token_bits" and key not in header.metadata:
+        elif item.name in _LATER and key not in header.metadata:
             values[item.name] = 0  # a file of an earlier format
         else:
             values[item.name] = _typed(header, key, int)
@@ -273,10 +279,19 @@ def _stored(weight: Array, matrix_type: str) -> tuple[str, NDArray[Any]]:
     return "F16", weight.astype(np.float16)
 
 
+def _fingerprints(
+    config: TunerConfig, stored: Mapping[str, tuple[str, NDArray[Any]]]
+) -> tuple[str, str, str]:
+    """Return the hashes of what makes vectors, of the token map, and of what a chat adds."""
+    in_chat = _hash(f"chat {config.layers}", config.chat_shapes(), stored) if config.in_chat else ""
+    return _fingerprint(config, stored), _token_fingerprint(config, stored), in_chat
+
+
 def _fingerprint(config: TunerConfig, stored: Mapping[str, tuple[str, NDArray[Any]]]) -> str:
     """Hash shape and stored bytes of everything that makes vectors; 32 hex digits."""
     shape = asdict(config)
-    del shape["token_bits"]
+    for name in _LATER:
+        del shape[name]
     if not config.own_layers:
         del shape["own_layers"]  # so that files of format 1 keep their hash
     return _hash(json.dumps(shape, sort_keys=True), config.vector_shapes(), stored)
@@ -306,15 +321,18 @@ def _write_gguf(
     import gguf
 
     writer = gguf.GGUFWriter(path, ARCHITECTURE)
-    shape = asdict(card.config)
-    if not card.tokens:
-        del shape["token_bits"]
-    version = FORMAT_VERSION if card.tokens else _WITHOUT_TOKENS
+    shape = {
+        name: value for name, value in asdict(card.config).items() if value or name not in _LATER
+    }
+    version = _WITHOUT_CHAT if card.tokens else _WITHOUT_TOKENS
+    version = FORMAT_VERSION if card.in_chat else version
     writer.add_uint32("lmort.format_version", version)
     writer.add_uint32("lmort.contract_version", card.contract_version)
     writer.add_string("lmort.fingerprint", card.fingerprint)
     if card.tokens:
         writer.add_string("lmort.tokens.fingerprint", card.tokens)
+    if card.in_chat:
+        writer.add_string("lmort.chat.fingerprint", card.in_chat)
     _add_values(writer, "lmort", shape)
     _add_values(writer, "lmort.backbone", asdict(card.backbone))
     _add_values(writer, "lmort.training", dict(card.provenance))

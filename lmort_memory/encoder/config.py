@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["LAYER_NORM_EPS", "MODES", "BackboneIdentity", "TunerConfig"]
+__all__ = ["CHAT_PLACES", "LAYER_NORM_EPS", "MODES", "BackboneIdentity", "TunerConfig"]
 
 MODES: Final = ("A->U", "U->A", "A", "U")
 """Connection modes: self-attention -> cross-attention; the last two have no cross-attention."""
+
+CHAT_PLACES: Final = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+"""Numbers of a turn's tokens from which on a chat adds something else to their states."""
 
 LAYER_NORM_EPS: Final = 1e-5
 
@@ -62,6 +65,7 @@ class TunerConfig:
             unit vector of everything above (`lmort_memory.tuners.train.blend`); may be empty.
         token_bits: Bits of a token's code (`lmort_memory.encoder.token_map`), a multiple of 8; 0
             means no token codes.
+        in_chat: 1 if it knows what a chat adds to states (`lmort_memory.encoder.in_chat`), else 0.
     """
 
     n_embd: int
@@ -77,6 +81,7 @@ class TunerConfig:
     dim: int = 384
     own_layers: tuple[int, ...] = ()
     token_bits: int = 0
+    in_chat: int = 0
 
     def __post_init__(self) -> None:
         """Refuse impossible shapes.
@@ -91,6 +96,7 @@ class TunerConfig:
         self._check_range("n_reduce", 0, _MAX_WIDTH)
         for name in ("n_layer", "align_layer", "uniform_layer", "token_bits"):
             self._check_range(name, 0, _MAX_LAYERS)
+        self._check_range("in_chat", 0, 1)
         if self.token_bits % 8:
             raise ValueError(f"token_bits must be a multiple of 8; found {self.token_bits}")
         if self.width % self.n_head:
@@ -143,7 +149,17 @@ class TunerConfig:
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every tensor by name (matrix rows are outputs)."""
-        return self.vector_shapes() | self.token_shapes()
+        return self.vector_shapes() | self.token_shapes() | self.chat_shapes()
+
+    def chat_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return what a chat adds to the states of each layer and place, by name, with shapes."""
+        if not self.in_chat:
+            return {}
+        return {
+            f"chat.{layer}.{place}": (self.n_embd,)
+            for layer in self.layers
+            for place in CHAT_PLACES
+        }
 
     def token_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the tensors of the token map by name, with their shapes."""

@@ -23,6 +23,7 @@ import numpy as np
 from lmort_memory.blas import one_thread
 from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact
 from lmort_memory.encoder.config import LAYER_NORM_EPS, TunerConfig
+from lmort_memory.encoder.in_chat import added_by_chat
 from lmort_memory.encoder.token_map import TokenMap
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class Tuner:
         self._limit = one_thread if config.n_parameters < _LARGE else nullcontext
         self._first = self._second = self._context = None
         self._pooled = self._output = self._own = None
+        self.added_by_chat = added_by_chat(artifact)
         self.token_map = (
             TokenMap(config, weights, artifact.card.tokens) if config.token_bits else None
         )

@@ -13,6 +13,7 @@ from lmort_memory.backbone.environment import environment
 from lmort_memory.batches import batched
 from lmort_memory.encoder.artifact import CONTRACT_VERSION, TunerCard
 from lmort_memory.encoder.chunking import chunk_tokens
+from lmort_memory.encoder.in_chat import place_of
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError, TunerMismatchError
 from lmort_memory.modelfile.sketch import Sketch
@@ -104,6 +105,20 @@ class TunedEncoder:
         """
         (encoded,) = self._encode([text], Priority.RECALL, None)
         return mean_vector(encoded)
+
+    def without_chat(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take what the context of a chat adds away from the states of a turn.
+
+        Args:
+            states: float32 (len(layers), n_tokens, n_embd), in the order of `layers`.
+
+        Returns:
+            The same shape; the same states if the tuner does not know what a chat adds.
+        """
+        added = self._tuner.added_by_chat
+        if added is None:
+            return states
+        return states - added[:, [place_of(token) for token in range(states.shape[1])]]
 
     def encode_question(self, text: str) -> tuple[NDArray[np.float32], AskedTokens]:
         """Encode a question to its vector and its tokens, in one forward pass.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lmort_memory import TunerError, TunerMismatchError
+from lmort_memory import Chat, ChatEncoder, Memory, TunerError, TunerMismatchError
 from lmort_memory.backbone import Backbone
 from lmort_memory.encoder import TunedEncoder, mean_vector, open_encoder
 from lmort_memory.encoder.lmort import Tuner
@@ -139,3 +139,27 @@ def test_a_tuner_of_this_machine_is_found_by_fingerprint(pair, home):
     assert isinstance(opened.encoder, TunedEncoder)
     assert Tuner.load(pair[1]).fingerprint in opened.encoder.space
     opened.close()
+
+
+TOLD = (
+    "My sister Ada keeps bees on the roof of the harbour office.",
+    "The rent is 940 from March on.",
+    "I work as a nurse at the clinic in Market Street, nights mostly.",
+)
+
+
+def test_a_turn_of_a_chat_is_like_its_text_alone(tmp_path):
+    """The packaged model's tuner takes away again what the context of a chat adds to states."""
+    cosines = []
+    with Memory.open(tmp_path / "m.db") as memory, Chat(memory, session="s") as chat:
+        encoder = memory.encoder
+        assert isinstance(encoder, ChatEncoder)
+        for text, alone in zip(TOLD, encoder.encode(TOLD), strict=True):
+            tokens = chat.prompts.tokenize(text)
+            states = chat._window.enter(tokens)
+            both = states, encoder.without_chat(states)
+            found = [encoder.encode_states(text, tokens, one).vectors[0] for one in both]
+            cosines.append([float(one @ alone.vectors[0]) for one in found])
+            chat._window.leave()
+    raw, freed = np.mean(cosines, axis=0)
+    assert freed > 0.95 and 1 - freed < 0.8 * (1 - raw)

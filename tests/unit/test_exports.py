@@ -19,6 +19,7 @@ SURFACE = [
     "Backbone",
     "BackboneError",
     "Chat",
+    "ChatEncoder",
     "ChatOptions",
     "Conditions",
     "Encoded",

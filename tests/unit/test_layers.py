@@ -70,7 +70,17 @@ MAY_IMPORT = {
         "paths",
     },
     "testing": {"memory", "store"},
-    "tuners": {"backbone", "encoder", "kit", "memory", "modelfile", "paths", "store", "testing"},
+    "tuners": {
+        "backbone",
+        "chat",
+        "encoder",
+        "kit",
+        "memory",
+        "modelfile",
+        "paths",
+        "store",
+        "testing",
+    },
     "cli": None,  # the outermost part may import everything
 }
 ONLY_IN = {

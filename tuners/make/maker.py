@@ -21,6 +21,7 @@ import numpy as np
 
 from lmort_memory.encoder.artifact import Artifact, TunerCard
 from lmort_memory.encoder.config import TunerConfig
+from lmort_memory.encoder.in_chat import with_chat
 from lmort_memory.encoder.pooling import pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers
 from lmort_memory.encoder.token_fit import with_tokens
@@ -31,6 +32,7 @@ from ..evaluate.held_out import Figures, best_tier, encode_cache, judge
 from ..states.cache import estimate, fill
 from ..train.closed_form import pooled_states, ridge_behind, statistics
 from ..train.data import TrainingData
+from .in_chat import EXCHANGES, measure
 from .own import FEWEST_PAIRS, add_own_directions, capture_pairs
 from .settings import MAX_TOKENS, lmort_recipe
 from .tokens import token_sample
@@ -200,6 +202,7 @@ class Maker:
         first = self.kit.n_held_out
         fit = self._states("fit", first, first + plan.n_fit, plan, stages)
         artifact = with_tokens(tiers[best].artifact, token_sample(fit))
+        artifact = with_chat(artifact, self._added_by_chat(plan))
         return Made(artifact, best, figures, plan, time.monotonic() - start)
 
     def with_layers(self, plan: Plan, stages: Stages) -> Plan:
@@ -234,6 +237,13 @@ class Maker:
             whole = add_own_directions(fitted, fit, pairs)
             tiers[LMORT] = self._judged(whole, fitted, held, begun)
         return tiers, plan
+
+    def _added_by_chat(self, plan: Plan) -> Array:
+        """Measure what a chat adds, on pairs of the kit, or on its texts one after the other."""
+        texts = self.kit.texts(0, 2 * EXCHANGES)
+        said = list(zip(texts[::2], texts[1::2], strict=False))
+        asked = [(pair.question, pair.answer) for pair in self.pairs[:EXCHANGES]]
+        return measure(self.backbone, plan.layers, asked or said)
 
     def _judged(
         self, artifact: Artifact, fitted: Artifact | None, held: StatesCache, begun: float
