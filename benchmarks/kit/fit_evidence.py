@@ -3,12 +3,14 @@
     python -m benchmarks.kit.fit_evidence --data DATA --work WORK --write
 
 The questions of the fitting half of the first-hand set are put to stores of 5 to 5,000 records, as
-a chat does. A question counts three times: with its answer stored; with its answer taken out of
-what was found; and put to the stores of the other people. General questions (of DATA/pairs), small
-talk and statements are put to all of them. Answered and unanswered questions weigh the same in each
-size of store. The weights are those of a logistic regression; the calibration that is printed is of
-the judging half, whose people had no part in it. What was found is kept in the work folder, so that
-a second fit takes seconds; a new tuner or ranking wants a new folder.
+a chat puts them: with the vectors that it makes of a turn, every second time after an earlier
+exchange of the same session, and at the moment at which the person asks. A question counts three
+times: with its answer stored; with its answer taken out of what was found; and put to the stores of
+the other people. General questions (of DATA/pairs), small talk and statements are put to all of
+them. Answered and unanswered questions weigh the same in each size of store. The weights are those
+of a logistic regression; the calibration that is printed is of the judging half, whose people had
+no part in it. What was found is kept in the work folder, so that other signs can be fitted in a
+minute; a new tuner or ranking wants a new folder.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ import pickle
 import random
 import sys
 import tempfile
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -32,15 +37,26 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.first_hand import ABSENT, Person, Question, load
-from benchmarks.first_hand.people import HalfName
+from benchmarks.first_hand.people import HalfName, Utterance
 from benchmarks.first_hand.stores import SIZES, SMALL, Talk, fill, prepared
-from lmort_memory import Hit, Memory
-from lmort_memory.memory.evidence import DEPTH, Evidence, Whole, evidence
+from lmort_memory import Chat, ChatOptions, Hit, Memory
+from lmort_memory.chat import SYSTEM
+from lmort_memory.chat.window import Message
+from lmort_memory.memory.evidence import DEPTH, Background, Evidence, Whole, evidence
 from lmort_memory.memory.likelihood import BY_PLAIN, Calibration, background_of
 from lmort_memory.store import SQLiteStore
+from lmort_memory.types import DEFAULT_SCOPE
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from lmort_memory import Encoder
+    from lmort_memory.types import AskedTokens
 
 GENERAL = ("squad_sentences", "medquad", "fairytaleqa", "tldr_pages", "til_simonw", "qmsum")
-PER_STORE = {"others": 40, "general": 24, "small": 8, "statement": 8}
+PER_STORE = {"others": 24, "general": 14, "small": 6, "statement": 6}
 # Of the weight of unanswered questions: what was never stored is asked for most.
 SHARES = {"never": 0.5, "general": 0.25, "small": 0.12, "statement": 0.08, "missed": 0.05}
 KINDS = {"small_talk": "small", "general_knowledge": "general", "others": "never"}
@@ -50,14 +66,37 @@ DECAY = 3.0  # L2, of standardised signs
 TARGET = Path(__file__).parents[2] / "lmort_memory" / "memory" / "evidence_weights.py"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asked:
-    """One question in one store: the signs of each hit, and which of them answer."""
+    """One question in one store: what was found, and which of the hits answer.
 
+    Attributes:
+        person: Whose store it is.
+        size: Records in the store.
+        kind: Of the question; "never" where its answer was taken out.
+        query: The question.
+        hits: What was found.
+        answers: Which of the hits answer, 0 or 1.
+        background: Of the space.
+        now: When it was asked.
+    """
+
+    person: str
     size: int
     kind: str
-    signs: np.ndarray
+    query: str
+    hits: Sequence[Hit]
     answers: np.ndarray
+    background: Background
+    now: datetime
+
+    @cached_property
+    def signs(self) -> np.ndarray:
+        """The signs of each hit, (n_hits, n_signs)."""
+        found = evidence(self.query, self.hits, self.background, now=self.now)
+        return np.array([one.values() for one in found]).reshape(
+            len(self.hits), len(Evidence.names())
+        )
 
     @property
     def group(self) -> tuple[int, str]:
@@ -67,17 +106,73 @@ class Asked:
         return self.size, KINDS.get(self.kind, self.kind if self.kind in SHARES else "missed")
 
 
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """What a chat asks with; without an encoder, words alone."""
+
+    vector: NDArray[np.float32] | None = None
+    tokens: AskedTokens | None = None
+
+
+class Overheard(Memory):
+    """A memory that holds nothing and keeps what a chat asks it with."""
+
+    asked = Turned()
+
+    def recall(self, query: str, **how: Any) -> list[Hit]:
+        """Keep the vector and the tokens, and find nothing."""
+        self.asked = Turned(how["vector"], how["tokens"])
+        return []
+
+
+class Chats:
+    """Says questions in conversations of their own, to learn what each is recalled with.
+
+    Args:
+        memory: Empty, with a model; nothing is left in it.
+        chat: Over that memory: it takes over one conversation after the other.
+    """
+
+    def __init__(self, memory: Overheard, chat: Chat) -> None:
+        self._memory, self._chat = memory, chat
+        self._known: dict[tuple[str, str], Turned] = {}
+
+    def asks(self, text: str, before: Sequence[Utterance]) -> Turned:
+        """Return what a chat asks with.
+
+        Args:
+            text: The question.
+            before: Exchanges, one of which comes before every second question.
+        """
+        number = zlib.crc32(text.encode())
+        earlier = before[number // 2 % len(before)] if number % 2 else None
+        key = text, earlier.text if earlier else ""
+        if key not in self._known:
+            said = [("system", SYSTEM)]
+            said += [("user", earlier.text), ("assistant", earlier.reply)] if earlier else []
+            tokenize = self._chat.prompts.tokenize
+            self._chat.take_over(
+                [Message(role, tuple(tokenize(words))) for role, words in said],
+                session=f"asked-{number}",
+                scope=DEFAULT_SCOPE,
+                options=ChatOptions(remember=False),
+            )
+            self._chat.say(text, reply="").close()
+            self._known[key] = self._memory.asked
+        return self._known[key]
+
+
 class Asking:
     """Puts questions to the stores of one half.
 
     Args:
         talk: What the stores are made of.
-        memory: Opened with its model.
-        words: Recall by words alone.
+        encoder: Of their vectors; None to recall by words alone.
+        chats: Where questions are asked; None for words alone.
     """
 
-    def __init__(self, talk: Talk, memory: Memory, *, words: bool) -> None:
-        self._talk, self._encoder = talk, None if words else memory.encoder
+    def __init__(self, talk: Talk, encoder: Encoder | None, chats: Chats | None) -> None:
+        self._talk, self._encoder, self._chats = talk, encoder, chats
 
     def questions(self, size: int) -> Iterator[Asked]:
         """Put its own questions to each person's store."""
@@ -106,9 +201,8 @@ class Asking:
                 fill(memory, self._talk, person, size, about)
                 for kind, count in PER_STORE.items():
                     for text in rng.sample(pools[kind], min(count, len(pools[kind]))):
-                        hits = self._hits(memory, text)
-                        signs = self._signs(text, hits, person)
-                        yield Asked(size, kind, signs, np.zeros(len(hits)))
+                        hits = self._hits(memory, text, person)
+                        yield self._found(person, size, kind, text, hits, frozenset())
 
     def _memory(self, folder: str) -> Memory:
         return Memory(self._encoder, SQLiteStore(Path(folder) / "m.db"))
@@ -118,20 +212,33 @@ class Asking:
     ) -> Iterator[Asked]:
         right = {ids[f"{person.key}/{id_}"] for id_ in question.records}
         old = {ids[f"{person.key}/{id_}"] for id_ in question.outdated}
-        hits = self._hits(memory, question.ask)
-        answers = np.array([hit.record.id in right for hit in hits], float)
-        yield Asked(size, question.kind, self._signs(question.ask, hits, person), answers)
+        hits = self._hits(memory, question.ask, person)
+        yield self._found(person, size, question.kind, question.ask, hits, right)
         if question.kind not in ABSENT:
             without = [hit for hit in hits if hit.record.id not in right | old]
-            signs = self._signs(question.ask, without, person)
-            yield Asked(size, "never", signs, np.zeros(len(without)))
+            yield self._found(person, size, "never", question.ask, without, right)
 
-    def _hits(self, memory: Memory, text: str) -> list[Hit]:
-        return memory.recall(text, top_k=DEPTH, explain=True)
+    def _hits(self, memory: Memory, text: str, person: Person) -> list[Hit]:
+        import time_machine
 
-    def _signs(self, text: str, hits: Sequence[Hit], person: Person) -> np.ndarray:
-        found = evidence(text, hits, background_of(self._encoder), now=person.asked)
-        return np.array([one.values() for one in found]).reshape(len(hits), len(Evidence.names()))
+        asked = self._chats.asks(text, person.said) if self._chats else Turned()
+        with time_machine.travel(person.asked):
+            return memory.recall(
+                text, vector=asked.vector, tokens=asked.tokens, top_k=DEPTH, explain=True
+            )
+
+    def _found(
+        self,
+        person: Person,
+        size: int,
+        kind: str,
+        text: str,
+        hits: Sequence[Hit],
+        right: Collection[str],
+    ) -> Asked:
+        answers = np.array([hit.record.id in right for hit in hits], float)
+        background = background_of(self._encoder)
+        return Asked(person.key, size, kind, text, hits, answers, background, person.asked)
 
 
 def weights_of(asked: Sequence[Asked]) -> np.ndarray:
@@ -320,9 +427,12 @@ def collected(
     general = {"general": general_questions(chosen.data, 30)}
     with (
         tempfile.TemporaryDirectory() as folder,
-        Memory.open(Path(folder) / "m.db", tuner=tuner) as memory,
+        Overheard.open(Path(folder) / "m.db", tuner=tuner) as memory,
+        Chat(memory, session="asked") as chat,
     ):
-        asking = Asking(talk, memory, words=words)
+        asking = Asking(
+            talk, None if words else memory.encoder, None if words else Chats(memory, chat)
+        )
         for size in track(chosen.size, f"{half}, {'words' if words else 'vectors'}"):
             yield from asking.questions(size)
             yield from asking.strangers(size, general)
