@@ -1,6 +1,6 @@
 """People, their sessions and their questions, read from the TOML files beside this one.
 
-    fit/*.toml     nine people: thresholds, weights and wordings are chosen on them
+    fit/*.toml     thirteen people: thresholds, weights and wordings are chosen on them
     judge/*.toml   five others: every figure that is published is of them
 
 A file holds one person: `sessions` with the turns `[id, what they say, what is replied]`, small

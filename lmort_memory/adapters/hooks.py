@@ -49,7 +49,7 @@ _LONGEST_NOTE = 400
 _AT_MOST = 4
 _RECALLED = 20  # of which those of the present session are passed over
 _NEAR_BEST = 0.5  # of the best score
-_MIN_LIKELIHOOD = 0.5  # that the answer is stored, as in a chat
+_MIN_LIKELIHOOD = 0.4  # `WORTH_NOTES` of a chat, which would take longer to import
 _LAST_TIME = 3  # prompts of the last session in this folder
 _WORD = re.compile(r"[^\W\d_]{3,}")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lmort_memory.chat.notes import Notes, pack_notes, renewed, worth_a_note
 from lmort_memory.memory.evidence import DEPTH
+from lmort_memory.memory.likelihood import WORTH_NOTES
 from lmort_memory.types import DEFAULT_SCOPE
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class NotesOptions:
 
     at_most: int = 5
     max_tokens: int = 256
-    min_likelihood: float = 0.5  # these three as `ChatOptions` has them
+    min_likelihood: float = WORTH_NOTES  # these three as `ChatOptions` has them
 
 
 def notes_for(

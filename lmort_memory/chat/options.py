@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lmort_memory.backbone import Sampling
 from lmort_memory.backbone.template import SPEAKERS
 from lmort_memory.chat.window import OldNotes
+from lmort_memory.memory.likelihood import WORTH_NOTES
 
 __all__ = ["SYSTEM", "ChatOptions"]
 
@@ -47,7 +48,7 @@ class ChatOptions:
     max_tokens: int = 256
     memories: int = 5
     memory_tokens: int = 256
-    min_likelihood: float = 0.5
+    min_likelihood: float = WORTH_NOTES
     old_notes: OldNotes = "shift"
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()

@@ -45,6 +45,7 @@ __all__ = [
     "BY_PLAIN",
     "BY_VECTORS",
     "BY_WORDS",
+    "WORTH_NOTES",
     "Calibration",
     "Described",
     "background_of",
@@ -52,6 +53,7 @@ __all__ = [
     "likelihoods",
 ]
 
+WORTH_NOTES: Final = 0.4  # estimate that anything answers, from which on notes are given
 _NOTE: Final = "background"  # key in the notes of a tuner's file
 
 

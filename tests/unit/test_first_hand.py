@@ -13,7 +13,7 @@ from benchmarks.first_hand import ABSENT, HALVES, KINDS, Half, load
 def test_size(half):
     """Everybody has 40 to 80 facts over at least six sessions, and months."""
     people = load(half).people
-    assert len(people) == {"fit": 9, "judge": 5}[half]
+    assert len(people) == {"fit": 13, "judge": 5}[half]
     for person in people:
         assert 40 <= sum(bool(one.id) for one in person.said) <= 80, person.key
         assert len({one.session for one in person.said}) >= 6, person.key

@@ -64,6 +64,9 @@ _FEWEST: Final = 64  # texts to fit to, however little time there is
 _REMOVED: Final = 10  # principal directions, as in the at-once tier
 _ENCODING_SHARE: Final = 0.5  # of the time; LMORT trains in the rest
 _PAIRS_SHARE: Final = 0.2  # of the encoding: slow models read more texts instead
+_CHAT_SHARE: Final = 0.05  # of the time, for what a chat adds
+_CHATTED: Final = 8  # texts that cost as much as an exchange, which goes through every block
+_FEWEST_EXCHANGES: Final = 6
 _WORTH_TRAINING: Final = 500  # texts; with fewer, LMORT overfits
 _MAX_EPOCHS: Final = 12
 _STEPS_MEASURED: Final = 3
@@ -240,9 +243,11 @@ class Maker:
 
     def _added_by_chat(self, plan: Plan) -> Array:
         """Measure what a chat adds, on pairs of the kit, or on its texts one after the other."""
-        texts = self.kit.texts(0, 2 * EXCHANGES)
+        affordable = _CHAT_SHARE * 60 * self.minutes / (_CHATTED * plan.seconds_per_text)
+        count = max(_FEWEST_EXCHANGES, min(EXCHANGES, int(affordable)))
+        texts = self.kit.texts(0, 2 * count)
         said = list(zip(texts[::2], texts[1::2], strict=False))
-        asked = [(pair.question, pair.answer) for pair in self.pairs[:EXCHANGES]]
+        asked = [(pair.question, pair.answer) for pair in self.pairs[:count]]
         return measure(self.backbone, plan.layers, asked or said)
 
     def _judged(
