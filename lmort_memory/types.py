@@ -317,4 +317,4 @@ class ChatEncoder(StateEncoder, Protocol):
     """An encoder that knows what the context of a chat adds to the states of a turn."""
 
     def without_chat(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take that away from states, float32 (len(layers), T, n_embd)."""
+        """Subtract from a turn's states, float32 (len(layers), T, n_embd), what the chat adds."""

@@ -15,7 +15,7 @@ MODES: Final = ("A->U", "U->A", "A", "U")
 """Connection modes: self-attention -> cross-attention; the last two have no cross-attention."""
 
 CHAT_PLACES: Final = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
-"""Numbers of a turn's tokens from which on a chat adds something else to their states."""
+"""Token indices of a turn at which a new row of what a chat adds to its states begins."""
 
 LAYER_NORM_EPS: Final = 1e-5
 
@@ -214,10 +214,10 @@ class TunerConfig:
 
     @property
     def n_parameters(self) -> int:
-        """Number of trained parameters; the statistics do not count."""
+        """Number of trained parameters; what is only measured does not count."""
         total = 0
         for name, shape in self.tensor_shapes().items():
-            if not name.startswith("stats."):
+            if not name.startswith(("stats.", "chat.")):
                 total += shape[0] * (shape[1] if len(shape) == 2 else 1)
         return total
 

@@ -13,7 +13,7 @@ from lmort_memory.backbone.environment import environment
 from lmort_memory.batches import batched
 from lmort_memory.encoder.artifact import CONTRACT_VERSION, TunerCard
 from lmort_memory.encoder.chunking import chunk_tokens
-from lmort_memory.encoder.in_chat import place_of
+from lmort_memory.encoder.in_chat import places_of
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError, TunerMismatchError
 from lmort_memory.modelfile.sketch import Sketch
@@ -118,7 +118,7 @@ class TunedEncoder:
         added = self._tuner.added_by_chat
         if added is None:
             return states
-        return states - added[:, [place_of(token) for token in range(states.shape[1])]]
+        return states - added[:, places_of(states.shape[1])]
 
     def encode_question(self, text: str) -> tuple[NDArray[np.float32], AskedTokens]:
         """Encode a question to its vector and its tokens, in one forward pass.

@@ -5,8 +5,8 @@ any fact does. So a stored question keeps only a fraction of its score, counts i
 rank or scale, and lends nothing to the assistant's reply after it (a person's answer may be the
 fact). It keeps its place if it is asked for: by role, or by "what did I ask you about …?".
 
-The reply to it was made from the fact, and says it once more, or was made without it and says
-nothing: it comes after the best record of somebody else.
+The reply to it was made from the fact, and says it once more, or was made without it and knows
+nothing of the person who asks: it comes after the best record of somebody else.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from lmort_memory.memory.kinds import about_questions, of_the_assistant, only_asks
+from lmort_memory.memory.kinds import about_questions, of_oneself, of_the_assistant, only_asks
 from lmort_memory.memory.overlap import RAREST, stems, weight
 from lmort_memory.memory.ranking import Ranked, by_score
 
@@ -34,9 +35,8 @@ __all__ = [
 
 LOOKED_AT: Final = 40  # top hits to check in each ranking: an echo further down does no harm
 _KEPT: Final = 0.2  # share of its score that an echo keeps
-_SAME: Final = (
-    0.75  # share of the words of two questions, by weight, that both have if they are one
-)
+_SAME: Final = 0.75  # least share of their words, by weight, that two wordings have in common
+_SOON: Final = timedelta(minutes=10)  # after its question, a reply is there
 
 
 def are_asked_for(query: str, role: str | None) -> bool:
@@ -53,13 +53,14 @@ def restatements(query: str, records: Sequence[Record]) -> list[bool]:
     """Return which records are the assistant's and only say again what others say.
 
     Such a reply has no rare word that is neither in the question nor in another's record, and
-    shares a word with such a record that the question lacks. So does, in effect, the reply that
-    the same question got before. None if the query asks what the assistant said.
+    shares a word with such a record that the question lacks. And of who asks, the reply that the
+    same question got before knows nothing that was not told. None if the query asks what the
+    assistant said.
     """
     if of_the_assistant(query) or all(one.role != "assistant" for one in records):
         return [False] * len(records)
     asked = stems(query)
-    before = _replies_to(asked, records)
+    before = _replies_to(asked, records) if of_oneself(query) else frozenset[str]()
     facts = (stems(one.text) for one in records if _is_fact(one))
     told = frozenset[str]().union(*facts) - asked
 
@@ -72,25 +73,31 @@ def restatements(query: str, records: Sequence[Record]) -> list[bool]:
     ]
 
 
-def _replies_to(asked: frozenset[str], records: Sequence[Record]) -> set[str]:
-    """Return the ids of the first replies after stored questions of the same words."""
-    found = set[str]()
-    for question in records:
-        if question.session is None or question.role != "user" or not only_asks(question.text):
-            continue
-        own = stems(question.text)
-        if weight(asked & own) < _SAME * weight(asked | own):
-            continue
-        after = (
-            one
-            for one in records
-            if one.session == question.session and one.created_at >= question.created_at
-        )
-        others = (one for one in after if one is not question)
-        reply = min(others, key=lambda one: (one.created_at, one.id), default=None)
-        if reply is not None and reply.role == "assistant":
-            found.add(reply.id)
-    return found
+def _replies_to(asked: frozenset[str], records: Sequence[Record]) -> frozenset[str]:
+    """Return the ids of the replies to stored questions of the same words."""
+    replies = (_next(one, records) for one in records if _is_same(asked, one))
+    return frozenset(one.id for one in replies if one is not None and one.role == "assistant")
+
+
+def _is_same(asked: frozenset[str], record: Record) -> bool:
+    """Whether a record is a question of these words."""
+    if record.session is None or record.role != "user" or not only_asks(record.text):
+        return False
+    own = stems(record.text)
+    return 0 < weight(asked | own) * _SAME <= weight(asked & own)
+
+
+def _next(question: Record, records: Sequence[Record]) -> Record | None:
+    """Return the first of these records that was said soon after a question in its session."""
+    place = question.scope, question.session
+    after = (
+        one
+        for one in records
+        if (one.scope, one.session) == place
+        and timedelta(0) <= one.created_at - question.created_at <= _SOON
+        and one is not question
+    )
+    return min(after, key=lambda one: (one.created_at, one.id), default=None)
 
 
 def put_after_facts(query: str, best: Sequence[Record], ranked: Sequence[Ranked]) -> list[Ranked]:

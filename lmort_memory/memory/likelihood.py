@@ -53,7 +53,7 @@ __all__ = [
     "likelihoods",
 ]
 
-WORTH_NOTES: Final = 0.4  # estimate that anything answers, from which on notes are given
+WORTH_NOTES: Final = 0.4  # least estimate that anything answers at which notes are given
 _NOTE: Final = "background"  # key in the notes of a tuner's file
 
 

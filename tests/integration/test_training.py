@@ -18,7 +18,8 @@ import torch
 from lmort_memory.backbone import Backbone
 from lmort_memory.encoder import TunedEncoder
 from lmort_memory.encoder.artifact import write_artifact
-from lmort_memory.encoder.config import TunerConfig
+from lmort_memory.encoder.config import CHAT_PLACES, TunerConfig
+from lmort_memory.encoder.in_chat import with_chat
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
@@ -345,11 +346,16 @@ def test_cutting_rows_is_cutting_text(backbone, training):
 
 
 def test_a_second_stage_goes_on_from_the_first(backbone, training, tmp_path):
-    """Its network has the first one's weights and statistics; another shape is refused."""
+    """Its network has the first one's weights and statistics; another shape is refused.
+
+    What a chat adds to states was measured for the first, and is no part of the network.
+    """
     recipe = replace(RECIPE, train=replace(RECIPE.train, epochs=1))
     model = Trainer(CONFIG, recipe, training, folder=tmp_path / "first").run()
     path = tmp_path / "first.gguf"
-    write_artifact(path, to_artifact(model, backbone, {}), matrix_type="F16")
+    added = np.zeros((len(CONFIG.layers), len(CHAT_PLACES), CONFIG.n_embd), np.float32)
+    first = with_chat(to_artifact(model, backbone, {}), added)
+    write_artifact(path, first, matrix_type="F16")
     second = replace(RECIPE.train, start=str(path), closed_form=False)
     weights = new_model(CONFIG, second, training).weights()
     assert weights.keys() == model.weights().keys()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lmort_memory import Memory
+from lmort_memory import Memory, Turn
 from lmort_memory.memory.echoes import restatements
 from lmort_memory.store import SQLiteStore
 from lmort_memory.testing import HashEncoder
@@ -91,6 +91,7 @@ def test_asking_again_changes_nothing(tmp_path, encoder):
         assert later == pytest.approx(likelihood, abs=0.05)
 
 
+OWN = "When does our boat to the island go?"
 EMPTY = (
     "As an assistant I can say that the boat to the island is a wonderful boat, and that the island"
     " is a place to which a boat may go at any time. Is there another boat that you ask about?"
@@ -98,33 +99,62 @@ EMPTY = (
 
 
 def test_an_empty_reply_to_the_same_question_competes_with_no_fact(tmp_path):
-    """It has words of its own, and says nothing."""
+    """It has words of its own, and knows nothing of who asks."""
     with Memory(HashEncoder(), SQLiteStore(tmp_path / "m.db")) as memory:
         memory.add_many([FACT, *OTHERS])
 
         def ask():
-            hits = memory.recall(ASKED[0], top_k=15, explain=True)
-            facts = [hit for hit in hits if hit.record.role == "user"]
+            hits = memory.recall(OWN, top_k=15, explain=True)
             assert hits[0].record.text == FACT
-            return facts[0].score, memory.likelihoods(ASKED[0], hits)[1]
+            return memory.likelihoods(OWN, hits)[1]
 
-        _, before = ask()
+        before = ask()
         memory.add_many(
-            [{"role": "user", "content": ASKED[0]}, {"role": "assistant", "content": EMPTY}],
+            [{"role": "user", "content": OWN}, {"role": "assistant", "content": EMPTY}],
             session="asked",
         )
-        _, after = ask()
-        assert after == pytest.approx(before, abs=0.05)
+        assert ask() == pytest.approx(before, abs=0.05)
 
 
-def test_the_reply_to_another_question_is_no_echo(tmp_path):
-    """Nor is one without any fact beside it."""
+CHEESE = "Which cheese belongs in carbonara?"
+PECORINO = "Pecorino romano belongs in carbonara, and never any cream."
+
+
+def test_the_reply_to_a_question_about_the_world_keeps_its_place(tmp_path):
+    """Nothing that was told stands behind it."""
     with Memory(HashEncoder(), SQLiteStore(tmp_path / "m.db")) as memory:
-        asked = ({"role": "user", "content": "Who sails the boat to the island?"},)
-        memory.add_many([*asked, {"role": "assistant", "content": "Ada sails it."}], session="a")
-        again = "Who is it who sails the boat to the island?"
-        hits = memory.recall(again)
-        assert hits[0].record.text == "Ada sails it."
-        records = sorted((hit.record for hit in hits), key=lambda one: one.role)
-        assert restatements(again, records) == [True, False]
-        assert restatements("Who built the boat?", records) == [False, False]
+        memory.add_many([*OTHERS, "The gym opens at six on weekdays."])
+        asked = [{"role": "user", "content": CHEESE}, {"role": "assistant", "content": PECORINO}]
+        memory.add_many(asked, session="a")
+        assert memory.recall(CHEESE)[0].record.text == PECORINO
+
+
+def _said(memory, *turns):
+    """Store turns of one session, a minute apart; None leaves five hours."""
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    records = []
+    for turn in turns:
+        if turn is None:
+            at += timedelta(hours=5)
+            continue
+        role, text = turn
+        records.append(memory.add(Turn(text, role=role, session="s", created_at=at)))
+        at += timedelta(minutes=1)
+    return records
+
+
+@pytest.mark.parametrize(
+    ("turns", "query", "expected"),
+    [
+        ((("user", OWN), ("assistant", EMPTY)), OWN, [False, True]),
+        ((("user", OWN), None, ("assistant", EMPTY)), OWN, [False, False]),
+        ((("user", OWN), ("user", "No."), ("assistant", EMPTY)), OWN, [False, False, False]),
+        ((("user", OWN), ("assistant", EMPTY)), "Who built our house?", [False, False]),
+        ((("user", "How are you?"), ("assistant", EMPTY)), "How am I?", [False, False]),
+        ((("user", CHEESE), ("assistant", PECORINO)), CHEESE, [False, False]),
+    ],
+)
+def test_only_the_reply_to_this_question_counts(tmp_path, turns, query, expected):
+    """Said soon after it, to the same words, about who asks."""
+    with Memory(None, SQLiteStore(tmp_path / "m.db")) as memory:
+        assert restatements(query, _said(memory, *turns)) == expected

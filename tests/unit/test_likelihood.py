@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lmort_memory import Hit, Memory, Record, Scores
+from lmort_memory.adapters import hooks
 from lmort_memory.memory.evidence import FALLBACK, Background, Evidence, Whole, evidence
 from lmort_memory.memory.kinds import is_pleasantry
 from lmort_memory.memory.likelihood import (
     BY_PLAIN,
     BY_VECTORS,
     BY_WORDS,
+    WORTH_NOTES,
     Calibration,
     background_of,
     background_to_text,
@@ -173,3 +175,8 @@ def test_greetings_and_thanks_ask_for_nothing(text):
 def test_short_questions_are_no_small_talk(text):
     """A short question about something is still a question."""
     assert not is_pleasantry(text)
+
+
+def test_hooks_give_notes_where_a_chat_does():
+    """They keep the number themselves, so as to start sooner."""
+    assert hooks._MIN_LIKELIHOOD == WORTH_NOTES

@@ -9,7 +9,7 @@ import numpy as np
 from lmort_memory.chat import SYSTEM
 from lmort_memory.chat.window import Window, WindowOptions
 from lmort_memory.encoder.config import CHAT_PLACES
-from lmort_memory.encoder.in_chat import place_of
+from lmort_memory.encoder.in_chat import places_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ _SMALLEST: Final = 512  # context of a model to chat with
 
 def measure(
     backbone: Backbone, layers: Sequence[int], exchanges: Sequence[tuple[str, str]]
-) -> Array:
+) -> Array | None:
     """Return the mean difference of states in a chat and by themselves, by place in the turn.
 
     The chat has the model's own template and the default system prompt.
@@ -42,25 +42,25 @@ def measure(
         exchanges: What is said and answered; the beginning of each text counts.
 
     Returns:
-        float32 (len(layers), len(CHAT_PLACES), n_embd); 0 where no text was so long, and for a
-        model whose context is too small for a conversation.
+        float32 (len(layers), len(CHAT_PLACES), n_embd); beyond the longest text as at its end. None
+        for a model whose context is too small for a conversation.
 
     Raises:
         BackboneError: llama.cpp refused.
     """
     said = [text[:_LONGEST] for exchange in exchanges for text in exchange]
     if (backbone.facts.n_ctx_train or _N_CTX) < _SMALLEST:
-        return np.zeros((len(layers), len(CHAT_PLACES), backbone.n_embd), np.float32)
+        return None
     alone = backbone.hidden_states(said, layers, max_tokens=_N_CTX)
     total = np.zeros((len(layers), len(CHAT_PLACES), backbone.n_embd))
     count = np.zeros(len(CHAT_PLACES))
     for inside, states in zip(_chatted(backbone, layers, said), alone, strict=True):
         length = min(inside.shape[1], len(states.tokens))
-        for token in range(length):
-            place = place_of(token)
+        for token, place in enumerate(places_of(length)):
             total[:, place] += inside[:, token] - states.states[:, token]
             count[place] += 1
-    added: Array = (total / np.maximum(count, 1)[:, None]).astype(np.float32)
+    measured = np.maximum.accumulate(np.where(count > 0, np.arange(len(count)), 0))
+    added: Array = (total / np.maximum(count, 1)[:, None])[:, measured].astype(np.float32)
     return added
 
 

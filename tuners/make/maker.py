@@ -5,7 +5,8 @@
      texts fit    from each layer   on disk               alone          torch is
 
 Every stage saves its result in a work folder; after an interruption, the same call resumes where it
-stopped. Without torch, the LMORT stage is skipped.
+stopped. Without torch, the LMORT stage is skipped. In the end it is measured what a chat adds to
+states, which takes seconds.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ _ENCODING_SHARE: Final = 0.5  # of the time; LMORT trains in the rest
 _PAIRS_SHARE: Final = 0.2  # of the encoding: slow models read more texts instead
 _CHAT_SHARE: Final = 0.05  # of the time, for what a chat adds
 _CHATTED: Final = 8  # texts that cost as much as an exchange, which goes through every block
-_FEWEST_EXCHANGES: Final = 6
+_FEWEST_EXCHANGES: Final = 12
 _WORTH_TRAINING: Final = 500  # texts; with fewer, LMORT overfits
 _MAX_EPOCHS: Final = 12
 _STEPS_MEASURED: Final = 3
@@ -205,7 +206,8 @@ class Maker:
         first = self.kit.n_held_out
         fit = self._states("fit", first, first + plan.n_fit, plan, stages)
         artifact = with_tokens(tiers[best].artifact, token_sample(fit))
-        artifact = with_chat(artifact, self._added_by_chat(plan))
+        added = self._added_by_chat(plan)
+        artifact = artifact if added is None else with_chat(artifact, added)
         return Made(artifact, best, figures, plan, time.monotonic() - start)
 
     def with_layers(self, plan: Plan, stages: Stages) -> Plan:
@@ -241,7 +243,7 @@ class Maker:
             tiers[LMORT] = self._judged(whole, fitted, held, begun)
         return tiers, plan
 
-    def _added_by_chat(self, plan: Plan) -> Array:
+    def _added_by_chat(self, plan: Plan) -> Array | None:
         """Measure what a chat adds, on pairs of the kit, or on its texts one after the other."""
         affordable = _CHAT_SHARE * 60 * self.minutes / (_CHATTED * plan.seconds_per_text)
         count = max(_FEWEST_EXCHANGES, min(EXCHANGES, int(affordable)))

@@ -92,9 +92,9 @@ def new_model(config: TunerConfig, recipe: TrainRecipe, training: TrainingSet) -
 
 
 def _load_trained(model: Lmort, path: Path) -> None:
-    """Copy the trained part of a tuner; its own directions and its token map are added later."""
+    """Copy the trained part of a tuner; what else it has is added later."""
     artifact = read_artifact(path)
-    trained = replace(artifact.card.config, own_layers=(), token_bits=0)
+    trained = replace(artifact.card.config, own_layers=(), token_bits=0, in_chat=0)
     if trained != model.config:
         raise TunerError(
             f"cannot start from {path}: it has the shape {trained}, and the recipe wants "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from json import dumps
@@ -135,10 +136,15 @@ def _stacked(
     for row in rows:
         with reading(f"a vector of {row[0]!r:.40}"):
             read.append(halves(row[3]))
-            if read[-1].shape != read[0].shape:
-                raise ValueError(f"found {read[-1].size} numbers, expected {read[0].size}")
     if not read:
         return np.empty((0, 0), dtype=np.float32)
+    sizes = [one.size for one in read]
+    ((expected, _),) = Counter(sizes).most_common(1)
+    for row, size in zip(rows, sizes, strict=True):
+        if size != expected:
+            raise DamagedStoreError(
+                f"a vector of {row[0]!r:.40} has {size} numbers, others {expected} — {DAMAGED}"
+            )
     vectors = np.stack(read)
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():

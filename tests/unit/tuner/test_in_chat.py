@@ -5,7 +5,7 @@ import pytest
 
 from lmort_memory.encoder.artifact import FORMAT_VERSION, read_artifact, write_artifact
 from lmort_memory.encoder.config import CHAT_PLACES
-from lmort_memory.encoder.in_chat import added_by_chat, place_of, with_chat
+from lmort_memory.encoder.in_chat import added_by_chat, places_of, with_chat
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError
 from lmort_memory.modelfile.header import read_header
@@ -56,5 +56,5 @@ def test_a_flipped_bit_is_found(tmp_path, plain, added):
 
 def test_the_first_tokens_have_places_of_their_own():
     """Later ones share one with their neighbours."""
-    assert [place_of(token) for token in (0, 1, 4, 5, 6)] == [0, 1, 4, 4, 5]
-    assert place_of(48) == place_of(5000) == len(CHAT_PLACES) - 1
+    assert places_of(7).tolist() == [0, 1, 2, 3, 4, 4, 5]
+    assert places_of(5000)[[48, -1]].tolist() == [len(CHAT_PLACES) - 1] * 2

@@ -102,6 +102,7 @@ def test_impossible_shapes_are_refused(change):
 
 
 def test_parameters_are_counted():
-    """`n_parameters` counts weights and biases, not the statistics."""
+    """`n_parameters` counts weights and biases, not what is only measured."""
     config = TunerConfig(4, 0, 1, n_layer=0, pooled_layers=(0, 1), n_head=1, width=4, dim=3)
     assert config.n_parameters == 3 * 8 + 3
+    assert replace(config, in_chat=1).n_parameters == config.n_parameters
