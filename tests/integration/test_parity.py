@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lmort_memory import BackboneError
 from lmort_memory.backbone import Backbone
 from tests.support.parity import TEXT, TOLERANCE, layer_differences, reference_states, tokens_of
 from tests.support.tiny_hf import FAMILIES, SLIDING_WINDOW, write_tiny_hf
@@ -46,7 +47,9 @@ def test_learned_positions_never_move_and_never_run_out(tmp_path):
     with Backbone.open(path, n_threads=1) as gpt2:
         assert gpt2.facts.learned_positions
         sequence = gpt2.open_sequence(n_ctx=100_000)
-        assert sequence.n_ctx <= max(gpt2.facts.n_ctx_train, 256)
+        assert sequence.n_ctx == gpt2.facts.n_ctx_train
+        with pytest.raises(BackboneError, match="do not fit"):
+            sequence.extend([7] * (gpt2.facts.n_ctx_train + 1))
         assert not sequence.can_shift
         tokens = [10 + i % 90 for i in range(60)]
         sequence.extend([*tokens[:10], 5, 5, *tokens[10:]][:62])

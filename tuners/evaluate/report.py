@@ -48,7 +48,6 @@ __all__ = [
     "encode_set",
     "evaluate",
     "fuse",
-    "fused_as_asked",
     "lenders",
     "lexical_scores",
     "output_losses",
@@ -123,10 +122,11 @@ def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
         "bm25": score_run(dataset, lexical_scores(dataset)),
         "words": score_run(dataset, lexical),
     }
-    turns = lenders(dataset)
+    turns, covered, talk = lenders(dataset), coverages(dataset, lexical), about_talk(dataset)
 
     def hybrid(dense: Scores, tokens: Scores | None) -> Scores:
-        return boosted_turns(dataset, fused_as_asked(dataset, dense, lexical, tokens=tokens))
+        fused = fuse(dense, lexical, turns, tokens=tokens, coverage=covered, talk=talk)
+        return boosted_turns(dataset, fused)
 
     for name, found in vectors.items():
         dense = dense_scores(dataset, found)
@@ -284,20 +284,6 @@ def fuse(
         )
     fused[~_candidates(dense, lexical, turns)] = -np.inf
     return fused
-
-
-def fused_as_asked(
-    dataset: EvalSet, dense: Scores, lexical: Scores, *, tokens: Scores | None = None
-) -> Scores:
-    """Rank by all parts, weighed for each question of a set as the product does; see `fuse`."""
-    return fuse(
-        dense,
-        lexical,
-        lenders(dataset),
-        tokens=tokens,
-        coverage=coverages(dataset, lexical),
-        talk=about_talk(dataset),
-    )
 
 
 def boosted_turns(dataset: EvalSet, fused: Scores) -> Scores:
