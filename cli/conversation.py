@@ -215,9 +215,11 @@ class Conversation:
         )
         first = "none" if times.first_token_s is None else duration_ms(times.first_token_s)
         self._screen.say(
-            f"time: first token {first}, reading {duration_ms(times.prefill_s)},"
-            f" recall {duration_ms(times.recall_s)}, notes {duration_ms(times.notes_s)},"
-            f" reply {duration_ms(times.generate_s)}, storing {duration_ms(times.store_s)}"
+            f"time: recall {duration_ms(times.recall_s)}, notes {duration_ms(times.notes_s)},"
+            f" reading {duration_ms(times.prefill_s)}, first token {first};"
+        )
+        self._screen.say(
+            f"      reply {duration_ms(times.generate_s)}, storing {duration_ms(times.store_s)}"
         )
 
     def _recall(self, query: str) -> None:

@@ -71,6 +71,8 @@ def test_commands_inside_the_chat(cli):
     assert "nothing has been said yet" in outcome.out
     assert re.search(r"\[1\] .* user: Ada keeps bees\. \(score .* tokens", outcome.out)
     assert re.search(r"tokens: \d+ yours, \d+ of notes, \d+ of reply", outcome.out)
+    (costs,) = re.findall(r"time: recall .*\n      reply .*, storing .*", outcome.out)
+    assert max(map(len, costs.splitlines())) <= 80
     assert re.search(r"\[\d\] .*Ada keeps bees\. \(score [\d.]+\)", outcome.out)
     assert "session trip" in outcome.out
     assert re.search(r"home: \d turns, last .*, began", outcome.out)
@@ -172,6 +174,7 @@ class Tty:
 
 def test_a_chat_at_a_terminal(tiny, monkeypatch):
     """A person sees a prompt, the memories in one faint line, and leaves with Ctrl-D."""
+    monkeypatch.setenv("LMORT_TEMPERATURE", "0")  # a drawn reply may be empty: no turn
     spawn("add", "Ada keeps bees.")
     terminal = Tty("chat")
     terminal.type("Who keeps bees?\r")
