@@ -6,7 +6,8 @@ either speaker, after both system prompts that were tried and at the third turn 
 (cosine 0.88 to 0.99; without a system prompt 0.79 to 0.83; experiment 37). By and large it is
 larger for the first tokens, which by themselves have hardly anything before them. Left in, it makes
 all that was said in chats alike: such turns are nearer to a question asked in a chat than what was
-imported, whatever they say. So it is measured once, kept in the tuner's file, and subtracted.
+imported, whatever they say. So it is measured once, as a median, kept in the tuner's file, and
+subtracted.
 """
 
 from __future__ import annotations

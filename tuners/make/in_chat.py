@@ -32,9 +32,12 @@ _SMALLEST: Final = 512  # context of a model to chat with
 def measure(
     backbone: Backbone, layers: Sequence[int], exchanges: Sequence[tuple[str, str]]
 ) -> Array | None:
-    """Return the mean difference of states in a chat and by themselves, by place in the turn.
+    """Return the median difference of states in a chat and by themselves, by place in the turn.
 
-    The chat has the model's own template and the default system prompt.
+    The chat has the model's own template and the default system prompt. A few tokens of a text on
+    its own have states many times as long as the rest, which they do not have in a chat. They would
+    dominate a mean, so this is a median. All states are held in memory, some 4 kB a layer, token
+    and thousand dimensions.
 
     Args:
         backbone: The model.
@@ -52,16 +55,21 @@ def measure(
     if (backbone.facts.n_ctx_train or _N_CTX) < _SMALLEST:
         return None
     alone = backbone.hidden_states(said, layers, max_tokens=_N_CTX)
-    total = np.zeros((len(layers), len(CHAT_PLACES), backbone.n_embd))
-    count = np.zeros(len(CHAT_PLACES))
+    found: list[list[Array]] = [[] for _ in CHAT_PLACES]
     for inside, states in zip(_chatted(backbone, layers, said), alone, strict=True):
         length = min(inside.shape[1], len(states.tokens))
         for token, place in enumerate(places_of(length)):
-            total[:, place] += inside[:, token] - states.states[:, token]
-            count[place] += 1
-    measured = np.maximum.accumulate(np.where(count > 0, np.arange(len(count)), 0))
-    added: Array = (total / np.maximum(count, 1)[:, None])[:, measured].astype(np.float32)
-    return added
+            found[place].append(inside[:, token] - states.states[:, token])
+    return _medians(found, np.zeros((len(layers), backbone.n_embd), np.float32))
+
+
+def _medians(found: Sequence[Sequence[Array]], before: Array) -> Array:
+    """Medians by place, (n_layers, n_places, n_embd); where there is none, the one before."""
+    medians = []
+    for differences in found:
+        before = np.median(differences, axis=0).astype(np.float32) if differences else before
+        medians.append(before)
+    return np.stack(medians, axis=1)
 
 
 def _chatted(backbone: Backbone, layers: Sequence[int], said: Sequence[str]) -> Iterator[Array]:
