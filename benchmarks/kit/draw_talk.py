@@ -10,7 +10,8 @@ and others (Debian's package wordnet-base, WordNet's licence). Beside the traini
     text/persona_turns          turns of their conversations
     text/wordnet_glosses        words with what they mean
     text/wordnet_examples       sentences with these words
-    pairs/personal              "What do I do for a living?", and the turn that answers it
+    pairs/personal              "What do I do for a living?", and the turn that answers it; pairs
+                                with the same question are one group
 
 In a conversation one asks the other "What do you do?"; asked of a memory, that is "What do I do?".
 """
@@ -24,7 +25,7 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -140,7 +141,7 @@ def main() -> int:
         "wordnet_examples": [one for _, examples in found for one in examples],
     }
     for name, some in texts.items():
-        _write(data / "text" / f"{name}.jsonl.gz", [{"text": text} for text in some])
+        write(data / "text" / f"{name}.jsonl.gz", [{"text": text} for text in some])
     shuffled = list(pairs.items())
     rng.shuffle(shuffled)
     alike: Counter[str] = Counter()
@@ -148,12 +149,15 @@ def main() -> int:
     for answer, question in shuffled:
         alike[question] += 1
         if alike[question] <= _MOST_ALIKE:
-            rows.append({"query": question, "positive": answer, "source": "personal"})
-    _write(data / "pairs" / "personal.jsonl.gz", rows)
+            rows.append(
+                {"query": question, "positive": answer, "source": "personal", "group": question}
+            )
+    write(data / "pairs" / "personal.jsonl.gz", rows)
     return 0
 
 
-def _write(path: Path, rows: list[dict[str, str]]) -> None:
+def write(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows as JSON lines, the same bytes for the same rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     path.write_bytes(gzip.compress(lines.encode(), mtime=0))

@@ -17,7 +17,7 @@ import torch
 
 from lmort_memory.backbone import Backbone
 from lmort_memory.encoder import TunedEncoder
-from lmort_memory.encoder.artifact import write_artifact
+from lmort_memory.encoder.artifact import read_card, write_artifact
 from lmort_memory.encoder.config import CHAT_PLACES, TunerConfig
 from lmort_memory.encoder.in_chat import with_chat
 from lmort_memory.encoder.lmort import Tuner
@@ -246,6 +246,10 @@ def test_the_paper_loss_trains_too(training, tmp_path):
     paired = training.data.positives >= 0
     columns = {name: getattr(training.data, name)[paired] for name in UNIT_COLUMNS}
     bare = TrainingSet(training.cache, replace(training.data, **columns), None)
+    columns["negatives"] = np.where(columns["anchors"][:, None] == 4, -1, columns["negatives"])
+    lacking = replace(bare, data=replace(training.data, **columns))
+    with pytest.raises(TunerError, match="hard negatives"):
+        Trainer(config, recipe, lacking, folder=tmp_path)
     trainer = Trainer(config, recipe, bare, folder=tmp_path)
     before = trainer.model.output.weight.clone()
     assert not torch.equal(trainer.run().output.weight, before)
@@ -289,7 +293,8 @@ def test_training_starts_from_the_closed_form(training):
 def test_a_recipe_becomes_a_tuner(model_path, backbone, tmp_path):
     """The whole way: data, states, teacher, training, file; then it encodes for its own model.
 
-    A second run of the same command makes the same tuner without a pass through the model.
+    A second run of the same command makes the same tuner without a pass through the model; a second
+    stage goes on from it, and keeps its own directions.
     """
     data = tmp_path / "data/text"
     data.mkdir(parents=True)
@@ -333,6 +338,16 @@ def test_a_recipe_becomes_a_tuner(model_path, backbone, tmp_path):
     (encoded,) = TunedEncoder(backbone, tuner).encode([TEXTS[0]])
     assert encoded.vectors.shape == (1, 384)
     assert np.linalg.norm(encoded.vectors[0]) == pytest.approx(1, abs=1e-5)
+    first = str(tmp_path / "a.gguf")
+    train = replace(recipe.train, start=first, closed_form=False)
+    second = replace(recipe, name="second", train=train, blend=BlendRecipe(keep=True))
+    further = replace(workshop, recipe=second, work=tmp_path / "further")
+    further.make(tmp_path / "c.gguf", lambda _: lambda *_: None)
+    card = read_card(tmp_path / "c.gguf")
+    assert card.config.own_layers == (1, 3)
+    assert card.provenance["recipe"] == "tiny, then second"
+    assert card.provenance["data_licences"] == "CC0-1.0, MIT"
+    assert card.provenance["blend"] == tuner.provenance["blend"]
 
 
 def test_cutting_rows_is_cutting_text(backbone, training):

@@ -28,14 +28,15 @@ class Batch:
         texts: int64 (B,): anchors, then positives, then negatives.
         n_units: Number of anchors.
         pairs: int64 (P,): the anchors with a positive, as rows of `texts`. The positives follow in
-            this order, then N negatives for each pair.
-        n_negatives: N.
+            this order, then their negatives, pair by pair.
+        alike: bool (P, P): whether a pair's positive may answer another pair's query, as both are
+            of one group or share a text.
     """
 
     texts: NDArray[np.int64]
     n_units: int
     pairs: NDArray[np.int64]
-    n_negatives: int
+    alike: NDArray[np.bool_]
 
 
 def epoch_plan(n_units: int, batch_size: int, *, seed: tuple[int, int]) -> NDArray[np.int64]:
@@ -59,9 +60,18 @@ def make_batch(data: TrainingData, units: NDArray[np.int64]) -> Batch:
     """Arrange the texts of some units as a batch."""
     positives = data.positives[units]
     pairs = np.flatnonzero(positives >= 0)
-    negatives = data.negatives[units][pairs]
-    texts = np.concatenate([data.anchors[units], positives[pairs], negatives.ravel()])
-    return Batch(texts, len(units), pairs, negatives.shape[1])
+    negatives = data.negatives[units][pairs].ravel()
+    texts = np.concatenate([data.anchors[units], positives[pairs], negatives[negatives >= 0]])
+    alike = _same(data.anchors[units][pairs]) | _same(positives[pairs])
+    if data.groups is not None:
+        alike |= _same(data.groups[units][pairs])
+    return Batch(texts, len(units), pairs, alike & ~np.eye(len(pairs), dtype=bool))
+
+
+def _same(values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether two of the values are equal, (n, n); those below 0 equal none."""
+    same: NDArray[np.bool_] = (values[:, None] == values) & (values >= 0)
+    return same
 
 
 def packed_states(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from lmort_memory.encoder.artifact import Artifact
+from lmort_memory.errors import TunerError
 
 from ..evaluate.held_out import encode_cache
 from .closed_form import pooled_states
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["DIRECTIONS", "PENALTY", "blend", "discriminants", "inputs_of"]
+__all__ = ["DIRECTIONS", "PENALTY", "blend", "discriminants", "inputs_of", "own_directions"]
 
 DIRECTIONS: Final = 384
 PENALTY: Final = 1.0  # 3 and 10 scored lower, 0.3 the same
@@ -72,6 +73,18 @@ def blend(
     }
     card = replace(artifact.card, config=replace(config, own_layers=config.layers))
     return replace(artifact, card=card, weights={**weights, **maps})
+
+
+def own_directions(artifact: Artifact) -> Array:
+    """Return the map of a blended tuner's own directions, float32 (d, dim), in its vectors' axes.
+
+    Raises:
+        TunerError: the tuner has none.
+    """
+    if not artifact.card.config.own_layers:
+        raise TunerError("the tuner has no own directions to take over — name one that is blended")
+    found: Array = np.asarray(artifact.weights["own.weight"], np.float32).T
+    return found
 
 
 def inputs_of(artifact: Artifact, cache: StatesCache) -> Array:

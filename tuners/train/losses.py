@@ -24,23 +24,30 @@ def paper_contrastive(queries: Tensor, positives: Tensor, negatives: Tensor) -> 
 
 
 def contrastive(
-    queries: Tensor, positives: Tensor, negatives: Tensor | None, *, temperature: float
+    queries: Tensor,
+    positives: Tensor,
+    negatives: Tensor,
+    *,
+    temperature: float,
+    alike: Tensor | None = None,
 ) -> Tensor:
     """Cosine similarity at a temperature, against hard and in-batch negatives.
 
-    Every other query's positive and hard negatives are negatives too.
+    Every other query's positive and hard negatives are negatives too, but for what is `alike`.
 
     Args:
         queries: (Q, dim); normalised here.
         positives: (Q, dim).
-        negatives: (Q, N, dim), or None for in-batch negatives alone.
+        negatives: (N, dim), of all queries together; N may be 0.
         temperature: Divides the cosines.
+        alike: bool (Q, Q): positives that are left out for a query, as they may answer it too.
     """
-    passages = positives
-    if negatives is not None:
-        passages = torch.cat([positives, negatives.flatten(0, 1)])
+    passages = torch.cat([positives, negatives])
     scores = F.normalize(queries, dim=-1) @ F.normalize(passages, dim=-1).T / temperature
-    return F.cross_entropy(scores, torch.arange(len(queries), device=scores.device))
+    own = torch.arange(len(queries), device=scores.device)
+    if alike is not None:
+        scores[:, : len(queries)] = scores[:, : len(queries)].masked_fill(alike, -torch.inf)
+    return F.cross_entropy(scores, own)
 
 
 def distillation(

@@ -9,14 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from lmort_memory.encoder.artifact import Artifact, TunerCard, write_artifact
+from lmort_memory.encoder.artifact import (
+    Artifact,
+    TunerCard,
+    read_artifact,
+    read_card,
+    write_artifact,
+)
 from lmort_memory.encoder.untrained import identity_of
 from lmort_memory.types import Progress
 
 from ..states.cache import estimate, fill
-from .blend import DIRECTIONS, PENALTY, blend, discriminants
+from .blend import DIRECTIONS, PENALTY, blend, discriminants, own_directions
 from .corpus import corpus_states, corpus_targets
 from .data import TrainingData, load_folder
 from .msmarco import load_msmarco
@@ -24,11 +31,9 @@ from .teacher import TEACHER_LICENCE, TEACHER_NAME
 from .trainer import Trainer, TrainingSet
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lmort_memory.backbone import Backbone
 
-    from ..states.cache import Estimate
+    from ..states.cache import Estimate, StatesCache
     from .model import Lmort
     from .recipe import BlendRecipe, DataRecipe, Recipe
 
@@ -113,6 +118,8 @@ class Workshop:
         Raises:
             TunerError: as for `prepare`, or the checkpoint belongs to another run.
         """
+        begun = self.recipe.train.start
+        start = read_artifact(Path(begun)) if begun else None
         training = self.prepare(stages)
         config = self.recipe.config(self.backbone.facts.n_embd)
         trainer = Trainer(
@@ -122,14 +129,21 @@ class Workshop:
         artifact = to_artifact(
             model, self.backbone, provenance_of(self.recipe, training, trainer.step)
         )
-        if self.recipe.blend is not None:
-            artifact = self._blended(artifact, self.recipe.blend, stages)
+        recipe = self.recipe.blend
+        if recipe is not None and recipe.keep and start is not None:
+            artifact = _keeping(artifact, start, training.cache, share=recipe.share)
+        elif recipe is not None:
+            artifact = self._blended(artifact, recipe, stages)
         return write_artifact(out, artifact, matrix_type=matrix_type)
 
     def _blended(self, artifact: Artifact, recipe: BlendRecipe, stages: Stages) -> Artifact:
         """Add the model's own directions, found with labelled pairs, to the trained ones."""
         wanted = replace(
-            self.recipe.data, layout="folder", sources=recipe.sources, max_tokens=recipe.max_tokens
+            self.recipe.data,
+            layout="folder",
+            sources=recipe.sources,
+            max_tokens=recipe.max_tokens,
+            n_negatives=0,
         )
         data = load_data(self.data_folder, wanted)
         cache = fill(
@@ -159,21 +173,46 @@ def to_artifact(model: Lmort, backbone: Backbone, provenance: dict[str, str]) ->
     return Artifact(card, model.weights())
 
 
+def _keeping(artifact: Artifact, start: Artifact, cache: StatesCache, *, share: float) -> Artifact:
+    """Add the own directions of the tuner that this one began with."""
+    own = own_directions(start)
+    blended = blend(artifact, cache, lambda _: own, share=share)
+    kept = {key: text for key, text in start.card.provenance.items() if key == "blend"}
+    provenance = {**artifact.card.provenance, **kept}
+    return replace(blended, card=replace(blended.card, provenance=provenance))
+
+
 def provenance_of(recipe: Recipe, training: TrainingSet, steps: int) -> dict[str, str]:
-    """Return the provenance of a tuner, for its metadata."""
-    sources = training.data.sources
-    licences = sorted({licence for *_, licence in sources if licence})
-    provenance = {
+    """Return the provenance of a tuner, for its metadata.
+
+    If it began with another tuner, what this stage was ("recipe", "data", "texts", "steps") is
+    appended to that tuner's, and its teacher and licences stay.
+
+    Raises:
+        TunerError: the tuner it began with cannot be read.
+    """
+    begun = recipe.train.start
+    before: Mapping[str, str] = read_card(Path(begun)).provenance if begun else {}
+    this_stage = {
         "recipe": recipe.name,
         "data": _drawn(training.data),
-        "data_licences": ", ".join(licences),
         "texts": str(len(training.data.texts)),
-        "tokens": str(int(training.cache.lengths.sum())),
         "steps": str(steps),
+    }
+    licences = {licence for *_, licence in training.data.sources}
+    provenance = {
+        **{
+            key: ", then ".join(filter(None, (before.get(key), of)))
+            for key, of in this_stage.items()
+        },
+        "data_licences": _with_licences(before.get("data_licences", ""), licences),
+        "tokens": str(int(training.cache.lengths.sum())),
         "date": datetime.now(UTC).date().isoformat(),
     }
     if recipe.loss.distillation:
         provenance["teacher"] = f"{TEACHER_NAME} ({TEACHER_LICENCE})"
+    elif "teacher" in before:
+        provenance["teacher"] = before["teacher"]
     return provenance
 
 
@@ -182,8 +221,12 @@ def _drawn(data: TrainingData) -> str:
 
 
 def _blend_provenance(before: Mapping[str, str], data: TrainingData) -> dict[str, str]:
-    licences = {*before["data_licences"].split(", "), *(licence for *_, licence in data.sources)}
+    licences = {licence for *_, licence in data.sources}
     return {
         "blend": _drawn(data),
-        "data_licences": ", ".join(sorted(licences - {""})),
+        "data_licences": _with_licences(before["data_licences"], licences),
     }
+
+
+def _with_licences(before: str, more: set[str]) -> str:
+    return ", ".join(sorted({*before.split(", "), *more} - {""}))

@@ -40,7 +40,8 @@ class SourceRecipe:
         path: Relative to the data folder, without ".jsonl.gz", such as "text/topical_chat".
         kind: "paragraphs" (unchanged), "turns" (flattened dialogues, split into turns),
             "sessions" (the same, with each turn in the context of its dialogue),
-            "queries" or "positives" (one side of pairs), "pairs" (both, as a labelled pair).
+            "queries" or "positives" (one side of pairs), "pairs" (both, as a labelled pair, with
+            "near" and "group" where the file has them).
         count: Maximum number of units to sample.
         licence: Recorded in the tuner's provenance.
     """
@@ -61,7 +62,7 @@ class DataRecipe:
         query_max_tokens: The same for queries of pairs; 0 means `max_tokens`.
         max_words: Texts are truncated to this many words, so that student and teacher see the same
             text; 0 means no limit.
-        n_negatives: Hard negatives per pair.
+        n_negatives: Hard negatives per pair; in the layout "folder" at most so many, of "near".
         max_pairs: With "msmarco": number of queries to use; 0 means all.
         seed: Seed of all random choices.
         sources: Sources of text; not used with "msmarco".
@@ -133,13 +134,15 @@ class BlendRecipe:
     """The last step: adding the model's own directions to the teacher's (`train.blend`).
 
     Attributes:
-        max_tokens: Questions and answers are truncated to this many tokens.
+        max_tokens: Questions and answers are truncated to this many tokens; not used with `keep`.
         share: Length of the own part, relative to 1 for the trained part.
-        sources: Sources of kind "pairs".
+        keep: Take over the own directions of the tuner in `start`, instead of finding new ones.
+        sources: Sources of kind "pairs"; not used with `keep`.
     """
 
     max_tokens: int = 64
     share: float = 1.0
+    keep: bool = False
     sources: tuple[SourceRecipe, ...] = ()
 
 
@@ -258,12 +261,25 @@ def _check(name: str, recipe: Recipe) -> None:
             raise _bad(name, f"{what} is {value!r}, expected one of {', '.join(allowed)}")
     if not (recipe.loss.distillation or recipe.loss.contrastive):
         raise _bad(name, "all weights in [loss] are 0; set distillation or contrastive")
-    if recipe.blend and {source.kind for source in recipe.blend.sources} != {"pairs"}:
-        raise _bad(name, "[blend] needs sources, all of kind 'pairs'")
+    of_paper = recipe.loss.contrastive and recipe.loss.contrastive_kind == "paper"
+    if of_paper and not recipe.data.n_negatives:
+        raise _bad(name, "the paper's loss compares with hard negatives; set n_negatives")
+    if recipe.blend is not None:
+        _check_blend(name, recipe.blend)
+    if recipe.blend is not None and recipe.blend.keep and not recipe.train.start:
+        raise _bad(name, "[blend] keeps what the tuner in `start` has, and there is none")
     if recipe.train.start and recipe.train.closed_form:
         raise _bad(name, "closed_form would discard what `start` names; set one of them")
     if recipe.train.closed_form and not recipe.loss.distillation:
         raise _bad(name, "closed_form needs a teacher; set distillation above 0")
+
+
+def _check_blend(name: str, blend: BlendRecipe) -> None:
+    kinds = {source.kind for source in blend.sources}
+    if blend.keep == bool(kinds):
+        raise _bad(name, "[blend] needs sources of pairs, or `keep`, and not both")
+    if kinds - {"pairs"}:
+        raise _bad(name, "[blend] takes sources of kind 'pairs' alone")
 
 
 def _bad(name: str, why: str) -> TunerError:

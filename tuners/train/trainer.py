@@ -131,13 +131,21 @@ class Trainer:
         """Prepare a run, or resume from the checkpoint in `folder`.
 
         Raises:
-            TunerError: the checkpoint is damaged or belongs to another run, or there are single
-                texts but no teacher to give them targets.
+            TunerError: the checkpoint is damaged or belongs to another run; there are single texts
+                but no teacher to give them targets; or pairs lack hard negatives that the paper's
+                loss needs.
         """
         if not recipe.loss.distillation and (training.data.positives < 0).any():
             raise TunerError(
                 f"the recipe {recipe.name} has no teacher, but some of its texts are not labelled "
                 "pairs — set distillation above 0, or use pairs only"
+            )
+        lacking = (training.data.negatives[training.data.positives >= 0] < 0).any()
+        if recipe.loss.contrastive and recipe.loss.contrastive_kind == "paper" and lacking:
+            raise TunerError(
+                f"the recipe {recipe.name} wants {recipe.data.n_negatives} hard negatives of every "
+                'pair, but some have fewer — add to their "near", lower n_negatives, or set '
+                'contrastive_kind = "cosine"'
             )
         self.recipe = recipe
         self.training = training
@@ -282,13 +290,12 @@ def _contrastive(vectors: Tensor, batch: Batch, weights: LossRecipe) -> Tensor:
     n_pairs = len(batch.pairs)
     queries = vectors[torch.from_numpy(batch.pairs).to(vectors.device)]
     positives = vectors[batch.n_units : batch.n_units + n_pairs]
-    negatives = vectors[batch.n_units + n_pairs :].view(
-        n_pairs, batch.n_negatives, vectors.shape[1]
-    )
+    negatives = vectors[batch.n_units + n_pairs :]
     if weights.contrastive_kind == "paper":
-        return paper_contrastive(queries, positives, negatives)
-    hard = negatives if batch.n_negatives else None
-    return contrastive(queries, positives, hard, temperature=weights.temperature)
+        own = negatives.view(n_pairs, -1, vectors.shape[1])  # equally many each
+        return paper_contrastive(queries, positives, own)
+    alike = torch.from_numpy(batch.alike).to(vectors.device)
+    return contrastive(queries, positives, negatives, temperature=weights.temperature, alike=alike)
 
 
 def _identity(config: TunerConfig, recipe: Recipe, training: TrainingSet) -> str:

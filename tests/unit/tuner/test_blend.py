@@ -12,7 +12,7 @@ from lmort_memory.encoder.artifact import read_artifact, write_artifact
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError
 from lmort_memory.tuners.states.cache import Manifest, fill_with
-from lmort_memory.tuners.train.blend import blend, discriminants
+from lmort_memory.tuners.train.blend import blend, discriminants, own_directions
 from lmort_memory.tuners.train.closed_form import pooled_states
 from lmort_memory.tuners.train.recipe import load_recipe, recipe_path
 from lmort_memory.types import HiddenStates
@@ -141,3 +141,30 @@ def test_a_recipe_blends_pairs_only(tmp_path):
     wrong.write_text(text.replace('"pairs/qed", kind = "pairs"', '"pairs/qed", kind = "queries"'))
     with pytest.raises(TunerError, match=r"\[blend\]"):
         load_recipe(wrong)
+
+
+def test_a_recipe_finds_directions_or_keeps_them(tmp_path):
+    """Pairs and `keep`, neither, or `keep` without a tuner to start from, are errors."""
+    text = recipe_path("smollm2-135m").read_text()
+    before = text.partition("[blend]")[0]
+    wrong = tmp_path / "wrong.toml"
+    for unclear, words in (
+        (text.replace("[blend]", "[blend]\nkeep = true"), "not both"),
+        (before + "[blend]", "not both"),
+        (before + "[blend]\nkeep = true", "start"),
+    ):
+        wrong.write_text(unclear)
+        with pytest.raises(TunerError, match=words):
+            load_recipe(wrong)
+
+
+def test_own_directions_are_taken_over(cache):
+    """Beside another trained part they span what they did in the tuner that they are from."""
+    blended = blend(artifact_of(perturbed(SMALL)), cache, from_pairs)
+    taken = own_directions(blended)
+    other = blend(artifact_of(perturbed(SMALL, seed=5)), cache, lambda _: taken)
+    together = np.hstack([taken, own_directions(other)])
+    ranks = [np.linalg.matrix_rank(one, tol=1e-3) for one in (taken, together)]
+    assert ranks[0] == ranks[1] < min(taken.shape)
+    with pytest.raises(TunerError, match="no own directions"):
+        own_directions(artifact_of(perturbed(SMALL)))

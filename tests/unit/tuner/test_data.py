@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lmort_memory.errors import TunerError
+from lmort_memory.tuners.train.batches import make_batch
 from lmort_memory.tuners.train.data import cut_words, load_folder, split_turns
 from lmort_memory.tuners.train.msmarco import load_msmarco
 from lmort_memory.tuners.train.recipe import DataRecipe, SourceRecipe, load_recipe, recipe_path
@@ -89,6 +90,88 @@ def test_pairs_stay_together(folder):
     for anchor, positive in zip(data.anchors, data.positives, strict=True):
         number = data.texts[anchor].removeprefix("What is ").removesuffix("?")
         assert data.texts[positive] == f"It is the number {number}."
+
+
+def test_pairs_have_what_is_near_and_their_group(folder):
+    """As many as the recipe asks for, or -1; drawn the same again; one number for one group."""
+    rows = [
+        {
+            "query": f"What is on shelf {i}?",
+            "positive": f"Jars stand on shelf {i}.",
+            "near": [f"Shelf {i} is crooked.", f"Shelf {i} is oak.", f"Shelf {i} is old."],
+            "group": f"shelf {i // 2}",
+        }
+        for i in range(4)
+    ]
+    write_jsonl(folder / "pairs/shelves.jsonl.gz", rows)
+    sources = [SourceRecipe(f"pairs/{name}", "pairs", 9) for name in ("shelves", "questions")]
+    recipe = DataRecipe(sources=tuple(sources), n_negatives=2)
+    data, again = load_folder(folder, recipe), load_folder(folder, recipe)
+    assert data.texts == again.texts and np.array_equal(data.negatives, again.negatives)
+    groups = {}
+    for anchor, negatives, group in zip(data.anchors, data.negatives, data.groups, strict=True):
+        if not data.texts[anchor].startswith("What is on"):
+            assert (negatives == -1).all() and group == -1
+            continue
+        shelf = data.texts[anchor].removeprefix("What is on ").removesuffix("?")
+        assert len(set(negatives)) == 2
+        assert all(data.texts[one].startswith(f"Shelf {shelf[-1]} is") for one in negatives)
+        groups[int(shelf[-1])] = group
+    assert groups[0] == groups[1] != groups[2] == groups[3]
+
+
+def test_a_batch_knows_which_pairs_are_alike(folder):
+    """Those of one group, of one query or of one positive; a pair is not alike itself."""
+    rows = [
+        {"query": "Where is the key?", "positive": "The key hangs in the hall.", "group": "key"},
+        {"query": "Who has the key?", "positive": "Ada took the key along.", "group": "key"},
+        {"query": "Where is the key?", "positive": "Look below the mat for it."},
+        {"query": "What is below the mat?", "positive": "Look below the mat for it."},
+    ]
+    write_jsonl(
+        folder / "pairs/keys.jsonl.gz", [{**row, "near": ["A mat is red."]} for row in rows]
+    )
+    recipe = DataRecipe(sources=(SourceRecipe("pairs/keys", "pairs", 9),), n_negatives=2)
+    data = load_folder(folder, recipe)
+    batch = make_batch(data, np.arange(4))
+    place = {
+        data.texts[one][:12] + data.texts[other][:8]: i
+        for i, (one, other) in enumerate(zip(data.anchors, data.positives, strict=True))
+    }
+    number = [place[row["query"][:12] + row["positive"][:8]] for row in rows]
+    assert {tuple(sorted(pair)) for pair in np.argwhere(batch.alike)} == {
+        tuple(sorted(number[i] for i in pair)) for pair in ((0, 1), (0, 2), (2, 3))
+    }
+    assert len(batch.texts) == 3 * 4 and (batch.texts >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "odd", [{"near": [3]}, {"near": "This."}, {"group": 3}], ids=["number", "text", "group"]
+)
+def test_what_is_near_and_groups_must_be_text(folder, odd):
+    """A row with anything else is an error that names the key; null is as good as nothing."""
+    row = {"query": "What is here?", "positive": "This is here."}
+    recipe = DataRecipe(sources=(SourceRecipe("pairs/odd", "pairs", 1),))
+    write_jsonl(folder / "pairs/odd.jsonl.gz", [{**row, **odd}])
+    with pytest.raises(TunerError, match=next(iter(odd))):
+        load_folder(folder, recipe)
+    write_jsonl(folder / "pairs/odd.jsonl.gz", [{**row, **dict.fromkeys(odd)}])
+    assert load_folder(folder, recipe).groups.tolist() == [-1]
+
+
+def test_what_is_near_is_cut_like_every_text(folder):
+    """To as many words; what is too short, or the answer itself, is left out."""
+    row = {
+        "query": "What is here in the hall?",
+        "positive": "Jars stand in the hall.",
+        "near": ["Jars stand in the hall.", "Oak.", " Somebody painted the hall in green. "],
+    }
+    write_jsonl(folder / "pairs/hall.jsonl.gz", [row])
+    source = SourceRecipe("pairs/hall", "pairs", 1)
+    data = load_folder(folder, DataRecipe(sources=(source,), n_negatives=3, max_words=5))
+    assert [data.texts[one] for one in data.negatives[0] if one >= 0] == [
+        "Somebody painted the hall in"
+    ]
 
 
 def test_sessions_come_last_and_whole(folder):

@@ -32,13 +32,27 @@ def test_paper_contrastive_is_equation_10():
 
 def test_contrastive_uses_every_passage_of_the_batch():
     """Cosines over all positives and all hard negatives, divided by the temperature."""
-    q, p, n = random(3, 4), random(3, 4, seed=1), random(3, 2, 4, seed=2)
-    passages = unit(torch.cat([p, n.reshape(6, 4)]))
+    q, p, n = random(3, 4), random(3, 4, seed=1), random(6, 4, seed=2)
+    passages = unit(torch.cat([p, n]))
     scores = torch.exp(unit(q) @ passages.T / 0.1)
     expected = -torch.log(scores[torch.arange(3), torch.arange(3)] / scores.sum(dim=1)).mean()
     assert float(contrastive(q, p, n, temperature=0.1)) == pytest.approx(float(expected), rel=1e-5)
-    alone = contrastive(q, p, None, temperature=0.1)
+    alone = contrastive(q, p, n[:0], temperature=0.1)
     assert float(alone) < float(contrastive(q, p, n, temperature=0.1))
+
+
+def test_pairs_that_are_alike_are_not_held_apart():
+    """The first and the third may answer each other's questions; the others may not."""
+    q, p, n = random(4, 5), random(4, 5, seed=1), random(2, 5, seed=2)
+    alike = torch.zeros(4, 4, dtype=torch.bool)
+    alike[0, 2] = alike[2, 0] = True
+    passages = unit(torch.cat([p, n]))
+    scores = torch.exp(unit(q) @ passages.T / 0.1)
+    own = scores[torch.arange(4), torch.arange(4)]
+    left_out = torch.stack([scores[0, 2], scores[1, 1] * 0, scores[2, 0], scores[3, 3] * 0])
+    expected = -torch.log(own / (scores.sum(dim=1) - left_out)).mean()
+    found = contrastive(q, p, n, temperature=0.1, alike=alike)
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_a_perfect_student_has_no_distillation_loss():
