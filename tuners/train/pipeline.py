@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .model import Lmort
     from .recipe import BlendRecipe, DataRecipe, Recipe
 
-__all__ = ["Stages", "Workshop", "load_data", "to_artifact"]
+__all__ = ["Stages", "Workshop", "load_data", "to_artifact", "with_own_of"]
 
 Stages: TypeAlias = Callable[[str], Progress]
 """Given the name of a stage, returns its progress callback."""
@@ -131,7 +131,7 @@ class Workshop:
         )
         recipe = self.recipe.blend
         if recipe is not None and recipe.keep and start is not None:
-            artifact = _keeping(artifact, start, training.cache, share=recipe.share)
+            artifact = with_own_of(start, artifact, training.cache, share=recipe.share)
         elif recipe is not None:
             artifact = self._blended(artifact, recipe, stages)
         return write_artifact(out, artifact, matrix_type=matrix_type)
@@ -173,8 +173,20 @@ def to_artifact(model: Lmort, backbone: Backbone, provenance: dict[str, str]) ->
     return Artifact(card, model.weights())
 
 
-def _keeping(artifact: Artifact, start: Artifact, cache: StatesCache, *, share: float) -> Artifact:
-    """Add the own directions of the tuner that this one began with."""
+def with_own_of(
+    start: Artifact, artifact: Artifact, cache: StatesCache, *, share: float = 1.0
+) -> Artifact:
+    """Add the own directions of the tuner that another began with to that other one.
+
+    Args:
+        start: A blended tuner.
+        artifact: A tuner of the same layers and statistics, not blended.
+        cache: States of texts at these layers; lengths and axes are theirs.
+        share: Length of the own part, relative to 1 for the trained part.
+
+    Raises:
+        TunerError: `start` is not blended.
+    """
     own = own_directions(start)
     blended = blend(artifact, cache, lambda _: own, share=share)
     kept = {key: text for key, text in start.card.provenance.items() if key == "blend"}

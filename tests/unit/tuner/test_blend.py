@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from benchmarks.make_average import average
 from lmort_memory.encoder.artifact import read_artifact, write_artifact
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError
@@ -156,6 +157,19 @@ def test_a_recipe_finds_directions_or_keeps_them(tmp_path):
         wrong.write_text(unclear)
         with pytest.raises(TunerError, match=words):
             load_recipe(wrong)
+
+
+def test_tuners_are_averaged():
+    """Weight by weight, by their shares; other shapes are refused, and shares that sum to less."""
+    one, other = (artifact_of(perturbed(SMALL, seed=seed)) for seed in (1, 2))
+    middle = average([one, other], [0.25, 0.75])
+    for name, found in middle.weights.items():
+        expected = 0.25 * one.weights[name] + 0.75 * other.weights[name]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    wider = artifact_of(perturbed(replace(SMALL, n_ff=2 * SMALL.n_ff)))
+    for tuners, shares in (([one, other], [0.5, 0.4]), ([one, wider], [0.5, 0.5])):
+        with pytest.raises(ValueError, match="found"):
+            average(tuners, shares)
 
 
 def test_own_directions_are_taken_over(cache):
