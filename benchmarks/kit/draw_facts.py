@@ -1,4 +1,4 @@
-"""Draws everyday facts and the questions for them: what the last stage of the shipped tuner learns.
+"""Draws everyday facts and the questions for them, for a third stage of the shipped tuner.
 
     python -m benchmarks.kit.draw_facts DATA
 
