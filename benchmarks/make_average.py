@@ -30,7 +30,7 @@ def average(tuners: Sequence[Artifact], shares: Sequence[float]) -> Artifact:
     """
     if abs(sum(shares) - 1) > 1e-6 or len(shares) != len(tuners):
         raise ValueError(f"a share for each of {len(tuners)} tuners, 1 in all; found {shares}")
-    shapes = {replace(one.card.config, own_layers=(), token_bits=0, in_chat=0) for one in tuners}
+    shapes = {one.card.config.trained for one in tuners}
     if len(shapes) != 1:
         raise ValueError(f"tuners of one shape, please; found {shapes}")
     last = tuners[-1]

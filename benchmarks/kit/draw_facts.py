@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .draw_talk import write
+from benchmarks.kit.draw_talk import write
 
 FACTS: Final = Path(__file__).parent / "facts"
 _SEED: Final = 11
@@ -68,7 +68,7 @@ class Fact:
     def bound(self) -> Sequence[str]:
         """The slots that every question names: with other values it is another fact.
 
-        None where the fact shares a group with others, whose questions may name other slots.
+        Empty where the fact shares a group with others, whose questions may name other slots.
         """
         if self.group != self.about:
             return []
@@ -148,11 +148,15 @@ def main() -> int:
     rng = random.Random(_SEED)
     known, common = facts(FACTS)
     values = {name: rng.choice(some) for name, some in common.items()}
+    near = [
+        (fact.group, one.format(**values))
+        for fact in known
+        for one in fact.near
+        if set(_SLOT.findall(one)) <= set(common)
+    ]
     rows: list[dict[str, Any]] = []
     for fact in known:
-        others = (one for other in known if other.group != fact.group for one in other.near)
-        asides = [one.format(**values) for one in others if set(_SLOT.findall(one)) <= set(common)]
-        rows += fact.pairs(rng, asides)
+        rows += fact.pairs(rng, [one for group, one in near if group != fact.group])
     write(Path(sys.argv[1]) / "pairs" / "facts.jsonl.gz", rows)
     about_others = [(row, named(row["query"], rng.choice(common["name2"]))) for row in rows]
     by_others = [{**row, "query": query} for row, query in about_others if query]

@@ -6,7 +6,7 @@ three cannot disagree. No file format and no arithmetic here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 __all__ = ["CHAT_PLACES", "LAYER_NORM_EPS", "MODES", "BackboneIdentity", "TunerConfig"]
@@ -211,6 +211,11 @@ class TunerConfig:
         _add_linear(shapes, f"{prefix}.ff.up", self.n_ff, width)
         _add_linear(shapes, f"{prefix}.ff.down", width, self.n_ff)
         _add_norm(shapes, f"{prefix}.ff_norm", width)
+
+    @property
+    def trained(self) -> TunerConfig:
+        """The shape of what training changes: without what is found or measured afterwards."""
+        return replace(self, own_layers=(), token_bits=0, in_chat=0)
 
     @property
     def n_parameters(self) -> int:

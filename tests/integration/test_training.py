@@ -38,6 +38,7 @@ from lmort_memory.tuners.train.recipe import (
     TrainRecipe,
 )
 from lmort_memory.tuners.train.trainer import Trainer, TrainingSet, new_model, rate_factor
+from tests.support.tuners import SMALL, artifact_of, perturbed
 
 TEXTS = [f"Text {i} says {'much ' * (i % 7)}about the number {i * 37 % 101}." for i in range(96)]
 CONFIG = TunerConfig(
@@ -87,6 +88,18 @@ def training(backbone, tmp_path_factory) -> TrainingSet:
     targets /= np.linalg.norm(targets, axis=1, keepdims=True)
     data = TrainingData(tuple(TEXTS), anchors, positives, negatives, (("none", "pairs", 64, ""),))
     return TrainingSet(cache, data, targets)
+
+
+def test_what_cannot_be_kept_is_said_before_training(backbone, tmp_path):
+    """A tuner without own directions is refused before anything is read or captured."""
+    bare = tmp_path / "bare.gguf"
+    write_artifact(bare, artifact_of(perturbed(SMALL)))
+    train = replace(RECIPE.train, start=str(bare), closed_form=False)
+    recipe = replace(RECIPE, train=train, blend=BlendRecipe(keep=True))
+    workshop = Workshop(recipe, backbone, tmp_path / "data", tmp_path / "work")
+    with pytest.raises(TunerError, match="no own directions"):
+        workshop.make(tmp_path / "new.gguf", lambda _: lambda *_: None)
+    assert not (tmp_path / "work").exists()
 
 
 def test_cached_states_are_the_backbones(backbone, training):

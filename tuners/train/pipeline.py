@@ -116,10 +116,10 @@ class Workshop:
         """Make the tuner and write it to `out`; return its fingerprint.
 
         Raises:
-            TunerError: as for `prepare`, or the checkpoint belongs to another run.
+            TunerError: as for `prepare`; the checkpoint belongs to another run; or the tuner to
+                start from cannot be read, or has no own directions to keep.
         """
-        begun = self.recipe.train.start
-        start = read_artifact(Path(begun)) if begun else None
+        kept = self._kept()  # before hours of training, not after
         training = self.prepare(stages)
         config = self.recipe.config(self.backbone.facts.n_embd)
         trainer = Trainer(
@@ -130,11 +130,19 @@ class Workshop:
             model, self.backbone, provenance_of(self.recipe, training, trainer.step)
         )
         recipe = self.recipe.blend
-        if recipe is not None and recipe.keep and start is not None:
-            artifact = with_own_of(start, artifact, training.cache, share=recipe.share)
+        if recipe is not None and kept is not None:
+            artifact = with_own_of(kept, artifact, training.cache, share=recipe.share)
         elif recipe is not None:
             artifact = self._blended(artifact, recipe, stages)
         return write_artifact(out, artifact, matrix_type=matrix_type)
+
+    def _kept(self) -> Artifact | None:
+        """Read the tuner whose own directions are kept; None if none are."""
+        if self.recipe.blend is None or not self.recipe.blend.keep:
+            return None
+        start = read_artifact(Path(self.recipe.train.start))
+        own_directions(start)
+        return start
 
     def _blended(self, artifact: Artifact, recipe: BlendRecipe, stages: Stages) -> Artifact:
         """Add the model's own directions, found with labelled pairs, to the trained ones."""

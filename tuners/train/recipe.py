@@ -265,21 +265,21 @@ def _check(name: str, recipe: Recipe) -> None:
     if of_paper and not recipe.data.n_negatives:
         raise _bad(name, "the paper's loss compares with hard negatives; set n_negatives")
     if recipe.blend is not None:
-        _check_blend(name, recipe.blend)
-    if recipe.blend is not None and recipe.blend.keep and not recipe.train.start:
-        raise _bad(name, "[blend] keeps what the tuner in `start` has, and there is none")
+        _check_blend(name, recipe.blend, recipe.train.start)
     if recipe.train.start and recipe.train.closed_form:
         raise _bad(name, "closed_form would discard what `start` names; set one of them")
     if recipe.train.closed_form and not recipe.loss.distillation:
         raise _bad(name, "closed_form needs a teacher; set distillation above 0")
 
 
-def _check_blend(name: str, blend: BlendRecipe) -> None:
+def _check_blend(name: str, blend: BlendRecipe, start: str) -> None:
     kinds = {source.kind for source in blend.sources}
     if blend.keep == bool(kinds):
         raise _bad(name, "[blend] needs sources of pairs, or `keep`, and not both")
     if kinds - {"pairs"}:
         raise _bad(name, "[blend] takes sources of kind 'pairs' alone")
+    if blend.keep and not start:
+        raise _bad(name, "[blend] keeps what the tuner in `start` has, and there is none")
 
 
 def _bad(name: str, why: str) -> TunerError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -94,7 +94,7 @@ def new_model(config: TunerConfig, recipe: TrainRecipe, training: TrainingSet) -
 def _load_trained(model: Lmort, path: Path) -> None:
     """Copy the trained part of a tuner; what else it has is added later."""
     artifact = read_artifact(path)
-    trained = replace(artifact.card.config, own_layers=(), token_bits=0, in_chat=0)
+    trained = artifact.card.config.trained
     if trained != model.config:
         raise TunerError(
             f"cannot start from {path}: it has the shape {trained}, and the recipe wants "
