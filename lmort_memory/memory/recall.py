@@ -22,7 +22,7 @@ from lmort_memory.memory.ranking import NOBODY, Ranked, boosted, fuse, spread, w
 from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
 from lmort_memory.memory.times import Span, spoken
 from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of
-from lmort_memory.store.protocol import Store
+from lmort_memory.store.protocol import Store, TokenCodesReader
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
 from lmort_memory.types import Hit
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lmort_memory.types import AskedTokens, Encoded, Record, TokenEncoder
+    from lmort_memory.types import AskedTokens, Encoded, Record, TokenCodes, TokenEncoder
 
 __all__ = ["Question", "Recall", "Tokens"]
 
@@ -58,14 +58,10 @@ class Tokens:
     encoder: TokenEncoder
     asked: AskedTokens
 
-    def scores(self, encoded: Mapping[str, Encoded]) -> dict[str, float]:
+    def scores(self, found: Mapping[str, TokenCodes]) -> dict[str, float]:
         """Compare with the records that have codes of the encoder's kind; omits the others."""
         kind = self.encoder.token_kind
-        codes = {
-            id_: one.tokens
-            for id_, one in encoded.items()
-            if one.tokens is not None and one.tokens.kind == kind
-        }
+        codes = {id_: one for id_, one in found.items() if one.kind == kind}
         scores = self.encoder.token_scores(self.asked, list(codes.values()))
         return dict(zip(codes, scores.tolist(), strict=True))
 
@@ -275,7 +271,7 @@ class Recall:
         if self.question.tokens is None:
             return {}
         present = next(iter(self.question.vectors))
-        return self.question.tokens.scores(self.store.vectors(present, ids))
+        return self.question.tokens.scores(_token_codes(self.store, present, ids))
 
     def _lexical(self, chosen: Filter, depth: int) -> list[LexicalMatch] | None:
         return None if self.query is None else self.store.lexical(self.query, chosen, limit=depth)
@@ -312,6 +308,14 @@ def candidates(dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalM
     return list(
         dict.fromkeys([*(m.id for found in dense for m in found), *(m.id for m in lexical)])
     )
+
+
+def _token_codes(store: Store, space: str, ids: Iterable[str]) -> Mapping[str, TokenCodes]:
+    """Return the token codes of records by id; omits records without."""
+    if isinstance(store, TokenCodesReader):
+        return store.token_codes(space, ids)
+    found = store.vectors(space, ids)
+    return {id_: one.tokens for id_, one in found.items() if one.tokens is not None}
 
 
 def _last(behind: Collection[str], ranking: Sequence[M]) -> list[M]:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmort_memory.store.replica.replication import Replication
-    from lmort_memory.types import Encoded
+    from lmort_memory.types import Encoded, TokenCodes
 
 __all__ = [
     "CanaryKeeper",
@@ -48,6 +48,7 @@ __all__ = [
     "SourcesTogether",
     "Store",
     "TokenCodesKeeper",
+    "TokenCodesReader",
 ]
 
 
@@ -164,6 +165,14 @@ class TokenCodesKeeper(Protocol):
 
     def drop_tokens(self, space: str) -> int:
         """Delete the token codes of a space; returns the number of chunks that had some."""
+
+
+@runtime_checkable
+class TokenCodesReader(Protocol):
+    """Optional method of a store: token codes without the vectors, which a recall does not need."""
+
+    def token_codes(self, space: str, ids: Iterable[str]) -> dict[str, TokenCodes]:
+        """Return the token codes of records by id, without those of whose chunks one lacks some."""
 
 
 @runtime_checkable

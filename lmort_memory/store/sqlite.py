@@ -53,7 +53,7 @@ from lmort_memory.store.words import search as words
 from lmort_memory.store.words.tokenizer import query_terms
 
 if TYPE_CHECKING:
-    from lmort_memory.types import Encoded, Progress, Record, Turn
+    from lmort_memory.types import Encoded, Progress, Record, TokenCodes, Turn
 
 __all__ = ["SQLiteStore"]
 
@@ -277,6 +277,11 @@ class SQLiteStore(SQLiteMoving, Closing):
         """Return the stored vectors of records by id: float32 with float16 precision."""
         with self._database.read() as connection:
             return spaces.read_vectors(connection, space, ids)
+
+    def token_codes(self, space: str, ids: Iterable[str]) -> dict[str, TokenCodes]:
+        """Return the token codes of records by id, without those of whose chunks one lacks some."""
+        with self._database.read() as connection:
+            return tokens.read_tokens(connection, space, ids)
 
     def put_vectors(self, space: str, records: Sequence[Record], encoded: Sequence[Encoded]) -> int:
         """Store vectors of records, skipping records that were changed or deleted meanwhile.

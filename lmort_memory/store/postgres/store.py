@@ -60,7 +60,7 @@ from lmort_memory.store.vectors import tokens
 from lmort_memory.store.words.tokenizer import query_terms
 
 if TYPE_CHECKING:
-    from lmort_memory.types import Encoded, Progress, Record, Turn
+    from lmort_memory.types import Encoded, Progress, Record, TokenCodes, Turn
 
 __all__ = ["PostgresStore", "check_server"]
 
@@ -238,6 +238,11 @@ class PostgresStore(moving.PostgresMoving, Closing):
         """Return the stored vectors of records by id: float32 with float16 precision."""
         wanted = list(ids)
         return self._server.read("read", lambda c: vectors.read_vectors(c, space, wanted))
+
+    def token_codes(self, space: str, ids: Iterable[str]) -> dict[str, TokenCodes]:
+        """Return the token codes of records by id, without those of whose chunks one lacks some."""
+        wanted = list(ids)
+        return self._server.read("read", lambda c: vectors.read_tokens(c, space, wanted))
 
     def put_vectors(self, space: str, records: Sequence[Record], encoded: Sequence[Encoded]) -> int:
         """Store vectors of records, skipping records that were changed or deleted meanwhile.

@@ -12,7 +12,12 @@ from lmort_memory.store.postgres.connection import Connection
 from lmort_memory.store.values import SpaceInfo, Stored
 from lmort_memory.store.vectors.matrix import to_halves
 from lmort_memory.store.vectors.spaces import by_record, check_one_each, check_widths
-from lmort_memory.store.vectors.tokens import check_chunks, check_kind, width_of
+from lmort_memory.store.vectors.tokens import (
+    check_chunks,
+    check_kind,
+    tokens_by_record,
+    width_of,
+)
 from lmort_memory.types import Encoded, Record, TokenCodes
 
 __all__ = [
@@ -23,6 +28,7 @@ __all__ = [
     "list_spaces",
     "put_added",
     "put_vectors",
+    "read_tokens",
     "read_vectors",
 ]
 
@@ -50,6 +56,12 @@ ON CONFLICT (v) DO UPDATE SET k = EXCLUDED.k, codes = EXCLUDED.codes
 """
 READ = """
 SELECT r.id, v.start, v.stop, halfvec_send(v.vector), kinds.name, kinds.width, t.codes
+FROM records r JOIN vectors v ON v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = %s)
+LEFT JOIN token_codes t USING (v) LEFT JOIN token_kinds kinds USING (k)
+WHERE r.id = ANY (%s) ORDER BY r.id, v.chunk
+"""
+READ_TOKENS = """
+SELECT r.id, kinds.name, kinds.width, t.codes
 FROM records r JOIN vectors v ON v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = %s)
 LEFT JOIN token_codes t USING (v) LEFT JOIN token_kinds kinds USING (k)
 WHERE r.id = ANY (%s) ORDER BY r.id, v.chunk
@@ -122,6 +134,11 @@ def read_vectors(connection: Connection, space: str, ids: Iterable[str]) -> dict
     """Return vectors of records by id, float32 with float16 precision, and their token codes."""
     rows = connection.execute(READ, [space, list(ids)])
     return by_record(rows, lambda blob: np.frombuffer(blob, ">f2", offset=HEADER))
+
+
+def read_tokens(connection: Connection, space: str, ids: Iterable[str]) -> dict[str, TokenCodes]:
+    """Return the token codes of records by id, as `tokens_by_record` does."""
+    return tokens_by_record(connection.execute(READ_TOKENS, [space, list(ids)]))
 
 
 def list_spaces(connection: Connection, *, every: bool) -> list[SpaceInfo]:

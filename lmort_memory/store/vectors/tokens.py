@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from itertools import groupby
+from json import dumps
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from lmort_memory.errors import SpaceMismatchError
 from lmort_memory.types import TokenCodes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "DROP",
@@ -20,8 +22,10 @@ __all__ = [
     "check_kind",
     "drop_tokens",
     "put_tokens",
+    "read_tokens",
     "to_tokens",
     "token_sizes",
+    "tokens_by_record",
     "width_of",
 ]
 
@@ -32,6 +36,13 @@ LACKING = """
 EXISTS (SELECT 1 FROM vectors v WHERE v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = ?)
         AND NOT EXISTS (SELECT 1 FROM token_codes t JOIN token_kinds USING (k)
                         WHERE t.v = v.v AND token_kinds.name = ?))
+"""
+READ = """
+SELECT r.id, kinds.name, kinds.width, t.codes
+FROM vectors v JOIN records r USING (n)
+LEFT JOIN token_codes t USING (v) LEFT JOIN token_kinds kinds USING (k)
+WHERE v.s = (SELECT s FROM spaces WHERE name = ?) AND r.id IN (SELECT value FROM json_each(?))
+ORDER BY r.id, v.v
 """
 DROP = """
 DELETE FROM token_codes WHERE v IN
@@ -50,6 +61,27 @@ def put_tokens(connection: sqlite3.Connection, vectors: Sequence[int], tokens: T
     k = _kind(connection, tokens)
     rows = [(v, k, codes.tobytes()) for v, codes in zip(vectors, tokens.chunks, strict=True)]
     connection.executemany(PUT, rows)
+
+
+def read_tokens(
+    connection: sqlite3.Connection, space: str, ids: Iterable[str]
+) -> dict[str, TokenCodes]:
+    """Return the token codes of records by id, as `tokens_by_record` does."""
+    return tokens_by_record(connection.execute(READ, (space, dumps(list(ids)))))
+
+
+def tokens_by_record(rows: Iterable[tuple[Any, ...]]) -> dict[str, TokenCodes]:
+    """Return token codes by id, without records of whose chunks one lacks them.
+
+    Args:
+        rows: Chunks, those of a record together and in order: its id, then what `to_tokens` takes.
+    """
+    found: dict[str, TokenCodes] = {}
+    for id_, chunks in groupby(rows, key=lambda row: row[0]):
+        codes = to_tokens([chunk[1:] for chunk in chunks])
+        if codes is not None:
+            found[id_] = codes
+    return found
 
 
 def to_tokens(rows: Sequence[tuple[str | None, int | None, bytes | None]]) -> TokenCodes | None:

@@ -143,7 +143,11 @@ def test_records_that_lack_token_codes_are_named(postgres):
     first, second = (one.record.id for one in stored)
     assert [r.id for r in store.lacking_tokens("s", "kind", limit=9)] == [second]
     assert [r.id for r in store.lacking_tokens("s", "other", limit=9)] == [first, second]
+    found = store.token_codes("s", [first, second, "unknown"])
+    assert set(found) == {first} and found[first].kind == "kind"
+    np.testing.assert_array_equal(found[first].chunks[0], codes.chunks[0])
     assert store.drop_tokens("s") == 1
+    assert store.token_codes("s", [first]) == {}
     assert [r.id for r in store.lacking_tokens("s", "kind", limit=9)] == [first, second]
 
 

@@ -81,6 +81,28 @@ def test_what_lacks_codes_gets_them_and_keeps_its_vectors(store):
     assert store.lacking_tokens(SPACE, "another kind", limit=5) == [record]
 
 
+def test_codes_are_read_without_vectors(store):
+    """The same codes as with them; a record of whose chunks one lacks codes is left out."""
+    (long, other), _ = _add(store, LONG, "another")
+    ids = [long.id, other.id]
+    found = store.token_codes(SPACE, [*ids, "unknown"])
+    assert set(found) == set(ids)
+    for id_, one in store.vectors(SPACE, ids).items():
+        assert found[id_].kind == one.tokens.kind
+        assert len(found[id_].chunks) == len(one.tokens.chunks)
+        for codes, expected in zip(found[id_].chunks, one.tokens.chunks, strict=True):
+            np.testing.assert_array_equal(codes, expected)
+    assert len(found[long.id].chunks) > 1
+    with store._database.write("damage") as connection:
+        connection.execute(
+            "DELETE FROM token_codes WHERE v = (SELECT max(v) FROM vectors JOIN records USING (n)"
+            " WHERE id = ?)",
+            (long.id,),
+        )
+    assert set(store.token_codes(SPACE, ids)) == {other.id}
+    assert store.token_codes("elsewhere", ids) == {}
+
+
 def test_codes_of_another_width_are_refused(store):
     """A kind of codes has one width, and every chunk has codes or none has."""
     _add(store, LONG)
