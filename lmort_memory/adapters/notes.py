@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lmort_memory.chat.notes import Notes, pack_notes, renewed, worth_a_note
+from lmort_memory.chat.notes import Notes, pack_notes, renewed, with_earlier, worth_a_note
 from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.memory.likelihood import WORTH_NOTES
 from lmort_memory.types import DEFAULT_SCOPE
@@ -67,8 +67,9 @@ def notes_for(
     if not hits or likelihood < options.min_likelihood:
         return nothing
     found = worth_a_note(hits, chances, at_most=options.at_most)
+    found = renewed(memory, found, seen=exclude, at_most=options.at_most)
     return pack_notes(
-        renewed(memory, found, seen=exclude, at_most=options.at_most),
+        with_earlier(memory, found),
         budget=options.max_tokens,
         count_tokens=_counter(memory),
         now=datetime.now(UTC).astimezone(),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmort_memory.memory.kinds import only_asks
 from lmort_memory.memory.overlap import stems, weight
+from lmort_memory.memory.telling import tell_of_others
 from lmort_memory.memory.times import dated
 from lmort_memory.types import Hit, Record, Scores
 
@@ -145,6 +146,14 @@ def renewed(
     return with_later(found, unseen, at_most=at_most)
 
 
+def with_earlier(memory: Memory, found: Sequence[Found]) -> list[Found]:
+    """Attach to each hit the records it replaced."""
+    if not found:
+        return []
+    earlier = memory.predecessors(one.record.id for one in found)
+    return [replace(one, earlier=tuple(earlier.get(one.record.id, ()))) for one in found]
+
+
 def with_later(found: Sequence[Found], later: Mapping[str, Record], *, at_most: int) -> list[Found]:
     """Put after each hit what its speaker said later about it; the least likely are dropped.
 
@@ -229,6 +238,8 @@ def _same_thing(one: Record, other: Record) -> bool:
     if one.role != other.role or one.created_at.date() == other.created_at.date():
         return False
     if only_asks(one.text) or only_asks(other.text):
+        return False
+    if tell_of_others(one.text, other.text):
         return False
     return weight(stems(one.text) & stems(other.text)) >= _SAME_THING
 

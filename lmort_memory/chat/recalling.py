@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lmort_memory.blas import one_thread
-from lmort_memory.chat.notes import Found, Notes, pack_notes, renewed, worth_a_note
+from lmort_memory.chat.notes import Found, Notes, pack_notes, renewed, with_earlier, worth_a_note
 from lmort_memory.encoder import mean_vector
 from lmort_memory.memory.evidence import DEPTH
 
@@ -77,16 +76,9 @@ class Recaller:
             found = worth_a_note(hits, chances, at_most=options.memories)
             found = renewed(self._memory, found, seen=seen, at_most=options.memories)
         notes = pack_notes(
-            self._with_earlier(found),
+            with_earlier(self._memory, found),
             budget=self._window.longest_notes(options.memory_tokens),
             count_tokens=lambda line: len(self._vocabulary.tokenize(line)),
             now=datetime.now(UTC).astimezone(),
         )
         return likelihood, notes
-
-    def _with_earlier(self, found: Sequence[Found]) -> list[Found]:
-        """Attach to each hit the records it replaced."""
-        if not found:
-            return []
-        earlier = self._memory.predecessors(one.record.id for one in found)
-        return [replace(one, earlier=tuple(earlier.get(one.record.id, ()))) for one in found]

@@ -44,6 +44,7 @@ _TALK: Final = stems(
 )
 _NEAREST_POSSIBLE: Final = 8.0  # standard deviations above the background
 _CHATTER: Final = 2  # words
+_LOOKED_UP: Final = 11.0  # weight of two rare words
 _UNRANKED: Final = 100
 _OWN: Final = ("user", "assistant", "system", "note")  # roles that are nobody else's name
 
@@ -99,7 +100,7 @@ class Evidence(Signs):
         alike_behind: `alike` minus the best of a hit that is not an echo; at most 0.
         alike_first: Reciprocal of its rank by `alike`, not counting echoes.
         boost: Share of the best score that it got for who says it, when, and how much.
-        asks: Whether the query asks.
+        asks: Whether the query asks, or is two rare words, or an identifier, that one hit contains.
         personal: Whether the query is about the speaker ("my", "we").
         length: Number of distinct characteristic words in the query.
         chatter: Whether the query asks nothing and has hardly any such word ("hi there").
@@ -212,8 +213,13 @@ def evidence(
     near = [_near(hit, background) for hit in hits]
     alike = _alike(hits)
     overlaps = [weight(asked & own) / total for own in found]
-    chatter = is_chatter(query)
-    asks, personal, wanted = is_question(query), of_oneself(query), about_questions(query)
+    looked_up = _is_looked_up(query, asked, most=max(overlaps, default=0.0))
+    chatter = is_chatter(query) and not looked_up
+    asks, personal, wanted = (
+        is_question(query) or looked_up,
+        of_oneself(query),
+        about_questions(query),
+    )
     repeating = restatements(query, [hit.record for hit in hits])
     echo = [
         repeats or (not wanted and only_asks(hit.record.text))
@@ -301,6 +307,21 @@ def names_only_a_time(query: str, now: datetime) -> bool:
 def is_chatter(text: str) -> bool:
     """Return whether a text asks nothing and has hardly any characteristic word."""
     return not is_question(text) and len(stems(text)) <= _CHATTER
+
+
+def _is_looked_up(query: str, asked: frozenset[str], *, most: float) -> bool:
+    """Return whether a query names what one hit contains whole: "wifi password", "OPS-1187".
+
+    Nobody says this for conversation: "brb door" finds no record with both words.
+
+    Args:
+        query: The query.
+        asked: Its stems.
+        most: The greatest overlap of a hit.
+    """
+    if not asked or len(asked) > _CHATTER or most < 1.0:
+        return False
+    return weight(asked) >= _LOOKED_UP or any(character.isdigit() for character in query)
 
 
 def _near(hit: Hit, background: Background) -> float:

@@ -3,11 +3,16 @@
 
 Cheap signs that work for many languages: question marks, words that open a question, first-person
 pronouns. A text in an unlisted language is judged by its punctuation alone.
+
+People also tell things in the form of a question ("Did I tell you that I'm allergic to nuts?"), and
+open what they tell with a question's word ("When I was small, we had a dog."). `telling.py` knows.
 """
 
 from __future__ import annotations
 
 import re
+
+from lmort_memory.memory.telling import opens_telling, tells
 
 __all__ = [
     "about_questions",
@@ -23,7 +28,8 @@ __all__ = [
 
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"(?<=[.!?…。？！؟])\s+|(?<=[。？！])|\n+")
-_MARKS = ("?", "？", "؟", "՞", ";?")
+_MARKS = "?？؟՞"
+_ENDS = "!！…" + _MARKS
 _CLOSING = "\"'”’»)]} *_"
 _OPENERS = frozenset(
     # English
@@ -43,6 +49,12 @@ _AUXILIARY = re.compile(
     r"(?:is|are|was|were|do|does|did|can|could|will|would|shall|should|have|has|had|may|might|am)"
     r"(?:n't)? (?:i|you|he|she|it|we|they|there|this|that|these|those)\b"
 )
+# With an exclamation mark, only this order asks: "what is the code!", but "what a day!".
+_INVERTED = re.compile(
+    r"(?:and |so |but |ok(?:ay)? )*(?:who|what|where|when|why|how|whose)(?:'s| is| are| was| were"
+    r"| do| does| did| can| could| will| would| should| has| have| had| am)\b"
+    r"|who \w+ \w"
+)
 _REQUEST = re.compile(
     r"^(?:please\s+|and\s+|so\s+|but\s+|ok(?:ay)?,?\s+)*"
     r"(?:(?:can|could|will|would) you\s+)?(?:please\s+)?"
@@ -51,24 +63,43 @@ _REQUEST = re.compile(
     r"(?:what|when|where|which|who|whose|why|how|if|whether|of|about|the)\b"
 )
 _ASKED = re.compile(
-    r"\b(?:did i (?:ever |already )?ask|have i (?:ever |already )?asked|i (?:have |had )?(?:ever )?"
-    r"asked|did i want to know|(?:my|what|which) (?:\w+ )?questions?|habe ich (?:\w+ )*gefragt"
-    r"|ai-je demandé|pregunté|ho chiesto)\b"
+    r"\b(?:(?:did|have|had|was) i (?:\w+ )?ask(?:ed|ing)?|i (?:have |had )?(?:\w+ )?asked)"
+    r"(?= you\b| about\b| before\b| last\b| earlier\b| yesterday\b| today\b| again\b| this\b| on\b"
+    r"| in\b| at\b| just\b| so far\b| the other\b|[?.!,;]|$)"
+    r"|\b(?:did i want to know"
+    r"|(?:my|what|which) (?:(?:first|last|latest|previous|earlier|recent|other|old) )?questions?"
+    r"(?! (?:for|to)\b)|habe ich (?:\w+ )*gefragt|ai-je demandé|pregunté|ho chiesto)\b"
 )
 _ONESELF = frozenset(
-    "i i'm i've i'd i'll im my mine me myself we we're we've our ours us"
-    " ich mein meine meinen meinem meiner mich mir wir unser unsere uns mijn ik wij ons onze"
+    "i i'm i've i'd i'll im ive my mine me myself we we're we've our ours us".split()
+)
+_ONESELF_ELSEWHERE = frozenset(
+    "ich mein meine meinen meinem meiner mich mir wir unser unsere uns mijn ik wij ons onze"
     " je j moi mon ma mes nous notre nos yo mi mis nosotros nuestro nuestra io mio mia miei noi"
     " nostro nostra eu meu minha nós nosso jeg min mit mine vi vår jag mitt mina мой моя мои мне я"
     " мы наш наша ja mój moja nasz".split()
 )
+# Of English: in a text with one of these, "min" and "mia" are names.
+_ENGLISH = frozenset(
+    "the what when where who whose why how which does did you your with about that this".split()
+)
+_NUMERAL = re.compile(
+    r"\b(?:War|Part|Chapter|Act|Volume|Phase|Stage|Type|Level|Class|Elizabeth|Charles|James|Francis"
+    r"|Napoleon|Nicholas) I\b"
+)
+_COUNTRY = re.compile(r"\bUS\b")
+_PIT = re.compile(r"\b(?:a|the|gold|coal|silver|diamond|salt|copper|tin|iron|land) mines?\b")
 # What the assistant said: "what did you recommend?", "your advice". Not "can you tell me …".
 _BY_ASSISTANT = re.compile(
-    r"\b(?:did|have|had) you (?:\w+ )?(?:say|said|tell|told|suggest(?:ed)?|recommend(?:ed)?"
+    r"\b(?:did|have|had) (?:you|u) (?:\w+ )?(?:say|said|tell|told|suggest(?:ed)?|recommend(?:ed)?"
     r"|mention(?:ed)?|proposed?|advised?|explain(?:ed)?|answer(?:ed)?|list(?:ed)?|give|gave|given"
-    r"|write|wrote|written)\b"
+    r"|write|wrote|written|draft(?:ed)?|come up with|translated?|summari[sz]ed?"
+    r"|think of (?:my|our))\b"
     r"|\byou(?:'ve|'d)? (?:just |already |once )?(?:said|told|suggested|recommended|mentioned"
-    r"|proposed|advised|explained|answered|listed|gave|given|wrote|written)\b"
+    r"|proposed|advised|explained|answered|listed|gave|given|wrote|written|drafted|came up with"
+    r"|translated|summari[sz]ed|made (?:for )?(?:me|us))\b"
+    r"|\b(?:plan|list|summary|draft|table|poem|recipe|schedule|outline|script|code)"
+    r" (?:that )?you made\b"
     r"|\byour (?:\w+ )?(?:advice|suggestions?|recommendations?|answers?|repl(?:y|ies)"
     r"|explanations?|proposals?)\b"
     r"|\bhast du (?:\w+ )*(?:gesagt|empfohlen|vorgeschlagen|geraten|geschrieben)"
@@ -117,7 +148,7 @@ def only_asks(text: str) -> bool:
     """Return whether a text only asks."""
     asking = False
     for sentence in sentences(text):
-        if _asks(sentence):
+        if _asks(sentence) and not tells(_plain(sentence)):
             asking = True
         elif len(_WORD.findall(sentence)) > _SHORT:
             return False  # most texts, at their first sentence: a recall looks at a hundred
@@ -152,10 +183,12 @@ def of_the_assistant(text: str) -> bool:
 
 def of_oneself(text: str) -> bool:
     """Return whether a text has a first-person pronoun, other than in "how do I …"."""
-    text = _ANYBODY.sub(" ", text.casefold())
-    return not _ONESELF.isdisjoint(text.replace("’", "'").split()) or (
-        not _ONESELF.isdisjoint(words(text))
-    )
+    plain = _NUMERAL.sub(" ", text if text.isupper() else _COUNTRY.sub(" ", text)).casefold()
+    plain = _PIT.sub(" ", _ANYBODY.sub(" ", plain))
+    said = {*plain.replace("’", "'").split(), *words(plain)}
+    if not _ONESELF.isdisjoint(said):
+        return True
+    return not _ONESELF_ELSEWHERE.isdisjoint(said) and _ENGLISH.isdisjoint(words(text))
 
 
 def sentences(text: str) -> list[str]:
@@ -165,10 +198,17 @@ def sentences(text: str) -> list[str]:
 
 def _asks(sentence: str) -> bool:
     bare = sentence.rstrip(_CLOSING)
-    if bare.endswith(_MARKS):
+    end = bare[len(bare.rstrip(_ENDS)) :]
+    if any(mark in end for mark in _MARKS):
         return True
-    if bare.endswith(("!", "…")):
-        return False
-    plain = bare.casefold().replace("’", "'").lstrip("¿ -*>\"'")
+    plain = _plain(bare)
+    if end:
+        return bool(_INVERTED.match(plain))
     first = plain.split(maxsplit=1)[0].rstrip(",") if plain else ""
-    return first in _OPENERS or bool(_AUXILIARY.match(plain) or _REQUEST.match(plain))
+    if first in _OPENERS:
+        return not opens_telling(plain)
+    return bool(_AUXILIARY.match(plain) or _REQUEST.match(plain))
+
+
+def _plain(sentence: str) -> str:
+    return sentence.casefold().replace("’", "'").lstrip("¿¡ -*>\"'")

@@ -350,3 +350,18 @@ def test_a_question_finds_what_its_speaker_said(memory):
         assert hit.scores.boost > other.scores.boost
     [by_meaning, _] = memory.recall("What did Ben say about the trip?", mode="dense")
     assert by_meaning.scores.boost is None
+
+
+def test_notes_for_another_prompt_tell_what_held_before(memory):
+    """As those of a chat do."""
+    from lmort_memory.adapters.notes import NotesOptions, notes_for
+
+    old = memory.add("The boat to the island leaves at nine.")
+    new = memory.add("The boat to the island leaves at ten.")
+    memory.supersede(old, new)
+    notes = notes_for(
+        memory, "When does the boat to the island leave?", options=NotesOptions(min_likelihood=0)
+    )
+    assert "leaves at ten." in notes.text
+    assert "Earlier: The boat to the island leaves at nine." in notes.text
+    assert [record.id for record in notes.memories[0].earlier] == [old.id]

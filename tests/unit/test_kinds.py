@@ -2,7 +2,14 @@
 
 import pytest
 
-from lmort_memory.memory.kinds import about_questions, is_question, of_oneself, only_asks
+from lmort_memory.memory.kinds import (
+    about_questions,
+    is_question,
+    of_oneself,
+    of_the_assistant,
+    only_asks,
+)
+from lmort_memory.memory.telling import tell_of_others
 
 
 @pytest.mark.parametrize(
@@ -40,15 +47,130 @@ def test_a_statement_does_not_only_ask(text):
     assert not only_asks(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "When I was small, we had a dog called Rex.",
+        "When my mother died I inherited her house in Wales.",
+        "How to open the safe: left 4, right 9.",
+        "What I want for my birthday is a kayak",
+        "Where I keep the spare key: under the blue pot.",
+        "When Anna came, we went sailing.",
+        "Quando ero piccolo, avevamo un cane.",
+        "Wenn es regnet, nehme ich den Bus.",
+        "What a day!",
+        "how lovely to see you!",
+        "Which is why I left!",
+    ],
+)
+def test_a_statement_may_open_like_a_question(text):
+    """The subject comes first, or what answers stands behind a colon or a comma."""
+    assert not is_question(text)
+    assert not only_asks(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "where is the spare key?!",
+        "what is the gate code!",
+        "who broke the build!",
+        "where is the key? 😊",
+        "where my keys at",
+        "what we do for grandma's birthday in september",
+        "where did we go, the one with the boats",
+        "when I was small, did we have a dog",
+        "what was the name of the dentist, the one in Leeds",
+        "what time is the ferry: early or late",
+    ],
+)
+def test_a_question_in_a_hurry_or_with_feeling_asks(text):
+    """Without its mark, with two, or with the words in another order."""
+    assert is_question(text)
+    assert only_asks(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Can you remember that my locker code is 4411?",
+        "Did I tell you I am allergic to nuts?",
+        "Did you know my sister moved to Bergen?",
+        "Could you note that I'm vegan now?",
+        "Can you save this: the wifi password is hunter2?",
+        "My dog is called Rex, right?",
+        "The boat goes at nine, doesn't it?",
+        "please note my new number is 4711, ok?",
+    ],
+)
+def test_a_question_may_tell(text):
+    """A request to keep something, or a tag at the end: this is what will be asked for."""
+    assert is_question(text)
+    assert not only_asks(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Did I tell you where I live?",
+        "Did I tell you about the ferry?",
+        "Do you know my sister's name?",
+        "Can you remember my name?",
+        "What's my name, remember?",
+        "Is the dog called Rex, right?",
+    ],
+)
+def test_such_a_question_may_only_ask(text):
+    """What looks like telling has nothing to tell."""
+    assert only_asks(text)
+
+
+def test_of_two_like_sentences_each_may_be_true():
+    """They differ before the verb and after it; a new fact about one thing differs after it."""
+    lives = "My sister Anna lives in Bergen."
+    assert tell_of_others(lives, "My sister Clara lives in Rome.")
+    assert tell_of_others("The front gate is 4471.", "The back gate is 8820.")
+    assert not tell_of_others(lives, "My sister Anna lives in Rome now.")
+    assert not tell_of_others(lives, "My sister Anna moved to Rome.")
+    at_four = "Piano lesson is on Tuesdays at four"
+    assert not tell_of_others(at_four, "Piano lesson is on Thursdays at six")
+    assert not tell_of_others("The box is alpha, port 15.", "Migration was late, beta runs.")
+
+
+def test_texts_that_are_all_openings_are_read_in_one_go():
+    """Tried from every place anew, these would take hours."""
+    for unit in ("when i ", "what, ", "?", "a: ", "did i ", "did i tell you my ", ", right"):
+        for kind in (is_question, only_asks, of_oneself, of_the_assistant, about_questions):
+            assert kind(unit * 20_000) in (True, False)
+
+
 def test_some_questions_are_about_questions():
     """Then a stored question is the answer."""
     assert about_questions("What did I ask you about the ferry?")
     assert about_questions("Did I already ask about the rent?")
+    assert about_questions("what did I just ask")
+    assert about_questions("what was my last question?")
     assert not about_questions("When does the ferry leave?")
+    assert not about_questions("What did I ask Anna to bring?")
+    assert not about_questions("What was my security question?")
+    assert not about_questions("What are my questions for the doctor?")
+
+
+def test_some_questions_are_about_the_assistants_words():
+    """Then a reply may be the answer."""
+    assert of_the_assistant("What did u recommend?")
+    assert of_the_assistant("the email you drafted")
+    assert of_the_assistant("where is the plan you made for me?")
+    assert not of_the_assistant("Can you tell me where I live?")
 
 
 def test_pronouns_of_the_first_person_are_seen():
     """In several languages, and not inside other words."""
     assert of_oneself("What's my name?")
     assert of_oneself("Wo wohnt meine Schwester?")
-    assert not of_oneself("Which river flows through Vienna?")
+    assert of_oneself("Where's My car?")
+    assert of_oneself("WHERE IS MY CAR")
+    for other in ("Which river flows through Vienna?", "Who is the US president?", "Who is Mia?"):
+        assert not of_oneself(other)
+    assert not of_oneself("When did World War I end?")
+    assert not of_oneself("Who owns the gold mine in Ghana?")

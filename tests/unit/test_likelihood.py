@@ -177,6 +177,22 @@ def test_short_questions_are_no_small_talk(text):
     assert not is_pleasantry(text)
 
 
+@pytest.mark.parametrize("query", ["wifi password", "OPS-1187", "gate code!"])
+def test_words_that_one_hit_contains_are_looked_up(query):
+    """They ask, as with a question mark; of two words that no hit has together, nobody knows."""
+    facts = [hit(f"the {query} is on the fridge", 0.3), hit("the password of the gate", 0.2)]
+    (found, _), (alone,) = signs(query, *facts), signs(query, facts[1])
+    assert found.asks and not found.chatter
+    assert alone.chatter and not alone.asks
+
+
+@pytest.mark.parametrize("query", ["brb door", "sounds good", "haha"])
+def test_small_talk_looks_nothing_up(query):
+    """Common words, or words that no hit has together."""
+    (found, _) = signs(query, hit("the door sounds good, haha", 0.3), hit("brb", 0.2))
+    assert found.chatter and not found.asks
+
+
 def test_hooks_give_notes_where_a_chat_does():
     """They keep the number themselves, so as to start sooner."""
     assert hooks._MIN_LIKELIHOOD == WORTH_NOTES

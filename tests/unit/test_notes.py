@@ -47,6 +47,16 @@ def test_the_newest_comes_first_and_says_when():
     assert [memory.score for memory in notes.memories] == [0.8, 0.8]
 
 
+def test_of_two_people_neither_is_earlier():
+    """Two sisters live in two places; the same sister has moved."""
+    anna = found("My sister Anna lives in Bergen", MARCH)
+    both = packed(anna, found("My sister Clara lives in Rome", JUNE)).text
+    assert "earlier:" not in both and "now:" not in both
+    moved = packed(anna, found("My sister Anna lives in Rome", JUNE)).text
+    assert "now: My sister Anna lives in Rome" in moved
+    assert "earlier: My sister Anna lives in Bergen" in moved
+
+
 @pytest.mark.parametrize(
     ("role", "uri", "who"),
     [
