@@ -19,6 +19,7 @@ from lmort_memory.memory.echoes import (
 )
 from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.ranking import NOBODY, Ranked, boosted, fuse, spread, with_recency
+from lmort_memory.memory.replaced import FOUND, Replaced
 from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
 from lmort_memory.memory.times import Span, spoken
 from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of
@@ -103,11 +104,15 @@ class Recall:
         """Return records best first, more than `top_k` of them."""
         depth = max(DEPTH, 2 * self.top_k)
         dense, lexical = self._dense(self.chosen, depth), self._lexical(self.chosen, depth)
+        replaced = None if lexical is None else Replaced.of(self.store, self.chosen)
+        compared: Mapping[str, float] = {}
+        if replaced is not None and lexical is not None:
+            dense, lexical, compared = self._with_replaced(replaced, dense, lexical)
         span = self._time()
         if span is not None:
             dense, lexical = self._with_those_of(span, dense, lexical)
         behind = self._echoes(dense, lexical)
-        ranked = self._fused(dense, lexical, behind)
+        ranked = self._fused(dense, lexical, behind, compared)
         shares = Counter(self._by_speaker(ranked, behind) if dense and lexical is not None else {})
         if span is not None:
             shares.update(self._by_time(ranked, span))
@@ -146,6 +151,7 @@ class Recall:
         dense: Sequence[Sequence[DenseMatch]],
         lexical: Sequence[LexicalMatch] | None,
         behind: frozenset[str],
+        compared: Mapping[str, float],
     ) -> list[Ranked]:
         followers = self._followers(dense, lexical)
         replies = [after for before, after in followers.items() if before in behind]
@@ -163,12 +169,28 @@ class Recall:
             [_last(behind, found) for found in dense],
             None if lexical is None else _last(behind, lexical),
             followers,
-            self._tokens(ids),
+            _greater(self._tokens(ids), compared),
             coverage=coverage,
             talk=0.0 if lexical is None else self._talk(dense, lexical),
             behind=behind,
         )
         return put_behind(behind, ranked) if behind else ranked
+
+    def _with_replaced(
+        self,
+        replaced: Replaced,
+        dense: Sequence[Sequence[DenseMatch]],
+        lexical: Sequence[LexicalMatch],
+    ) -> tuple[list[list[DenseMatch]], list[LexicalMatch], Mapping[str, float]]:
+        """Let what records replaced count for them; also return its comparisons by tokens."""
+        chosen = replaced.filter(self.chosen)
+        near, worded = self._dense(chosen, FOUND), self._lexical(chosen, FOUND) or []
+        compared = self._tokens(candidates(near, worded))
+        return (
+            [replaced.dense(*both) for both in zip(dense, near, strict=True)],
+            replaced.lexical(lexical, worded),
+            replaced.tokens(compared),
+        )
 
     def _echoes(
         self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch] | None
@@ -316,6 +338,11 @@ def _token_codes(store: Store, space: str, ids: Iterable[str]) -> Mapping[str, T
         return store.token_codes(space, ids)
     found = store.vectors(space, ids)
     return {id_: one.tokens for id_, one in found.items() if one.tokens is not None}
+
+
+def _greater(scores: Mapping[str, float], others: Mapping[str, float]) -> Mapping[str, float]:
+    """Return the greater of two scores, of records that are in either."""
+    return {id_: max(others.get(id_, -1.0), scores.get(id_, -1.0)) for id_ in {**scores, **others}}
 
 
 def _last(behind: Collection[str], ranking: Sequence[M]) -> list[M]:

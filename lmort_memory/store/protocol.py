@@ -47,6 +47,7 @@ __all__ = [
     "Replicated",
     "SourcesTogether",
     "Store",
+    "Superseding",
     "TokenCodesKeeper",
     "TokenCodesReader",
 ]
@@ -173,6 +174,14 @@ class TokenCodesReader(Protocol):
 
     def token_codes(self, space: str, ids: Iterable[str]) -> dict[str, TokenCodes]:
         """Return the token codes of records by id, without those of whose chunks one lacks some."""
+
+
+@runtime_checkable
+class Superseding(Protocol):
+    """Optional method of a store, which lets a record be found by what it replaced."""
+
+    def superseded(self, chosen: Filter, *, limit: int) -> dict[str, str]:
+        """Return the ids of the latest replaced records, and of those that replaced them last."""
 
 
 @runtime_checkable

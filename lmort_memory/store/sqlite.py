@@ -212,6 +212,11 @@ class SQLiteStore(SQLiteMoving, Closing):
         with self._database.read() as connection:
             return supersession.predecessors(connection, ids)
 
+    def superseded(self, chosen: Filter, *, limit: int) -> dict[str, str]:
+        """Return the ids of the latest replaced records, and of those that replaced them last."""
+        with self._database.read() as connection:
+            return supersession.superseded(connection, compile_filter(chosen), limit)
+
     def around(self, record_id: str, n: int) -> list[Record]:
         """Return the `n` turns before and after a record in its session (else its source).
 

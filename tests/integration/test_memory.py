@@ -365,3 +365,24 @@ def test_notes_for_another_prompt_tell_what_held_before(memory):
     assert "leaves at ten." in notes.text
     assert "Earlier: The boat to the island leaves at nine." in notes.text
     assert [record.id for record in notes.memories[0].earlier] == [old.id]
+
+
+@pytest.mark.parametrize("with_model", [True, False])
+def test_a_short_correction_is_found_by_what_it_replaced(memory, tmp_path, with_model):
+    """Through two corrections too, by words alone too; unless the first is asked for."""
+    texts = ["The ferry to the island leaves at nine.", "Moved to ten.", "half past eleven"]
+    question = "When does the ferry to the island leave?"
+    with Memory(memory.encoder if with_model else None, SQLiteStore(tmp_path / "m.db")) as store:
+        store.add_many(["The island has a lighthouse.", "We own a boat, not a ferry."])
+        first, second, third = (store.add(text) for text in texts)
+        store.supersede(first, second)
+        store.supersede(second, third)
+        (hit, *rest) = store.recall(question)
+        assert hit.record.id == third.id
+        assert not {first.id, second.id} & {one.record.id for one in rest}
+        assert hit.span in (None, (0, len(third.text)))
+        every = store.recall(question, include_superseded=True)
+        assert every[0].record.id == first.id
+        assert store.recall(question, exclude=[third.id])[0].record.id != third.id
+        store.forget(ids=[first.id])
+        assert third.id not in [one.record.id for one in store.recall("ferry leaves nine")[:1]]

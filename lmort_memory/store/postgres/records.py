@@ -14,6 +14,7 @@ from lmort_memory.store.postgres.stems import any_of, index_of, phrase_of
 from lmort_memory.store.records import rows
 from lmort_memory.store.records.edits import place_of
 from lmort_memory.store.records.links import LOOKED_AT, names_of, pick
+from lmort_memory.store.records.supersession import followed
 from lmort_memory.store.values import Facets, SessionInfo, Stored
 from lmort_memory.store.words.tokenizer import fold
 from lmort_memory.types import Record, Turn
@@ -366,3 +367,14 @@ def _linking(connection: Connection, record: Record, n: int) -> list[Record]:
         [any_of(terms), record.scope, record.source.uri, now_us(), LOOKED_AT],
     )
     return pick(map(rows.to_record, found), names, n)
+
+
+def superseded(connection: Connection, condition: Condition, limit: int) -> dict[str, str]:
+    """Return the ids of the latest replaced records, and of those that replaced them last."""
+    sql, values = condition
+    found = connection.execute(
+        "SELECT r.id, r.superseded_by FROM records r"
+        f" WHERE r.superseded_by IS NOT NULL AND {sql} ORDER BY r.id DESC LIMIT %s",
+        [*values, limit],
+    )
+    return followed(dict(found.fetchall()))

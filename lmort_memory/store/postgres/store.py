@@ -167,6 +167,11 @@ class PostgresStore(moving.PostgresMoving, Closing):
         wanted = list(ids)
         return self._server.read("read", lambda c: records.predecessors(c, wanted))
 
+    def superseded(self, chosen: Filter, *, limit: int) -> dict[str, str]:
+        """Return the ids of the latest replaced records, and of those that replaced them last."""
+        condition = condition_of(chosen)
+        return self._server.read("read", lambda c: records.superseded(c, condition, limit))
+
     def records(self, chosen: Filter, *, after: str | None = None) -> Iterator[Record]:
         """Iterate in order of id, starting after `after`; concurrent writes repeat no record."""
         for page in self._pages(chosen, after):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.store.clock import now_us, to_us
+from lmort_memory.store.filters import Condition
 from lmort_memory.store.records import rows
 from lmort_memory.types import Record
 
-__all__ = ["predecessors", "supersede"]
+__all__ = ["followed", "predecessors", "supersede", "superseded"]
 
 READ = f"SELECT {rows.COLUMNS} FROM records r WHERE r.id = ?"
 CHAIN = """
@@ -21,6 +22,12 @@ WITH RECURSIVE chain (id) AS (
     WHERE superseded_by NOT NULL
 )
 SELECT 1 FROM chain WHERE id = ?
+"""
+# From the few replaced records on: the index of the scope would lead through all of it.
+SUPERSEDED = """
+SELECT r.id, r.superseded_by
+FROM (SELECT n FROM records WHERE superseded_by NOT NULL) replaced CROSS JOIN records r USING (n)
+WHERE {condition} ORDER BY r.id DESC LIMIT ?
 """
 PREDECESSORS = f"""
 SELECT {rows.COLUMNS} FROM records r
@@ -65,3 +72,23 @@ def predecessors(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str
         record = rows.to_record(row)
         found.setdefault(record.superseded_by or "", []).append(record)
     return found
+
+
+def superseded(connection: sqlite3.Connection, condition: Condition, limit: int) -> dict[str, str]:
+    """Return the ids of the latest replaced records, and of those that replaced them last."""
+    sql, values = condition
+    found = connection.execute(SUPERSEDED.format(condition=sql), [*values, limit])
+    return followed(dict(found))
+
+
+def followed(newer: Mapping[str, str]) -> dict[str, str]:
+    """Follow each record to the end of its chain."""
+    ends: dict[str, str] = {}
+    for old, new in newer.items():
+        seen = {old}
+        end = new
+        while end in newer and end not in seen:
+            seen.add(end)
+            end = newer[end]
+        ends[old] = end
+    return ends

@@ -151,6 +151,25 @@ def test_records_that_lack_token_codes_are_named(postgres):
     assert [r.id for r in store.lacking_tokens("s", "kind", limit=9)] == [first, second]
 
 
+def test_a_short_correction_is_found_by_what_it_replaced(postgres):
+    """Through two corrections too, within the scope that is searched."""
+    with Memory(HashEncoder(64), postgres.open()) as memory:
+        memory.add_many(["The island has a lighthouse.", "We own a boat, not a ferry."])
+        texts = ["The ferry to the island leaves at nine.", "Moved to ten.", "half past eleven"]
+        first, second, third = (memory.add(text) for text in texts)
+        assert memory.store.superseded(Filter(), limit=9) == {}
+        memory.supersede(first, second)
+        memory.supersede(second, third)
+        newer = {first.id: third.id, second.id: third.id}
+        assert memory.store.superseded(Filter(scope="default"), limit=9) == newer
+        assert memory.store.superseded(Filter(scope="elsewhere"), limit=9) == {}
+        assert memory.store.superseded(Filter(), limit=1) == {second.id: third.id}
+        question = "When does the ferry to the island leave?"
+        (hit, *rest) = memory.recall(question)
+        assert hit.record.id == third.id
+        assert not {first.id, second.id} & {one.record.id for one in rest}
+
+
 def test_expired_records_are_swept(postgres):
     """What expired is forgotten by `sweep`, as in SQLite."""
     store = postgres.open()
