@@ -1,0 +1,132 @@
+"""Times by number: "twelve days ago", "the last six months", "the first two weeks of May"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from lmort_memory.memory.calendar_days import MONTH, MONTHS, days, latest, months_after, next_month
+
+__all__ = ["COUNT", "COUNTED", "UNIT", "number"]
+
+_Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]
+
+_SMALL = (
+    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
+    *("twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_ROUGH = {"a": 1, "an": 1, "couple": 2, "few": 3, "several": 4, "half a dozen": 6, "a dozen": 12}
+_DAYS = {
+    "day": 1.0,
+    "night": 1.0,
+    "week": 7.0,
+    "fortnight": 14.0,
+    "month": 30.44,
+    "year": 365.0,
+    "decade": 3652.0,
+}
+_HOURS = {"minute": 1 / 60, "min": 1 / 60, "hour": 1.0}
+_FURTHEST = 365 * 200  # days; a calendar ends, and nothing was said before that
+COUNT = (
+    rf"(?:(?:the |a )?(couple(?= of )|couple|few)(?: of)?|(several|half a dozen|a dozen|an?"
+    rf"|(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(_SMALL[:9])}))?|{'|'.join(_SMALL)}|\d{{1,4}}))"
+)
+UNIT = rf"({'|'.join((*_DAYS, *_HOURS))})s?"
+_YEAR = r"(?:,? (?:of )?((?:19|20)\d\d))?"
+
+
+def number(words: str) -> int:
+    """Return the number that a match of `COUNT` means.
+
+    >>> number("twenty-one"), number("couple"), number("12")
+    (21, 2, 12)
+    """
+    if words.isdigit():
+        return int(words)
+    if words in _ROUGH:
+        return _ROUGH[words]
+    return sum(
+        10 * (_TENS.index(word) + 2) if word in _TENS else _SMALL.index(word) + 1
+        for word in re.split(r"[ -]", words)
+    )
+
+
+def _length(count: int, unit: str) -> int | None:
+    """Return so many units in days, or None if that is too far back."""
+    length = (
+        round(count * _DAYS[unit]) if unit in _DAYS else (round(count * _HOURS[unit]) + 11) // 24
+    )
+    return length if length <= _FURTHEST else None
+
+
+def _until_now(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """Read "the last six months": up to now, not the months of the calendar."""
+    length = _length(number(found[1] or found[2]), found[3])
+    return None if length is None else days(today, -length, 1)
+
+
+def _one_until_now(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    length = _length(1, found[1])
+    return None if length is None else days(today, -length, 1)
+
+
+def _ago(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """Take the day; for weeks, months and years, half a unit on both sides."""
+    return _so_far_back(number(found[1] or found[2]), found[3], today)
+
+
+def _and_a_half_ago(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """Read "two and a half weeks ago" and "a week and a half ago"."""
+    return _so_far_back(number(found[1] or found[2]) + 0.5, found[3] or found[4], today)
+
+
+def _so_far_back(count: float, unit: str, today: datetime) -> tuple[datetime, datetime] | None:
+    length = min(_length(1, unit) or 0, 365)
+    centre = round(count * _DAYS[unit]) if unit in _DAYS else _length(int(count), unit)
+    if centre is None or centre > _FURTHEST:
+        return None
+    if unit in _HOURS:
+        return days(today, -centre, 1)
+    return days(today, -centre - length // 2, length // 2 + 1 - centre)
+
+
+def _share(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    """Read "the first two weeks of November", "the last few months of 2025"."""
+    count, unit = number(found[2] or found[3]), found[4]
+    if found[5]:
+        start = latest(today, MONTHS.index(found[5]) + 1, year=found[6])
+        end = next_month(start)
+    else:
+        start = today.replace(year=int(found[7] or today.year), month=1, day=1)
+        end = months_after(start, 12)
+    if unit == "month":
+        count = min(count, 12)
+        if found[1] == "last":
+            return months_after(start, 12 - count), end
+        return start, months_after(start, count)
+    length = min(timedelta(days=count * _DAYS[unit]), end - start)
+    return (end - length, end) if found[1] == "last" else (start, start + length)
+
+
+COUNTED: tuple[tuple[str, _Read], ...] = (
+    (
+        rf"\b(first|last) {COUNT} (day|week|month)s? (?:of|in) "
+        rf"(?:{MONTH}{_YEAR}|(?:this|the) year|((?:19|20)\d\d))\b",
+        _share,
+    ),
+    (rf"\b(?:last|past|previous) {COUNT} {UNIT}\b(?! (?:of|before)\b)", _until_now),
+    (
+        # With "the" and a preposition it ends now; "last week" alone is that of the calendar.
+        rf"\b(?:in|over|during|within|for|throughout|from) the (?:last|past) {UNIT}\b"
+        r"(?! (?:of|before)\b)",
+        _one_until_now,
+    ),
+    (rf"\b(?:past (?=\w+\b)|last (?=fortnight|hour|minute|decade)){UNIT}\b", _one_until_now),
+    (
+        rf"\b{COUNT} (?:and a half {UNIT}|{UNIT} and a half) (?:ago|back)\b",
+        _and_a_half_ago,
+    ),
+    (rf"(?<!and )\b{COUNT} {UNIT} (?:ago|back)\b", _ago),
+)

@@ -1,0 +1,127 @@
+"""The words before a time: "since", "until", "the end of", "the week before", "up to"."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from lmort_memory.memory.calendar_days import MONTH, SEASONS, WEEKDAYS, next_month, year_before
+from lmort_memory.memory.counted import COUNT, number
+from lmort_memory.memory.feasts import the_day_of
+from lmort_memory.memory.spans import Span, everything_before
+
+__all__ = ["BEGINS_OPEN", "opened"]
+
+# Shares of a span, with slack: people who say "the end of May" do not look at a calendar.
+_PARTS = {
+    **dict.fromkeys(("beginning", "start", "early"), (0.0, 0.4)),
+    **dict.fromkeys(("middle", "mid"), (0.25, 0.75)),
+    **dict.fromkeys(("end", "late"), (0.6, 1.0)),
+}
+_PART = re.compile(
+    r"\b(?:the )?(?:(beginning|start|middle|end) of(?: the| this)?|(early|mid|late))[\s-]*$"
+)
+# "Early" and "late" narrow no day or week: "who came late yesterday".
+_LONG = re.compile(
+    rf"(?:in |of |the |last |this )*"
+    rf"(?:{MONTH}|{'|'.join(SEASONS)}|month|year|(?:19|20)\d\d|q[1-4]\b)"
+)
+_OPENERS = r"(since|before|until|till|after|prior to|up to|following)"
+_OPENED_BY = re.compile(rf"\b{_OPENERS}\s+(?:on\s+)?(?:the\s+)?$")
+# At the beginning of what parsedatetime takes for one time: "after 3 November".
+BEGINS_OPEN = re.compile(rf"{_OPENERS}\s+(?:on\s+)?(?:the\s+)?(?=\S)", re.IGNORECASE)
+# "What were you up to on Friday?" is about Friday; "what was the total up to Friday?" is not.
+_DOING = re.compile(
+    r"(?:\b(?:get|gets|getting|got|gotten|been|being|turned|showed|shown|signed)(?: \w+)?"
+    r"|(?:\bwhat(?:['\u2019](?:s|re|m)|\s+(?:\w+\s+)?(?:is|are|am|was|were))"
+    r"|^(?:is|are|am|was|were))"
+    r"(?! (?:the |my |our |your |their )?"
+    r"(?:total|balance|score|count|number|sum|amount|state|status)\b)"
+    r"(?:\s+[\w'\u2019-]+){1,4}|\b(?:i|you|he|she|we|they) (?:was|were|am|are|is))\s+$"
+)
+_DAYS = ("day", "night", "evening", "morning", "afternoon")
+_BESIDE = re.compile(
+    rf"\b(?:on |in |during )?(?:the )?(?:(?:very|first|last|next|previous) )?(?:{COUNT} )?"
+    rf"({'|'.join((*_DAYS, *WEEKDAYS))}|weekend|week|fortnight|month|year)s?"
+    r" (before|after|following|preceding|prior to)\s+(?:on\s+)?(?:the\s+)?$"
+)
+_LENGTHS = {"week": 7, "fortnight": 14, "month": 30, "year": 365}
+_FURTHEST = 1000  # units
+
+
+def opened(before: str, span: Span, now: datetime) -> Span:
+    """Narrow a span to its beginning or end, or widen or move it, as the words before it say.
+
+    Args:
+        before: What stands before the span's words, in lower case.
+        span: The span.
+        now: The current time.
+    """
+    part = _PART.search(before)
+    if part is not None and (part[1] or _LONG.match(span.words.casefold())):
+        low, high = _PARTS[part[1] or part[2]]
+        length = span.end - span.start
+        span = Span(span.start + low * length, span.start + high * length, part[0] + span.words)
+        before = before[: part.start()]
+    beside = _BESIDE.search(before)
+    if beside is not None:
+        return _beside(beside, span)
+    found = _OPENED_BY.search(before)
+    if found is None or (found[1] == "up to" and _DOING.search(before[: found.start()])):
+        return span
+    if found[1] in ("since", "after", "following"):
+        return Span(span.start if found[1] == "since" else span.end, now, found[0] + span.words)
+    return Span(everything_before(now), span.start, found[0] + span.words)
+
+
+def _beside(found: re.Match[str], span: Span) -> Span:
+    """Read "the day after Christmas", "two weeks before the 5th", "the Sunday after Easter"."""
+    counted, unit, earlier = found[1] or found[2], found[3], found[4] not in ("after", "following")
+    span = replace(span, words=found[0] + span.words)
+    start, end = the_day_of(span.words, span.start, span.end)
+    if unit in WEEKDAYS or unit == "weekend":
+        first = WEEKDAYS.index("saturday" if unit == "weekend" else unit)
+        return _at(span, _next_to(start, end, (first, 2 if unit == "weekend" else 1), earlier))
+    count = min(number(counted), _FURTHEST) if counted else 1
+    if unit in _DAYS:
+        day = start - timedelta(days=count) if earlier else end + timedelta(days=count - 1)
+        return _at(span, (day, day + timedelta(days=1)))
+    if counted:  # so far away, with half a unit on both sides
+        length = _LENGTHS[unit]
+        centre = start - timedelta(days=count * length) if earlier else end
+        centre = centre if earlier else end + timedelta(days=count * length - 1)
+        slack = timedelta(days=length // 2)
+        return _at(span, (centre - slack, centre + slack + timedelta(days=1)))
+    return _at(span, _neighbour(start, end, unit, earlier))
+
+
+def _at(span: Span, times: tuple[datetime, datetime]) -> Span:
+    return replace(span, start=times[0], end=times[1])
+
+
+def _next_to(
+    start: datetime, end: datetime, days: tuple[int, int], earlier: bool
+) -> tuple[datetime, datetime]:
+    """Return the nearest such day of the week, or two, that is not in the span."""
+    weekday, length = days
+    if earlier:
+        latest = start - timedelta(days=length)
+        first = latest - timedelta(days=(latest.weekday() - weekday) % 7)
+    else:
+        first = end + timedelta(days=(weekday - end.weekday()) % 7)
+    return first, first + timedelta(days=length)
+
+
+def _neighbour(
+    start: datetime, end: datetime, unit: str, earlier: bool
+) -> tuple[datetime, datetime]:
+    """Return the unit beside a span; that of the calendar, if the span is one itself."""
+    if unit == "month" and start.day == 1 and end == next_month(start):
+        if earlier:
+            return (start - timedelta(days=1)).replace(day=1), start
+        return end, next_month(end)
+    if unit == "year" and (start.month, start.day, end.month, end.day) == (1, 1, 1, 1):
+        return (year_before(start), start) if earlier else (end, end.replace(year=end.year + 1))
+    length = timedelta(days=_LENGTHS[unit])
+    return (start - length, start) if earlier else (end, end + length)
