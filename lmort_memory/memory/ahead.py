@@ -20,9 +20,11 @@ _AHEAD = re.compile(
 )
 _PRESENT = re.compile(
     r"\b(?:do(?! you (?:still )?(?:remember|know|recall|have))|don['\u2019]t|does|doesn['\u2019]t"
-    r"|is|isn['\u2019]t|are|aren['\u2019]t|am|(?:what|who|where|when|how|why|it|there|that|he|she)['\u2019]s"
+    r"|is|isn['\u2019]t|are|aren['\u2019]t|am"
+    r"|(?:what|who|where|when|how|why|it|there|that|he|she)['\u2019]s"
     r"|(?:i['\u2019]m|(?:we|you|they)['\u2019]re)|should|must"
-    r"|can(?! you)|(?:has|have) (?:an?|to|the)|want|wants|need|needs|due"
+    r"|can(?! you)|(?:has|have)(?: \w+)? (?:an?|to|the|got|planned|scheduled|booked)"
+    r"|want|wants|need|needs|due"
     r"|(?:what|who) (?!was)\w+s)\b"
 )
 # What stands before a time that a thing is from: "the notes from Monday".
@@ -36,15 +38,19 @@ _PAST_VERBS = (
     "|remember|recall|forget"
 )
 _BACK = re.compile(
-    rf"\b(?:{_PAST_VERBS}|(?:has|have)(?! (?:(?:\w+ )?got|an?|to|the)\b)"
+    rf"\b(?:{_PAST_VERBS}|(?:has|have) (?:\w+ ){{0,3}}?(?!planned|scheduled|booked|need|got)"
+    r"(?:\w+ed|\w+en|done|gone|read|put|cost|become|come|run|grown|known|drunk|sung)"
     r"|(?:i|we|you|he|she|they|it|that|who|which)(?: \w+)? (?!need\b|feed\b|indeed\b)\w+ed)\b"
 )
-# "For Christmas" is a time only of what was: "presents for Christmas", "she wants it for Christmas".
+# "For Christmas" is a time only of what was: "presents for Christmas", "wants for Christmas".
 _WISHED = re.compile(
     r"\b(?:want|wish|hope|like|ask|plan|order|need|sav(?:e|ing))(?:e?[ds]|ing)?\b|\bwould\b"
 )
 # "Is planned" and "was going to" are of their own kind: the first looks ahead.
-_PLANNED = re.compile(r"(?:\b(?:is|are|am)|['\u2019](?:s|re|m))(?: \w+)? \w+(?:ed|en)\b")
+_PLANNED = re.compile(
+    r"(?:\b(?:is|are|am)|['\u2019](?:s|re|m))(?: \w+)? \w+(?:ed|en)\b"
+    r"|\b(?:have|has)(?: \w+)? (?:got|planned|scheduled|booked)\b"
+)
 
 
 def looks_ahead(lowered: str, before: str, words: str) -> bool:

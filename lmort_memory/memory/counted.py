@@ -94,12 +94,12 @@ def _so_far_back(count: float, unit: str, today: datetime) -> tuple[datetime, da
 
 def _share(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     """Read "the first two weeks of November", "the last few months of 2025"."""
-    count, unit = number(found[2] or found[3]), found[4]
-    if found[5]:
-        start = latest(today, MONTHS.index(found[5]) + 1, year=found[6])
+    count, unit = number(found[2] or found[3] or "a"), found[4] or found[5]
+    if found[6]:
+        start = latest(today, MONTHS.index(found[6]) + 1, year=found[7])
         end = next_month(start)
     else:
-        start = today.replace(year=int(found[7] or today.year), month=1, day=1)
+        start = today.replace(year=int(found[8] or today.year), month=1, day=1)
         end = months_after(start, 12)
     if unit == "month":
         count = min(count, 12)
@@ -112,7 +112,7 @@ def _share(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
 
 COUNTED: tuple[tuple[str, _Read], ...] = (
     (
-        rf"\b(first|last) {COUNT} (day|week|month)s? (?:of|in) "
+        rf"\b(first|last) (?:{COUNT} (day|week|month)s?|(month)) (?:of|in) "
         rf"(?:{MONTH}{_YEAR}|(?:this|the) year|((?:19|20)\d\d))\b",
         _share,
     ),
@@ -128,5 +128,5 @@ COUNTED: tuple[tuple[str, _Read], ...] = (
         rf"\b{COUNT} (?:and a half {UNIT}|{UNIT} and a half) (?:ago|back)\b",
         _and_a_half_ago,
     ),
-    (rf"(?<!and )\b{COUNT} {UNIT} (?:ago|back)\b", _ago),
+    (rf"(?<!and )(?<!put the )\b{COUNT} {UNIT} (?:ago|back)\b", _ago),
 )

@@ -37,7 +37,7 @@ _IN_FIGURES = r"(\d{1,2})(?:st|nd|rd|th)"
 # Not part of the match, since `opened` reads them.
 _OPENERS = "|".join(f"(?<={word} the )" for word in ("since", "before", "after", "until", "till"))
 # "May" and "march" are other words too: "they march first".
-_CLEAR_MONTH = rf"(?<!\w)(?:(?:on|in|since|before|after|until) )?{MONTH}"
+_CLEAR_MONTH = rf"(?<!\w)(?:(?:on|in) )?{MONTH}"
 
 
 def _one_day(start: datetime) -> tuple[datetime, datetime]:

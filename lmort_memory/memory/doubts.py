@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from lmort_memory.memory.calendar_days import MONTHS, WEEKDAYS
+from lmort_memory.memory.calendar_days import WEEKDAYS
 
 __all__ = ["doubtful"]
 
 # Words that usually are not a month, a day or a season, and months that are also names of people.
 _OTHER_WORDS = re.compile(
-    r"^(?:on )?(?:may|march|mar|sun|sat|wed|second|fall|june|jun|april|apr|august|aug|jan|dec)$"
+    r"^(?:on )?(?:may|march|mar|sun|sat|wed|second|fall|june|jun|april|apr|august|aug|jan|dec)"
+    r"(?: (?:last|this) year)?$"
 )
 _PREPOSITION = re.compile(
     r"\b(?:in|since|last|this|during|before|until|till|by|from|after|through|throughout|prior to"
@@ -33,7 +34,7 @@ _SAYS_WHEN = re.compile(
 # "Every Monday" is no Monday, and these are names: of a shop, and of days that move.
 _NO_SINGLE_DAY = re.compile(
     r"\b(?:every|each|any|most|some|no|a|an|tgi|casual|black|cyber|ash|shrove|super|fat|palm"
-    r"|giving)\s+$"
+    r"|giving|ruby|sheffield)\s+$"
 )
 _AT = re.compile(r"\bat\s+$")  # "at Friday's"
 _OWN_LAST = re.compile(
@@ -45,9 +46,9 @@ _MEASURE = re.compile(
     r"^[\"\u2033]|^\s*(?:-|of\b|an?\b|cups?\b|inch|in\.|tsp\b|tbsp\b|teaspoon|tablespoon|spoon|mile"
     r"|pint|pound|lb|oz\b|wrench|socket|bolt|drill|hour|full)"
 )
-# The last day of something, unless "the last day" ends now.
-_ENDING = re.compile(r"^last (?:day|week|month|year|night|weekend)\b")
-_OF_SOMETHING = re.compile(r"^ (?:at|of|in) (?!(?:" + "|".join(MONTHS) + r")\b)")
+# The last week of something is not the one before this.
+_ENDING = re.compile(r"^last (?:day|week|month|year|night|weekend)$")
+_OF_SOMETHING = re.compile(r"^ of\b")
 
 
 def doubtful(before: str, words: str, after: str) -> bool:
@@ -64,9 +65,11 @@ def doubtful(before: str, words: str, after: str) -> bool:
     if _FRACTION.match(words):
         dated = alone or words.startswith("on ") or _BEFORE_A_DATE.search(before)
         return not dated or _MEASURE.match(after) is not None
+    if words.endswith((" before", " after")):  # "a day before my exam"
+        return True
     if words.startswith("last ") and _OWN_LAST.search(before):
         return True
-    if words == "last day":
+    if _ENDING.match(words):
         return _OF_SOMETHING.match(after) is not None
     return _no_day(before, words, after)
 

@@ -19,14 +19,16 @@ from lmort_memory.memory.calendar_days import (
 )
 from lmort_memory.memory.counted import COUNT, COUNTED, number
 from lmort_memory.memory.dates import DATES
-from lmort_memory.memory.feasts import FEASTS
+from lmort_memory.memory.feasts import FEAST, FEASTS
 
-__all__ = ["NAMED"]
+__all__ = ["BEFORE_LAST", "NAMED"]
 
 _Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]
 
 _PLACES = {"first": 0, "second": 1, "third": 2, "fourth": 3, "last": -1}
 _DAY = rf"({'|'.join(WEEKDAYS)})"
+# Not "the week before last Christmas".
+BEFORE_LAST = rf"before last\b(?! (?:{'|'.join((*MONTHS, *WEEKDAYS, *SEASONS))}|weekend|{FEAST})\b)"
 _YEAR = r"(?:,? (?:of )?((?:19|20)\d\d))?"
 
 
@@ -120,11 +122,12 @@ def _in_order(found: re.Match[str], today: datetime) -> tuple[datetime, datetime
 
 
 NAMED: tuple[tuple[str, _Read], ...] = (
-    (rf"\b(?:{COUNT} {_DAY}s ago|{_DAY} before last)\b", _weekdays_ago),
-    (rf"\b(?:{COUNT} weekends ago|weekend before last)\b", _weekends_ago),
-    (rf"\b(month|year|{'|'.join(SEASONS)}) before last\b", _before_last),
+    (rf"\b(?:{COUNT} {_DAY}s ago|{_DAY} {BEFORE_LAST})", _weekdays_ago),
+    (rf"\b(?:{COUNT} weekends ago|weekend {BEFORE_LAST})", _weekends_ago),
+    (rf"\b(month|year|{'|'.join(SEASONS)}) {BEFORE_LAST}", _before_last),
     (r"\b(half a year|a year and a half) ago\b", _halves_ago),
     (rf"\b{COUNT} ({'|'.join(SEASONS)})s ago\b", _seasons_ago),
+    (rf"\bnight {BEFORE_LAST}", lambda _, today: days(today, -2, -1)),
     (r"\b(?:a year ago today|this time last year)\b", _a_year_ago),
     (
         rf"\b({'|'.join(_PLACES)}) (week|half|days) (?:of|in) "

@@ -34,7 +34,7 @@ BEGINS_OPEN = re.compile(rf"{_OPENERS}\s+(?:on\s+)?(?:the\s+)?(?=\S)", re.IGNORE
 # "What were you up to on Friday?" is about Friday; "what was the total up to Friday?" is not.
 _DOING = re.compile(
     r"(?:\b(?:get|gets|getting|got|gotten|been|being|turned|showed|shown|signed)(?: \w+)?"
-    r"|(?:\bwhat(?:['\u2019](?:s|re|m)|\s+(?:\w+\s+)?(?:is|are|am|was|were))"
+    r"|(?:\bwhat(?:['\u2019](?:s|re|m)|\s+(?:\w+\s+)?(?:is|are|r|am|was|were))"
     r"|^(?:is|are|am|was|were))"
     r"(?! (?:the |my |our |your |their )?"
     r"(?:total|balance|score|count|number|sum|amount|state|status)\b)"

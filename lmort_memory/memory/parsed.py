@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from lmort_memory.memory.calendar_days import WEEKDAYS, next_month, week, year_before
+from lmort_memory.memory.calendar_days import MONTHS, WEEKDAYS, next_month, week, year_before
 from lmort_memory.memory.doubts import doubtful
 from lmort_memory.memory.openings import BEGINS_OPEN, opened
 from lmort_memory.memory.spans import Span
@@ -16,6 +16,7 @@ from lmort_memory.memory.spans import Span
 __all__ = ["parsed"]
 
 _END = "end of "
+_EVERY_YEAR = re.compile(rf"\b(?:{'|'.join(month[:3] for month in MONTHS)})|\d/\d", re.IGNORECASE)
 _AHEAD = re.compile(r"\b(?:coming|next|this)\s+$")
 
 
@@ -81,6 +82,6 @@ def _of(when: datetime, context: Any, said: str, now: datetime) -> Span | None: 
         weekday = said.casefold().split()[-1] in WEEKDAYS
         if weekday:
             start, end = start - timedelta(days=7), end - timedelta(days=7)
-        elif start.year == now.year + 1 and not re.search(r"\d{4}", said):
+        elif _EVERY_YEAR.search(said) and not re.search(r"\d{4}", said):
             start, end = (year_before(one) for one in (start, end))
     return Span(start, end, said) if start <= now else None

@@ -21,7 +21,7 @@ from lmort_memory.memory.calendar_days import (
     week,
     year_before,
 )
-from lmort_memory.memory.named_days import NAMED
+from lmort_memory.memory.named_days import BEFORE_LAST, NAMED
 
 __all__ = ["PHRASES", "Read"]
 
@@ -36,6 +36,8 @@ _OPENERS = (
     *("early ", "mid ", "late ", "end of ", "start of ", "beginning of ", "middle of "),
 )
 _OPENING = f"(?:{'|'.join(f'(?<={word})' for word in _OPENERS)})"
+# "From June" may be from a person.
+_NO_NAMES = "|".join(month for month in MONTHS if month not in ("april", "may", "june", "august"))
 _OPENING_THE = f"(?:{'|'.join(f'(?<={word})|(?<={word}the )' for word in _OPENERS)})"
 
 
@@ -67,6 +69,12 @@ def _months(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] 
     if found[3] and last < first:
         start = year_before(start)
     return (start, months_after(start, (last - first) % 12 + 1)) if start <= today else None
+
+
+def _month(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
+    """The latest such month that has begun."""
+    start = latest(today, MONTHS.index(found[1]) + 1)
+    return start, next_month(start)
 
 
 def _this(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
@@ -103,13 +111,14 @@ PHRASES: tuple[tuple[re.Pattern[str], Read], ...] = tuple(
         (r"\bthis (?:morning|afternoon|evening)\b", lambda _, today: days(today, 0, 1)),
         (r"\b(?:the other day|recently|lately)\b", _lately),
         (r"\bday before yesterday\b", lambda _, today: days(today, -2, -1)),
-        (r"\bweek before last\b", lambda _, today: week(today, -2)),
+        (rf"\bweek {BEFORE_LAST}", lambda _, today: week(today, -2)),
         (r"\bthis week\b", lambda _, today: week(today, 0)),
         (r"\blast week\b", lambda _, today: week(today, -1)),
         (r"\b(?:this )?(last|this|the|past) weekend\b", _weekend),
         (
             rf"(?:\b(?:last|this|past|(?:in|over|during|through|throughout)(?: the)?) "
-            rf"|{_OPENING_THE}|\b(?=\w+,? (?:of |in )?(?:19|20)\d\d\b)){_SEASON}\b{_THE_YEAR}",
+            rf"|{_OPENING_THE}|\b(?=\w+,? (?:of |in )?(?:19|20)\d\d\b)){_SEASON}\b{_THE_YEAR}"
+            r"(?! of (?!the year))",  # "the fall of Rome"
             _season,
         ),
         (r"\bq([1-4]),? (?:of |in )?((?:19|20)\d\d)\b", _quarter),
@@ -117,5 +126,11 @@ PHRASES: tuple[tuple[re.Pattern[str], Read], ...] = tuple(
         (r"(?<=(?:end|art|ing|dle) of the )(month|year)\b", _this),
         (rf"(?:\b(?:in|during|of|last) |{_OPENING})((?:19|20)\d\d)\b(?![-/.:]\d)", _year),
         (rf"\b(a week )?last ({'|'.join(WEEKDAYS)})\b", _weekday),
+        (
+            rf"(?:\b(?:in|during|throughout|from(?= (?:{_NO_NAMES}))) "
+            rf"|(?<=since )|(?<=after )|(?<=before )|(?<=until )){MONTH}\b"
+            r"(?!,? (?:of )?(?:the )?\d|['\u2019]s)",
+            _month,
+        ),
     )
 )

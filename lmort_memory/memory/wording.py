@@ -29,7 +29,7 @@ _ALWAYS = {
 }
 _SHORT_DAYS = {day[:3]: day for day in WEEKDAYS}
 _SHORT_MONTHS = {month[:3]: month for month in MONTHS}
-_SHORT = re.compile(rf"\b({'|'.join(_ALWAYS)})\b(?:\.(?= ?\d))?", re.IGNORECASE)
+_SHORT = re.compile(rf"\b({'|'.join(_ALWAYS)})\b(?:\.(?= ?(?-i:[\da-z])))?", re.IGNORECASE)
 # "Sun", "sat" and "mar" are other words too.
 _SHORT_DAY = re.compile(
     rf"\b(on|last|this|since) ({'|'.join(_SHORT_DAYS)})\b"
@@ -55,7 +55,8 @@ _YEAR_AFTER = re.compile(
     re.IGNORECASE,
 )
 _YEAR_BEFORE = re.compile(
-    rf"\b(?P<year>{_RELATIVE}),? (?P<of>in|at|on|over|during|around)(?: the)? (?P<name>{_NAME})\b",
+    rf"\b(?P<year>{_RELATIVE})(?P<of>,? (?:in|at|on|over|during|around)(?: the)? |['\u2019]s )"
+    rf"(?P<name>{_NAME})\b",
     re.IGNORECASE,
 )
 # A month that may be a person or a verb is a month after such a word: "whom did May see last year?"
@@ -136,7 +137,7 @@ def _in_common(one: str, other: str) -> int:
 def _with_year(found: re.Match[str], now: datetime) -> str | None:
     """Return "June 2025" for "June of last year" and for "last year in June"."""
     name, before = found["name"], found.string[: found.start()]
-    after = found["of"] is not None and found["of"].casefold() != "of "
+    after = found.start("name") > found.start("year")
     if not after and _DOUBTFUL.match(name) and not _MONTH_BEFORE.search(before):
         return None
     year = now.year - _years_back(found)
