@@ -7,9 +7,9 @@ Memory (memory.py)
 │     ├── ranking.py      rankings fused into one
 │     ├── echoes.py       stored questions rank below their answers
 │     ├── replaced.py     what holds now is found by what it replaced
-│     └── times.py        "last week", "in March"
+│     └── times/          "last week", "in March"
 ├── likelihood.py   how likely a hit answers
-│     ├── evidence.py     the signs of each hit: overlap.py, kinds.py (telling.py), times.py
+│     ├── evidence.py     the signs of each hit: overlap.py, kinds.py (telling.py), times/
 │     └── evidence_weights.py   what each sign weighs, fitted
 ├── conditions.py   which records a call applies to
 ├── transfer.py     records to JSONL and back

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from lmort_memory.memory.calendar_days import (
+from lmort_memory.memory.times.calendar_days import (
     MONTH,
     MONTHS,
     SEASONS,
@@ -17,9 +17,9 @@ from lmort_memory.memory.calendar_days import (
     next_month,
     year_before,
 )
-from lmort_memory.memory.counted import COUNT, COUNTED, number
-from lmort_memory.memory.dates import DATES
-from lmort_memory.memory.feasts import FEAST, FEASTS
+from lmort_memory.memory.times.counted import COUNT, COUNTED, number
+from lmort_memory.memory.times.dates import DATES
+from lmort_memory.memory.times.feasts import FEAST, FEASTS
 
 __all__ = ["BEFORE_LAST", "NAMED"]
 

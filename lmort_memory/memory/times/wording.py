@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from lmort_memory.memory.calendar_days import MONTH, MONTHS, SEASONS, WEEKDAYS
-from lmort_memory.memory.counted import COUNT, number
-from lmort_memory.memory.feasts import FEAST
+from lmort_memory.memory.times.calendar_days import MONTH, MONTHS, SEASONS, WEEKDAYS
+from lmort_memory.memory.times.counted import COUNT, number
+from lmort_memory.memory.times.feasts import FEAST
 
 __all__ = ["Wording", "in_full", "lowered"]
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from lmort_memory.memory.calendar_days import MONTHS, WEEKDAYS, next_month, week, year_before
-from lmort_memory.memory.doubts import doubtful
-from lmort_memory.memory.openings import BEGINS_OPEN, opened
-from lmort_memory.memory.spans import Span
+from lmort_memory.memory.times.calendar_days import MONTHS, WEEKDAYS, next_month, week, year_before
+from lmort_memory.memory.times.doubts import doubtful
+from lmort_memory.memory.times.openings import BEGINS_OPEN, opened
+from lmort_memory.memory.times.spans import Span
 
 __all__ = ["parsed"]
 

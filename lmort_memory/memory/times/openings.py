@@ -6,10 +6,16 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from lmort_memory.memory.calendar_days import MONTH, SEASONS, WEEKDAYS, next_month, year_before
-from lmort_memory.memory.counted import COUNT, number
-from lmort_memory.memory.feasts import the_day_of
-from lmort_memory.memory.spans import Span, everything_before
+from lmort_memory.memory.times.calendar_days import (
+    MONTH,
+    SEASONS,
+    WEEKDAYS,
+    next_month,
+    year_before,
+)
+from lmort_memory.memory.times.counted import COUNT, number
+from lmort_memory.memory.times.feasts import the_day_of
+from lmort_memory.memory.times.spans import Span, everything_before
 
 __all__ = ["BEGINS_OPEN", "opened"]
 

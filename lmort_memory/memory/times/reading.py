@@ -12,17 +12,17 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 
-from lmort_memory.memory.ahead import looks_ahead
-from lmort_memory.memory.doubts import doubtful
-from lmort_memory.memory.openings import opened
-from lmort_memory.memory.parsed import parsed
-from lmort_memory.memory.phrases import PHRASES
-from lmort_memory.memory.ranges import composed
-from lmort_memory.memory.spans import Span, everything_before, past
-from lmort_memory.memory.wording import in_full, lowered
+from lmort_memory.memory.times.ahead import looks_ahead
+from lmort_memory.memory.times.doubts import doubtful
+from lmort_memory.memory.times.openings import opened
+from lmort_memory.memory.times.parsed import parsed
+from lmort_memory.memory.times.phrases import PHRASES
+from lmort_memory.memory.times.ranges import composed
+from lmort_memory.memory.times.spans import Span, past
+from lmort_memory.memory.times.wording import in_full, lowered
 from lmort_memory.times import day_of
 
-__all__ = ["Span", "ago", "dated", "everything_before", "spoken", "without"]
+__all__ = ["ago", "dated", "spoken", "without"]
 
 _LONGEST = 1000  # characters that are searched for a time; a pasted document is not a question
 _MOST = 5  # places of one phrase that are tried

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from lmort_memory.memory.calendar_days import MONTHS, SEASONS, WEEKDAYS
-from lmort_memory.memory.feasts import FEAST
+from lmort_memory.memory.times.calendar_days import MONTHS, SEASONS, WEEKDAYS
+from lmort_memory.memory.times.feasts import FEAST
 
 __all__ = ["looks_ahead"]
 

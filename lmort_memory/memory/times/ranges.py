@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TypeAlias
 
-from lmort_memory.memory.calendar_days import MONTH, WEEKDAYS, days, week
+from lmort_memory.memory.times.calendar_days import MONTH, WEEKDAYS, days, week
 
 __all__ = ["composed"]
 

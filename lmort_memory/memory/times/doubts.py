@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lmort_memory.memory.calendar_days import WEEKDAYS
+from lmort_memory.memory.times.calendar_days import WEEKDAYS
 
 __all__ = ["doubtful"]
 
@@ -37,8 +37,9 @@ _NO_SINGLE_DAY = re.compile(
     r"|giving|ruby|sheffield)\s+$"
 )
 _AT = re.compile(r"\bat\s+$")  # "at Friday's"
+# "My last week at Acme"; but "about her last week" may be about her.
 _OWN_LAST = re.compile(
-    r"(?:\b(?:my|our|your|his|her|their|its|whose)|\w['\u2019]s)\s+(?:very\s+)?$"
+    r"(?:\b(?:my|our|your|his|(?:at|on|in|for) her|their|its|whose)|\w['\u2019]s)\s+(?:very\s+)?$"
 )
 _FRACTION = re.compile(r"^(?:on )?\d{1,2}/\d{1,2}$")
 _BEFORE_A_DATE = re.compile(r"(?:\b(?:on|since|before|after|until|till|by|from|of|dated))\s*$")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from lmort_memory.memory.calendar_days import latest, year_before
+from lmort_memory.memory.times.calendar_days import latest, year_before
 
 __all__ = ["FEAST", "FEASTS", "the_day_of"]
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from lmort_memory.memory.calendar_days import (
+from lmort_memory.memory.times.calendar_days import (
     MONTH,
     MONTHS,
     SEASONS,
@@ -21,7 +21,7 @@ from lmort_memory.memory.calendar_days import (
     week,
     year_before,
 )
-from lmort_memory.memory.named_days import BEFORE_LAST, NAMED
+from lmort_memory.memory.times.named_days import BEFORE_LAST, NAMED
 
 __all__ = ["PHRASES", "Read"]
 

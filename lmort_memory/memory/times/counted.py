@@ -6,7 +6,14 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from lmort_memory.memory.calendar_days import MONTH, MONTHS, days, latest, months_after, next_month
+from lmort_memory.memory.times.calendar_days import (
+    MONTH,
+    MONTHS,
+    days,
+    latest,
+    months_after,
+    next_month,
+)
 
 __all__ = ["COUNT", "COUNTED", "UNIT", "number"]
 

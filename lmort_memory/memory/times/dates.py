@@ -6,7 +6,14 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from lmort_memory.memory.calendar_days import MONTH, MONTHS, WEEKDAYS, days, latest, next_month
+from lmort_memory.memory.times.calendar_days import (
+    MONTH,
+    MONTHS,
+    WEEKDAYS,
+    days,
+    latest,
+    next_month,
+)
 
 __all__ = ["DATES", "PART_OF_DAY"]
 
