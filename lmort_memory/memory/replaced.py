@@ -42,7 +42,8 @@ class Replaced:
         """Read the replaced records that a filter chooses; None if there are none to search."""
         if not chosen.current or chosen.ids is not None or not isinstance(store, Superseding):
             return None
-        newer = store.superseded(replace(chosen, current=False), limit=_LATEST)
+        # A prompt that shows the old record already still needs the new one.
+        newer = store.superseded(replace(chosen, current=False, exclude=()), limit=_LATEST)
         ids = tuple(dict.fromkeys(newer.values()))
         holding = {one.id: one for one in store.records(replace(chosen, ids=ids))} if ids else {}
         newer = {old: new for old, new in newer.items() if new in holding}
@@ -50,7 +51,7 @@ class Replaced:
 
     def filter(self, chosen: Filter) -> Filter:
         """Return the filter of the replaced records."""
-        return replace(chosen, current=False, ids=tuple(self.newer))
+        return replace(chosen, current=False, exclude=(), ids=tuple(self.newer))
 
     def dense(self, ranking: Sequence[DenseMatch], found: Sequence[DenseMatch]) -> list[DenseMatch]:
         """Add the matches of replaced records to a ranking, for those that hold now."""

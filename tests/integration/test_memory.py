@@ -384,5 +384,7 @@ def test_a_short_correction_is_found_by_what_it_replaced(memory, tmp_path, with_
         every = store.recall(question, include_superseded=True)
         assert every[0].record.id == first.id
         assert store.recall(question, exclude=[third.id])[0].record.id != third.id
+        shown = store.recall(question, exclude=[first.id, second.id])
+        assert shown[0].record.id == third.id, "though a prompt shows what it replaced"
         store.forget(ids=[first.id])
         assert third.id not in [one.record.id for one in store.recall("ferry leaves nine")[:1]]
