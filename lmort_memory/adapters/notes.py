@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lmort_memory.chat.notes import Notes, pack_notes, renewed, with_earlier, worth_a_note
+from lmort_memory.chat.notes import Notes, chosen, pack_notes
 from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.memory.likelihood import WORTH_NOTES
 from lmort_memory.types import DEFAULT_SCOPE
@@ -66,10 +66,8 @@ def notes_for(
     chances, likelihood = memory.likelihoods(text, hits)
     if not hits or likelihood < options.min_likelihood:
         return nothing
-    found = worth_a_note(hits, chances, at_most=options.at_most)
-    found = renewed(memory, found, seen=exclude, at_most=options.at_most)
     return pack_notes(
-        with_earlier(memory, found),
+        chosen(memory, hits, chances, seen=exclude, at_most=options.at_most),
         budget=options.max_tokens,
         count_tokens=_counter(memory),
         now=datetime.now(UTC).astimezone(),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from lmort_memory.memory.kinds import only_asks
 from lmort_memory.memory.overlap import stems, weight
-from lmort_memory.memory.telling import tell_of_others
+from lmort_memory.memory.parallel import tell_of_others
 from lmort_memory.memory.times import dated
 from lmort_memory.types import Hit, Record, Scores
 
@@ -117,6 +117,27 @@ class Notes:
         return tuple(record for one in self.memories for record in (one.record, *one.earlier))
 
 
+def chosen(
+    memory: Memory,
+    hits: Sequence[Hit],
+    likelihoods: Sequence[float],
+    *,
+    seen: Collection[str],
+    at_most: int,
+) -> list[Found]:
+    """Return the hits to give, with what was said later about them and what they replaced.
+
+    Args:
+        memory: Where they were found.
+        hits: What recall found.
+        likelihoods: One per hit, see `Memory.likelihoods`.
+        seen: Ids of the records that the prompt shows.
+        at_most: Maximum number of notes.
+    """
+    found = worth_a_note(hits, likelihoods, at_most=at_most)
+    return _with_earlier(memory, renewed(memory, found, seen=seen, at_most=at_most))
+
+
 def worth_a_note(hits: Sequence[Hit], likelihoods: Sequence[float], *, at_most: int) -> list[Found]:
     """Return the likeliest hit and those nearly as likely, the likeliest first.
 
@@ -146,10 +167,8 @@ def renewed(
     return with_later(found, unseen, at_most=at_most)
 
 
-def with_earlier(memory: Memory, found: Sequence[Found]) -> list[Found]:
+def _with_earlier(memory: Memory, found: Sequence[Found]) -> list[Found]:
     """Attach to each hit the records it replaced."""
-    if not found:
-        return []
     earlier = memory.predecessors(one.record.id for one in found)
     return [replace(one, earlier=tuple(earlier.get(one.record.id, ()))) for one in found]
 

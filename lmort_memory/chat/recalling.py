@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lmort_memory.blas import one_thread
-from lmort_memory.chat.notes import Found, Notes, pack_notes, renewed, with_earlier, worth_a_note
+from lmort_memory.chat.notes import Found, Notes, chosen, pack_notes
 from lmort_memory.encoder import mean_vector
 from lmort_memory.memory.evidence import DEPTH
 
@@ -73,10 +73,9 @@ class Recaller:
             chances, likelihood = self._memory.likelihoods(text, hits)
         found: list[Found] = []
         if likelihood >= options.min_likelihood:
-            found = worth_a_note(hits, chances, at_most=options.memories)
-            found = renewed(self._memory, found, seen=seen, at_most=options.memories)
+            found = chosen(self._memory, hits, chances, seen=seen, at_most=options.memories)
         notes = pack_notes(
-            with_earlier(self._memory, found),
+            found,
             budget=self._window.longest_notes(options.memory_tokens),
             count_tokens=lambda line: len(self._vocabulary.tokenize(line)),
             now=datetime.now(UTC).astimezone(),

@@ -213,13 +213,10 @@ def evidence(
     near = [_near(hit, background) for hit in hits]
     alike = _alike(hits)
     overlaps = [weight(asked & own) / total for own in found]
-    looked_up = _is_looked_up(query, asked, most=max(overlaps, default=0.0))
-    chatter = is_chatter(query) and not looked_up
-    asks, personal, wanted = (
-        is_question(query) or looked_up,
-        of_oneself(query),
-        about_questions(query),
-    )
+    chatter, asks = is_chatter(query), is_question(query)
+    if chatter and _is_looked_up(query, asked, most=max(overlaps, default=0.0)):
+        chatter, asks = False, True
+    personal, wanted = of_oneself(query), about_questions(query)
     repeating = restatements(query, [hit.record for hit in hits])
     echo = [
         repeats or (not wanted and only_asks(hit.record.text))
@@ -310,18 +307,17 @@ def is_chatter(text: str) -> bool:
 
 
 def _is_looked_up(query: str, asked: frozenset[str], *, most: float) -> bool:
-    """Return whether a query names what one hit contains whole: "wifi password", "OPS-1187".
+    """Return whether so few words are what one hit contains whole: "wifi password", "OPS-1187".
 
     Nobody says this for conversation: "brb door" finds no record with both words.
 
     Args:
-        query: The query.
-        asked: Its stems.
+        query: The query, of few characteristic words.
+        asked: Their stems.
         most: The greatest overlap of a hit.
     """
-    if not asked or len(asked) > _CHATTER or most < 1.0:
-        return False
-    return weight(asked) >= _LOOKED_UP or any(character.isdigit() for character in query)
+    told = weight(asked) >= _LOOKED_UP or any(character.isdigit() for character in query)
+    return told and most >= 1.0
 
 
 def _near(hit: Hit, background: Background) -> float:

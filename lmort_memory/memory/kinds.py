@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from lmort_memory.memory.telling import opens_telling, tells
+from lmort_memory.memory.telling import AUXILIARY, opens_telling, tells
 
 __all__ = [
     "about_questions",
@@ -45,12 +45,9 @@ _OPENERS = frozenset(
     " что когда где кто почему как какой сколько".split()
 )
 # Without a question mark these open a question only before a subject: not in "did the dishes".
-_AUXILIARY = re.compile(
-    r"(?:is|are|was|were|do|does|did|can|could|will|would|shall|should|have|has|had|may|might|am)"
-    r"(?:n't)? (?:i|you|he|she|it|we|they|there|this|that|these|those)\b"
-)
+_AUXILIARY = re.compile(rf"{AUXILIARY} (?:i|you|he|she|it|we|they|there|this|that|these|those)\b")
 # With an exclamation mark, only this order asks: "what is the code!", but "what a day!".
-_INVERTED = re.compile(
+_ASKS_ALOUD = re.compile(
     r"(?:and |so |but |ok(?:ay)? )*(?:who|what|where|when|why|how|whose)(?:'s| is| are| was| were"
     r"| do| does| did| can| could| will| would| should| has| have| had| am)\b"
     r"|who \w+ \w"
@@ -203,7 +200,7 @@ def _asks(sentence: str) -> bool:
         return True
     plain = _plain(bare)
     if end:
-        return bool(_INVERTED.match(plain))
+        return bool(_ASKS_ALOUD.match(plain))
     first = plain.split(maxsplit=1)[0].rstrip(",") if plain else ""
     if first in _OPENERS:
         return not opens_telling(plain)

@@ -19,7 +19,7 @@ from lmort_memory.memory.echoes import (
 )
 from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.ranking import NOBODY, Ranked, boosted, fuse, spread, with_recency
-from lmort_memory.memory.replaced import FOUND, Replaced
+from lmort_memory.memory.replaced import FOUND, Held, replaced_by
 from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
 from lmort_memory.memory.times import Span, spoken
 from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of
@@ -104,10 +104,7 @@ class Recall:
         """Return records best first, more than `top_k` of them."""
         depth = max(DEPTH, 2 * self.top_k)
         dense, lexical = self._dense(self.chosen, depth), self._lexical(self.chosen, depth)
-        replaced = None if lexical is None else Replaced.of(self.store, self.chosen)
-        compared: Mapping[str, float] = {}
-        if replaced is not None and lexical is not None:
-            dense, lexical, compared = self._with_replaced(replaced, dense, lexical)
+        dense, lexical, compared = self._with_replaced(dense, lexical)
         span = self._time()
         if span is not None:
             dense, lexical = self._with_those_of(span, dense, lexical)
@@ -177,19 +174,20 @@ class Recall:
         return put_behind(behind, ranked) if behind else ranked
 
     def _with_replaced(
-        self,
-        replaced: Replaced,
-        dense: Sequence[Sequence[DenseMatch]],
-        lexical: Sequence[LexicalMatch],
-    ) -> tuple[list[list[DenseMatch]], list[LexicalMatch], Mapping[str, float]]:
+        self, dense: list[list[DenseMatch]], lexical: list[LexicalMatch] | None
+    ) -> tuple[list[list[DenseMatch]], list[LexicalMatch] | None, Mapping[str, float]]:
         """Let what records replaced count for them; also return its comparisons by tokens."""
-        chosen = replaced.filter(self.chosen)
+        replaced = None if lexical is None else replaced_by(self.store, self.chosen)
+        if lexical is None or replaced is None:
+            return dense, lexical, {}
+        chosen, newer = replaced
         near, worded = self._dense(chosen, FOUND), self._lexical(chosen, FOUND) or []
-        compared = self._tokens(candidates(near, worded))
+        found = candidates(near, worded)
+        held = Held.of(self.store, self.chosen, newer, found)
         return (
-            [replaced.dense(*both) for both in zip(dense, near, strict=True)],
-            replaced.lexical(lexical, worded),
-            replaced.tokens(compared),
+            [held.dense(*both) for both in zip(dense, near, strict=True)],
+            held.lexical(lexical, worded),
+            held.tokens(self._tokens(found)),
         )
 
     def _echoes(

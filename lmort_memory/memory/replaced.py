@@ -17,7 +17,7 @@ from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
 if TYPE_CHECKING:
     from lmort_memory.types import Record
 
-__all__ = ["FOUND", "Replaced"]
+__all__ = ["FOUND", "Held", "replaced_by"]
 
 M = TypeVar("M", DenseMatch, LexicalMatch)
 
@@ -25,56 +25,65 @@ FOUND: Final = 20  # replaced records from each ranking
 _LATEST: Final = 1000  # replaced records that are searched
 
 
+def replaced_by(store: Store, chosen: Filter) -> tuple[Filter, Mapping[str, str]] | None:
+    """Return the filter of the replaced records of a search, and which record holds for each.
+
+    None if there are none to search. What the caller excludes is searched: a prompt that shows the
+    old record still needs the new one.
+    """
+    if not chosen.current or chosen.ids is not None or not isinstance(store, Superseding):
+        return None
+    every = replace(chosen, current=False, exclude=())
+    newer = store.superseded(every, limit=_LATEST)
+    return (replace(every, ids=tuple(newer)), newer) if newer else None
+
+
 @dataclass(frozen=True, slots=True)
-class Replaced:
-    """The replaced records of a store, and the records that hold now.
+class Held:
+    """Which records hold now, of those that a search found replaced.
 
     Attributes:
-        newer: Id of a replaced record -> that of the record that holds now.
-        holding: Those records, by id.
+        records: By the id of the record that each replaced.
     """
 
-    newer: Mapping[str, str]
-    holding: Mapping[str, Record]
+    records: Mapping[str, Record]
 
     @classmethod
-    def of(cls, store: Store, chosen: Filter) -> Self | None:
-        """Read the replaced records that a filter chooses; None if there are none to search."""
-        if not chosen.current or chosen.ids is not None or not isinstance(store, Superseding):
-            return None
-        # A prompt that shows the old record already still needs the new one.
-        newer = store.superseded(replace(chosen, current=False, exclude=()), limit=_LATEST)
-        ids = tuple(dict.fromkeys(newer.values()))
-        holding = {one.id: one for one in store.records(replace(chosen, ids=ids))} if ids else {}
-        newer = {old: new for old, new in newer.items() if new in holding}
-        return cls(newer, holding) if newer else None
-
-    def filter(self, chosen: Filter) -> Filter:
-        """Return the filter of the replaced records."""
-        return replace(chosen, current=False, exclude=(), ids=tuple(self.newer))
+    def of(
+        cls, store: Store, chosen: Filter, newer: Mapping[str, str], found: Iterable[str]
+    ) -> Self:
+        """Read what holds for the replaced records that were found, as far as it may be found."""
+        held = {old: newer[old] for old in found}
+        ids = tuple(dict.fromkeys(held.values()))
+        there = {one.id: one for one in store.records(replace(chosen, ids=ids))} if ids else {}
+        return cls({old: there[new] for old, new in held.items() if new in there})
 
     def dense(self, ranking: Sequence[DenseMatch], found: Sequence[DenseMatch]) -> list[DenseMatch]:
         """Add the matches of replaced records to a ranking, for those that hold now."""
-        spans = {id_: (0, len(one.text)) for id_, one in self.holding.items()}
-        held = [DenseMatch(new, one.score, spans[new]) for one, new in self._held(found)]
+        held = (
+            DenseMatch(now.id, one.score, (0, len(now.text))) for one, now in self._pairs(found)
+        )
         return _best([*ranking, *held])
 
     def lexical(
         self, ranking: Sequence[LexicalMatch], found: Sequence[LexicalMatch]
     ) -> list[LexicalMatch]:
         """Add the matches of replaced records to a ranking by words, likewise."""
-        return _best([*ranking, *(LexicalMatch(new, one.score) for one, new in self._held(found))])
+        return _best(
+            [*ranking, *(LexicalMatch(now.id, one.score) for one, now in self._pairs(found))]
+        )
 
     def tokens(self, found: Mapping[str, float]) -> dict[str, float]:
         """Return the comparisons of replaced records, for those that hold now: the greatest."""
         best: dict[str, float] = {}
         for old, score in found.items():
-            new = self.newer[old]
-            best[new] = max(score, best.get(new, score))
+            if old in self.records:
+                now = self.records[old].id
+                best[now] = max(score, best.get(now, score))
         return best
 
-    def _held(self, found: Iterable[M]) -> list[tuple[M, str]]:
-        return [(one, self.newer[one.id]) for one in found]
+    def _pairs(self, found: Iterable[M]) -> list[tuple[M, Record]]:
+        return [(one, self.records[one.id]) for one in found if one.id in self.records]
 
 
 def _best(matches: Iterable[M]) -> list[M]:

@@ -1,17 +1,14 @@
-# ruff: noqa: SIM905 - lists of words
-"""What is told in the form, or with the opening, of a question; and of whom two sentences tell.
+"""What is told in the form, or with the opening, of a question.
 
-`tells` and `opens_telling` take a sentence in lower case, with straight apostrophes, without marks
-before it.
+Functions take a sentence in lower case, with straight apostrophes and without marks before it.
 """
 
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
 from typing import Final
 
-__all__ = ["opens_telling", "tell_of_others", "tells"]
+__all__ = ["AUXILIARY", "opens_telling", "tells"]
 
 _SUBJECT: Final = r"(?:i|i'm|i've|i'd|we|we're|we've|he|he's|she|she's|they|they're|it|it's)"
 _OWNER: Final = r"(?:my|our|his|her|their|the)"
@@ -41,11 +38,14 @@ _TAG = re.compile(
 )
 _TAGGED = re.compile(rf"(?:{_SUBJECT}|{_OWNER}|that|this|there|you) ")
 
+AUXILIARY: Final = (
+    r"(?:is|are|was|were|do|does|did|can|could|will|would|shall|should|have|has|had|may|might|am)"
+    r"(?:n't)?"
+)
 # The verb before its subject, or an auxiliary: a question, whatever follows.
 _INVERTED = re.compile(
-    r"\b(?:is|are|was|were|am|do|does|did|have|has|had|can|could|will|would|shall|should|may|might)"
-    r"(?:n't)? (?:i|you|he|she|it|we|they|there|this|that|these|those|my|our|your|his|her|their"
-    r"|the|a|an)\b"
+    rf"\b{AUXILIARY} (?:i|you|he|she|it|we|they|there|this|that|these|those|my|our|your|his|her"
+    r"|their|the|a|an)\b"
 )
 _ASKS_INSIDE = re.compile(
     r"\b(?:do|does|did|have|has|can|could|will|would|should) (?:i|you|he|she|it|we|they)\b"
@@ -61,14 +61,6 @@ _ENGLISH = re.compile(
 )
 # What a clause is: "what I want is a kayak", but "where my keys at", a question in a hurry.
 _IS = re.compile(r" (?:is|are|was|were) ")
-
-_ONE_SENTENCE: Final = 25  # words; longer texts that differ in two places alone are the same text
-_VERBS: Final = frozenset(
-    "is are was were has have had lives live lived works work worked goes go went eats eat likes"
-    " like loves love plays play speaks speak drives drive starts start opens open closes costs"
-    " cost takes take wants want needs need moved studies study runs run teaches teach"
-    " called".split()
-)
 
 
 def tells(sentence: str) -> bool:
@@ -92,21 +84,3 @@ def opens_telling(sentence: str) -> bool:
         return ends or clause or bool(_IS.search(sentence))
     # "when Anna came, we went sailing"
     return bool(_AT_A_TIME.match(sentence)) and clause and not asks
-
-
-def tell_of_others(one: str, other: str) -> bool:
-    """Return whether two texts say the same of two: "My son Leo goes to …", "My son Max goes to …".
-
-    They differ in whom or what they tell of, and after the same verb in what they tell; a new fact
-    about the same thing differs in that alone.
-    """
-    words, others = (text.casefold().split() for text in (one, other))
-    if max(len(words), len(others)) > _ONE_SENTENCE:
-        return False
-    pair = SequenceMatcher(None, words, others, autojunk=False)
-    changed = [part for part in pair.get_opcodes() if part[0] != "equal"]
-    replaced = all(kind == "replace" for kind, *_ in changed)
-    if len(changed) < 2 or not replaced or pair.ratio() < 0.5:
-        return False
-    (_, _, start, *_), (_, stop, *_) = changed[:2]
-    return not _VERBS.isdisjoint(words[start:stop])

@@ -9,7 +9,7 @@ from lmort_memory.memory.kinds import (
     of_the_assistant,
     only_asks,
 )
-from lmort_memory.memory.telling import tell_of_others
+from lmort_memory.memory.parallel import tell_of_others
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,22 @@
-"""Spans of days, and the names of months, seasons and weekdays."""
+"""Spans of days, and the names of months, seasons and weekdays, of which patterns are made."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 __all__ = [
+    "IN_A_YEAR",
     "MONTH",
     "MONTHS",
+    "OF_A_YEAR",
     "SEASONS",
     "WEEKDAYS",
+    "Read",
     "days",
     "latest",
+    "month_or_year",
     "months_after",
     "next_month",
     "week",
@@ -24,6 +30,12 @@ MONTHS = (
 MONTH = rf"({'|'.join(MONTHS)})"
 SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}  # begin in these months
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+OF_A_YEAR = r"(?:,? (?:of )?((?:19|20)\d\d))?"
+IN_A_YEAR = r"(?:,? (?:of |in )?((?:19|20)\d\d))?"
+
+Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]
+"""Reads what a pattern found, seen from today: its start and its end."""
 
 
 def days(today: datetime, start: int, end: int) -> tuple[datetime, datetime]:
@@ -43,6 +55,17 @@ def latest(today: datetime, month: int, day: int = 1, *, year: str | None = None
     if year:
         return start.replace(year=int(year))
     return start if start <= today else year_before(start)
+
+
+def month_or_year(
+    today: datetime, month: str | None, of: str | None, year: str | None
+) -> tuple[datetime, datetime]:
+    """Return a named month, of a year or the latest that has begun; without one, a year or this."""
+    if month:
+        start = latest(today, MONTHS.index(month) + 1, year=of)
+        return start, next_month(start)
+    start = today.replace(year=int(year or today.year), month=1, day=1)
+    return start, months_after(start, 12)
 
 
 def year_before(when: datetime) -> datetime:

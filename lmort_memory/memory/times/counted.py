@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from lmort_memory.memory.times.calendar_days import (
     MONTH,
-    MONTHS,
+    OF_A_YEAR,
+    Read,
     days,
-    latest,
+    month_or_year,
     months_after,
-    next_month,
 )
 
 __all__ = ["COUNT", "COUNTED", "UNIT", "number"]
 
-_Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]
 
 _SMALL = (
     *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
@@ -41,7 +39,6 @@ COUNT = (
     rf"|(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(_SMALL[:9])}))?|{'|'.join(_SMALL)}|\d{{1,4}}))"
 )
 UNIT = rf"({'|'.join((*_DAYS, *_HOURS))})s?"
-_YEAR = r"(?:,? (?:of )?((?:19|20)\d\d))?"
 
 
 def number(words: str) -> int:
@@ -70,12 +67,15 @@ def _length(count: int, unit: str) -> int | None:
 
 def _until_now(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
     """Read "the last six months": up to now, not the months of the calendar."""
-    length = _length(number(found[1] or found[2]), found[3])
-    return None if length is None else days(today, -length, 1)
+    return _last(number(found[1] or found[2]), found[3], today)
 
 
 def _one_until_now(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
-    length = _length(1, found[1])
+    return _last(1, found[1], today)
+
+
+def _last(count: int, unit: str, today: datetime) -> tuple[datetime, datetime] | None:
+    length = _length(count, unit)
     return None if length is None else days(today, -length, 1)
 
 
@@ -102,12 +102,7 @@ def _so_far_back(count: float, unit: str, today: datetime) -> tuple[datetime, da
 def _share(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     """Read "the first two weeks of November", "the last few months of 2025"."""
     count, unit = number(found[2] or found[3] or "a"), found[4] or found[5]
-    if found[6]:
-        start = latest(today, MONTHS.index(found[6]) + 1, year=found[7])
-        end = next_month(start)
-    else:
-        start = today.replace(year=int(found[8] or today.year), month=1, day=1)
-        end = months_after(start, 12)
+    start, end = month_or_year(today, found[6], found[7], found[8])
     if unit == "month":
         count = min(count, 12)
         if found[1] == "last":
@@ -117,10 +112,10 @@ def _share(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     return (end - length, end) if found[1] == "last" else (start, start + length)
 
 
-COUNTED: tuple[tuple[str, _Read], ...] = (
+COUNTED: tuple[tuple[str, Read], ...] = (
     (
         rf"\b(first|last) (?:{COUNT} (day|week|month)s?|(month)) (?:of|in) "
-        rf"(?:{MONTH}{_YEAR}|(?:this|the) year|((?:19|20)\d\d))\b",
+        rf"(?:{MONTH}{OF_A_YEAR}|(?:this|the) year|((?:19|20)\d\d))\b",
         _share,
     ),
     (rf"\b(?:last|past|previous) {COUNT} {UNIT}\b(?! (?:of|before)\b)", _until_now),

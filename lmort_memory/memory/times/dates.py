@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from lmort_memory.memory.times.calendar_days import (
     MONTH,
     MONTHS,
+    OF_A_YEAR,
     WEEKDAYS,
+    Read,
     days,
     latest,
     next_month,
@@ -17,7 +18,6 @@ from lmort_memory.memory.times.calendar_days import (
 
 __all__ = ["DATES", "PART_OF_DAY"]
 
-_Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]
 
 _ORDINALS = (
     *("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"),
@@ -28,7 +28,6 @@ _ORDINALS = (
     *("thirtieth", "thirty[ -]first"),
 )
 _IN_WORDS = rf"({'|'.join(_ORDINALS)})"
-_YEAR = r"(?:,? (?:of )?((?:19|20)\d\d))?"
 _DAY = rf"(?:{'|'.join(WEEKDAYS)})"
 PART_OF_DAY = r"(?:(?:early|late) )?(?:morning|forenoon|lunchtime|afternoon|evening|night)"
 _PART_OF = rf"(?:morning|afternoon|evening|night) of(?: {_DAY},?)?"
@@ -47,15 +46,11 @@ _OPENERS = "|".join(f"(?<={word} the )" for word in ("since", "before", "after",
 _CLEAR_MONTH = rf"(?<!\w)(?:(?:on|in) )?{MONTH}"
 
 
-def _one_day(start: datetime) -> tuple[datetime, datetime]:
-    return start, start + timedelta(days=1)
-
-
 def _dated(
     today: datetime, month: str, day: int, year: str | None
 ) -> tuple[datetime, datetime] | None:
     try:
-        return _one_day(latest(today, MONTHS.index(month) + 1, day, year=year))
+        return days(latest(today, MONTHS.index(month) + 1, day, year=year), 0, 1)
     except ValueError:  # the 31st of June
         return None
 
@@ -92,7 +87,7 @@ def _day_of_month(found: re.Match[str], today: datetime) -> tuple[datetime, date
     for _ in range(12):
         day = month + timedelta(days=number - 1)
         if day.month == month.month and day <= today:
-            return _one_day(day)
+            return days(day, 0, 1)
         month = (month - timedelta(days=1)).replace(day=1)
     return None
 
@@ -109,7 +104,7 @@ def _of_this_month(found: re.Match[str], today: datetime) -> tuple[datetime, dat
     if found[2] == "last":
         month = (month - timedelta(days=1)).replace(day=1)
     try:
-        return _one_day(month.replace(day=_in_figures(found[1])))
+        return days(month.replace(day=_in_figures(found[1])), 0, 1)
     except ValueError:
         return None
 
@@ -120,7 +115,7 @@ def _numbers(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]
     if found[2] == "/" and day <= 12:
         return None
     try:
-        return _one_day(today.replace(year=int(found[4]), month=month, day=day))
+        return days(today.replace(year=int(found[4]), month=month, day=day), 0, 1)
     except ValueError:
         return None
 
@@ -135,12 +130,12 @@ def _weekday(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]
 
 _HOUR = r"(?:noon|midday|midnight|\d{1,2}(?:[:.]\d\d)?(?: ?[ap]\.?m\b| o['\u2019]clock)?)"
 
-DATES: tuple[tuple[str, _Read], ...] = (
+DATES: tuple[tuple[str, Read], ...] = (
     (rf"\b{_IN_FIGURES} of (last|this|the) month\b", _of_this_month),
-    (rf"\b{_IN_WORDS}(?: day)? of {MONTH}{_YEAR}\b", _day_of),
-    (rf"\b(\d{{1,2}})(?:st|nd|rd|th)? of {MONTH}{_YEAR}\b", _day_of),
-    (rf"{_CLEAR_MONTH} (the )?{_IN_FIGURES}\b{_YEAR}", _month_first),
-    (rf"{_CLEAR_MONTH} (the )?{_IN_WORDS}\b{_YEAR}(?! (?:of|half|week))", _month_first),
+    (rf"\b{_IN_WORDS}(?: day)? of {MONTH}{OF_A_YEAR}\b", _day_of),
+    (rf"\b(\d{{1,2}})(?:st|nd|rd|th)? of {MONTH}{OF_A_YEAR}\b", _day_of),
+    (rf"{_CLEAR_MONTH} (the )?{_IN_FIGURES}\b{OF_A_YEAR}", _month_first),
+    (rf"{_CLEAR_MONTH} (the )?{_IN_WORDS}\b{OF_A_YEAR}(?! (?:of|half|week))", _month_first),
     (  # not "3 June of 2025"
         rf"(?<!\d )(?<!st )(?<!nd )(?<!rd )(?<!th )\b{MONTH},? of ((?:19|20)\d\d)\b",
         _month_of_year,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from lmort_memory.memory.times.calendar_days import latest, year_before
+from lmort_memory.memory.times.calendar_days import IN_A_YEAR, Read, days, latest, year_before
 
 __all__ = ["FEAST", "FEASTS", "the_day_of"]
 
-_Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]
 
 # Month and day; for those that move with Easter, the distance from it.
 _FIXED = {
@@ -36,7 +34,6 @@ _SOME_DAYS = "christmas|new year(?:['\u2019]?s)?"
 FEAST = f"(?:{_ONE_DAY}|{_SOME_DAYS})"
 # Days from the beginning of a span to the feast itself, where the span has days on either side.
 _WITHIN = (("christmas", 7, 4), ("new year", 4, 2), ("easter", 4, 2))
-_YEAR = r"(?:,? (?:of |in )?((?:19|20)\d\d))?"
 _NAMED = r",? (?:of |in )?(?:19|20)\d\d\b"
 _OPENERS = ("since ", "before ", "after ", "until ", "till ", "prior to ", "up to ", "following ")
 _ANCHOR = (
@@ -49,7 +46,7 @@ def the_day_of(words: str, start: datetime, end: datetime) -> tuple[datetime, da
     """Return the feast itself, without the days on either side; other spans as they are."""
     for name, length, place in _WITHIN:
         if name in words and (end - start).days == length:
-            return start + timedelta(days=place), start + timedelta(days=place + 1)
+            return days(start, place, place + 1)
     return start, end
 
 
@@ -65,17 +62,15 @@ def _one_day(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]
 def _in_year(name: str, year: int, today: datetime) -> tuple[datetime, datetime]:
     for pattern, (month, day) in _FIXED.items():
         if re.fullmatch(pattern, name):
-            start = today.replace(year=year, month=month, day=day)
-            return start, start + timedelta(days=1)
+            return days(today.replace(year=year, month=month, day=day), 0, 1)
     if name == "thanksgiving":  # the fourth Thursday of November
         first = today.replace(year=year, month=11, day=1)
-        start = first + timedelta(days=(3 - first.weekday()) % 7 + 21)
-        return start, start + timedelta(days=1)
+        thursday = (3 - first.weekday()) % 7 + 21
+        return days(first, thursday, thursday + 1)
     sunday = _easter(year, today)
     if name in _MOVING:
-        start = sunday + timedelta(days=_MOVING[name])
-        return start, start + timedelta(days=1)
-    return sunday - timedelta(days=2), sunday + timedelta(days=2)
+        return days(sunday, _MOVING[name], _MOVING[name] + 1)
+    return days(sunday, -2, 2)
 
 
 def _easter(year: int, today: datetime) -> datetime:
@@ -101,7 +96,7 @@ def _some_days(found: re.Match[str], today: datetime) -> tuple[datetime, datetim
     return start, start + timedelta(days=length)
 
 
-FEASTS: tuple[tuple[str, _Read], ...] = (
-    (rf"{_ANCHOR}|\b(?={FEAST}{_NAMED}))({_ONE_DAY})\b{_YEAR}", _one_day),
-    (rf"{_ANCHOR}|\b(?={FEAST}{_NAMED}))({_SOME_DAYS})\b{_YEAR}", _some_days),
+FEASTS: tuple[tuple[str, Read], ...] = (
+    (rf"{_ANCHOR}|\b(?={FEAST}{_NAMED}))({_ONE_DAY})\b{IN_A_YEAR}", _one_day),
+    (rf"{_ANCHOR}|\b(?={FEAST}{_NAMED}))({_SOME_DAYS})\b{IN_A_YEAR}", _some_days),
 )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from lmort_memory.memory.times.calendar_days import (
     MONTH,
     MONTHS,
+    OF_A_YEAR,
     SEASONS,
     WEEKDAYS,
+    Read,
     days,
     latest,
+    month_or_year,
     months_after,
     next_month,
     year_before,
@@ -23,13 +25,11 @@ from lmort_memory.memory.times.feasts import FEAST, FEASTS
 
 __all__ = ["BEFORE_LAST", "NAMED"]
 
-_Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]
 
 _PLACES = {"first": 0, "second": 1, "third": 2, "fourth": 3, "last": -1}
 _DAY = rf"({'|'.join(WEEKDAYS)})"
 # Not "the week before last Christmas".
 BEFORE_LAST = rf"before last\b(?! (?:{'|'.join((*MONTHS, *WEEKDAYS, *SEASONS))}|weekend|{FEAST})\b)"
-_YEAR = r"(?:,? (?:of )?((?:19|20)\d\d))?"
 
 
 def _weekdays_ago(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
@@ -75,12 +75,7 @@ def _seasons_ago(found: re.Match[str], today: datetime) -> tuple[datetime, datet
 def _share_of(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     """Read "the first week of November", "the second half of the year", "the last days of May"."""
     place, unit = _PLACES[found[1]], found[2]
-    if found[3]:
-        start = latest(today, MONTHS.index(found[3]) + 1, year=found[4])
-        end = next_month(start)
-    else:
-        start = today.replace(year=int(found[5] or today.year), month=1, day=1)
-        end = months_after(start, 12)
+    start, end = month_or_year(today, found[3], found[4], found[5])
     length = {"half": (end - start) / 2, "days": timedelta(days=5), "week": timedelta(days=7)}[unit]
     if place < 0:
         return end - length, end
@@ -121,7 +116,7 @@ def _in_order(found: re.Match[str], today: datetime) -> tuple[datetime, datetime
     return start, start + timedelta(days=1)
 
 
-NAMED: tuple[tuple[str, _Read], ...] = (
+NAMED: tuple[tuple[str, Read], ...] = (
     (rf"\b(?:{COUNT} {_DAY}s ago|{_DAY} {BEFORE_LAST})", _weekdays_ago),
     (rf"\b(?:{COUNT} weekends ago|weekend {BEFORE_LAST})", _weekends_ago),
     (rf"\b(month|year|{'|'.join(SEASONS)}) {BEFORE_LAST}", _before_last),
@@ -131,13 +126,14 @@ NAMED: tuple[tuple[str, _Read], ...] = (
     (r"\b(?:a year ago today|this time last year)\b", _a_year_ago),
     (
         rf"\b({'|'.join(_PLACES)}) (week|half|days) (?:of|in) "
-        rf"(?:{MONTH}{_YEAR}|(?:this|the) year|((?:19|20)\d\d))\b",
+        rf"(?:{MONTH}{OF_A_YEAR}|(?:this|the) year|((?:19|20)\d\d))\b",
         _share_of,
     ),
     *COUNTED,
-    (rf"\b({'|'.join(_PLACES)}) quarter{_YEAR}\b", _quarter),
+    (rf"\b({'|'.join(_PLACES)}) quarter{OF_A_YEAR}\b", _quarter),
     (
-        rf"\b({'|'.join(_PLACES)}) (day|weekend|{'|'.join(WEEKDAYS)}) (?:of|in) {MONTH}{_YEAR}\b",
+        rf"\b({'|'.join(_PLACES)}) (day|weekend|{'|'.join(WEEKDAYS)}) (?:of|in) "
+        rf"{MONTH}{OF_A_YEAR}\b",
         _in_order,
     ),
     (rf"\blast {MONTH}\b(?!,? (?:19|20)\d\d)", _last_month_named),

@@ -6,14 +6,15 @@ The order matters: the first pattern that finds a time is the one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import datetime
 
 from lmort_memory.memory.times.calendar_days import (
+    IN_A_YEAR,
     MONTH,
     MONTHS,
     SEASONS,
     WEEKDAYS,
+    Read,
     days,
     latest,
     months_after,
@@ -23,12 +24,8 @@ from lmort_memory.memory.times.calendar_days import (
 )
 from lmort_memory.memory.times.named_days import BEFORE_LAST, NAMED
 
-__all__ = ["PHRASES", "Read"]
+__all__ = ["PHRASES"]
 
-Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]
-"""Reads what a pattern found, seen from today: its start and its end."""
-
-_THE_YEAR = r"(?:,? (?:of |in )?((?:19|20)\d\d))?"
 _SEASON = f"({'|'.join(SEASONS)})"
 # Words before a time that are not part of the match, since `opened` reads them.
 _OPENERS = (
@@ -103,7 +100,7 @@ PHRASES: tuple[tuple[re.Pattern[str], Read], ...] = tuple(
     (re.compile(pattern), read)
     for pattern, read in (
         (
-            rf"\b(?:between|from) {MONTH} (?:and|to|until|till) {MONTH}{_THE_YEAR}\b",
+            rf"\b(?:between|from) {MONTH} (?:and|to|until|till) {MONTH}{IN_A_YEAR}\b",
             _months,
         ),
         *NAMED,
@@ -117,7 +114,7 @@ PHRASES: tuple[tuple[re.Pattern[str], Read], ...] = tuple(
         (r"\b(?:this )?(last|this|the|past) weekend\b", _weekend),
         (
             rf"(?:\b(?:last|this|past|(?:in|over|during|through|throughout)(?: the)?) "
-            rf"|{_OPENING_THE}|\b(?=\w+,? (?:of |in )?(?:19|20)\d\d\b)){_SEASON}\b{_THE_YEAR}"
+            rf"|{_OPENING_THE}|\b(?=\w+,? (?:of |in )?(?:19|20)\d\d\b)){_SEASON}\b{IN_A_YEAR}"
             r"(?! of (?!the year))",  # "the fall of Rome"
             _season,
         ),

@@ -54,18 +54,16 @@ INSERT INTO token_codes (v, scope, k, codes)
 SELECT * FROM unnest(%s::bigint[], %s::text[], %s::integer[], %s::bytea[])
 ON CONFLICT (v) DO UPDATE SET k = EXCLUDED.k, codes = EXCLUDED.codes
 """
-READ = """
-SELECT r.id, v.start, v.stop, halfvec_send(v.vector), kinds.name, kinds.width, t.codes
+# Every chunk of some records, and its codes if it has any; those of a record together, in order.
+CHUNKS = """
 FROM records r JOIN vectors v ON v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = %s)
 LEFT JOIN token_codes t USING (v) LEFT JOIN token_kinds kinds USING (k)
 WHERE r.id = ANY (%s) ORDER BY r.id, v.chunk
 """
-READ_TOKENS = """
-SELECT r.id, kinds.name, kinds.width, t.codes
-FROM records r JOIN vectors v ON v.n = r.n AND v.s = (SELECT s FROM spaces WHERE name = %s)
-LEFT JOIN token_codes t USING (v) LEFT JOIN token_kinds kinds USING (k)
-WHERE r.id = ANY (%s) ORDER BY r.id, v.chunk
+READ = f"""
+SELECT r.id, v.start, v.stop, halfvec_send(v.vector), kinds.name, kinds.width, t.codes {CHUNKS}
 """
+READ_TOKENS = f"SELECT r.id, kinds.name, kinds.width, t.codes {CHUNKS}"
 HEADER = 4  # bytes before the numbers of a halfvec
 
 

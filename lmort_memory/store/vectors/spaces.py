@@ -17,7 +17,7 @@ from lmort_memory.store.clock import to_us
 from lmort_memory.store.damaged import DAMAGED, reading
 from lmort_memory.store.values import SpaceInfo
 from lmort_memory.store.vectors.matrix import to_halves
-from lmort_memory.store.vectors.tokens import put_tokens, to_tokens
+from lmort_memory.store.vectors.tokens import CHUNKS, put_tokens, to_tokens
 from lmort_memory.types import Encoded, Record
 
 __all__ = [
@@ -42,13 +42,7 @@ FROM spaces LEFT JOIN vectors v USING (s) GROUP BY spaces.s ORDER BY spaces.s
 UNCHANGED = "SELECT n FROM records WHERE id = ? AND updated_at = ?"
 THERE = "SELECT v FROM vectors WHERE n = ? AND s = ? ORDER BY v"
 INSERT = "INSERT INTO vectors (s, n, start, stop, vector) VALUES (?, ?, ?, ?, ?)"
-READ = """
-SELECT r.id, v.start, v.stop, v.vector, kinds.name, kinds.width, t.codes
-FROM vectors v JOIN records r USING (n)
-LEFT JOIN token_codes t USING (v) LEFT JOIN token_kinds kinds USING (k)
-WHERE v.s = (SELECT s FROM spaces WHERE name = ?) AND r.id IN (SELECT value FROM json_each(?))
-ORDER BY r.id, v.v
-"""
+READ = f"SELECT r.id, v.start, v.stop, v.vector, kinds.name, kinds.width, t.codes {CHUNKS}"
 
 
 def put_vectors(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
+    "CHUNKS",
     "DROP",
     "LACKING",
     "check_chunks",
@@ -37,13 +38,14 @@ EXISTS (SELECT 1 FROM vectors v WHERE v.n = r.n AND v.s = (SELECT s FROM spaces 
         AND NOT EXISTS (SELECT 1 FROM token_codes t JOIN token_kinds USING (k)
                         WHERE t.v = v.v AND token_kinds.name = ?))
 """
-READ = """
-SELECT r.id, kinds.name, kinds.width, t.codes
+# Every chunk of some records, and its codes if it has any; those of a record together, in order.
+CHUNKS = """
 FROM vectors v JOIN records r USING (n)
 LEFT JOIN token_codes t USING (v) LEFT JOIN token_kinds kinds USING (k)
 WHERE v.s = (SELECT s FROM spaces WHERE name = ?) AND r.id IN (SELECT value FROM json_each(?))
 ORDER BY r.id, v.v
 """
+READ = f"SELECT r.id, kinds.name, kinds.width, t.codes {CHUNKS}"
 DROP = """
 DELETE FROM token_codes WHERE v IN
     (SELECT v FROM vectors WHERE s = (SELECT s FROM spaces WHERE name = ?))
