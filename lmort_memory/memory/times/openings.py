@@ -95,8 +95,8 @@ def _beside(found: re.Match[str], span: Span) -> Span:
         return _at(span, (day, day + timedelta(days=1)))
     if counted:  # so far away, with half a unit on both sides
         length = _LENGTHS[unit]
-        centre = start - timedelta(days=count * length) if earlier else end
-        centre = centre if earlier else end + timedelta(days=count * length - 1)
+        away = timedelta(days=count * length)
+        centre = start - away if earlier else end + away - timedelta(days=1)
         slack = timedelta(days=length // 2)
         return _at(span, (centre - slack, centre + slack + timedelta(days=1)))
     return _at(span, _neighbour(start, end, unit, earlier))
