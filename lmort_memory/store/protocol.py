@@ -282,7 +282,7 @@ class Upkeep(Protocol):
         """Forget expired records."""
 
     def compact(self) -> None:
-        """Free the disk space of deleted records."""
+        """Free the disk space of deleted records, and index all words as this version does."""
 
     def status(self) -> StoreStatus:
         """Return sizes and counts."""

@@ -433,7 +433,7 @@ class SQLiteStore(SQLiteMoving, Closing):
         return self._purger.sweep()
 
     def compact(self) -> None:
-        """Rewrite the file without free pages, and finish an interrupted forget."""
+        """Rewrite the file without free pages, finish a forget, and bring the words up to date."""
         self._purger.compact()
 
     def build_index(self, *, progress: Progress | None = None) -> None:

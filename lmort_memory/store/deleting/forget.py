@@ -11,14 +11,17 @@ import json
 import mmap
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
+from lmort_memory.errors import DamagedStoreError
 from lmort_memory.paths import beside, remove_parts
 from lmort_memory.store.clock import now_us
 from lmort_memory.store.connection import Database
 from lmort_memory.store.deleting.rows import Erased, erase
 from lmort_memory.store.filters import compile_filter
+from lmort_memory.store.records.reindex import reindex
 from lmort_memory.store.values import Filter, Receipt
 from lmort_memory.store.vectors.search import DenseSearch
 from lmort_memory.store.words.quotes import quoting
@@ -130,8 +133,13 @@ class Purger:
         self._database.truncate_log()
 
     def compact(self) -> None:
-        """Rewrite the database without free pages, and finish an interrupted forget."""
+        """Rewrite the database without free pages, and finish an interrupted forget.
+
+        What an earlier version stored is indexed by words as this one does.
+        """
         self.finish()
+        with suppress(DamagedStoreError):  # `verify` names the damage
+            reindex(self._database)
         self._dense.files.delete_orphans()
         self._vacuum()
         self._database.truncate_log()

@@ -29,6 +29,7 @@ __all__ = [
     "insert",
     "keep",
     "predecessors",
+    "reindex",
     "sessions",
     "set_expiry",
     "supersede",
@@ -59,6 +60,11 @@ FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[]) AS given (n, scop
 ON CONFLICT (n) DO UPDATE SET body = EXCLUDED.body, stems = EXCLUDED.stems
 """
 READ = f"SELECT {rows.COLUMNS} FROM records r WHERE r.id = %s"
+STEP = 500  # records that are indexed again in one transaction
+OLD = f"""
+SELECT {rows.COLUMNS}, w.stems FROM records r JOIN words w USING (n)
+WHERE r.n > %s ORDER BY r.n LIMIT %s FOR UPDATE OF r
+"""
 VERSIONS = """
 SELECT r.n, r.id, h.text, h.role, r.scope, r.session, r.created_at, h.updated_at, h.metadata,
        r.source_uri, r.source_start, r.source_end, h.expires_at,
@@ -145,6 +151,18 @@ def write_words(connection: Connection, given: Sequence[tuple[int, Record]]) -> 
                 [one.stems for one in indexed],
             ],
         )
+
+
+def reindex(connection: Connection, after: int) -> int | None:
+    """Index some records as this version does, from a number on; returns the last, or None."""
+    found = connection.execute(OLD, [after, STEP]).fetchall()
+    old = []
+    for *columns, stems in found:
+        record = rows.to_record(tuple(columns))
+        if index_of(rows.searchable(record)).stems != bytes(stems):
+            old.append((columns[0], record))
+    write_words(connection, old)
+    return found[-1][0] if len(found) == STEP else None
 
 
 def find(connection: Connection, record_id: str, *, lock: bool = False) -> tuple[int, Record]:

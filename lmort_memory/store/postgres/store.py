@@ -348,8 +348,12 @@ class PostgresStore(moving.PostgresMoving, Closing):
         return deleting.sweep(self._server, vacuums=self._owner)
 
     def compact(self) -> None:
-        """Vacuum every table and index; others can read and write meanwhile."""
+        """Vacuum every table and index, and index all words as this version does.
+
+        Others can read and write meanwhile.
+        """
         if self._owner:
+            upkeep.reindex(self._server)
             deleting.vacuum(self._server, indexes=True)
 
     def status(self) -> StoreStatus:

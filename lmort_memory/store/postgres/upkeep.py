@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmort_memory.store.postgres import schema
-from lmort_memory.store.postgres.connection import Connection
+from lmort_memory.store.postgres import records, schema
+from lmort_memory.store.postgres.connection import Connection, Server
 from lmort_memory.store.values import SpaceInfo, StoreStatus, Verification
 
 if TYPE_CHECKING:
     from lmort_memory.store.postgres.store import PostgresStore
 
-__all__ = ["backup", "status", "verify"]
+__all__ = ["backup", "reindex", "status", "verify"]
 
 SIZES = """
 SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM sources),
@@ -60,13 +61,13 @@ CHECKS = (
 
 def status(connection: Connection, path: Path, shown: str, spaces: list[SpaceInfo]) -> StoreStatus:
     """Return sizes and counts; a role under row-level security counts its own records."""
-    records, sources, size, index, tokens = connection.execute(
+    stored, sources, size, index, tokens = connection.execute(
         SIZES, [list(schema.TABLES)]
     ).fetchone()
     return StoreStatus(
         path=path,
         schema=schema.VERSION,
-        records=records,
+        records=stored,
         sources=sources,
         size_bytes=size,
         index_bytes=index,
@@ -84,6 +85,13 @@ def verify(connection: Connection) -> Verification:
             problems.append(f"{count} {meaning}")
     readable = connection.execute("SELECT count(length(text || metadata)) FROM records").fetchone()
     return Verification(tuple(problems), int(readable[0]))
+
+
+def reindex(server: Server) -> None:
+    """Index all records as this version does, some at a time."""
+    last: int | None = 0
+    while last is not None:
+        last = server.write("compact", partial(records.reindex, after=last))
 
 
 def backup(store: PostgresStore, target: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from lmort_memory.store.clock import from_us, now_us, to_us
 from lmort_memory.store.damaged import reading
 from lmort_memory.store.ulid import new_id
-from lmort_memory.store.words.tokenizer import fold
+from lmort_memory.store.words.tokenizer import indexed
 from lmort_memory.types import JsonValue, Record, Source, Turn
 
 __all__ = [
@@ -128,12 +128,13 @@ def searchable(record: Record | Turn) -> str:
     """Return the folded words of a record for the full-text index.
 
     These are the text, the title of its document and, for a note, its properties, so that a note is
-    found by its aliases. Words that the text already contains are not repeated.
+    found by its aliases. Words that the text already contains are not repeated. Identifiers in
+    groups follow in one piece.
     """
     known = record.metadata.items() if record.role == "note" else ()
     values = [record.metadata.get("title"), *(v for key, v in known if key not in _NOT_SEARCHED)]
     said = [word for value in values for word in _words(value) if word not in record.text]
-    return fold("\n".join([record.text, *dict.fromkeys(said)])[: len(record.text) + _MOST_CHARS])
+    return indexed("\n".join([record.text, *dict.fromkeys(said)])[: len(record.text) + _MOST_CHARS])
 
 
 def _words(value: JsonValue) -> Iterator[str]:

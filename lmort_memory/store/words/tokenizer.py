@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["STOP", "fold", "query_terms", "words_of"]
+from lmort_memory.store.words.identifiers import JOINED, asked, halves, stored
+
+__all__ = ["STOP", "fold", "indexed", "query_terms", "words_of"]
 
 UNSPACED = (
     "\u0e00-\u0eff"  # Thai, Lao
@@ -28,9 +30,6 @@ WORD = re.compile(r"[^\W_]+(?:[^\W_]|[\u0300-\u036f\u0900-\u0dff\u0610-\u06ff])*
 # SQLite only strips accents from Latin letters. We strip all but the breve: й is not и.
 ACCENT = re.compile("[\u0300-\u0305\u0307-\u036f]")
 
-# Joined words mean one thing: a date, a path, a version, a name in code. Begun at the start of a
-# word alone and never given back, so that a paste of one long word costs its length.
-JOINED = re.compile(r"(?<![^\W_])[^\W_]++(?:[-./:_]++[^\W_]++)++")
 # Of digits, as people write a number of a telephone.
 GROUPS = re.compile(r"(?<![^\W_])[^\W\d_]*+\d{2,}+(?: \d{2,}+)++")
 
@@ -52,6 +51,15 @@ def fold(text: str) -> str:
     return RUN.sub(lambda run: f" {_pairs(run.group())} {run.group()[-1]} ", _normal(text))
 
 
+def indexed(text: str) -> str:
+    """Return a folded text and, behind it, its identifiers in one piece.
+
+    Not among its words: those that follow each other are looked for as phrases.
+    """
+    written = RUN.sub("\n", unicodedata.normalize("NFKC", text))
+    return "\n".join([fold(text), *dict.fromkeys(map(_normal, stored(written)))])
+
+
 def words_of(text: str) -> list[str]:
     """Return the indexed words of a text in order."""
     return WORD.findall(fold(text))
@@ -64,7 +72,8 @@ def query_terms(query: str) -> list[str]:
     unspaced script matches every pair that starts with it. Words joined by `. - / : _` are also
     searched for as a phrase, before the single words, so a text in which they stand together scores
     higher, whatever joins them there. So are groups of digits, and both as one word: a number is
-    written as 978-3-16-148410-0, with spaces, or in one piece.
+    written as 978-3-16-148410-0, with spaces, or in one piece. A word such as ops1187 is searched
+    for as OPS-1187 too.
     """
     spaced = RUN.sub(lambda run: f" {_pairs(run.group())} ", _normal(query))
     words = list(dict.fromkeys(WORD.findall(spaced)))
@@ -72,7 +81,9 @@ def query_terms(query: str) -> list[str]:
     joined = [one for one in JOINED.findall(spaced) if len(WORD.findall(one)) > 1]
     joined += GROUPS.findall(spaced)
     whole = ["".join(WORD.findall(one)) for one in joined if any(c.isdigit() for c in one)]
-    terms = dict.fromkeys([*joined, *whole, *telling])
+    whole += asked(spaced, STOP)
+    split = [phrase for word in telling if (phrase := halves(word))]
+    terms = dict.fromkeys([*joined, *whole, *telling, *split])
     return [_quoted(one) for one in [*terms][:MAX_TERMS]]
 
 

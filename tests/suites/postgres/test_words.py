@@ -6,6 +6,8 @@ import pytest
 
 from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.store.postgres import words
+from lmort_memory.store.postgres.stems import index_of
+from lmort_memory.store.words.tokenizer import fold
 from lmort_memory.types import Source, Turn
 from tests.unit.store.test_lexical import TEXTS
 
@@ -16,6 +18,7 @@ TURNS = [
     Turn("store/words/search.py ranks rows, and put_vectors is called by add"),
     Turn("bees bees bees, and the running of the runners' ponies"),
     Turn("it's a very long text about nothing " * 40 + "bees"),
+    Turn("Sue has 020 7946 0958, QQ 12 34 56 C and D/448/2201; the printer takes HP 305XL"),
     Turn("A note", role="note", metadata={"aliases": ["Beekeeping", "Imkerei"], "title": "Hives"}),
 ]
 QUERIES = [
@@ -23,6 +26,7 @@ QUERIES = [
     "誰在東京養蜜蜂？", "トロンハイム", "트론헤임", "เชียงใหม่", "Who keeps a bee?",
     "What did I do on 2024-05-01?", "what does store/words/search.py do", "run pony",
     "bees sister Trondheim nothing", "imkerei", "'; DROP TABLE records; --", "NOT bees", "it's",
+    "02079460958", "qq123456c", "D4482201", "305 XL", "is it 0207946 0958",
 ]  # fmt: skip
 
 
@@ -48,6 +52,22 @@ def test_scores_are_those_of_fts5(both):
         assert [m.id for m in found] == [m.id for m in expected], query
         scores = [m.score for m in expected]
         assert np.allclose([m.score for m in found], scores, rtol=0.02), query
+
+
+def test_records_of_an_earlier_version_are_brought_up_to_date(postgres):
+    """Words that an earlier version did not index are there after `compact`."""
+    schema = postgres.fresh_schema()
+    server = postgres.open(schema=schema)
+    [one] = server.add([Turn("Sue has 020 7946 0958")])
+    old = index_of(fold(one.record.text))
+    sql = "UPDATE words SET body = %s::tsvector, stems = %s RETURNING n"
+    postgres.run(sql, [old.body, old.stems], schema=schema)
+    assert server.lexical("02079460958", Filter(), limit=5) == []
+    server.compact()
+    assert [m.id for m in server.lexical("02079460958", Filter(), limit=5)] == [one.record.id]
+    assert server.verify().ok
+    assert server.forget(Filter(ids=(one.record.id,))).records == 1
+    assert postgres.run("SELECT count(*) FROM words", schema=schema) == [(0,)]
 
 
 @pytest.mark.parametrize("query", ["姐", "蜂", "養"])
