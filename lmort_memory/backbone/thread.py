@@ -13,7 +13,8 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any, Generic, TypeVar
 
@@ -44,7 +45,8 @@ class Pending(Generic[T]):
     def wait(self) -> None:
         """Wait until the job has ended, however it ended; a cancelled one has."""
         try:
-            wait([self._future])
+            with suppress(CancelledError):  # `futures.wait` would wait until its turn comes
+                self._future.exception()
         except BaseException:
             self._thread._stop(self._future)
             raise

@@ -114,45 +114,51 @@ def test_every_replaced_database_is_kept(tmp_path):
     assert len({*aside}) == 3 and all(one is not None and one.exists() for one in aside)
 
 
-# Ends the process at its n-th step in the file system, or prints "done".
+# Restores in copies of the folder "before": the n-th is killed at its n-th step in the file system.
+# Ends with the first that comes through.
 KILLED = """
-import os, sys
+import itertools, os, shutil, signal, sys
 from pathlib import Path
 from lmort_memory.store.restoring import restore_backup
-steps, last = 0, int(sys.argv[1])
-def step(event, arguments):
-    global steps
-    if event in ("open", "os.link", "os.remove", "os.rename", "sqlite3.connect"):
-        steps += 1
-        if steps == last:
-            os._exit(9)
-sys.addaudithook(step)
-restore_backup(Path("backup.db"), Path("m.db"))
-os.write(1, b"done")
+steps = 0
+def killed_at(last):
+    def step(event, arguments):
+        global steps
+        if event in ("open", "os.link", "os.remove", "os.rename", "sqlite3.connect"):
+            steps += 1
+            if steps == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+    return step
+for n in itertools.count(1):
+    shutil.copytree("before", str(n))
+    child = os.fork()
+    if not child:
+        os.chdir(str(n))
+        sys.addaudithook(killed_at(n))
+        restore_backup(Path("backup.db"), Path("m.db"))
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    if not os.WIFSIGNALED(status):
+        sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
 def test_a_killed_restore_leaves_one_whole_database(tmp_path):
     """At whatever step it is killed, the old database or the backup is there, with its log."""
-    killed = 0
-    while True:
-        folder = tmp_path / str(killed)
-        folder.mkdir()
-        path = folder / "m.db"
-        with Memory(None, SQLiteStore(path)) as memory:
-            memory.add("backed up")
-            memory.backup(folder / "backup.db")
-        left_by_a_crash(path)
-        program = [sys.executable, "-c", KILLED, str(killed + 1)]
-        done = subprocess.run(program, cwd=folder, capture_output=True, check=False)
-        with Memory(None, SQLiteStore(path)) as memory:
+    before = tmp_path / "before"
+    before.mkdir()
+    with Memory(None, SQLiteStore(before / "m.db")) as memory:
+        memory.add("backed up")
+        memory.backup(before / "backup.db")
+    left_by_a_crash(before / "m.db")
+    subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, check=True)
+    folders = sorted(tmp_path.glob("[0-9]*"), key=lambda folder: int(folder.name))
+    for folder in folders:
+        with Memory(None, SQLiteStore(folder / "m.db")) as memory:
             texts = sorted(one.text for one in memory.records())
             memory.add("It can be written.")
-        assert texts in (["backed up", "in the log"], ["backed up"]), killed
-        if done.stdout == b"done":
-            break
-        killed += 1
-    assert killed > 10 and texts == ["backed up"]
+        assert texts in (["backed up", "in the log"], ["backed up"]), folder.name
+    assert len(folders) > 10 and texts == ["backed up"]
 
 
 def test_what_was_set_aside_comes_back_with_its_log(tmp_path):

@@ -86,6 +86,7 @@ def test_a_job_that_was_interrupted_before_it_began_has_ended(thread, stopped, m
     with pytest.raises(KeyboardInterrupt):
         waiting.result()
     waiting.wait()
+    assert not first._future.done(), "it waited for the others"
     stopped.set()
     first.wait()
     assert thread.run(lambda: "next", Priority.CHAT) == "next"
