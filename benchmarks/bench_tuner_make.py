@@ -63,8 +63,8 @@ def main() -> None:
     with Backbone.open(given.model) as backbone:
         pairs = load_pairs()[: given.pairs]
         maker = Maker(backbone, load_kit(), minutes=60, work=given.work / "most", pairs=pairs)
-        most = replace(maker.plan(), n_fit=max(given.texts), n_held_out=384, n_pairs=given.pairs)
-        most = maker.with_layers(most, silent)
+        most = maker.with_layers(maker.plan(), silent)
+        most = replace(most, n_fit=max(given.texts), n_held_out=384, n_pairs=given.pairs)
         sets = [
             (d, alone(given.work / "sets" / d.name, backbone, d, layers=most.layers))
             for d in map(load_set, given.set)

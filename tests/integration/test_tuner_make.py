@@ -18,7 +18,9 @@ from lmort_memory.errors import TunerError
 from lmort_memory.kit import load_kit, load_pairs
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 from lmort_memory.tuners.evaluate.held_out import Figures, best_tier, judge
+from lmort_memory.tuners.make import maker as maker_module
 from lmort_memory.tuners.make.maker import CLOSED_FORM, LMORT, Maker
+from lmort_memory.tuners.states.cache import Estimate
 from tests.support.tiny_hf import write_tiny_hf
 
 
@@ -69,7 +71,8 @@ def test_all_three_tiers_are_made_and_judged(model, small_kit, tmp_path):
     """With time and torch LMORT is trained from the closed form; the best is returned."""
     with Backbone.open(model, n_threads=1) as backbone:
         maker = Maker(backbone, small_kit, minutes=1, work=tmp_path, pairs=load_pairs()[:40])
-        plan = replace(maker.plan(), n_fit=516, n_held_out=32, train_s=2.0, n_pairs=40)
+        plan = maker.with_layers(maker.plan(), quiet)
+        plan = replace(plan, n_fit=516, n_held_out=32, train_s=2.0, n_pairs=40)
         made = maker.make(plan, quiet)
         assert "516 texts, 40 pairs" in made.artifact.card.provenance["data"]
         assert set(made.figures) == {AT_ONCE, CLOSED_FORM, LMORT, "teacher"}
@@ -83,7 +86,7 @@ def test_all_three_tiers_are_made_and_judged(model, small_kit, tmp_path):
 
 
 def test_interrupted_it_goes_on(model, small_kit, tmp_path):
-    """Ctrl-C in the middle of reading keeps the states; plan and layers stay the same."""
+    """Ctrl-C in the middle of reading keeps the states; the plan stays as it was made then."""
 
     class Enough(Exception):
         pass
@@ -102,8 +105,8 @@ def test_interrupted_it_goes_on(model, small_kit, tmp_path):
         with pytest.raises(Enough):
             maker.make(plan, interrupt)
         planned = maker.plan()
-        assert planned == replace(plan, layers=planned.layers)
         assert planned.layers
+        assert maker.with_layers(planned, quiet) == planned
         first = []
         made = maker.make(
             planned,
@@ -116,6 +119,21 @@ def test_interrupted_it_goes_on(model, small_kit, tmp_path):
     (tmp_path / "plan.json").write_text("{")
     with pytest.raises(TunerError, match="damaged"), Backbone.open(model) as backbone:
         replace(maker, backbone=backbone).plan()
+
+
+def test_a_machine_that_was_busy_at_first_is_measured_again(
+    model, small_kit, tmp_path, monkeypatch
+):
+    """The plan is made anew once layers are chosen, from 256 texts in place of the sample."""
+    busy = Estimate(tokens=1, nbytes=1, seconds=len(small_kit.items) * 1.0)
+    monkeypatch.setattr(maker_module, "estimate", lambda *_, **__: busy)
+    with Backbone.open(model, n_threads=1) as backbone:
+        maker = Maker(backbone, small_kit, minutes=3, work=tmp_path, train=False)
+        first = maker.plan()
+        plan = maker.with_layers(first, quiet)
+        assert maker.plan() == plan
+    assert first.n_fit < 100
+    assert plan.n_fit == small_kit.n_fit
 
 
 def test_what_it_prints_says_what_fits(model, tmp_path):

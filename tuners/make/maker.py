@@ -78,13 +78,15 @@ class Plan:
     """What can be done in the given time.
 
     Attributes:
-        seconds_per_text: Measured on this machine, up to the highest layer that may be chosen.
+        seconds_per_text: Measured on this machine; until the layers are chosen, up to the highest
+            that may be.
         n_fit: Texts to fit to.
         n_held_out: Texts to evaluate on.
         train_s: Seconds for training LMORT; 0 without torch or with too few texts.
         layers: The chosen layers; empty until they are chosen.
         epochs: Epochs of training; 0 until a step has been timed.
         n_pairs: Pairs of question and answer to read.
+        probe_s: Seconds for choosing the layers.
     """
 
     seconds_per_text: float
@@ -94,12 +96,13 @@ class Plan:
     layers: tuple[int, ...] = ()
     epochs: int = 0
     n_pairs: int = 0
+    probe_s: float = 0.0
 
     @property
     def encoding_s(self) -> float:
         """Estimated seconds for encoding the texts."""
-        texts = self.n_fit + self.n_held_out + _PROBE_TEXTS + 2 * self.n_pairs
-        return self.seconds_per_text * texts
+        texts = self.n_fit + self.n_held_out + 2 * self.n_pairs
+        return self.probe_s + self.seconds_per_text * texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +173,7 @@ class Maker:
             self.backbone, texts, layers=(ceiling(self.backbone.n_layer),), max_tokens=MAX_TOKENS
         )
         each = cost.seconds / len(texts)
-        trains = self.train and find_spec("torch") is not None
-        budget = 60 * self.minutes * (_ENCODING_SHARE if trains else 1.0)
-        affordable = max(0, int(budget / each) - _PROBE_TEXTS)
-        n_pairs = min(len(self.pairs), int(affordable * _PAIRS_SHARE) // 2)
-        n_pairs = n_pairs if n_pairs >= FEWEST_PAIRS else 0
-        affordable -= 2 * n_pairs
-        n_held = min(self.kit.n_held_out, max(32, affordable // 24 * 4))
-        n_fit = min(self.kit.n_fit, max(_FEWEST, affordable - n_held))
-        trains = trains and n_fit >= _WORTH_TRAINING
-        plan = Plan(each, n_fit, n_held, 0.0, n_pairs=n_pairs)
-        if trains:
-            plan = replace(plan, train_s=max(0.0, 60 * self.minutes - plan.encoding_s))
+        plan = self._planned(each, probe_s=_PROBE_TEXTS * each)
         self._keep(plan)
         return plan
 
@@ -211,11 +203,36 @@ class Maker:
         return Made(artifact, best, figures, plan, time.monotonic() - start)
 
     def with_layers(self, plan: Plan, stages: Stages) -> Plan:
-        """Choose the layers with the kit's first texts, unless already done."""
+        """Choose the layers with the kit's first texts, unless already done.
+
+        Then plan again: these texts took longer than the first sample, so they say better how fast
+        this machine is, and the chosen layers may be lower than those that were reckoned with.
+        """
         if plan.layers:
             return plan
-        plan = replace(plan, layers=self._choose(plan, stages).layers)
+        chosen, each, probe_s = self._choose(plan, stages)
+        plan = replace(self._planned(each, probe_s=probe_s), layers=chosen.layers)
         self._keep(plan)
+        return plan
+
+    def _planned(self, each: float, *, probe_s: float) -> Plan:
+        """Plan the work.
+
+        Args:
+            each: Seconds for a text.
+            probe_s: Seconds for choosing the layers.
+        """
+        trains = self.train and find_spec("torch") is not None
+        budget = 60 * self.minutes * (_ENCODING_SHARE if trains else 1.0) - probe_s
+        affordable = max(0, int(budget / each))
+        n_pairs = min(len(self.pairs), int(affordable * _PAIRS_SHARE) // 2)
+        n_pairs = n_pairs if n_pairs >= FEWEST_PAIRS else 0
+        affordable -= 2 * n_pairs
+        n_held = min(self.kit.n_held_out, max(32, affordable // 24 * 4))
+        n_fit = min(self.kit.n_fit, max(_FEWEST, affordable - n_held))
+        plan = Plan(each, n_fit, n_held, 0.0, n_pairs=n_pairs, probe_s=probe_s)
+        if trains and n_fit >= _WORTH_TRAINING:
+            plan = replace(plan, train_s=max(0.0, 60 * self.minutes - plan.encoding_s))
         return plan
 
     def tiers(self, plan: Plan, stages: Stages) -> tuple[dict[str, Tier], Plan]:
@@ -260,17 +277,27 @@ class Maker:
         figures = judge(encode_cache(artifact, held), wanted, nearness)
         return Tier(artifact, figures, time.monotonic() - begun)
 
-    def _choose(self, plan: Plan, stages: Stages) -> LayerChoice:
-        """Choose the layers with the first texts."""
+    def _choose(self, plan: Plan, stages: Stages) -> tuple[LayerChoice, float, float]:
+        """Choose the layers with the first texts.
+
+        Returns:
+            The choice; seconds that a text takes up to the highest of its layers, in proportion to
+            the blocks; seconds that it took.
+        """
         count = min(_PROBE_TEXTS, plan.n_fit)
-        first = self.kit.n_held_out
+        first, highest = self.kit.n_held_out, ceiling(self.backbone.n_layer)
+        start = time.monotonic()
         captured = self.backbone.hidden_states(
             self.kit.texts(first, first + count),
-            tuple(range(ceiling(self.backbone.n_layer) + 1)),
+            tuple(range(highest + 1)),
             max_tokens=MAX_TOKENS,
             progress=stages("layers"),
         )
-        return choose_layers(pool_states(captured), self.kit.vectors[first : first + count])
+        pooled = pool_states(captured)
+        read_s = time.monotonic() - start
+        chosen = choose_layers(pooled, self.kit.vectors[first : first + count])
+        each = read_s / count * max(1, chosen.layers[-1]) / highest
+        return chosen, each, time.monotonic() - start
 
     def _states(self, name: str, start: int, stop: int, plan: Plan, stages: Stages) -> StatesCache:
         return fill(
