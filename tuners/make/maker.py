@@ -39,7 +39,7 @@ from .settings import MAX_TOKENS, lmort_recipe
 from .tokens import token_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from lmort_memory.backbone import Backbone
     from lmort_memory.encoder.probe import LayerChoice
     from lmort_memory.kit import Kit, KitPair
+    from lmort_memory.types import HiddenStates
 
     from ..states.cache import StatesCache
     from ..train.pipeline import Stages
@@ -60,7 +61,8 @@ __all__ = ["CLOSED_FORM", "LMORT", "Made", "Maker", "Plan", "Tier"]
 CLOSED_FORM: Final = "closed form"
 LMORT: Final = "LMORT"
 
-_PROBE_TEXTS: Final = 256  # for choosing the layers
+_PROBE_TEXTS: Final = 256  # for choosing the layers, where they take no more than
+_PROBE_SHARE: Final = 0.2  # of the time
 _FEWEST: Final = 64  # texts to fit to, however little time there is
 _REMOVED: Final = 10  # principal directions, as in the at-once tier
 _ENCODING_SHARE: Final = 0.5  # of the time; LMORT trains in the rest
@@ -210,7 +212,7 @@ class Maker:
         """
         if plan.layers:
             return plan
-        chosen, each, probe_s = self._choose(plan, stages)
+        chosen, each, probe_s = self._choose(stages)
         plan = replace(self._planned(each, probe_s=probe_s), layers=chosen.layers)
         self._keep(plan)
         return plan
@@ -277,24 +279,24 @@ class Maker:
         figures = judge(encode_cache(artifact, held), wanted, nearness)
         return Tier(artifact, figures, time.monotonic() - begun)
 
-    def _choose(self, plan: Plan, stages: Stages) -> tuple[LayerChoice, float, float]:
-        """Choose the layers with the first texts.
+    def _choose(self, stages: Stages) -> tuple[LayerChoice, float, float]:
+        """Choose the layers with the first texts, as many as a share of the time is enough for.
 
         Returns:
             The choice; seconds that a text takes up to the highest of its layers, in proportion to
             the blocks; seconds that it took.
         """
-        count = min(_PROBE_TEXTS, plan.n_fit)
         first, highest = self.kit.n_held_out, ceiling(self.backbone.n_layer)
         start = time.monotonic()
         captured = self.backbone.hidden_states(
-            self.kit.texts(first, first + count),
+            self.kit.texts(first, first + min(_PROBE_TEXTS, self.kit.n_fit)),
             tuple(range(highest + 1)),
             max_tokens=MAX_TOKENS,
             progress=stages("layers"),
         )
-        pooled = pool_states(captured)
-        read_s = time.monotonic() - start
+        until = start + _PROBE_SHARE * 60 * self.minutes
+        pooled = pool_states(_read(captured, until, at_least=_FEWEST))
+        read_s, count = time.monotonic() - start, pooled.pooled.shape[1]
         chosen = choose_layers(pooled, self.kit.vectors[first : first + count])
         each = read_s / count * max(1, chosen.layers[-1]) / highest
         return chosen, each, time.monotonic() - start
@@ -440,3 +442,13 @@ class Maker:
                 f"{self._inputs()} — choose another folder, or delete this one"
             )
         return plan
+
+
+def _read(
+    captured: Iterable[HiddenStates], until: float, *, at_least: int
+) -> Iterator[HiddenStates]:
+    """Yield states until a time, in seconds of the monotonic clock, but not fewer than these."""
+    for count, states in enumerate(captured, 1):
+        yield states
+        if count >= at_least and time.monotonic() > until:
+            return
