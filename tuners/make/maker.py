@@ -11,9 +11,8 @@ states, which takes seconds.
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
@@ -27,14 +26,15 @@ from lmort_memory.encoder.pooling import pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers
 from lmort_memory.encoder.token_fit import with_tokens
 from lmort_memory.encoder.untrained import AT_ONCE, identity_of, project
-from lmort_memory.errors import TunerError
 
 from ..evaluate.held_out import Figures, best_tier, encode_cache, judge
 from ..states.cache import estimate, fill
 from ..train.closed_form import pooled_states, ridge_behind, statistics
 from ..train.data import TrainingData
+from . import plan as plans
 from .in_chat import EXCHANGES, measure
-from .own import FEWEST_PAIRS, add_own_directions, capture_pairs
+from .own import add_own_directions, capture_pairs
+from .plan import FEWEST, Plan
 from .settings import MAX_TOKENS, lmort_recipe
 from .tokens import token_sample
 
@@ -56,55 +56,19 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["CLOSED_FORM", "LMORT", "Made", "Maker", "Plan", "Tier"]
+__all__ = ["CLOSED_FORM", "LMORT", "Made", "Maker", "Tier"]
 
 CLOSED_FORM: Final = "closed form"
 LMORT: Final = "LMORT"
 
 _PROBE_TEXTS: Final = 256  # for choosing the layers, where they take no more than
 _PROBE_SHARE: Final = 0.2  # of the time
-_FEWEST: Final = 64  # texts to fit to, however little time there is
 _REMOVED: Final = 10  # principal directions, as in the at-once tier
-_ENCODING_SHARE: Final = 0.5  # of the time; LMORT trains in the rest
-_PAIRS_SHARE: Final = 0.2  # of the encoding: slow models read more texts instead
 _CHAT_SHARE: Final = 0.05  # of the time, for what a chat adds
 _CHATTED: Final = 8  # texts that cost as much as an exchange, which goes through every block
 _FEWEST_EXCHANGES: Final = 12
-_WORTH_TRAINING: Final = 500  # texts; with fewer, LMORT overfits
 _MAX_EPOCHS: Final = 12
 _STEPS_MEASURED: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What can be done in the given time.
-
-    Attributes:
-        seconds_per_text: Measured on this machine; until the layers are chosen, up to the highest
-            that may be.
-        n_fit: Texts to fit to.
-        n_held_out: Texts to evaluate on.
-        train_s: Seconds for training LMORT; 0 without torch or with too few texts.
-        layers: The chosen layers; empty until they are chosen.
-        epochs: Epochs of training; 0 until a step has been timed.
-        n_pairs: Pairs of question and answer to read.
-        probe_s: Seconds for choosing the layers.
-    """
-
-    seconds_per_text: float
-    n_fit: int
-    n_held_out: int
-    train_s: float
-    layers: tuple[int, ...] = ()
-    epochs: int = 0
-    n_pairs: int = 0
-    probe_s: float = 0.0
-
-    @property
-    def encoding_s(self) -> float:
-        """Estimated seconds for encoding the texts."""
-        texts = self.n_fit + self.n_held_out + 2 * self.n_pairs
-        return self.probe_s + self.seconds_per_text * texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +131,9 @@ class Maker:
         Raises:
             TunerError: the work folder belongs to another model or time limit.
         """
-        path = self.work / "plan.json"
-        if path.is_file():
-            return self._read_plan(path)
+        kept = plans.read(self.work, self._inputs())
+        if kept is not None:
+            return kept
         texts = self.kit.texts(0, len(self.kit.items))
         cost = estimate(
             self.backbone, texts, layers=(ceiling(self.backbone.n_layer),), max_tokens=MAX_TOKENS
@@ -215,26 +179,6 @@ class Maker:
         chosen, each, probe_s = self._choose(stages)
         plan = replace(self._planned(each, probe_s=probe_s), layers=chosen.layers)
         self._keep(plan)
-        return plan
-
-    def _planned(self, each: float, *, probe_s: float) -> Plan:
-        """Plan the work.
-
-        Args:
-            each: Seconds for a text.
-            probe_s: Seconds for choosing the layers.
-        """
-        trains = self.train and find_spec("torch") is not None
-        budget = 60 * self.minutes * (_ENCODING_SHARE if trains else 1.0) - probe_s
-        affordable = max(0, int(budget / each))
-        n_pairs = min(len(self.pairs), int(affordable * _PAIRS_SHARE) // 2)
-        n_pairs = n_pairs if n_pairs >= FEWEST_PAIRS else 0
-        affordable -= 2 * n_pairs
-        n_held = min(self.kit.n_held_out, max(32, affordable // 24 * 4))
-        n_fit = min(self.kit.n_fit, max(_FEWEST, affordable - n_held))
-        plan = Plan(each, n_fit, n_held, 0.0, n_pairs=n_pairs, probe_s=probe_s)
-        if trains and n_fit >= _WORTH_TRAINING:
-            plan = replace(plan, train_s=max(0.0, 60 * self.minutes - plan.encoding_s))
         return plan
 
     def tiers(self, plan: Plan, stages: Stages) -> tuple[dict[str, Tier], Plan]:
@@ -295,7 +239,7 @@ class Maker:
             progress=stages("layers"),
         )
         until = start + _PROBE_SHARE * 60 * self.minutes
-        pooled = pool_states(_read(captured, until, at_least=_FEWEST))
+        pooled = pool_states(_read(captured, until, at_least=FEWEST))
         read_s, count = time.monotonic() - start, pooled.pooled.shape[1]
         chosen = choose_layers(pooled, self.kit.vectors[first : first + count])
         each = read_s / count * max(1, chosen.layers[-1]) / highest
@@ -413,6 +357,20 @@ class Maker:
             provenance["epochs"] = str(plan.epochs)
         return TunerCard(config, identity_of(self.backbone), provenance=provenance)
 
+    def _planned(self, each: float, *, probe_s: float) -> Plan:
+        trains = self.train and find_spec("torch") is not None
+        return plans.planned(
+            self.kit,
+            each,
+            n_pairs=len(self.pairs),
+            total_s=60 * self.minutes,
+            probe_s=probe_s,
+            trains=trains,
+        )
+
+    def _keep(self, plan: Plan) -> None:
+        plans.keep(plan, self.work, self._inputs())
+
     def _inputs(self) -> dict[str, object]:
         """The inputs that a plan depends on."""
         return {
@@ -422,26 +380,6 @@ class Maker:
             "pairs": len(self.pairs),
             "train": self.train,
         }
-
-    def _keep(self, plan: Plan) -> None:
-        self.work.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = self.work / "plan.json.new"
-        fresh.write_text(json.dumps({"inputs": self._inputs(), "plan": asdict(plan)}, indent=1))
-        fresh.replace(self.work / "plan.json")
-
-    def _read_plan(self, path: Path) -> Plan:
-        try:
-            found = json.loads(path.read_text())
-            inputs, values = found["inputs"], found["plan"]
-            plan = Plan(**{**values, "layers": tuple(values["layers"])})
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise TunerError(f"{path} is damaged: {error} — delete {self.work}") from error
-        if inputs != self._inputs():
-            raise TunerError(
-                f"{self.work} contains the work on another tuner: found {inputs}, expected "
-                f"{self._inputs()} — choose another folder, or delete this one"
-            )
-        return plan
 
 
 def _read(

@@ -37,7 +37,8 @@ from ..states.cache import estimate, fill
 from ..train.batches import epoch_plan, packed_states
 from ..train.data import cut_words
 from ..train.model import Lmort
-from .maker import Made, Plan
+from .maker import Made
+from .plan import Plan
 from .settings import MAX_TOKENS
 
 if TYPE_CHECKING:
