@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["FEWEST", "Plan", "keep", "planned", "read"]
 
 FEWEST: Final = 64  # texts to fit to, however little time there is
-_ENCODING_SHARE: Final = 0.5  # of the time; LMORT trains in the rest
+_ENCODING_SHARE: Final = 0.5  # of the time where LMORT trains in the rest
+_ALL_BUT_THE_FIT: Final = 0.9  # of the time where it does not
 _PAIRS_SHARE: Final = 0.2  # of the encoding: slow models read more texts instead
 _WORTH_TRAINING: Final = 500  # texts; with fewer, LMORT overfits
 _FILE: Final = "plan.json"
@@ -70,17 +71,19 @@ def planned(
         probe_s: Seconds of them for choosing the layers.
         trains: Whether LMORT can be trained here.
     """
-    budget = total_s * (_ENCODING_SHARE if trains else 1.0) - probe_s
+    budget = total_s * (_ENCODING_SHARE if trains else _ALL_BUT_THE_FIT) - probe_s
     affordable = max(0, int(budget / each))
-    n_pairs = min(n_pairs, int(affordable * _PAIRS_SHARE) // 2)
-    n_pairs = n_pairs if n_pairs >= FEWEST_PAIRS else 0
-    affordable -= 2 * n_pairs
+    n_read = min(n_pairs, int(affordable * _PAIRS_SHARE) // 2)
+    n_read = n_read if n_read >= FEWEST_PAIRS else 0
+    affordable -= 2 * n_read
     n_held = min(kit.n_held_out, max(32, affordable // 24 * 4))
     n_fit = min(kit.n_fit, max(FEWEST, affordable - n_held))
-    plan = Plan(each, n_fit, n_held, 0.0, n_pairs=n_pairs, probe_s=probe_s)
-    if trains and n_fit >= _WORTH_TRAINING:
-        plan = replace(plan, train_s=max(0.0, total_s - plan.encoding_s))
-    return plan
+    plan = Plan(each, n_fit, n_held, 0.0, n_pairs=n_read, probe_s=probe_s)
+    if not trains:
+        return plan
+    if n_fit < _WORTH_TRAINING:  # then that time is for reading
+        return planned(kit, each, n_pairs=n_pairs, total_s=total_s, probe_s=probe_s, trains=False)
+    return replace(plan, train_s=max(0.0, total_s - plan.encoding_s))
 
 
 def keep(plan: Plan, work: Path, inputs: Mapping[str, object]) -> None:
