@@ -91,16 +91,20 @@ class Pipe:
 def _answer(pieces: Iterable[ReplyPiece]) -> Iterator[str]:
     """Print the reasoning as it arrives, and pass the answer on."""
     thinking = False
-    for piece in pieces:
-        if piece.thought:
-            text = piece.thought if thinking else piece.thought.lstrip()
-            say(text, faint=True, flush=True, end="")
-            thinking = True
-        if piece.text:
-            if thinking:
-                say()
-            thinking = False
-            yield piece.text
+    try:
+        for piece in pieces:
+            thought = piece.thought if thinking else piece.thought.lstrip()
+            if thought:
+                say(thought, faint=True, flush=True, end="")
+                thinking = True
+            if piece.text:
+                if thinking:
+                    say()
+                thinking = False
+                yield visible(piece.text)
+    finally:
+        if thinking:  # it was cut short; what follows begins a line
+            say()
 
 
 @contextmanager
@@ -181,7 +185,7 @@ class Terminal:
         """Print reasoning faintly and the reply as Markdown, each block once it is complete."""
         from .markdown import stream_markdown
 
-        stream_markdown(visible(text) for text in _answer(pieces))
+        stream_markdown(_answer(pieces))
 
     def working(self) -> AbstractContextManager[None]:
         """Keep what is typed ahead out of what is shown."""

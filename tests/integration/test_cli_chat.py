@@ -12,9 +12,12 @@ import time
 from contextlib import suppress
 
 import pytest
+from rich.console import Console
 
-from lmort_memory.cli.terminal.markdown import complete_length
+from lmort_memory.chat.reply import ReplyPiece
+from lmort_memory.cli.terminal.markdown import _last_lines, complete_length, stream_markdown
 from lmort_memory.cli.terminal.output import one_line, visible
+from lmort_memory.cli.terminal.screen import Terminal
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import default_db
 from lmort_memory.store import Filter, SQLiteStore
@@ -304,3 +307,39 @@ def test_remembered_text_cannot_drive_the_terminal():
     assert visible("a\x1b[2Jb\rc\x07\n\td") == "a[2Jbc\n\td"
     assert one_line("a\x1b]0;title\x07\nb   c", 20) == "a ]0;title b c"
     assert one_line("abcdefgh", 5) == "abcd…"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A List<String> and a <think> tag.",
+        "<div>\nall of it\n</div>",
+        "Roses are red\nViolets are blue",
+        "![a map](https://example.org/map.png)",
+    ],
+)
+def test_no_word_of_a_reply_is_lost_on_a_terminal(capsys, monkeypatch, text):
+    """HTML, addresses and the ends of lines are shown, as they are over a pipe."""
+    monkeypatch.setenv("COLUMNS", "80")
+    stream_markdown(text)
+    shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    words = re.findall(r"[\w<>/]+", text)
+    assert all(word in "\n".join(shown) for word in words)
+    assert len(shown) == len(text.splitlines())
+
+
+def test_the_end_of_a_long_block_is_what_a_terminal_shows():
+    """A program of a hundred lines is seen as it is written, not its first lines alone."""
+    console = Console(width=20, height=10)
+    shown = _last_lines("\n".join(map(str, range(100))), console).plain.split("\n")
+    assert shown == [str(n) for n in range(91, 100)]
+
+
+def test_reasoning_flows_like_any_other_text(capsys, monkeypatch):
+    """A thought of many tokens is shown as one text, not a line for each; brackets are text."""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal, where the answer is redrawn
+    pieces = [ReplyPiece("", "\nHe asks"), ReplyPiece("", " of [/b] bees"), ReplyPiece("Bees.", "")]
+    Terminal().show_reply(pieces)
+    assert capsys.readouterr().out.startswith("He asks of [/b] bees\n")
+    Terminal().show_reply(pieces[:2])
+    assert capsys.readouterr().out == "He asks of [/b] bees\n"
