@@ -181,6 +181,11 @@ class Conversation:
                 reply.close()
         self._ledger = reply.ledger
         self._screen.end_reply(reply)
+        if reply.thought and not reply.text and reply.ledger.complete:
+            self._screen.say(
+                "(no answer: the model was still reasoning when its tokens were used up;"
+                " --max-tokens N gives it more)"
+            )
 
     def _show(self, records: Sequence[Record]) -> None:
         self._shown = list(records)

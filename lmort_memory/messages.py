@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from lmort_memory.thoughts import without_thoughts
+
 __all__ = ["ChatMessage", "Role", "Said", "ToolCall", "read_messages", "said_text", "to_openai"]
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -181,6 +183,8 @@ class _Reader:
         if isinstance(message.get("function_call"), Mapping):  # before tools, functions
             calls.append(_call_of_openai({"id": "", "function": message["function_call"]}))
         text = "".join(self._texts(blocks))
+        if role == "assistant":
+            text = self._without_thoughts(text)
         if results and not text and not calls:
             return results
         name, call_id = message.get("name"), message.get("tool_call_id")
@@ -217,6 +221,13 @@ class _Reader:
                         f"content of type {kind!r} holds no text; send text parts only"
                     )
                 yield f"[{kind}]"
+
+    def _without_thoughts(self, text: str) -> str:
+        """Remove reasoning that a client keeps inside the text."""
+        said = without_thoughts(text)
+        if said != text:
+            self._leave_out("reasoning")
+        return said
 
     def _leave_out(self, kind: str) -> bool:
         """Count a part that holds no text; False where nobody counts."""

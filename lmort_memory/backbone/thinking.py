@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Thinking", "thinking_of", "without_thoughts"]
+from lmort_memory.thoughts import ALWAYS, TAGS, TOKENS
+
+__all__ = ["Thinking", "thinking_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +15,7 @@ class Thinking:
     """The marks around a block of reasoning.
 
     Attributes:
-        marks: Pairs of an opening and a closing mark.
+        marks: Pairs of an opening and a closing mark; a mark that only heads the answer has none.
         begun: The closing mark of a block that the prompt has already opened, or empty.
     """
 
@@ -25,21 +27,6 @@ class Thinking:
         return bool(text) and any(text in mark for pair in self.marks for mark in pair)
 
 
-# Open weights that reason: Qwen 3, DeepSeek R1 and most others; Magistral; Command A; Kimi; Seed;
-# gpt-oss, whose channels begin with control tokens and whose answer has a channel of its own.
-_ALWAYS = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
-_KNOWN = (
-    ("<reasoning>", "</reasoning>"),
-    ("<thought>", "</thought>"),
-    ("<seed:think>", "</seed:think>"),
-    ("[THINK]", "[/THINK]"),
-    ("◁think▷", "◁/think▷"),
-    ("<|START_THINKING|>", "<|END_THINKING|>"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),
-    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
-)
-
-
 def thinking_of(template: str, opening: str) -> Thinking:
     """Find the marks that a chat template mentions.
 
@@ -47,24 +34,15 @@ def thinking_of(template: str, opening: str) -> Thinking:
         template: Its Jinja source; empty for a model without one.
         opening: The text it writes before a reply, which may already open a block of reasoning.
     """
-    known = [pair for pair in _KNOWN if any(_mentions(template, mark) for mark in pair)]
-    marks = (*_ALWAYS, *known)
+    known = [
+        pair
+        for pair in (*TAGS, *TOKENS)
+        if any(_mentions(template, mark) for mark in filter(None, pair))
+    ]
+    marks = (*ALWAYS, *known)
     ending = opening.rstrip()
     begun = next((closing for opened, closing in marks if ending.endswith(opened)), "")
     return Thinking(marks, begun)
-
-
-def without_thoughts(reply: str) -> str:
-    """Return a reply without its leading blocks of reasoning.
-
-    Only the marks that most models use count, so that a text about other marks stays unchanged. If
-    a block is never closed, the result is empty.
-    """
-    rest = reply.lstrip()
-    for opening, closing in _ALWAYS:
-        if rest.startswith(opening):
-            return without_thoughts(rest.partition(closing)[2])
-    return reply
 
 
 def _mentions(template: str, mark: str) -> bool:

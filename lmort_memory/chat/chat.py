@@ -31,6 +31,7 @@ from lmort_memory.closing import Closing
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.messages import Said, said_text
 from lmort_memory.text import valid
+from lmort_memory.thoughts import without_thoughts
 from lmort_memory.types import DEFAULT_SCOPE, Encoded, JsonValue, Record, Turn
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class Chat(Closing):
         self._drop_forgotten()
         before = self.tokens_evaluated
         tokens = self.prompts.tokenize(text)
-        given = None if reply is None else tuple(self.prompts.tokenize(valid(reply)))
+        given = None if reply is None else self._given(reply)
         longest = (
             self._window.longest_reply(self.options.max_tokens) if given is None else len(given)
         )
@@ -342,6 +343,10 @@ class Chat(Closing):
             self._window.take(exchanges(said, self.prompts.tokenize))
         self._keeper.begin_with(self._window.record_ids)
         return how
+
+    def _given(self, reply: str) -> tuple[int, ...]:
+        """Return the tokens of an answer that exists already: another program may keep thoughts."""
+        return tuple(self.prompts.tokenize(without_thoughts(valid(reply))))
 
     def _count_tokens(self, text: str) -> int:
         return len(self.prompts.tokenize(text))

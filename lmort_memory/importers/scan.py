@@ -6,13 +6,14 @@ import codecs
 import os
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.format import UNFORESEEN, Format, LeftOut, RefusedError
 from lmort_memory.paths import expanded
+from lmort_memory.thoughts import without_thoughts
 from lmort_memory.types import Progress, Turn
 
 __all__ = ["FoundFile", "PassedOver", "ScanReport", "read_file", "scan_changed", "scan_paths"]
@@ -133,7 +134,7 @@ def read_file(file: FoundFile, left_out: Counter[str]) -> Iterator[Turn]:
 def _read(file: FoundFile, left_out: LeftOut) -> Iterator[Turn]:
     before = len(left_out.problems)
     try:
-        yield from file.format.read(file.path, left_out)
+        yield from _as_said(file.format.read(file.path, left_out), left_out)
     except OSError as error:
         raise ImportFileError(
             f"{file.path} cannot be read: {error.strerror or error}", path=str(file.path)
@@ -149,6 +150,18 @@ def _read(file: FoundFile, left_out: LeftOut) -> Iterator[Turn]:
             f"{file.path} is damaged: {shown} — the rest was read; what was there before stays",
             path=str(file.path),
         )
+
+
+def _as_said(turns: Iterable[Turn], left_out: LeftOut) -> Iterator[Turn]:
+    """Leave out the reasoning that a program keeps in the text of its replies."""
+    for turn in turns:
+        said = without_thoughts(turn.text) if turn.role == "assistant" else turn.text
+        if said == turn.text:
+            yield turn
+            continue
+        left_out["reasoning"] += 1
+        if said.strip():
+            yield replace(turn, text=said)
 
 
 @dataclass(slots=True)

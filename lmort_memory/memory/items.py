@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from lmort_memory.messages import ChatMessage, read_messages
+from lmort_memory.thoughts import without_thoughts
 from lmort_memory.types import JsonValue, Record, Turn
 
 __all__ = ["Added", "Item", "nothing_in", "to_turns"]
@@ -59,7 +60,7 @@ def to_turns(
         ValueError: a message in an unknown format, or without text.
     """
     if isinstance(offered, Turn):
-        turns = [offered]
+        turns = [_as_said(offered)]
     elif isinstance(offered, str):
         turns = [Turn(offered)]
     elif isinstance(offered, Mapping):
@@ -71,18 +72,17 @@ def to_turns(
     return [replace(turn, **changes) for turn in turns] if changes else turns
 
 
-def _without_thoughts(text: str) -> str:
-    """Remove a reply's reasoning. Hooks recall without the backbone, so it is loaded only here."""
-    from lmort_memory.backbone.thinking import without_thoughts
-
-    return without_thoughts(text)
+def _as_said(turn: Turn) -> Turn:
+    """Return a turn without a reply's reasoning."""
+    said = without_thoughts(turn.text) if turn.role == "assistant" else turn.text
+    return turn if said == turn.text else replace(turn, text=said)
 
 
 def _from_message(message: Mapping[str, Any], left_out: Counter[str]) -> list[Turn]:
     values = {"text" if key == "content" else key: value for key, value in message.items()}
     if isinstance(values.get("text"), str) and values.keys() <= FIELDS:
         if values.get("role") == "assistant":
-            values["text"] = _without_thoughts(values["text"])
+            values["text"] = without_thoughts(values["text"])
         return [Turn(**_with_times(values))]
     if not {"role", "type"} & message.keys() or not CONTENT & message.keys():
         raise ValueError(
@@ -92,8 +92,6 @@ def _from_message(message: Mapping[str, Any], left_out: Counter[str]) -> list[Tu
     found: list[Turn] = []
     for said in read_messages(message, left_out=left_out):
         left_out["tool_call"] += len(said.tool_calls)
-        if said.role == "assistant":
-            said = replace(said, text=_without_thoughts(said.text))
         if said.text.strip():
             found.append(_turn(said, own))
         elif not said.tool_calls:

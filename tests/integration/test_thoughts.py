@@ -1,5 +1,8 @@
 """A model's reasoning is shown while it streams, and kept nowhere: not stored, not given back."""
 
+import json
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -7,10 +10,17 @@ from lmort_memory import Chat, ChatOptions, Memory, Sampling
 from lmort_memory.backbone.thinking import Thinking, thinking_of
 from lmort_memory.chat.stream import ReplyStream
 from lmort_memory.chat.window import Window, WindowOptions
+from lmort_memory.importers import read as read_file
+from lmort_memory.importers import scan
+from lmort_memory.messages import read_messages
 from lmort_memory.testing.tiny_gguf import CHATML, write_tiny_gguf
+from lmort_memory.thoughts import without_thoughts
+from lmort_memory.types import Turn
 
 ROW = np.zeros((1, 1, 2), np.float32)
-MARKS = thinking_of("<|channel|> <|message|> [THINK] <|START_THINKING|>", "")
+MARKS = thinking_of(
+    "<|channel|> <|message|> [THINK] <|START_THINKING|> text.split('<channel|>')", ""
+)
 
 
 def read(text, thinking=MARKS, step=1, stops=()):
@@ -41,6 +51,14 @@ def read(text, thinking=MARKS, step=1, stops=()):
             "Hi",
             "x<|end|><|start|>assistant",
         ),
+        ("<|channel|>final<|message|>Hi", "Hi", ""),
+        (
+            "<|channel|>commentary<|message|>I will look.<|channel|>final<|message|>Hi",
+            "Hi",
+            "<|message|>I will look.",
+        ),
+        ("<|channel>thought\nx\n<channel|>Hi", "Hi", "\nx\n"),
+        ("<|channel>thought\n<channel|>Hi", "Hi", "\n"),
         (
             "Bergen, and <think>this</think> is text.",
             "Bergen, and <think>this</think> is text.",
@@ -124,12 +142,77 @@ def test_a_reply_of_reasoning_alone_is_not_stored(memory_of):
         assert "".join(chat.say("And Bob?")) == ""
 
 
-def test_a_message_of_an_assistant_is_stored_without_its_reasoning(tmp_path):
+KEPT_BY_OTHERS = [
+    ("<think>hm</think>\n<thinking>and</thinking>\n\nBergen, I think.", "Bergen, I think."),
+    ("\n<think>\n\n</think>\n\nBergen.", "Bergen."),
+    ("[THINK]hm[/THINK]Bergen.", "Bergen."),
+    ("<reasoning>hm</reasoning>Bergen.", "Bergen."),
+    ("<|channel>thought\nhm<channel|>Bergen.", "Bergen."),
+    ("<|channel|>analysis<|message|>hm<|end|><|channel|>final<|message|>Bergen.", "Bergen."),
+    ("<|channel|>final<|message|>Bergen.", "Bergen."),
+    ("hm, Oslo?\nno.\n</think>\n\nBergen.", "Bergen."),
+    ('<details type="reasoning" done="true">\n> hm\n</details>\nBergen.', "Bergen."),
+]
+ABOUT_MARKS = [
+    "The tag <think> opens a block.",
+    "`<think>` opens a block, and </think> closes it.",
+    "It ends so:\n```\nhm\n</think>\n```\nand then comes the answer.",
+    "<reasoning>It is all that was asked for.</reasoning>",
+    "<reasoning> is a tag of XML.",
+    "<details><summary>More</summary>hm</details>",
+]
+
+
+@pytest.mark.parametrize(("raw", "answer"), KEPT_BY_OTHERS)
+def test_what_other_programs_keep_of_reasoning_is_no_answer(raw, answer):
+    """Whichever model it was: programs keep its raw text, and the next one is not given it."""
+    assert without_thoughts(raw) == answer
+    assert [one.text for one in read_messages({"role": "assistant", "content": raw})] == [answer]
+    parts = [{"type": "text", "text": raw}]
+    assert [one.text for one in read_messages({"role": "assistant", "content": parts})] == [answer]
+
+
+@pytest.mark.parametrize("text", ABOUT_MARKS)
+def test_a_reply_about_marks_stays_as_it_is(text):
+    """A model may be asked what such a mark means."""
+    assert without_thoughts(text) == text
+
+
+@pytest.mark.parametrize("raw", ["<think>never closed", "[THINK]a", "<think>a</think>", "<think>"])
+def test_reasoning_that_was_cut_has_no_answer(raw):
+    """It is not the answer, however much of it there is."""
+    assert without_thoughts(raw) == ""
+
+
+def test_a_reply_is_stored_without_its_reasoning(tmp_path):
     """Clients that keep the model's raw output do not fill the memory with its reasoning."""
+    raw, answer = KEPT_BY_OTHERS[0]
     with Memory.open(tmp_path / "m.db", with_model=False) as memory:
-        raw = "<think>hm</think>\n<thinking>and</thinking>Bergen, I think."
-        assert memory.add({"role": "assistant", "content": raw}).text == "Bergen, I think."
+        assert memory.add({"role": "assistant", "content": raw}).text == answer
+        assert memory.add(Turn(raw, role="assistant")).text == answer
         said = memory.add({"role": "user", "content": "<think> is a tag"})
         assert said.text == "<think> is a tag"
         with pytest.raises(ValueError, match="must not be empty"):
             memory.add({"role": "assistant", "content": "<think>never closed"})
+        with pytest.raises(ValueError, match="must not be empty"):
+            memory.add(Turn("<think>never closed", role="assistant"))
+
+
+def test_an_imported_reply_is_stored_without_its_reasoning(tmp_path):
+    """Whatever the format; a reply of reasoning alone is counted and left out."""
+    raw, answer = KEPT_BY_OTHERS[0]
+    said = [("user", "<think>"), ("assistant", raw), ("assistant", "<think>never closed")]
+    path = tmp_path / "chat.jsonl"
+    path.write_text("".join(json.dumps({"role": r, "text": t}) + "\n" for r, t in said))
+    left_out = Counter()
+    (file,) = scan([path]).files
+    assert [turn.text for turn in read_file(file, left_out)] == ["<think>", answer]
+    assert left_out == {"reasoning": 2}
+
+
+def test_an_answer_given_to_a_chat_is_kept_without_its_reasoning(memory_of):
+    """What another program has generated is evaluated and stored as if it had been said here."""
+    with memory_of(CHATML) as memory, Chat(memory) as chat:
+        raw, answer = KEPT_BY_OTHERS[0]
+        assert "".join(chat.say("Where?", reply=raw)) == answer
+        assert memory.get(chat.ledger().reply_id).text == answer

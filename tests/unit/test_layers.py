@@ -5,11 +5,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-EVERYBODYS = {"errors", "types", "text", "times", "closing", "batches"}
+EVERYBODYS = {"errors", "types", "text", "thoughts", "times", "closing", "batches"}
 # Part of the library -> the parts that it may import beside those.
 MAY_IMPORT = {
     "errors": set(),
     "text": set(),
+    "thoughts": set(),
     "times": set(),
     "types": {"errors"},
     "batches": set(),
