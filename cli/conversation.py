@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from lmort_memory.errors import LmortError, RecordNotFoundError
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Conversation"]
 
-_GOODBYES = {"/quit", "/exit", "/bye", "exit", "quit", ":q"}
+_GOODBYES = {"exit", "quit", "bye", "goodbye"}
+_EDITORS = {":q", ":q!", ":wq", ":x"}  # what leaves vi
 # "/etc/hosts is wrong" is said to the model; "/" and "/nosuch" are slips.
 _COMMAND = re.compile(r"/[^/.]*")
 _WIDTH = 100
@@ -113,7 +115,10 @@ class Conversation:
         if name in self._commands:
             self._commands[name][1](rest)
         else:
-            self._fail(f"unknown command {name}; /help lists the commands")
+            known = [*self._commands, *(f"/{word}" for word in sorted(_GOODBYES))]
+            close = get_close_matches(name, known, n=1)
+            meant = f"; did you mean {close[0]}?" if close else ""
+            self._fail(f"unknown command {name}{meant} (/help lists the commands)")
 
     def _fail(self, text: str) -> None:
         self.failed = True
@@ -164,7 +169,7 @@ class Conversation:
         """Let the model answer. Ctrl-C ends the reply; what was said so far is kept."""
         reply: Reply | None = None
         try:
-            reply = self.chat.say(text)
+            reply = self.chat.say(text, progress=self._screen.reading)
             if reply.unread_tokens:
                 self._screen.say(
                     f"(too long for the model's context: {reply.unread_tokens:,} tokens of it were"
@@ -174,7 +179,7 @@ class Conversation:
             self._screen.show_reply(reply.pieces())
         except KeyboardInterrupt:
             if reply is None:
-                self._screen.say("(stopped)")
+                self._screen.say("(stopped before it was read; say it again to have it remembered)")
                 return
         finally:
             if reply is not None:
@@ -360,9 +365,14 @@ class Conversation:
 
 
 def _leaves(line: str) -> bool:
-    """Return whether a line is a goodbye: "/quit", with anything behind it, or "exit" alone."""
+    """Return whether a line is a goodbye: "/quit", with anything behind it, or "Exit." alone.
+
+    "quit smoking?" is a question, and so is "exit?".
+    """
     said = line.strip().casefold()
-    return said in _GOODBYES or (said.startswith("/") and said.split()[0] in _GOODBYES)
+    if said.startswith("/"):
+        return said.split()[0][1:] in _GOODBYES
+    return said in _EDITORS or said.rstrip(".!") in _GOODBYES
 
 
 def _unquoted(path: str) -> str:

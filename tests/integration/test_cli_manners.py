@@ -80,12 +80,31 @@ def test_a_byte_order_mark_is_no_text(cli):
     assert len(cli("list", "--json").json) == 1
 
 
-@pytest.mark.parametrize("word", ["exit", "quit", "/exit", "/quit", ":q", " Exit ", "/quit now"])
+@pytest.mark.parametrize(
+    "word",
+    ["exit", "quit", "/exit", "/quit", ":q", " Exit ", "/quit now", "Exit.", "quit!", "Bye!"],
+)
 def test_leaving_is_understood(cli, word):
     """Words of goodbye end the chat, and are neither answered nor stored."""
     done = cli("chat", stdin=f"{word}\nnever read\n")
     assert done.status == 0
     assert cli("list", "--json").json == []
+
+
+@pytest.mark.parametrize("text", ["exit strategies?", "exit?", "Quit smoking.", "/path/exit"])
+def test_a_text_that_begins_like_a_goodbye_is_said(cli, text):
+    """Only the word alone leaves."""
+    assert cli("chat", stdin=f"{text}\n").status == 0
+    assert text in [record["text"] for record in cli("list", "--json").json]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("/hlep", "/help"), ("/FOGRET 1", "/forget"), ("/quti", "/quit")]
+)
+def test_an_unknown_command_names_the_one_that_was_meant(cli, typed, meant):
+    """A slip of the fingers is not a search through a list."""
+    assert f"did you mean {meant}?" in cli("chat", stdin=f"{typed}\n/nosuch\n").out
+    assert "unknown command /nosuch (/help" in cli("chat", stdin="/nosuch\n").out
 
 
 def test_commands_of_a_conversation(cli, tmp_path):
