@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from lmort_memory.types import DEFAULT_SCOPE
 
 from .passphrase import passphrase_for
 from .terminal.output import note
+from .terminal.progress import Waiting
 
 if TYPE_CHECKING:
     from lmort_memory.memory import Memory
@@ -119,14 +121,16 @@ def open_memory(
         tell_library(gpu_layers=models.gpu_layers, threads=models.threads)
         model = runnable_model(setting_text("model", models.model))
         tuner = None if find_tuner else setting_text("tuner", models.tuner)
-        opened = Memory.open(
-            path,
-            model=model,
-            tuner=tuner,
-            token_codes=wants_codes(),
-            redact=wants_redaction(redact),
-            passphrase=passphrase_of(base),
-        )
+        passphrase = passphrase_of(base)
+        with Waiting("loading the model", sys.stderr):
+            opened = Memory.open(
+                path,
+                model=model,
+                tuner=tuner,
+                token_codes=wants_codes(),
+                redact=wants_redaction(redact),
+                passphrase=passphrase,
+            )
     else:
         opened = borrowed_or_own(base, models, redact=redact)
     with opened as memory:

@@ -32,6 +32,7 @@ __all__ = [
     "print_json",
     "say",
     "size",
+    "styled",
     "terminal_width",
     "visible",
 ]
@@ -41,12 +42,12 @@ _LISTED = 10
 
 def say(text: str = "", *, faint: bool = False, flush: bool = False, end: str = "\n") -> None:
     """Print a line of output, faint if it is secondary."""
-    print(_styled(text, sys.stdout) if faint else visible(text), flush=flush, end=end)
+    print(styled(text, sys.stdout) if faint else visible(text), flush=flush, end=end)
 
 
 def note(text: str, *, faint: bool = False) -> None:
     """Print a line about the work: a warning, a summary, a hint."""
-    print(_styled(text, sys.stderr) if faint else visible(text), file=sys.stderr, flush=True)
+    print(styled(text, sys.stderr) if faint else visible(text), file=sys.stderr, flush=True)
 
 
 def note_list(lines: Sequence[str], *, more: str, everything: bool = False) -> None:
@@ -97,7 +98,7 @@ def is_terminal(stream: IO[str]) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _styled(text: str, stream: IO[str]) -> str:
+def styled(text: str, stream: IO[str]) -> str:
     """Write a text faintly if the terminal can show that."""
     shown = is_terminal(stream) and not os.environ.get("NO_COLOR")
     return f"\x1b[2m{visible(text)}\x1b[0m" if shown else visible(text)

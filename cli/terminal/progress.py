@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from typing import TextIO
 
 from lmort_memory.closing import Closing
 
-from .output import is_terminal
+from .output import is_terminal, one_line, styled, terminal_width
 
-__all__ = ["Meter", "duration"]
+__all__ = ["Meter", "Waiting", "duration"]
 
 _QUIET_S = 1.0
 _EVERY_S = 0.1
@@ -58,6 +60,67 @@ class Meter(Closing):
             if total:
                 parts.append(f"{duration((total - done) / speed)} left")
         return ", ".join(parts)
+
+
+class Waiting(Closing):
+    """A faint line about work that shows nothing else, after its first second: "(reading, 3 s)".
+
+    A thread draws it, since the work may be one long pass. Nothing else may be printed while it is
+    there: `pause` takes it away first.
+    """
+
+    def __init__(self, what: str, stream: TextIO | None = None) -> None:
+        self._what = what
+        self._stream = sys.stdout if stream is None else stream
+        self._drawn = False
+        self._since: float | None = time.monotonic()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        if is_terminal(self._stream):
+            self._thread = threading.Thread(target=self._draw, daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Take the line away for good."""
+        self._ended.set()
+        self.pause()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def pause(self) -> None:
+        """Take the line away; something else is shown."""
+        with self._lock:
+            self._since = None
+            self._wipe()
+
+    def go_on(self) -> None:
+        """Draw it again, a second from now."""
+        with self._lock:
+            self._since = time.monotonic()
+
+    def tell(self, what: str) -> None:
+        """Say something else of the same work."""
+        self._what = what
+
+    def _draw(self) -> None:
+        began = time.monotonic()
+        while not self._ended.wait(_EVERY_S):
+            with self._lock:
+                now = time.monotonic()
+                if self._ended.is_set() or self._since is None or now - self._since < _QUIET_S:
+                    continue
+                line = one_line(f"({self._what}, {duration(now - began)})", terminal_width() - 1)
+                self._stream.write(f"\r{styled(line, self._stream)}\x1b[K")
+                self._stream.flush()
+                self._drawn = True
+
+    def _wipe(self) -> None:
+        if self._drawn:
+            self._drawn = False
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..options import read_stdin
 from .output import day, json_text, note, one_line, say, terminal_width, visible
+from .progress import Waiting
 
 if TYPE_CHECKING:
     from lmort_memory.chat import Reply
@@ -43,6 +44,9 @@ class Screen(Protocol):
 
     def working(self) -> AbstractContextManager[None]:
         """Say that a line is being answered until the block ends."""
+
+    def reading(self, done: int, total: int | None) -> None:
+        """Say how much of a long text was read."""
 
 
 class Pipe:
@@ -87,6 +91,9 @@ class Pipe:
         """Do nothing, as above."""
         return nullcontext()
 
+    def reading(self, done: int, total: int | None) -> None:
+        """Do nothing, as above."""
+
 
 def _answer(pieces: Iterable[ReplyPiece]) -> Iterator[str]:
     """Print the reasoning as it arrives, and pass the answer on."""
@@ -130,6 +137,7 @@ class Terminal:
     """Line editing with history, faint notes, Markdown as it streams."""
 
     def __init__(self) -> None:
+        self._waiting: Waiting | None = None
         try:
             import readline
         except ImportError:  # Windows: the console edits lines itself
@@ -169,7 +177,11 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Print a faint line."""
+        if self._waiting is not None:
+            self._waiting.pause()
         say(text, faint=True, flush=True)
+        if self._waiting is not None:
+            self._waiting.go_on()
 
     def show_memories(self, records: Sequence[Record]) -> None:
         """Print a faint line per memory: day, speaker and the beginning of the text."""
@@ -185,11 +197,29 @@ class Terminal:
         """Print reasoning faintly and the reply as Markdown, each block once it is complete."""
         from .markdown import stream_markdown
 
-        stream_markdown(_answer(pieces))
+        stream_markdown(_answer(self._from_the_first(pieces)))
 
-    def working(self) -> AbstractContextManager[None]:
-        """Keep what is typed ahead out of what is shown."""
-        return _typing_unseen()
+    def _from_the_first(self, pieces: Iterable[ReplyPiece]) -> Iterator[ReplyPiece]:
+        """Pass a reply on, and say no longer that it is awaited."""
+        for piece in pieces:
+            if self._waiting is not None:
+                self._waiting.pause()
+            yield piece
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Keep what is typed ahead out of what is shown, and say that there is work to wait for."""
+        with _typing_unseen(), Waiting("working") as waiting:
+            self._waiting = waiting
+            try:
+                yield
+            finally:
+                self._waiting = None
+
+    def reading(self, done: int, total: int | None) -> None:
+        """Say how much of a long text was read."""
+        if self._waiting is not None:
+            self._waiting.tell(f"reading, part {done} of {total}")
 
     def end_reply(self, reply: Reply) -> None:
         """Say so if the reply was stopped."""

@@ -32,7 +32,7 @@ from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.messages import Said, said_text
 from lmort_memory.text import valid
 from lmort_memory.thoughts import without_thoughts
-from lmort_memory.types import DEFAULT_SCOPE, Encoded, JsonValue, Record, Turn
+from lmort_memory.types import DEFAULT_SCOPE, Encoded, JsonValue, Progress, Record, Turn
 
 if TYPE_CHECKING:
     from lmort_memory.memory import Memory
@@ -144,6 +144,7 @@ class Chat(Closing):
         records: Sequence[str] = (),
         lead: str = "",
         more: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
     ) -> Reply:
         """Prefill and store the user's turn, and recall notes for it.
 
@@ -161,6 +162,7 @@ class Chat(Closing):
             lead: Text before the turn in the same message but not part of it: a system prompt when
                 the template has no other place for one.
             more: Further fields of the message for the chat template.
+            progress: Called with how many chunks of a text too long for the context are read.
 
         Raises:
             ValueError: the user's text is empty.
@@ -184,7 +186,7 @@ class Chat(Closing):
         n_tokens, whole, read = len(tokens), None, text
         room = self._window.longest_message(reserve) - len(before_it)
         if role == "user" and n_tokens > room:
-            whole = self._vectors.whole(text)
+            whole = self._vectors.whole(text, progress)
             read = excerpt(text, whole, budget=room, count_tokens=self._count_tokens)
             tokens = self.prompts.tokenize(read)
         left = self._window.make_room(len(before_it) + len(tokens), reserve)

@@ -10,6 +10,7 @@ from lmort_memory.types import (
     ChatEncoder,
     Encoded,
     Encoder,
+    Progress,
     StateEncoder,
     TokenEncoder,
 )
@@ -56,7 +57,7 @@ class TurnVectors:
             return self._encoder.without_chat(states)
         return states
 
-    def whole(self, text: str) -> Encoded:
-        """Encode a text that does not fit the context."""
+    def whole(self, text: str, progress: Progress | None = None) -> Encoded:
+        """Encode a text that does not fit the context; `progress` counts its chunks."""
         assert self._encoder is not None, "a memory with a model has an encoder of its states"
-        return self._encoder.encode([text])[0]
+        return self._encoder.encode([text], progress=progress)[0]

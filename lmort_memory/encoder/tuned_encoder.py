@@ -89,6 +89,7 @@ class TunedEncoder:
         """Encode texts to be stored. Each chunk is preceded by the opening of a user turn.
 
         Costs forward passes, in batches, through the blocks up to the tuner's upper layer.
+        `progress` counts texts; of a single one, which may be a book, its chunks.
 
         Raises:
             ValueError: an empty text.
@@ -191,7 +192,10 @@ class TunedEncoder:
         vectors = np.empty((len(chunks), self.dim), np.float32)
         codes: list[NDArray[np.uint8]] = []
         done = 0
-        for batch in batched(self._captured(texts, chunks, priority), _TUNER_BATCH):
+        captured = self._captured(texts, chunks, priority)
+        if len(texts) == 1 and progress is not None:
+            captured, progress = _counted(captured, len(chunks), progress), None
+        for batch in batched(captured, _TUNER_BATCH):
             vectors[done : done + len(batch)] = self._tuner.encode_batch(batch)
             codes += self._codes(batch)
             done += len(batch)
@@ -270,6 +274,16 @@ def mean_vector(encoded: Encoded) -> NDArray[np.float32]:
     """Return the normalised mean of a text's chunk vectors, float32 (dim,)."""
     mean: NDArray[np.float32] = encoded.vectors.mean(axis=0)
     return mean / np.linalg.norm(mean)
+
+
+def _counted(
+    states: Iterator[HiddenStates], total: int, progress: Progress
+) -> Iterator[HiddenStates]:
+    """Report the chunks of one text as they are read."""
+    progress(0, total)
+    for done, one in enumerate(states, 1):
+        progress(done, total)
+        yield one
 
 
 def _encoded(

@@ -1,6 +1,7 @@
 """`lmort-mem chat`: over a pipe, at a terminal, from one run to the next."""
 
 import codecs
+import io
 import json
 import os
 import pty
@@ -17,6 +18,7 @@ from rich.console import Console
 from lmort_memory.chat.reply import ReplyPiece
 from lmort_memory.cli.terminal.markdown import _last_lines, complete_length, stream_markdown
 from lmort_memory.cli.terminal.output import one_line, visible
+from lmort_memory.cli.terminal.progress import Waiting
 from lmort_memory.cli.terminal.screen import Terminal
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import default_db
@@ -343,3 +345,30 @@ def test_reasoning_flows_like_any_other_text(capsys, monkeypatch):
     assert capsys.readouterr().out.startswith("He asks of [/b] bees\n")
     Terminal().show_reply(pieces[:2])
     assert capsys.readouterr().out == "He asks of [/b] bees\n"
+
+
+def until_in(text, stream):
+    """Wait until a text was written to a stream."""
+    end = time.monotonic() + 60
+    while text not in stream.getvalue():
+        assert time.monotonic() < end, stream.getvalue()
+        time.sleep(0.05)
+
+
+def test_a_wait_is_shown_from_its_second_second():
+    """A person who waits sees that something is done; what is shown next takes its place."""
+    shown = io.StringIO()
+    shown.isatty = lambda: True
+    with Waiting("reading", shown) as waiting:
+        until_in("(reading, ", shown)
+        waiting.pause()
+        assert shown.getvalue().endswith("\r\x1b[K")
+        before = shown.getvalue()
+        time.sleep(0.3)
+        assert shown.getvalue() == before
+        waiting.go_on()
+        waiting.tell("reading, part 2 of 9")
+        until_in("(reading, part 2 of 9, ", shown)
+    assert shown.getvalue().endswith("\r\x1b[K")
+    with Waiting("reading", io.StringIO()) as waiting:  # no terminal
+        assert waiting._thread is None

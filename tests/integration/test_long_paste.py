@@ -35,6 +35,16 @@ def test_a_paste_longer_than_the_context_is_stored_whole(tmp_path, tiny, n):
         list(chat.say("And now?"))
 
 
+def test_reading_a_long_paste_is_reported(tmp_path, tiny):
+    """Chunk by chunk: a book takes minutes."""
+    told = []
+    with Memory.open(tmp_path / "m.db") as memory, Chat(memory, options=OPTIONS) as chat:
+        list(chat.say(pasted(400), progress=lambda done, total: told.append((done, total))))
+        list(chat.say("A short text.", progress=lambda done, total: told.append((done, total))))
+    total = told[0][1]
+    assert told == [(done, total) for done in range(total + 1)] and total > 9
+
+
 def test_a_short_text_is_read_whole(tmp_path, tiny):
     """What fits is read as it is."""
     with Memory.open(tmp_path / "m.db") as memory, Chat(memory, options=OPTIONS) as chat:
