@@ -59,10 +59,12 @@ class ReplyStream:
         self._states.append(states)
 
     def finish(self) -> str:
-        """Return the text held back that turned out to be neither a stop nor reasoning."""
+        """Return the text held back that turned out to be neither a stop nor reasoning.
+
+        A character that the last token left incomplete was never said, and is dropped.
+        """
         if self.stopped:
             return ""
-        self._raw += self._decoder.finish()
         if not self._answering:
             self._read_thoughts()
             if self._closing:  # cut short while reasoning: there is no answer

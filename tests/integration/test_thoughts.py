@@ -74,6 +74,14 @@ def test_reasoning_before_the_answer_is_told_apart(raw, answer, thought, step):
     assert read(raw, step=step)[:2] == (answer, thought)
 
 
+def test_a_character_that_was_cut_is_not_said():
+    """A reply may end in the middle of an emoji: U+FFFD would be shown, stored and recalled."""
+    stream = ReplyStream(())
+    data = "Bees \N{HONEYBEE}".encode()
+    shown = "".join(stream.take(i, data[i : i + 1]) for i in range(len(data) - 1))
+    assert (shown + stream.finish(), stream.text) == ("Bees ", "Bees ")
+
+
 def test_tokens_and_states_are_those_of_the_answer():
     """Vectors are made of the answer alone, and a stop in the reasoning stops nothing."""
     raw = "<think>\nUser: ?</think>Bergen.\nUser: hi"
