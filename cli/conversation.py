@@ -186,11 +186,6 @@ class Conversation:
                 reply.close()
         self._ledger = reply.ledger
         self._screen.end_reply(reply)
-        if reply.thought and not reply.text and reply.ledger.complete:
-            self._screen.say(
-                "(no answer: the model was still reasoning when its tokens were used up;"
-                " --max-tokens N gives it more)"
-            )
 
     def _show(self, records: Sequence[Record]) -> None:
         self._shown = list(records)
@@ -209,7 +204,7 @@ class Conversation:
         if not ledger.memories:
             self._screen.say("no memory was given to the model")
         for record in ledger.dropped:
-            self._screen.say(f"left out for lack of room: {_line(record)}")
+            self._screen.say(_fitted("left out for lack of room: ", record))
         if ledger.likelihood is not None:
             self._screen.say(f"likelihood that the answer is remembered: {ledger.likelihood:.2f}")
         for repeat in ledger.repeats:
@@ -265,7 +260,7 @@ class Conversation:
         self._shown = list(self._memory.store.get(ids).values())
         self._screen.say("other memories repeat some of it and still exist:")
         for number, record in enumerate(self._shown, 1):
-            self._screen.say(f"[{number}] {_line(record)}")
+            self._screen.say(_fitted(f"[{number}] ", record))
 
     def _correct(self, rest: str) -> None:
         number, _, text = rest.partition(" ")
@@ -287,8 +282,8 @@ class Conversation:
             return
         new = self.chat.correct(old.id, text.strip())
         self._shown[at] = new
-        self._screen.say(f"[{at + 1}] {_line(new)}")
-        self._screen.say(f"    before: {_line(old)}")
+        self._screen.say(_fitted(f"[{at + 1}] ", new))
+        self._screen.say(_fitted("    before: ", old))
 
     def _place(self, number: str) -> int | None:
         """Return the place in the last list of the memory that a number names, written [1] or 1."""
@@ -328,10 +323,8 @@ class Conversation:
         found = self._memory.store.sessions(Filter(scope=self._scope), limit=_SESSIONS)
         for one in found:
             here = "*" if one.first.session == self.chat.session else " "
-            self._screen.say(
-                f"{here} {one.first.session}: {one.turns} turns, last {day(one.last_at)},"
-                f" began {_line(one.first)}"
-            )
+            about = f"{one.turns} turns, last {day(one.last_at)}, began "
+            self._screen.say(_fitted(f"{here} {one.first.session}: {about}", one.first))
         if not found:
             self._screen.say("no sessions yet")
 
@@ -381,12 +374,12 @@ def _unquoted(path: str) -> str:
     return path[1:-1] if quoted else path
 
 
-def _line(record: Record, width: int = _WIDTH) -> str:
-    return one_line(f"{day(record.created_at)} {record.role}: {record.text}", width)
-
-
 def _listed(number: int, record: Record, facts: str) -> str:
-    """Write a listed record in one line that no terminal wraps, with its facts at the end."""
-    before, after = f"[{number}] ", f" ({facts})"
+    return _fitted(f"[{number}] ", record, f" ({facts})")
+
+
+def _fitted(before: str, record: Record, after: str = "") -> str:
+    """Write a record in one line that no terminal wraps, with what stands before and after it."""
     room = terminal_width() - len(before) - len(after) if sys.stdout.isatty() else _WIDTH
-    return f"{before}{_line(record, max(_NARROWEST, room))}{after}"
+    said = f"{day(record.created_at)} {record.role}: {record.text}"
+    return f"{before}{one_line(said, max(_NARROWEST, room))}{after}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Pipe", "Screen", "Terminal"]
 
 _BLOCK_MARK = '"""'
+_LEAST_SHARE = 36  # columns of a memory that shares a line: 21 are its number, day and speaker
 
 
 class Screen(Protocol):
@@ -37,7 +38,7 @@ class Screen(Protocol):
         """Show a reply as it streams, and the reasoning before it."""
 
     def end_reply(self, reply: Reply) -> None:
-        """Note that a reply is finished or was stopped."""
+        """Note that a reply is finished, was stopped, or has used up its tokens."""
 
     def remember_lines(self, lines: Iterable[str]) -> None:
         """Make earlier lines available again."""
@@ -184,14 +185,18 @@ class Terminal:
             self._waiting.go_on()
 
     def show_memories(self, records: Sequence[Record]) -> None:
-        """Print a faint line per memory: day, speaker and the beginning of the text."""
-        if records:
-            width = max(24, terminal_width() // len(records) - 4)
-            parts = [
-                one_line(f"[{n}] {day(r.created_at)} {r.role}: {r.text}", width)
-                for n, r in enumerate(records, 1)
-            ]
-            self.say("  ".join(parts))
+        """Print each memory faintly: day, speaker and the beginning of the text.
+
+        They share a line if that leaves some of the text of each.
+        """
+        share = terminal_width() // max(1, len(records)) - 4
+        width = share if share >= _LEAST_SHARE else terminal_width()
+        parts = [
+            one_line(f"[{n}] {day(r.created_at)} {r.role}: {r.text}", width)
+            for n, r in enumerate(records, 1)
+        ]
+        if parts:
+            self.say(("  " if width == share else "\n").join(parts))
 
     def show_reply(self, pieces: Iterable[ReplyPiece]) -> None:
         """Print reasoning faintly and the reply as Markdown, each block once it is complete."""
@@ -222,9 +227,12 @@ class Terminal:
             self._waiting.tell(f"reading, part {done} of {total}")
 
     def end_reply(self, reply: Reply) -> None:
-        """Say so if the reply was stopped."""
+        """Say why the reply ends here, if it was not the model that ended it."""
         if not reply.ledger.complete:
             self.say("(stopped)")
+        elif reply.used_up:
+            where = "cut off here" if reply.text else "no answer: it was still reasoning"
+            self.say(f"({where}, its tokens were used up; --max-tokens N gives it more)")
 
     def remember_lines(self, lines: Iterable[str]) -> None:
         """Make earlier lines available with the arrow keys. They are kept in RAM only.

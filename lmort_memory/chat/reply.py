@@ -135,6 +135,13 @@ class Reply:
         return self._spoken.stopped
 
     @property
+    def used_up(self) -> bool:
+        """Whether its tokens were used up before the model had ended it."""
+        most = self._window.longest_reply(self._options.max_tokens)
+        generated = len(self.tokens) + self.thought_tokens
+        return self._turn.given is None and not self.stopped and generated >= most
+
+    @property
     def unread_tokens(self) -> int:
         """Tokens of the user's words that did not fit the context and were only stored."""
         return self._turn.unread_tokens

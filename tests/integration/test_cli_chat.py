@@ -11,10 +11,12 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
 
+from lmort_memory import Memory
 from lmort_memory.chat.reply import ReplyPiece
 from lmort_memory.cli.terminal.markdown import _last_lines, complete_length, stream_markdown
 from lmort_memory.cli.terminal.output import one_line, visible
@@ -23,6 +25,7 @@ from lmort_memory.cli.terminal.screen import Terminal
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import default_db
 from lmort_memory.store import Filter, SQLiteStore
+from lmort_memory.types import Turn
 from tests.support.cli import spawn
 
 
@@ -372,3 +375,34 @@ def test_a_wait_is_shown_from_its_second_second():
     assert shown.getvalue().endswith("\r\x1b[K")
     with Waiting("reading", io.StringIO()) as waiting:  # no terminal
         assert waiting._thread is None
+
+
+def records(n):
+    """Return n records of one day."""
+    day = datetime(2026, 11, 26, tzinfo=UTC)
+    text = "Ada keeps bees in Trondheim, behind the house."
+    made = [Turn(text, created_at=day) for _ in range(n)]
+    with Memory.open(with_model=False) as memory:
+        return memory.add(made)
+
+
+@pytest.mark.parametrize(("width", "n", "lines"), [(80, 1, 1), (80, 2, 1), (80, 3, 3), (40, 2, 2)])
+def test_memories_share_a_line_only_where_they_can_be_read(capsys, monkeypatch, width, n, lines):
+    """Each shows some of its text, at every width, and none is wrapped."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    Terminal().show_memories(records(n))
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == lines and all(len(line) <= width for line in shown)
+    assert sum(line.count("Ada") for line in shown) == n
+
+
+def test_a_reply_that_is_cut_off_says_so(tiny, monkeypatch):
+    """Whoever waits for the end of a sentence learns why it does not come."""
+    monkeypatch.setenv("LMORT_TEMPERATURE", "0")
+    monkeypatch.setenv("LMORT_MAX_TOKENS", "3")
+    terminal = Tty("chat")
+    terminal.type("Who keeps bees?\r")
+    terminal.wait_for("cut off here, its tokens were used up; --max-tokens N")
+    terminal.wait_for(PROMPT)
+    terminal.type("/quit\r")
+    assert terminal.status() == 0
