@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -369,9 +371,16 @@ def _leaves(line: str) -> bool:
 
 
 def _unquoted(path: str) -> str:
-    """Return a path without the quotes of a shell, as a file dropped on a terminal has them."""
-    quoted = len(path) > 1 and path[0] == path[-1] and path[0] in "\"'"
-    return path[1:-1] if quoted else path
+    """Return a path as a shell would read it: a file dropped on a terminal comes with its quotes.
+
+    Some terminals write a backslash before each space instead. Several words are one path without
+    quotes, and what no shell can read is taken as it is.
+    """
+    try:
+        words = shlex.split(path, posix=os.name != "nt")  # there a backslash parts folders
+    except ValueError:
+        return path
+    return words[0].strip("\"'") if len(words) == 1 else path
 
 
 def _listed(number: int, record: Record, facts: str) -> str:

@@ -55,9 +55,13 @@ class Pipe:
 
     def __init__(self, *, json_lines: bool = False) -> None:
         self._json = json_lines
+        # A person at a terminal that edits no lines, or whose replies go to a file.
+        self._prompts = sys.stdin.isatty() and sys.stderr.isatty()
 
     def read(self) -> str | None:
         """Return the next line of stdin."""
+        if self._prompts:
+            print("> ", end="", file=sys.stderr, flush=True)
         line = read_stdin(sys.stdin.readline)
         return line.rstrip("\n") if line else None
 
@@ -172,7 +176,11 @@ class Terminal:
             return line
         lines = [line.removeprefix(_BLOCK_MARK)]
         while not lines[-1].rstrip().endswith(_BLOCK_MARK):
-            lines.append(input("… "))
+            try:
+                lines.append(input("… "))
+            except EOFError:  # Ctrl-D ends the block; what was typed is not thrown away
+                print()
+                break
         lines[-1] = lines[-1].rstrip().removesuffix(_BLOCK_MARK)
         return "\n".join(lines).strip("\n")
 

@@ -116,15 +116,15 @@ PROMPT = "\x1b[?2004h> "
 class Tty:
     """`lmort-mem chat` on a terminal of its own."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, term="xterm"):
         """Start it and wait for the prompt."""
         self.shown = ""
         self.decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end within a character
         self.child, self.fd = pty.fork()
         if not self.child:
-            os.environ["TERM"] = "xterm"
+            os.environ["TERM"] = term
             os.execv(sys.executable, [sys.executable, "-m", "lmort_memory.cli", *arguments])
-        self.wait_for(PROMPT)
+        self.wait_for("> " if term == "dumb" else PROMPT)
 
     def wait_for(self, text, seconds=240):
         """Read until a text is shown."""
@@ -405,4 +405,28 @@ def test_a_reply_that_is_cut_off_says_so(tiny, monkeypatch):
     terminal.wait_for("cut off here, its tokens were used up; --max-tokens N")
     terminal.wait_for(PROMPT)
     terminal.type("/quit\r")
+    assert terminal.status() == 0
+
+
+def test_ctrl_d_ends_a_block_and_not_the_chat(tiny):
+    """What was typed over several lines is said, not thrown away."""
+    terminal = Tty("chat")
+    terminal.type('"""\rtwo\r')
+    terminal.wait_for("… ")
+    terminal.type("lines\r")
+    terminal.wait_for("… ")
+    terminal.type("\x04")
+    terminal.wait_for(PROMPT)
+    terminal.type("\x04")
+    assert terminal.status() == 0
+    listed = spawn("list", "--role", "user", "--json").json
+    assert [record["text"] for record in listed] == ["two\nlines"]
+
+
+def test_a_terminal_that_edits_no_lines_has_a_prompt(tiny):
+    """A person in an editor's shell sees that it is their turn."""
+    terminal = Tty("chat", term="dumb")
+    terminal.type("Hello.\r")
+    terminal.wait_for("\n> ")
+    terminal.type("exit\r")
     assert terminal.status() == 0

@@ -155,11 +155,14 @@ def test_forget_in_a_chat_lists_what_repeats_it(cli):
 def test_names_of_files_in_a_chat(cli, tmp_path):
     """A name that no file can have does not end the chat; a dropped file comes in quotes."""
     out = tmp_path / "my file.jsonl"
-    done = cli("chat", stdin=f"/model {'a' * 300}\n/export -\n/export '{out}'\n")
+    escaped = str(tmp_path / "other file.jsonl").replace(" ", "\\ ")
+    plain = tmp_path / "it's mine.jsonl"
+    lines = [f"/model {'a' * 300}", "/export -", f"/export '{out}'", f"/export {escaped}"]
+    done = cli("chat", stdin="\n".join([*lines, f"/export {plain}"]))
     assert done.status == 3
     assert "File name too long" in done.out
     assert "/export needs the name" in done.out
-    assert out.exists()
+    assert out.exists() and plain.exists() and (tmp_path / "other file.jsonl").exists()
 
 
 def test_the_model_can_be_changed_inside_a_chat(cli, tmp_path):
