@@ -73,6 +73,7 @@ class Waiting(Closing):
         self._what = what
         self._stream = sys.stdout if stream is None else stream
         self._drawn = False
+        self._began: float | None = None  # when counting began
         self._since: float | None = time.monotonic()
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -100,9 +101,14 @@ class Waiting(Closing):
         with self._lock:
             self._since = time.monotonic()
 
-    def tell(self, what: str) -> None:
-        """Say something else of the same work."""
-        self._what = what
+    def count(self, what: str, done: int, total: int) -> None:
+        """Say how many parts of the work are done, and how long the rest will take."""
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        self._what = f"{what}, part {done:,} of {total:,}"
+        if done:
+            left = (now - self._began) / done * (total - done)
+            self._what += f", {duration(left)} left"
 
     def _draw(self) -> None:
         began = time.monotonic()
@@ -111,7 +117,8 @@ class Waiting(Closing):
                 now = time.monotonic()
                 if self._ended.is_set() or self._since is None or now - self._since < _QUIET_S:
                     continue
-                line = one_line(f"({self._what}, {duration(now - began)})", terminal_width() - 1)
+                known = "" if self._began is not None else f", {duration(now - began)}"
+                line = one_line(f"({self._what}{known})", terminal_width() - 1)
                 self._stream.write(f"\r{styled(line, self._stream)}\x1b[K")
                 self._stream.flush()
                 self._drawn = True

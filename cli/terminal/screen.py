@@ -230,9 +230,9 @@ class Terminal:
                 self._waiting = None
 
     def reading(self, done: int, total: int | None) -> None:
-        """Say how much of a long text was read."""
-        if self._waiting is not None:
-            self._waiting.tell(f"reading, part {done} of {total}")
+        """Say how much of a long text was read, and how long the rest will take."""
+        if self._waiting is not None and total is not None:
+            self._waiting.count("reading", done, total)
 
     def end_reply(self, reply: Reply) -> None:
         """Say why the reply ends here, if it was not the model that ended it."""

@@ -370,8 +370,11 @@ def test_a_wait_is_shown_from_its_second_second():
         time.sleep(0.3)
         assert shown.getvalue() == before
         waiting.go_on()
-        waiting.tell("reading, part 2 of 9")
-        until_in("(reading, part 2 of 9, ", shown)
+        waiting.count("reading", 0, 9)
+        until_in("(reading, part 0 of 9)", shown)
+        waiting.count("reading", 2, 1009)
+        until_in("(reading, part 2 of 1,009, ", shown)
+        until_in(" left)", shown)
     assert shown.getvalue().endswith("\r\x1b[K")
     with Waiting("reading", io.StringIO()) as waiting:  # no terminal
         assert waiting._thread is None
