@@ -28,6 +28,7 @@ _GOODBYES = {"exit", "quit", "bye", "goodbye"}
 _EDITORS = {":q", ":q!", ":wq", ":x"}  # what leaves vi
 # "/etc/hosts is wrong" is said to the model; "/" and "/nosuch" are slips.
 _COMMAND = re.compile(r"/[^/.]*")
+_TAKE_LINES = ("/add", "/correct", "/recall")
 _WIDTH = 100
 _NARROWEST = 30
 _RECALLED = 5
@@ -100,8 +101,8 @@ class Conversation:
 
     def _answer(self, line: str) -> None:
         try:
-            if _COMMAND.fullmatch(line.split(maxsplit=1)[0]):
-                name, *rest = line.strip().split(maxsplit=1)
+            name, *rest = line.strip().split(maxsplit=1)
+            if _COMMAND.fullmatch(name) and _may_be_command(line):
                 self._command(name.casefold(), rest[0] if rest else "")
             else:
                 self._reply(line)
@@ -360,14 +361,17 @@ class Conversation:
 
 
 def _leaves(line: str) -> bool:
-    """Return whether a line is a goodbye: "/quit", with anything behind it, or "Exit." alone.
-
-    "quit smoking?" is a question, and so is "exit?".
-    """
+    """Return whether a line is a goodbye: "/quit", with anything behind it, or "Exit." alone."""
     said = line.strip().casefold()
     if said.startswith("/"):
-        return said.split()[0][1:] in _GOODBYES
+        return said.split()[0][1:] in _GOODBYES and _may_be_command(line)
     return said in _EDITORS or said.rstrip(".!") in _GOODBYES
+
+
+def _may_be_command(line: str) -> bool:
+    """Return whether a line can be a command: a pasted text may begin with a slash."""
+    said = line.strip()
+    return "\n" not in said or said.split()[0].casefold() in _TAKE_LINES
 
 
 def _unquoted(path: str) -> str:

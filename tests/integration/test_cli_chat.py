@@ -433,3 +433,17 @@ def test_a_terminal_that_edits_no_lines_has_a_prompt(tiny):
     terminal.wait_for("\n> ")
     terminal.type("exit\r")
     assert terminal.status() == 0
+
+
+def test_a_pasted_text_is_no_command(tiny):
+    """A text of several lines may begin with a slash; only commands that take a text take lines."""
+    terminal = Tty("chat")
+    for pasted in ("/quit\rsecond line", "/nosuch\rthird line", "/add two\rlines"):
+        terminal.type(f"\x1b[200~{pasted}\x1b[201~\r")
+        terminal.wait_for("line")
+        terminal.wait_for(PROMPT)
+    terminal.type("\x04")
+    assert terminal.status() == 0
+    listed = spawn("list", "--role", "user", "--json").json
+    wanted = ["/nosuch\nthird line", "/quit\nsecond line", "two\nlines"]
+    assert sorted(record["text"] for record in listed) == wanted
