@@ -10,6 +10,7 @@ Memory (memory.py)
 │     └── times/          "last week", "in March"
 ├── likelihood.py   how likely a hit answers
 │     ├── evidence.py     the signs of each hit: overlap.py, kinds.py (telling.py), times/
+│     │     └── languages/      words of other languages than English, as tables
 │     └── evidence_weights.py   what each sign weighs, fitted
 ├── conditions.py   which records a call applies to
 ├── transfer.py     records to JSONL and back

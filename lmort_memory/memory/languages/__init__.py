@@ -1,0 +1,11 @@
+"""Words of many languages, as plain tables: what differs from language to language and is needed.
+
+asking.py    how a question without its mark is known
+keeping.py   how somebody asks to keep something, in the form of a question
+courtesy.py  greetings, thanks, agreement and farewells
+oneself.py   words of the first person
+usual.py     words so usual that sharing them means nothing
+
+A language that is missing here is judged by its punctuation, and its words are all taken as rare.
+Tables hold what somebody who speaks the language writes in a hurry, too; they need not be complete.
+"""
