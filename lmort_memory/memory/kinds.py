@@ -1,8 +1,9 @@
-# ruff: noqa: RUF001, SIM905 - lists of words, in letters of many languages
+# ruff: noqa: RUF001, SIM905 - lists of words, and marks of many scripts
 """What kind of turn a text is: a question, one about earlier questions, one about the speaker.
 
 Cheap signs that work for many languages: question marks, words that open a question, first-person
-pronouns. A text in an unlisted language is judged by its punctuation alone.
+pronouns. The words of other languages than English are in `languages/`; a text in an unlisted
+language is judged by its punctuation alone.
 
 People also tell things in the form of a question ("Did I tell you that I'm allergic to nuts?"), and
 open what they tell with a question's word ("When I was small, we had a dog."). `telling.py` knows.
@@ -12,7 +13,13 @@ from __future__ import annotations
 
 import re
 
+from lmort_memory.memory.languages import asking
+from lmort_memory.memory.languages.courtesy import is_courteous
+from lmort_memory.memory.languages.oneself import ONESELF as _ONESELF_ELSEWHERE
+from lmort_memory.memory.languages.oneself import of_oneself_inside
+from lmort_memory.memory.overlap import WORD as _WORD
 from lmort_memory.memory.telling import AUXILIARY, opens_telling, tells
+from lmort_memory.store.words.tokenizer import RUN, fold
 
 __all__ = [
     "about_questions",
@@ -26,24 +33,15 @@ __all__ = [
     "words",
 ]
 
-_WORD = re.compile(r"\w+")
-_SENTENCE = re.compile(r"(?<=[.!?…。？！؟])\s+|(?<=[。？！])|\n+")
-_MARKS = "?？؟՞"
-_ENDS = "!！…" + _MARKS
-_CLOSING = "\"'”’»)]} *_"
-_OPENERS = frozenset(
-    # English
-    "what what's whats when when's where where's which who who's whose whom why how how's"
-    # German, Dutch
-    " wann wo wohin woher wer wen wem wessen warum wieso welche welcher welches wie wat"
-    " wanneer waar waarom welke hoe"
-    # French, Spanish, Italian, Portuguese
-    " que quoi qui quand où comment pourquoi quel quelle quels quelles combien est-ce qué cuándo"
-    " dónde quién cuál cómo cuánto cosa quando dove chi perché quale come quanto qual onde quem"
-    # Scandinavian, Polish, Russian
-    " hva når hvor hvem hvorfor hvilken vad när var vem hvad co kiedy gdzie kto dlaczego jak czy"
-    " что когда где кто почему как какой сколько".split()
+# Behind a full stop of a script with spaces comes one; those of the others need none. The Greek
+# question mark is a semicolon, which ends a sentence in no other script.
+_SENTENCE = re.compile(
+    r"(?<=[.!?…。？！؟।॥۔։።၊။។])\s+|(?<=[\u0370-\u03ff\u1f00-\u1fff];)\s+"
+    r"|(?<=[。？！｡।॥።။។])(?![。？！｡」』”）])|(?<=[\u3040-\u9fff\uac00-\ud7af][?!])(?![?!])|\n+"
 )
+_ENDS = "!！…" + asking.MARKS
+_CLOSING = "\"'”’»)]} *_」』）】》"
+_OPENING = "¿¡ -*>\"'\u200e\u200f"  # the last two are marks of direction, which nobody sees
 # Without a question mark these open a question only before a subject: not in "did the dishes".
 _AUXILIARY = re.compile(rf"{AUXILIARY} (?:i|you|he|she|it|we|they|there|this|that|these|those)\b")
 # With an exclamation mark, only this order asks: "what is the code!", but "what a day!".
@@ -69,12 +67,6 @@ _ASKED = re.compile(
 )
 _ONESELF = frozenset(
     "i i'm i've i'd i'll im ive my mine me myself we we're we've our ours us".split()
-)
-_ONESELF_ELSEWHERE = frozenset(
-    "ich mein meine meinen meinem meiner mich mir wir unser unsere uns mijn ik wij ons onze"
-    " je j moi mon ma mes nous notre nos yo mi mis nosotros nuestro nuestra io mio mia miei noi"
-    " nostro nostra eu meu minha nós nosso jeg min mit mine vi vår jag mitt mina мой моя мои мне я"
-    " мы наш наша ja mój moja nasz".split()
 )
 # Of English: in a text with one of these, "min" and "mia" are names.
 _ENGLISH = frozenset(
@@ -115,20 +107,15 @@ _PLEASANTRIES = frozenset(
     " so very much many lovely thx ty cheers ta appreciate lot please welcome no worries"
     " problem yes yeah yep nope sure right cool awesome perfect alright fair lol haha hah hm"
     " hmm oh ah wow bye goodbye later tomorrow soon take care sleep tight that thats was i im"
-    " m s am me and back here hallo guten morgen tag abend wie geht es dir ihnen danke schön"
-    " bitte tschüss bis später bonjour bonsoir salut ça va comment merci beaucoup au revoir"
-    " ciao grazie buongiorno come stai buenos días buenas tardes noches qué tal cómo está"
-    " estás gracias adiós hasta luego olá obrigado tudo bem hej tak hallå привет как дела"
-    " спасибо пока dzień dobry cześć dziękuję".split()
+    " m s am me and back here".split()
 )
 _GREETS = frozenset(  # at least one of these is needed: "what is new" alone may ask for news
     "hello hi hey hiya heya yo howdy sup hola morning afternoon evening night thanks thank"
     " thx ty cheers ta welcome lol haha bye goodbye later you ya u cool awesome great perfect"
-    " okay ok alright wow care hallo guten danke tschüss bonjour bonsoir salut merci ciao"
-    " grazie buongiorno buenos buenas gracias adiós olá obrigado hej tak hallå привет спасибо"
-    " пока dzień cześć dziękuję fair nice good tal".split()
+    " okay ok alright wow care fair nice good".split()
 )
 _LONGEST_PLEASANTRY = 12  # words
+_LONGEST_WORD = 20  # characters, of them
 
 
 def words(text: str) -> list[str]:
@@ -147,19 +134,22 @@ def only_asks(text: str) -> bool:
     for sentence in sentences(text):
         if _asks(sentence) and not tells(_plain(sentence)):
             asking = True
-        elif len(_WORD.findall(sentence)) > _SHORT:
+        elif _length(sentence) > _SHORT:
             return False  # most texts, at their first sentence: a recall looks at a hundred
     return asking
 
 
 def is_pleasantry(text: str) -> bool:
     """Return whether a text is only a greeting, thanks or a farewell."""
-    said = words(text.replace("’", "").replace("'", ""))
-    return (
-        0 < len(said) <= _LONGEST_PLEASANTRY
-        and _PLEASANTRIES.issuperset(said)
-        and not _GREETS.isdisjoint(said)
-    )
+    if len(text) > _LONGEST_PLEASANTRY * _LONGEST_WORD:
+        return False
+    plain = text.casefold().replace("’", "").replace("'", "")
+    said = words(plain)
+    if not 0 < len(said) <= _LONGEST_PLEASANTRY:
+        return False
+    if _PLEASANTRIES.issuperset(said):
+        return not _GREETS.isdisjoint(said)
+    return is_courteous(plain, words(fold(plain)))
 
 
 def about_questions(text: str) -> bool:
@@ -183,7 +173,7 @@ def of_oneself(text: str) -> bool:
     plain = _NUMERAL.sub(" ", text if text.isupper() else _COUNTRY.sub(" ", text)).casefold()
     plain = _PIT.sub(" ", _ANYBODY.sub(" ", plain))
     said = {*plain.replace("’", "'").split(), *words(plain)}
-    if not _ONESELF.isdisjoint(said):
+    if not _ONESELF.isdisjoint(said) or of_oneself_inside(plain):
         return True
     return not _ONESELF_ELSEWHERE.isdisjoint(said) and _ENGLISH.isdisjoint(words(text))
 
@@ -194,18 +184,37 @@ def sentences(text: str) -> list[str]:
 
 
 def _asks(sentence: str) -> bool:
-    bare = sentence.rstrip(_CLOSING)
+    bare = _without_pictures(sentence)
     end = bare[len(bare.rstrip(_ENDS)) :]
-    if any(mark in end for mark in _MARKS):
+    if asking.asks_by_mark(bare, end):
         return True
     plain = _plain(bare)
     if end:
         return bool(_ASKS_ALOUD.match(plain))
     first = plain.split(maxsplit=1)[0].rstrip(",") if plain else ""
-    if first in _OPENERS:
+    if first in asking.OPENERS:
         return not opens_telling(plain)
-    return bool(_AUXILIARY.match(plain) or _REQUEST.match(plain))
+    return bool(_AUXILIARY.match(plain) or _REQUEST.match(plain)) or asking.asks(plain)
+
+
+def _without_pictures(sentence: str) -> str:
+    """Take away what people put behind their last mark: quotes, brackets, emoji."""
+    end = len(sentence)
+    while end and (
+        (last := sentence[end - 1]) in _CLOSING
+        or "\u2190" <= last <= "\u2bff"
+        or last in "\ufe0e\ufe0f\u200d"
+        or last >= "\U0001f000"
+    ):
+        end -= 1
+    return sentence[:end]
+
+
+def _length(sentence: str) -> float:
+    """Return the number of words; in a script without spaces, of pairs of characters."""
+    run = 0 if sentence.isascii() else sum(map(len, RUN.findall(sentence)))
+    return max(run / 2, len(_WORD.findall(sentence)))
 
 
 def _plain(sentence: str) -> str:
-    return sentence.casefold().replace("’", "'").lstrip("¿¡ -*>\"'")
+    return sentence.casefold().replace("’", "'").lstrip(_OPENING)

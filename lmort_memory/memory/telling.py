@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from lmort_memory.memory.languages import keeping
+
 __all__ = ["AUXILIARY", "opens_telling", "tells"]
 
 _SUBJECT: Final = r"(?:i|i'm|i've|i'd|we|we're|we've|he|he's|she|she's|they|they're|it|it's)"
@@ -65,9 +67,9 @@ _IS = re.compile(r" (?:is|are|was|were) ")
 
 def tells(sentence: str) -> bool:
     """Return whether a sentence that asks also tells: a request to keep, or a tag at its end."""
-    if _TO_KEEP.match(sentence) or _KNOWN.match(sentence):
+    if _TO_KEEP.match(sentence) or _KNOWN.match(sentence) or keeping.TO_KEEP.match(sentence):
         return True
-    return bool(_TAG.search(sentence) and _TAGGED.match(sentence))
+    return bool(_TAG.search(sentence) and _TAGGED.match(sentence)) or keeping.is_tagged(sentence)
 
 
 def opens_telling(sentence: str) -> bool:
