@@ -14,7 +14,7 @@ __all__ = ["MARKS", "OPENERS", "asks", "asks_by_mark"]
 
 MARKS: Final = "?？؟‽⁇⁈⁉\u037e፧⳺⳻꘏꛷"
 # The Greek mark is written as a semicolon; the code of its own is on few keyboards.
-_GREEK_MARK: Final = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]\s?;")
+_GREEK: Final = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]{2}")
 _ANYWHERE: Final = ("¿", "՞")  # Spanish opens with its mark; Armenian puts it into the word
 
 _OPENERS: Final = {
@@ -138,7 +138,7 @@ def asks_by_mark(text: str, end: str) -> bool:
     """
     if any(mark in MARKS for mark in end) or any(mark in text for mark in _ANYWHERE):
         return True
-    return ";" in text and bool(_GREEK_MARK.search(text[-3:]))
+    return text.rstrip("!… ").endswith(";") and bool(_GREEK.search(text))
 
 
 def asks(plain: str) -> bool:
