@@ -67,7 +67,7 @@ _IS = re.compile(r" (?:is|are|was|were) ")
 
 def tells(sentence: str) -> bool:
     """Return whether a sentence that asks also tells: a request to keep, or a tag at its end."""
-    if _TO_KEEP.match(sentence) or _KNOWN.match(sentence) or keeping.TO_KEEP.match(sentence):
+    if _TO_KEEP.match(sentence) or _KNOWN.match(sentence) or keeping.asks_to_keep(sentence):
         return True
     return bool(_TAG.search(sentence) and _TAGGED.match(sentence)) or keeping.is_tagged(sentence)
 

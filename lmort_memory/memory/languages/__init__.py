@@ -9,3 +9,14 @@ usual.py     words so usual that sharing them means nothing
 A language that is missing here is judged by its punctuation, and its words are all taken as rare.
 Tables hold what somebody who speaks the language writes in a hurry, too; they need not be complete.
 """
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+
+@cache
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a long pattern when it is first used: many commands start and judge no text."""
+    return re.compile(pattern)

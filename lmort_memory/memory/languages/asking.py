@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from lmort_memory.memory.languages import compiled
+
 __all__ = ["MARKS", "OPENERS", "asks", "asks_by_mark"]
 
 MARKS: Final = "?？؟‽⁇⁈⁉\u037e፧⳺⳻꘏꛷"
@@ -47,7 +49,7 @@ OPENERS: Final = frozenset(" ".join(_OPENERS.values()).casefold().split())
 
 # What follows decides whether these open a question: "como se chama …", but "como te dije, …". As
 # `casefold` leaves them: with ss for ß, and σ at the end of a word.
-_OPENS = re.compile(
+_OPENS: Final = (
     r"(?:"
     # a preposition before the word that asks
     r"(?:in|mit|von|bei|für|auf|an|um|seit|bis|zu|aus|nach|vor|gegen|über|unter)"
@@ -94,7 +96,7 @@ _OPENS = re.compile(
     r")(?!\w)"
 )
 # Languages that ask in place. Only texts without any mark at their end are looked at.
-_INSIDE = re.compile(
+_INSIDE: Final = (
     # Turkish
     r"(?:^|\s)(?:ne zaman|ne kadar|saat kaç\w*|hangi\w*|nerede|nereye|nereden|kaç|nedir|neydi"
     r"|nelerdir|kimdir|nasıldır|m[ıiuü]s[ıiuü]n\w*|m[ıiuü]y[ıiuü][mz]|m[ıiuü]yd[ıiuü])(?=\s|$)"
@@ -147,13 +149,13 @@ def asks(plain: str) -> bool:
     Args:
         plain: The sentence in lower case, with straight apostrophes and without marks before it.
     """
-    if _OPENS.match(plain):
+    if compiled(_OPENS).match(plain):
         return True
     bare = plain.rstrip(_STOPS)
     if _KANA.search(bare):
         return bool(_POLITELY.search(bare) or (bare == plain and _JAPANESE.search(bare)))
     if bare != plain or bare.isascii():
         return False
-    if _INSIDE.search(bare):
+    if compiled(_INSIDE).search(bare):
         return True
     return bool(_CHINESE.search(bare)) and not _NOT_CHINESE.search(bare)

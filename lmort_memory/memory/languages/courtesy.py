@@ -12,6 +12,7 @@ from collections.abc import Collection
 from functools import cache
 from typing import Final
 
+from lmort_memory.memory.languages import compiled
 from lmort_memory.store.words.tokenizer import RUN, fold
 
 __all__ = ["is_courteous"]
@@ -110,7 +111,7 @@ _JOINED: Final = (
     " ราตรีสวัสดิ์ แล้วเจอกัน นะ ดี มาก ไม่"
 )
 _NOT_LETTERS = re.compile(r"[\W_]+|ok")
-_ENOUGH: Final = re.compile(
+_ENOUGH: Final = (
     "(?:"
     + "|".join(sorted((_NOT_LETTERS.sub("", one) for one in _JOINED.split()), key=len)[::-1])
     + ")+"
@@ -142,7 +143,7 @@ def is_courteous(text: str, said: Collection[str]) -> bool:
     """
     if RUN.search(text):
         bare = _NOT_LETTERS.sub("", text)
-        return len(bare) <= _LONGEST and bool(_ENOUGH.fullmatch(bare))
+        return len(bare) <= _LONGEST and bool(compiled(_ENOUGH).fullmatch(bare))
     return any(
         every.issuperset(said) and not needed.isdisjoint(said) for every, needed in _by_language()
     )

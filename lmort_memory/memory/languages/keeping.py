@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-import re
+from typing import Final
 
-from lmort_memory.memory.languages import asking
+from lmort_memory.memory.languages import asking, compiled
 
-__all__ = ["TO_KEEP", "is_tagged"]
+__all__ = ["asks_to_keep", "is_tagged"]
 
 # As `casefold` leaves words: with ss for ß, and σ at the end of a word.
-TO_KEEP = re.compile(
+_TO_KEEP: Final = (
     r"(?:bitte )?(?:kannst|könntest) du (?:dir |mir )?(?:bitte )?(?:merken|notieren|aufschreiben"
     r"|speichern),? dass "
     r"|(?:kun|kan|wil) je (?:\w+ )?(?:noteren|onthouden|opschrijven|opslaan) dat "
@@ -35,7 +35,7 @@ TO_KEEP = re.compile(
     r"|(?:bạn )?(?:có thể )?(?:ghi (?:lại|nhớ|chú)|lưu lại|nhớ)(?: giúp)?(?: tôi)? (?:là|rằng) "
     r"|(?:μπορείσ|μπορείτε|θα μπορούσεσ) να (?:σημειώσεισ|θυμάσαι|κρατήσεισ|γράψεισ) (?:ότι|πωσ) "
 )
-_TAG = re.compile(
+_TAG: Final = (
     r"[,，、] ?¿?(?:oder|nicht wahr|gell|stimmt's|hè|toch|niet waar|n'est-ce pas|hein|verdad|cierto"
     r"|vero|giusto|né|não é|certo|правда|верно|не так ли|prawda|değil mi|أليس كذلك|صحيح|है ना|ना"
     r"|对吧|对吗|是吧|对不对|是不是|맞지|그렇지|σωστά|έτσι|phải không)\W*$"
@@ -43,12 +43,17 @@ _TAG = re.compile(
 )
 
 
+def asks_to_keep(sentence: str) -> bool:
+    """Return whether a sentence asks to keep what it tells."""
+    return bool(compiled(_TO_KEEP).match(sentence))
+
+
 def is_tagged(sentence: str) -> bool:
     """Return whether a sentence tells, with a question's tag at its end: "…, oder?".
 
     After what asks by itself a tag is a flourish.
     """
-    tag = _TAG.search(sentence)
+    tag = compiled(_TAG).search(sentence)
     if tag is None:
         return False
     told = sentence[: tag.start()]
