@@ -17,6 +17,7 @@ from lmort_memory.memory.languages import asking
 from lmort_memory.memory.languages.courtesy import is_courteous
 from lmort_memory.memory.languages.oneself import ONESELF as _ONESELF_ELSEWHERE
 from lmort_memory.memory.languages.oneself import of_oneself_inside
+from lmort_memory.memory.languages.usual import is_english
 from lmort_memory.memory.overlap import WORD as _WORD
 from lmort_memory.memory.telling import AUXILIARY, opens_telling, tells
 from lmort_memory.store.words.tokenizer import RUN, fold
@@ -192,7 +193,7 @@ def _asks(sentence: str) -> bool:
     if end:
         return bool(_ASKS_ALOUD.match(plain))
     first = plain.split(maxsplit=1)[0].rstrip(",") if plain else ""
-    if first in asking.OPENERS:
+    if first in asking.OPENERS and (first in asking.ENGLISH or not is_english(words(plain))):
         return not opens_telling(plain)
     return bool(_AUXILIARY.match(plain) or _REQUEST.match(plain)) or asking.asks(plain)
 

@@ -19,6 +19,8 @@ from lmort_memory.types import Hit, Record, Scores
         ("Ma banque, c'est la BNP.", {"banqu", "bnp"}),
         ("Мой банк теперь Тинькофф.", {"банк", "тиньк"}),
         ("我的银行是工商银行。", {"银行", "工商", "商银"}),
+        ("Ada keeps bees.", {"ada", "keeps", "bees"}),
+        ("Kim likes Mia.", {"kim", "likes", "mia"}),
         ("Who will die in the war for the son?", {"die", "war", "son"}),
         (
             "The Los Angeles office is in the El Paso tower.",

@@ -12,7 +12,7 @@ from typing import Final
 
 from lmort_memory.memory.languages import compiled
 
-__all__ = ["MARKS", "OPENERS", "asks", "asks_by_mark"]
+__all__ = ["ENGLISH", "MARKS", "OPENERS", "asks", "asks_by_mark"]
 
 MARKS: Final = "?？؟‽⁇⁈⁉\u037e፧⳺⳻꘏꛷"
 # The Greek mark is written as a semicolon; the code of its own is on few keyboards.
@@ -46,6 +46,7 @@ _OPENERS: Final = {
     "el": "τι πού ποια ποιος ποιο ποιοι ποιον πότε πώς πόσο πόσα πόσες πόσοι μήπως",
 }
 OPENERS: Final = frozenset(" ".join(_OPENERS.values()).casefold().split())
+ENGLISH: Final = frozenset(_OPENERS["en"].split())
 
 # What follows decides whether these open a question: "como se chama …", but "como te dije, …". As
 # `casefold` leaves them: with ss for ß, and σ at the end of a word.

@@ -20,7 +20,7 @@ from typing import Final
 from lmort_memory.memory.common import COMMON
 from lmort_memory.store.words.tokenizer import STOP, fold
 
-__all__ = ["is_usual_pair", "usual"]
+__all__ = ["is_english", "is_usual_pair", "usual"]
 
 _USUAL: Final = {
     "de": "der die das den dem des ein eine einen einem einer eines und oder aber denn wenn als"
@@ -110,6 +110,7 @@ _GRAMMAR = re.compile(
     "은는을를]"
 )
 _ALONE: Final = 1
+_FEWEST: Final = 2  # ASCII words that show a language; one may be a name: "ada" is Indonesian
 _STEM: Final = 5  # letters of the stems in `COMMON`
 
 
@@ -150,6 +151,21 @@ def _foreign() -> frozenset[str]:
     )
 
 
+def is_english(said: Sequence[str]) -> bool:
+    """Return whether a sentence has usual words of English, and of no other language more.
+
+    Args:
+        said: The words of the sentence, folded.
+    """
+    english = sum(word in STOP for word in said)
+    return 0 < english >= max(_counted(said).values(), default=0)
+
+
+def _counted(said: Sequence[str]) -> Counter[str]:
+    languages = _languages()
+    return Counter(name for word in said for name in languages.get(word, ()))
+
+
 def usual(said: Sequence[str]) -> frozenset[str]:
     """Return the usual words of the language of a text; none if that is English, or unknown.
 
@@ -158,7 +174,7 @@ def usual(said: Sequence[str]) -> frozenset[str]:
     """
     if _foreign().isdisjoint(said):
         return frozenset()  # nearly every English text
-    languages = _languages()
-    times = Counter(name for word in said for name in languages.get(word, ()))
-    name, most = times.most_common(1)[0]
-    return _words()[name] if most > sum(word in STOP for word in said) else frozenset()
+    name, most = _counted(said).most_common(1)[0]
+    words = _words()[name]
+    few = most < _FEWEST and all(word.isascii() for word in words.intersection(said))
+    return words if not few and most > sum(word in STOP for word in said) else frozenset()
