@@ -30,10 +30,10 @@ from lmort_memory.encoder.token_map import TokenMap
 from lmort_memory.tuners.evaluate.beir import EvalSet, load_set
 from lmort_memory.tuners.evaluate.metrics import score_run
 from lmort_memory.tuners.evaluate.report import (
+    answered,
     coverages,
     dense_scores,
     fuse,
-    lenders,
     lexical_scores,
 )
 from lmort_memory.tuners.evaluate.set_states import SetStates, alone, set_vectors
@@ -135,7 +135,7 @@ def prototype(dataset: EvalSet, states: SetStates, tuner: Tuner, dense: Floats) 
         [unit(project(one) - middle) for one in asked],
         [(one / max(one.sum(), 1e-9)).astype(np.float32) for one in rare],
     )
-    near = np.isfinite(fuse(dense, None, lenders(dataset)[:0]))
+    near = np.isfinite(fuse(dense, None, answered(dataset)[:0]))
     both = standard(dense, near) + 0.5 * standard(compared(tokens, near), near)
     return figures(dataset, np.where(near, both, -np.inf))
 
@@ -180,7 +180,7 @@ def judged(dataset: EvalSet, states: SetStates, tuner: Tuner) -> dict[str, objec
     assert closed is not None
     assert trained is not None
     dense = dense_scores(dataset, set_vectors(tuner, states))
-    lexical, turns = lexical_scores(dataset), lenders(dataset)
+    lexical, turns = lexical_scores(dataset), answered(dataset)
     covered = coverages(dataset, lexical)
     hybrid = fuse(dense, lexical, turns, coverage=covered)
     rows: dict[str, object] = {

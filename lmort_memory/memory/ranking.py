@@ -21,9 +21,9 @@ LEAST_SPREAD = (
     0.2  # minimum spread of cosines, so that few records do not inflate small differences
 )
 LEAST_TOKEN_SPREAD = 0.1
-# Share of its nearness and of its words that a turn lends to the next (experiments 6 and 15).
+# Share of its nearness and of its words that a question lends to its answer (experiment 42).
 NEARNESS_LENT = 0.3
-WORDS_LENT = 0.5
+WORDS_LENT = 0.8
 LEAST_STRENGTH = 0.05  # keeps the order of scores if nothing is near
 NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 NO_TOKENS: Final[Mapping[str, float]] = MappingProxyType({})
@@ -42,8 +42,9 @@ class Ranked:
 def fuse(
     dense: Sequence[Sequence[DenseMatch]],
     lexical: Sequence[LexicalMatch] | None,
-    followers: Mapping[str, str] = NOBODY,
+    answers: Mapping[str, str] = NOBODY,
     tokens: Mapping[str, float] = NO_TOKENS,
+    exchanges: Mapping[str, float] = NO_TOKENS,
     *,
     coverage: float = USUAL_COVERAGE,
     talk: float = 0.0,
@@ -64,9 +65,10 @@ def fuse(
     order; `strength`, the best cosine or comparison found, is the same for all hits, so a score
     also shows how good the best hit is.
 
-    Every turn lends a share of each part to the next turn in its session: in a conversation the
-    words of a question are in the turn that asked it, and the answer follows without them. If this
-    lifts a part above 1, that part is scaled back for all.
+    A turn that asks lends a share of `near` and of `worded` to the next turn in its session: in a
+    conversation the words of a question are in the turn that asked it, and the answer follows
+    without them. If this lifts a part above 1, that part is scaled back for all. For `alike` an
+    answer is compared together with its question.
 
     Spaces are compared by rank, never by cosine: the r-th of each space is worth as much as the
     r-th of the largest, and a record in several counts by its best rank. So neither records that
@@ -75,8 +77,9 @@ def fuse(
     Args:
         dense: One ranking per vector space that was searched.
         lexical: The BM25 ranking, or None if words were not searched.
-        followers: Id of a turn -> id of the next turn, if that may be found.
+        answers: Id of a turn that asks -> id of the next turn, if that may be found.
         tokens: Id -> token-by-token comparison; empty if the question has no tokens.
+        exchanges: Id of an answer -> comparison of it and its question together.
         coverage: Share of the question's letters found in the best record by words.
         talk: How far this is about talk, see `weights_of`.
         behind: Records that set no scale: the best of the others counts as the best, so that what
@@ -86,7 +89,7 @@ def fuse(
     if len(dense) + (lexical is not None) + bool(tokens) < 2:
         return by_score([parts.alone(id_) for id_ in parts.ids()])
     near, worded = _nearness(dense, behind), _wordedness(lexical or (), behind)
-    alike = near | _scaled(tokens, LEAST_TOKEN_SPREAD, behind) if tokens else {}
+    alike = near | _scaled({**tokens, **exchanges}, LEAST_TOKEN_SPREAD, behind) if tokens else {}
     weights = weights_of(
         dense=bool(dense),
         tokens=bool(tokens),
@@ -94,9 +97,8 @@ def fuse(
         coverage=coverage,
         talk=talk,
     )
-    near = _with_lent(near, followers, NEARNESS_LENT)
-    alike = _with_lent(alike, followers, NEARNESS_LENT)
-    worded = _with_lent(worded, followers, WORDS_LENT)
+    near = _with_lent(near, answers, NEARNESS_LENT)
+    worded = _with_lent(worded, answers, WORDS_LENT)
     strength = _strength(dense, tokens, behind)
 
     def scored(id_: str) -> Ranked:
@@ -276,11 +278,11 @@ def _strength(
 
 
 def _with_lent(
-    scores: Mapping[str, float], followers: Mapping[str, str], share: float
+    scores: Mapping[str, float], answers: Mapping[str, str], share: float
 ) -> dict[str, float]:
-    """Add a share of each score to the follower's, and scale so that none is above 1."""
+    """Add a share of a question's score to its answer's, and scale so that none is above 1."""
     total = dict(scores)
-    for id_, after in followers.items():
+    for id_, after in answers.items():
         if id_ in scores:
             total[after] = total.get(after, 0.0) + share * scores[id_]
     top = max(1.0, max(total.values(), default=0.0))

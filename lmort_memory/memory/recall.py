@@ -17,6 +17,7 @@ from lmort_memory.memory.echoes import (
     put_after_facts,
     put_behind,
 )
+from lmort_memory.memory.kinds import is_question
 from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.ranking import NOBODY, Ranked, boosted, fuse, spread, with_recency
 from lmort_memory.memory.replaced import FOUND, Held, replaced_by
@@ -25,13 +26,13 @@ from lmort_memory.memory.times import Span, spoken
 from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of
 from lmort_memory.store.protocol import Store, TokenCodesReader
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
-from lmort_memory.types import Hit
+from lmort_memory.types import Hit, TokenCodes
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lmort_memory.types import AskedTokens, Encoded, Record, TokenCodes, TokenEncoder
+    from lmort_memory.types import AskedTokens, Encoded, Record, TokenEncoder
 
 __all__ = ["Question", "Recall", "Tokens"]
 
@@ -49,6 +50,7 @@ M = TypeVar("M", bound=_Match)
 DEPTH = 100  # records from each ranking to fuse
 OF_A_TIME = 30  # records from each ranking at the time named in the query
 _TURNS = ("user", "assistant")  # roles in a chat
+_LONGEST = 1000  # characters of a turn that asks
 TIMELY = 0.3  # share of the best score added for a record of that time
 
 
@@ -150,23 +152,17 @@ class Recall:
         behind: frozenset[str],
         compared: Mapping[str, float],
     ) -> list[Ranked]:
-        followers = self._followers(dense, lexical)
-        replies = [after for before, after in followers.items() if before in behind]
-        said = {id_ for id_, one in self._records(replies).items() if one.role == "assistant"}
-        followers = {
-            before: after
-            for before, after in followers.items()
-            if before not in behind or after not in said
-        }
-        ids = dict.fromkeys([*candidates(dense, lexical or ()), *followers.values()])
+        answers = self._answers(dense, lexical, behind)
+        codes = self._codes([*candidates(dense, lexical or ()), *answers.values()])
         coverage = USUAL_COVERAGE
         if lexical is not None:
             coverage = self._coverage([match for match in lexical if match.id not in behind])
         ranked = fuse(
             [_last(behind, found) for found in dense],
             None if lexical is None else _last(behind, lexical),
-            followers,
-            _greater(self._tokens(ids), compared),
+            answers,
+            _greater(self._compared(codes), compared),
+            self._compared(exchanges(answers, codes)),
             coverage=coverage,
             talk=0.0 if lexical is None else self._talk(dense, lexical),
             behind=behind,
@@ -288,10 +284,16 @@ class Recall:
 
         Only codes of the current space are comparable.
         """
+        return self._compared(self._codes(ids))
+
+    def _codes(self, ids: Iterable[str]) -> Mapping[str, TokenCodes]:
         if self.question.tokens is None:
             return {}
         present = next(iter(self.question.vectors))
-        return self.question.tokens.scores(_token_codes(self.store, present, ids))
+        return _token_codes(self.store, present, dict.fromkeys(ids))
+
+    def _compared(self, codes: Mapping[str, TokenCodes]) -> Mapping[str, float]:
+        return {} if self.question.tokens is None else self.question.tokens.scores(codes)
 
     def _lexical(self, chosen: Filter, depth: int) -> list[LexicalMatch] | None:
         return None if self.query is None else self.store.lexical(self.query, chosen, limit=depth)
@@ -301,13 +303,28 @@ class Recall:
         best = self._records(match.id for match in lexical[:1]).values()
         return max((overlap(self.query or "", record.text) for record in best), default=0.0)
 
-    def _followers(
-        self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch] | None
+    def _answers(
+        self,
+        dense: Sequence[Sequence[DenseMatch]],
+        lexical: Sequence[LexicalMatch] | None,
+        behind: frozenset[str],
     ) -> Mapping[str, str]:
-        """Find the turns after those in the rankings; a single ranking keeps its own scores."""
+        """Find the turns after the best that ask; a single ranking keeps its own scores.
+
+        What the assistant answered to a stored question that stands behind is no answer to it.
+        """
         if not dense or lexical is None:
             return NOBODY
-        return self.store.followers(candidates(dense, lexical), self.chosen)
+        asking = [one.id for one in self._best(dense, lexical) if _may_be_answered(one)]
+        if not asking:
+            return NOBODY
+        after = self.store.followers(asking, self.chosen)
+        replies = self._records(later for asked, later in after.items() if asked in behind)
+        return {
+            asked: later
+            for asked, later in after.items()
+            if asked not in behind or (later in replies and replies[later].role != "assistant")
+        }
 
     def _aged(self, ranked: Sequence[Ranked], half_life: timedelta) -> list[Ranked]:
         found = self._records(one.id for one in ranked)
@@ -328,6 +345,35 @@ def candidates(dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalM
     return list(
         dict.fromkeys([*(m.id for found in dense for m in found), *(m.id for m in lexical)])
     )
+
+
+def _may_be_answered(record: Record) -> bool:
+    """Return whether a record is a turn that asks; a long text is no question."""
+    return record.session is not None and len(record.text) <= _LONGEST and is_question(record.text)
+
+
+def exchanges(answers: Mapping[str, str], codes: Mapping[str, TokenCodes]) -> dict[str, TokenCodes]:
+    """Return the codes of each answer together with those of its question.
+
+    Args:
+        answers: Id of a question -> id of its answer.
+        codes: By id; pairs of which one has none, or of another kind, are omitted.
+    """
+    both = {
+        later: (codes[asked], codes[later])
+        for asked, later in answers.items()
+        if asked in codes and later in codes and codes[asked].kind == codes[later].kind
+    }
+    return {
+        later: TokenCodes(answer.kind, (_joined(question, answer),))
+        for later, (question, answer) in both.items()
+    }
+
+
+def _joined(one: TokenCodes, other: TokenCodes) -> NDArray[np.uint8]:
+    import numpy as np  # whoever recalls by words alone does not wait for it
+
+    return np.concatenate([*one.chunks, *other.chunks])
 
 
 def _token_codes(store: Store, space: str, ids: Iterable[str]) -> Mapping[str, TokenCodes]:

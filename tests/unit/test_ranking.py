@@ -53,12 +53,12 @@ def test_words_that_count_nothing_leave_the_vectors_order():
     assert [one.id for one in ranked] == ["a", "b"]
 
 
-def test_a_turn_lends_to_the_one_after_it():
-    """A share of what a turn scores goes to its follower, which neither ranking may have found."""
-    followers = {"q": "answer", "x": "q"}
-    ranked = fuse([_dense("q", "x", "far")], _lexical("q", "x"), followers)
+def test_a_question_lends_to_its_answer():
+    """A share of what it scores goes to the turn after it, which neither ranking may have found."""
+    answers = {"q": "answer", "x": "q"}
+    ranked = fuse([_dense("q", "x", "far")], _lexical("q", "x"), answers)
     near = {"q": 1 + 0.3 * 0.5, "x": 0.5, "answer": 0.3, "far": 0.0}
-    worded = {"q": 1 + 0.5 * 8 / 9, "x": 8 / 9, "answer": 0.5, "far": 0.0}
+    worded = {"q": 1 + 0.8 * 8 / 9, "x": 8 / 9, "answer": 0.8, "far": 0.0}
     w = weights_of(dense=True, tokens=False, words=True, coverage=USUAL_COVERAGE)
     expected = {
         i: 0.9 * (w.dense * near[i] / near["q"] + w.words * worded[i] / worded["q"]) for i in near
@@ -68,6 +68,18 @@ def test_a_turn_lends_to_the_one_after_it():
     assert ranked[2].scores.dense is ranked[2].scores.bm25 is None, (
         "the parts are what the rankings themselves said"
     )
+
+
+def test_an_answer_is_compared_with_its_question():
+    """Token by token both together count, and its own comparison is what is shown."""
+    tokens = {"q": 0.6, "a": 0.2, "far": 0.1}
+    apart = fuse([_dense("q", "a", "far")], [], tokens=tokens, coverage=1.0)
+    together = fuse(
+        [_dense("q", "a", "far")], [], tokens=tokens, exchanges={"a": 0.9}, coverage=1.0
+    )
+    assert [one.id for one in apart] == ["q", "a", "far"]
+    assert [one.id for one in together] == ["a", "q", "far"]
+    assert together[0].scores.tokens == 0.2
 
 
 def test_one_ranking_alone_lends_nothing():

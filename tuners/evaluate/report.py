@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from lmort_memory.memory.echoes import LOOKED_AT
+from lmort_memory.memory.kinds import is_question
 from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.ranking import (
     LEAST_SPREAD,
@@ -18,6 +20,7 @@ from lmort_memory.memory.ranking import (
 )
 from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
 from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of, weights_of
+from lmort_memory.types import TokenCodes
 
 from .analyze import alignment_loss, uniformity_loss
 from .bm25 import bm25_scores
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmort_memory.encoder.token_map import TokenMap
-    from lmort_memory.types import AskedTokens, Encoder, Progress, TokenCodes
+    from lmort_memory.types import AskedTokens, Encoder, Progress
 
     from .beir import EvalSet
 
@@ -42,13 +45,14 @@ __all__ = [
     "SetTokens",
     "SetVectors",
     "about_talk",
+    "answered",
     "boosted_turns",
     "coverages",
     "dense_scores",
     "encode_set",
     "evaluate",
+    "exchange_scores",
     "fuse",
-    "lenders",
     "lexical_scores",
     "output_losses",
     "product_words",
@@ -122,21 +126,21 @@ def evaluate(dataset: EvalSet, vectors: Mapping[str, SetVectors]) -> Report:
         "bm25": score_run(dataset, lexical_scores(dataset)),
         "words": score_run(dataset, lexical),
     }
-    turns, covered, talk = lenders(dataset), coverages(dataset, lexical), about_talk(dataset)
+    asking, covered, talk = answered(dataset), coverages(dataset, lexical), about_talk(dataset)
 
     def hybrid(dense: Scores, tokens: Scores | None) -> Scores:
-        fused = fuse(dense, lexical, turns, tokens=tokens, coverage=covered, talk=talk)
+        fused = fuse(dense, lexical, asking, tokens=tokens, coverage=covered, talk=talk)
         return boosted_turns(dataset, fused)
 
     for name, found in vectors.items():
         dense = dense_scores(dataset, found)
         ways: dict[str, tuple[Scores, Scores]] = {"": (dense, hybrid(dense, None))}
         if found.tokens is not None:
-            alike = token_scores(found.tokens, _candidates(dense, None, turns))
-            both = token_scores(found.tokens, _candidates(dense, lexical, turns))
+            alike = token_scores(found.tokens, _candidates(dense, None, asking))
+            both = exchange_scores(found.tokens, dense, lexical, asking)
             ways[" without tokens"] = ways[""]
             ways[""] = (
-                fuse(dense, None, turns[:0], tokens=alike),
+                fuse(dense, None, asking[:0], tokens=alike),
                 hybrid(dense, both),
             )
         for way, (alone, fused) in ways.items():
@@ -202,14 +206,18 @@ def product_words(dataset: EvalSet) -> Scores:
     )
 
 
-def lenders(dataset: EvalSet) -> NDArray[np.int64]:
-    """Return the documents that another one of their session follows; none without sessions."""
+def answered(dataset: EvalSet) -> NDArray[np.int64]:
+    """Return the documents that ask and that another one of their session follows.
+
+    None without sessions.
+    """
     sessions = [
         (item.fields.get(dataset.group or ""), item.fields.get("session"))
         for item in dataset.documents
     ]
     pairs = enumerate(pairwise(sessions))
-    return np.array([i for i, (one, next_) in pairs if one == next_ and one[1]], dtype=np.int64)
+    followed = [i for i, (one, next_) in pairs if one == next_ and one[1]]
+    return np.array([i for i in followed if is_question(dataset.documents[i].text)], dtype=np.int64)
 
 
 def coverages(dataset: EvalSet, lexical: Scores) -> NDArray[np.float64]:
@@ -238,10 +246,32 @@ def token_scores(tokens: SetTokens, wanted: NDArray[np.bool_]) -> Scores:
     return scores
 
 
+def exchange_scores(
+    tokens: SetTokens, dense: Scores, lexical: Scores, asking: NDArray[np.int64]
+) -> Scores:
+    """Compare queries with all candidates; an answer that is lent to, together with its question.
+
+    Args:
+        tokens: Of the set.
+        dense: See `fuse`.
+        lexical: See `fuse`.
+        asking: See `answered`.
+    """
+    own = token_scores(tokens, _candidates(dense, lexical, asking))
+    codes = list(tokens.documents)
+    for i in asking:
+        chunks = np.concatenate([*tokens.documents[i].chunks, *tokens.documents[i + 1].chunks])
+        codes[i + 1] = TokenCodes(codes[i].kind, (chunks,))
+    answers = np.zeros(dense.shape, dtype=np.bool_)
+    answers[:, asking + 1] = _lending(dense, lexical)[:, asking]
+    answers &= ~np.isneginf(own)
+    return np.where(answers, token_scores(replace(tokens, documents=tuple(codes)), answers), own)
+
+
 def fuse(
     dense: Scores,
     lexical: Scores | None,
-    turns: NDArray[np.int64],
+    asking: NDArray[np.int64],
     *,
     tokens: Scores | None = None,
     coverage: NDArray[np.float64] | None = None,
@@ -254,20 +284,22 @@ def fuse(
     Args:
         dense: Cosines, (n_queries, n_documents); -inf where a document may not be found.
         lexical: BM25, likewise; None to rank without words.
-        turns: Documents that lend to the next one; see `lenders`.
-        tokens: Token scores of the candidates, -inf for others.
+        asking: Documents that lend to the next one where they are among the best; see `answered`.
+        tokens: Token scores of the candidates, -inf for others; see `exchange_scores`.
         coverage: See `coverages`.
         talk: See `about_talk`.
     """
     near = _scaled(np.where(_is_first(dense), dense, -np.inf), LEAST_SPREAD)
     alike = np.zeros_like(near)
     if tokens is not None:
-        alike = _with_lent(_scaled(tokens, LEAST_TOKEN_SPREAD), turns, NEARNESS_LENT)
+        alike = _scaled(tokens, LEAST_TOKEN_SPREAD)
     worded = np.zeros_like(near)
     if lexical is not None:
         words = np.where(_is_first(lexical), lexical, 0)
         worded = words / np.maximum(words.max(axis=1, keepdims=True, initial=0), 1e-9)
-    near, worded = _with_lent(near, turns, NEARNESS_LENT), _with_lent(worded, turns, WORDS_LENT)
+    lends = _lending(dense, lexical)[:, asking]
+    near = _with_lent(near, asking, NEARNESS_LENT * lends)
+    worded = _with_lent(worded, asking, WORDS_LENT * lends)
     covered = np.full(len(dense), USUAL_COVERAGE) if coverage is None else coverage
     talked = np.zeros(len(dense)) if talk is None else talk
     fused = np.empty_like(dense)
@@ -282,7 +314,7 @@ def fuse(
         fused[row] = (
             weights.dense * near[row] + weights.tokens * alike[row] + weights.words * worded[row]
         )
-    fused[~_candidates(dense, lexical, turns)] = -np.inf
+    fused[~_candidates(dense, lexical, asking)] = -np.inf
     return fused
 
 
@@ -305,13 +337,13 @@ def boosted_turns(dataset: EvalSet, fused: Scores) -> Scores:
 
 
 def _candidates(
-    dense: Scores, lexical: Scores | None, turns: NDArray[np.int64]
+    dense: Scores, lexical: Scores | None, asking: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Mark the candidates of the rankings and the turns that they lend to."""
+    """Mark the candidates of the rankings and the answers that they lend to."""
     found = _is_first(dense)
     if lexical is not None:
         found |= _is_first(lexical)
-        found[:, turns + 1] |= found[:, turns]
+        found[:, asking + 1] |= _lending(dense, lexical)[:, asking]
         found &= ~(np.isneginf(dense) & np.isneginf(lexical))
     return found
 
@@ -326,16 +358,24 @@ def _scaled(scores: Scores, least: float) -> Scores:
     return scaled
 
 
-def _with_lent(scores: Scores, turns: NDArray[np.int64], share: float) -> Scores:
+def _lending(dense: Scores, lexical: Scores | None) -> NDArray[np.bool_]:
+    """Mark the documents that may lend: the best of each ranking."""
+    best = _is_first(dense, LOOKED_AT)
+    return best if lexical is None else best | _is_first(lexical, LOOKED_AT)
+
+
+def _with_lent(
+    scores: Scores, asking: NDArray[np.int64], shares: NDArray[np.floating[Any]]
+) -> Scores:
     total = scores.copy()
-    total[:, turns + 1] += share * scores[:, turns]
+    total[:, asking + 1] += shares * scores[:, asking]
     scaled: Scores = total / np.maximum(total.max(axis=1, keepdims=True), 1)
     return scaled
 
 
-def _is_first(scores: Scores) -> NDArray[np.bool_]:
-    """Mark the first hundred documents of each query."""
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :_DEPTH]
+def _is_first(scores: Scores, count: int = _DEPTH) -> NDArray[np.bool_]:
+    """Mark the first documents of each query."""
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
     first = np.zeros(scores.shape, dtype=np.bool_)
     np.put_along_axis(first, order, True, axis=1)
     return first & ~np.isneginf(scores)

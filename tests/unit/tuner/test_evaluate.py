@@ -10,6 +10,7 @@ import pytest
 
 from lmort_memory.errors import TunerError
 from lmort_memory.memory import ranking
+from lmort_memory.memory.echoes import LOOKED_AT
 from lmort_memory.memory.speakers import Said, boosts
 from lmort_memory.memory.weights import weights_of
 from lmort_memory.store.values import DenseMatch, LexicalMatch
@@ -28,11 +29,11 @@ from lmort_memory.tuners.evaluate.metrics import bootstrap_interval, score_run
 from lmort_memory.tuners.evaluate.report import (
     SetVectors,
     about_talk,
+    answered,
     boosted_turns,
     dense_scores,
     evaluate,
     fuse,
-    lenders,
     write_per_query,
 )
 from lmort_memory.tuners.evaluate.words import word_scores
@@ -134,6 +135,11 @@ def test_fusion_is_that_of_the_product(folder):
     findable = ~(np.isneginf(dense) & np.isneginf(lexical))
     turns = np.arange(0, 240, 3)
     followers = {str(turn): str(turn + 1) for turn in turns}
+    best = [
+        {i for i in np.argsort(-scores[row], kind="stable")[:LOOKED_AT] if scores[row, i] > -9}
+        for row in range(3)
+        for scores in (dense, lexical)
+    ]
     candidates = np.isfinite(fuse(dense, lexical, turns))
     alike = np.where(candidates, rng.normal(0.5, 0.1, (3, 250)), -np.inf).astype(np.float32)
     coverage, talk = np.array([0.1, 0.5, 1.0]), np.array([1.0, 0.0, 0.5])
@@ -150,7 +156,11 @@ def test_fusion_is_that_of_the_product(folder):
                 ]
             ],
             [LexicalMatch(str(i), float(lexical[row, i])) for i in worded if lexical[row, i] > 0],
-            {turn: after for turn, after in followers.items() if findable[row, int(after)]},
+            {
+                turn: after
+                for turn, after in followers.items()
+                if findable[row, int(after)] and int(turn) in best[2 * row] | best[2 * row + 1]
+            },
             {str(i): float(alike[row, i]) for i in np.flatnonzero(candidates[row])},
             coverage=coverage[row],
             talk=talk[row],
@@ -193,18 +203,18 @@ def test_turns_are_moved_by_who_says_them_as_in_the_product(folder):
     assert np.argsort(-found[0])[:3].tolist() == [int(one.id) for one in expected]
 
 
-def test_turns_lend_within_their_session(folder):
-    """A turn lends to the next one of its session, not to the next session's first."""
-    sessions = ("1", "1", "2", "2")
+def test_questions_lend_within_their_session(folder):
+    """A turn that asks lends to the next one of its session, not to the next session's first."""
+    sessions, texts = ("1", "1", "2", "2"), ("Which bees?", "Ada's.", "Where to?", "And when?")
     lines = [
-        json.dumps({**document, "chat": "a", "session": session}) + "\n"
-        for document, session in zip(DOCUMENTS, sessions, strict=True)
+        json.dumps({**document, "text": text, "chat": "a", "session": session}) + "\n"
+        for document, text, session in zip(DOCUMENTS, texts, sessions, strict=True)
     ]
-    assert lenders(load_set(folder)).tolist() == []
+    assert answered(load_set(folder)).tolist() == []
     (folder / "corpus.jsonl").write_text("".join(lines))
     queries = [{**query, "chat": "a"} for query in QUERIES]
     (folder / "queries.jsonl").write_text("".join(json.dumps(one) + "\n" for one in queries))
-    assert lenders(load_set(folder)).tolist() == [0, 2]
+    assert answered(load_set(folder)).tolist() == [0, 2]
 
 
 def test_metrics_against_figures_worked_out_by_hand(folder):
