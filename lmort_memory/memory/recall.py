@@ -17,7 +17,7 @@ from lmort_memory.memory.echoes import (
     put_after_facts,
     put_behind,
 )
-from lmort_memory.memory.kinds import is_question
+from lmort_memory.memory.exchanges import exchanges, may_be_answered
 from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.ranking import NOBODY, Ranked, boosted, fuse, spread, with_recency
 from lmort_memory.memory.replaced import FOUND, Held, replaced_by
@@ -26,13 +26,13 @@ from lmort_memory.memory.times import Span, spoken
 from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of
 from lmort_memory.store.protocol import Store, TokenCodesReader
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
-from lmort_memory.types import Hit, TokenCodes
+from lmort_memory.types import Hit
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lmort_memory.types import AskedTokens, Encoded, Record, TokenEncoder
+    from lmort_memory.types import AskedTokens, Encoded, Record, TokenCodes, TokenEncoder
 
 __all__ = ["Question", "Recall", "Tokens"]
 
@@ -50,7 +50,6 @@ M = TypeVar("M", bound=_Match)
 DEPTH = 100  # records from each ranking to fuse
 OF_A_TIME = 30  # records from each ranking at the time named in the query
 _TURNS = ("user", "assistant")  # roles in a chat
-_LONGEST = 1000  # characters of a turn that asks
 TIMELY = 0.3  # share of the best score added for a record of that time
 
 
@@ -315,7 +314,7 @@ class Recall:
         """
         if not dense or lexical is None:
             return NOBODY
-        asking = [one.id for one in self._best(dense, lexical) if _may_be_answered(one)]
+        asking = [one.id for one in self._best(dense, lexical) if may_be_answered(one)]
         if not asking:
             return NOBODY
         after = self.store.followers(asking, self.chosen)
@@ -345,35 +344,6 @@ def candidates(dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalM
     return list(
         dict.fromkeys([*(m.id for found in dense for m in found), *(m.id for m in lexical)])
     )
-
-
-def _may_be_answered(record: Record) -> bool:
-    """Return whether a record is a turn that asks; a long text is no question."""
-    return record.session is not None and len(record.text) <= _LONGEST and is_question(record.text)
-
-
-def exchanges(answers: Mapping[str, str], codes: Mapping[str, TokenCodes]) -> dict[str, TokenCodes]:
-    """Return the codes of each answer together with those of its question.
-
-    Args:
-        answers: Id of a question -> id of its answer.
-        codes: By id; pairs of which one has none, or of another kind, are omitted.
-    """
-    both = {
-        later: (codes[asked], codes[later])
-        for asked, later in answers.items()
-        if asked in codes and later in codes and codes[asked].kind == codes[later].kind
-    }
-    return {
-        later: TokenCodes(answer.kind, (_joined(question, answer),))
-        for later, (question, answer) in both.items()
-    }
-
-
-def _joined(one: TokenCodes, other: TokenCodes) -> NDArray[np.uint8]:
-    import numpy as np  # whoever recalls by words alone does not wait for it
-
-    return np.concatenate([*one.chunks, *other.chunks])
 
 
 def _token_codes(store: Store, space: str, ids: Iterable[str]) -> Mapping[str, TokenCodes]:
