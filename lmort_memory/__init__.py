@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         SyncReport,
     )
     from lmort_memory.types import (
+        Asked,
         AskedTokens,
         ChatEncoder,
         Encoded,
@@ -105,6 +106,7 @@ _HOME = {
     "Encoded": "types",
     "Encoder": "types",
     "HiddenStates": "types",
+    "Asked": "types",
     "Hit": "types",
     "ImportFileError": "errors",
     "Injected": "chat",
@@ -152,6 +154,7 @@ _HOME = {
 
 __all__ = [
     "Added",
+    "Asked",
     "AskedTokens",
     "Backbone",
     "BackboneError",

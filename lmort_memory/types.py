@@ -173,6 +173,19 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A turn that asks, before the turn of a hit.
+
+    Attributes:
+        record: The turn.
+        scores: The components of its own recall score.
+    """
+
+    record: Record
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A recalled record. A higher `score` is better; `rank` counts from 1.
 
@@ -182,7 +195,8 @@ class Hit:
 
     `span` is the best chunk's place in the text. `neighbours`, if requested, are the surrounding
     turns of its session, in order; for a note, the neighbours in its file and the notes that link
-    to it.
+    to it. `asked` is the turn before it, if that asks and was found too: "Rex." says little without
+    it.
     """
 
     record: Record
@@ -191,6 +205,7 @@ class Hit:
     scores: Scores
     span: tuple[int, int] | None = None
     neighbours: tuple[Record, ...] = ()
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)

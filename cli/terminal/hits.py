@@ -24,6 +24,8 @@ def say_hit(hit: Hit, query: str, *, full: bool, explain: bool) -> None:
     record = hit.record
     heading, body = _split(record)
     lines = [one_line(heading, terminal_width() - 6)] if heading else []
+    if hit.asked is not None:
+        lines.append(snippet(hit.asked.record.text, query, terminal_width() - 6))
     if full:
         lines += visible(body).splitlines()
     else:

@@ -131,6 +131,7 @@ def to_entry(ledger: Ledger, *, scope: str, session: str) -> LedgerEntry:
             "scores": asdict(memory.scores),
             "tokens": memory.tokens,
             "earlier": [record.id for record in memory.earlier],
+            "asked": None if memory.asked is None else memory.asked.id,
         }
         for memory in ledger.memories
     ]
@@ -139,7 +140,7 @@ def to_entry(ledger: Ledger, *, scope: str, session: str) -> LedgerEntry:
     own = [ledger.turn_id] if ledger.reply_id is None else [ledger.turn_id, ledger.reply_id]
     named = [
         *own,
-        *(one.id for memory in ledger.memories for one in (memory.record, *memory.earlier)),
+        *(one.id for memory in ledger.memories for one in memory.records),
         *(record.id for record in ledger.dropped),
         *(id_ for repeat in ledger.repeats for id_ in repeat.records),
     ]
@@ -171,6 +172,7 @@ def _rebuilt(entry: LedgerEntry, records: Mapping[str, Record]) -> Ledger:
             Scores(**m["scores"]),
             m["tokens"],
             tuple(records[id_] for id_ in m.get("earlier", ()) if id_ in records),
+            records.get(m.get("asked") or ""),
         )
         for m in payload["memories"]
         if m["id"] in records

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from lmort_memory.memory.kinds import only_asks
+from lmort_memory.memory.kinds import is_question, only_asks, sentences
 from lmort_memory.memory.overlap import stems, weight
 from lmort_memory.memory.parallel import tell_of_others
 from lmort_memory.memory.times import dated
@@ -51,6 +51,7 @@ class Injected:
         scores: The components of its recall score.
         tokens: Tokens of its line.
         earlier: The records it replaced, as far as its line says them too, the latest first.
+        asked: The question that it answers, which its line says too.
     """
 
     record: Record
@@ -58,6 +59,12 @@ class Injected:
     scores: Scores
     tokens: int
     earlier: tuple[Record, ...] = ()
+    asked: Record | None = None
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The records whose words are in its line."""
+        return (self.record, *self.earlier, *([] if self.asked is None else [self.asked]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,7 @@ class Notes:
     @property
     def records(self) -> tuple[Record, ...]:
         """The records whose words are in the text."""
-        return tuple(record for one in self.memories for record in (one.record, *one.earlier))
+        return tuple(record for one in self.memories for record in one.records)
 
 
 def chosen(
@@ -188,7 +195,7 @@ def with_later(found: Sequence[Found], later: Mapping[str, Record], *, at_most: 
         new = later.get(one.record.id)
         if new is not None and new.id not in there:
             there.add(new.id)
-            hit = replace(one.hit, record=new, scores=Scores(), span=None)
+            hit = replace(one.hit, record=new, scores=Scores(), span=None, asked=None)
             with_it.append(Found(hit, _OF_LATER * one.likelihood))
     return with_it[:at_most]
 
@@ -215,7 +222,12 @@ def pack_notes(
             continue
         left -= tokens
         injected = Injected(
-            one.record, one.likelihood, one.hit.scores, tokens, one.earlier[:_MOST_EARLIER]
+            one.record,
+            one.likelihood,
+            one.hit.scores,
+            tokens,
+            one.earlier[:_MOST_EARLIER],
+            None if one.hit.asked is None else one.hit.asked.record,
         )
         taken.append((one, injected, line))
     ordered = _ordered([one for one, _, _ in taken])
@@ -271,10 +283,18 @@ def _line(found: Found, now: datetime, *, of: str) -> str:
     start, end = found.hit.span or (0, len(found.record.text))
     said = _cut(found.record.text[start:end], _LONGEST_NOTE)
     opening = {"newer": "now: ", "older": "earlier: "}.get(of, "")
+    if found.hit.asked is not None:
+        said = f"{_question(found.hit.asked.record.text)} {said}"
     line = f"\n- {opening}{said} ({_label(found, now)})"
     for before in found.earlier[:_MOST_EARLIER]:
         line += f" Earlier: {_cut(before.text, _LONGEST_EARLIER)} ({_when(before, now)})"
     return line
+
+
+def _question(text: str) -> str:
+    """Return, in quotes, the last sentence of a text that asks."""
+    asking = [one for one in sentences(text) if is_question(one)]
+    return f'"{_cut(asking[-1], _LONGEST_EARLIER)}"'
 
 
 def _when(record: Record, now: datetime) -> str:

@@ -3,6 +3,7 @@
 Every sign means the same in a store of five records and of five thousand: a cosine counts in
 standard deviations above that of unrelated texts in the space, a shared word by its rarity in the
 language, and both relative to the lower hits. No sign uses a fused score, so the fusion may change.
+An answer counts together with its question, as if both were one text.
 Signs of parts that were not searched or compared are 0.
 `benchmarks.kit.fit_evidence` fits the weights of the signs.
 """
@@ -10,10 +11,10 @@ Signs of parts that were not searched or compared are 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from lmort_memory.memory.echoes import restatements
 from lmort_memory.memory.kinds import about_questions, is_question, of_oneself, only_asks
@@ -21,7 +22,7 @@ from lmort_memory.memory.overlap import RAREST, stems, weight
 from lmort_memory.memory.times import spoken, without
 
 if TYPE_CHECKING:
-    from lmort_memory.types import Hit
+    from lmort_memory.types import Hit, Scores
 
 __all__ = [
     "DEPTH",
@@ -34,6 +35,8 @@ __all__ = [
     "is_chatter",
     "names_only_a_time",
 ]
+
+N = TypeVar("N", int, float)
 
 MOST: Final = 14.0  # log-odds
 DEPTH: Final = 15  # hits used for the evidence
@@ -210,9 +213,14 @@ def evidence(
     asked = stems(query)
     total = weight(asked) or 1.0
     found = [stems(hit.record.text) for hit in hits]
-    near = [_near(hit, background) for hit in hits]
-    alike = _alike(hits)
-    overlaps = [weight(asked & own) / total for own in found]
+    both = [
+        own if hit.asked is None else own | stems(hit.asked.record.text)
+        for own, hit in zip(found, hits, strict=True)
+    ]
+    scores = [_of_both(hit) for hit in hits]
+    near = [_near(one, background) for one in scores]
+    alike = _alike(scores)
+    overlaps = [weight(asked & said) / total for said in both]
     chatter, asks = is_chatter(query), is_question(query)
     if chatter and _is_looked_up(query, asked, most=max(overlaps, default=0.0)):
         chatter, asks = False, True
@@ -229,14 +237,14 @@ def evidence(
     nearest = max((near[i] for i in others), default=0.0)
     most_alike = max((alike[i] for i in others), default=0.0)
     most = max((overlaps[i] for i in others), default=0.0)
-    dense = _without_echoes([hit.scores.dense_rank for hit in hits], echo)
-    words = _without_echoes([hit.scores.bm25_rank for hit in hits], echo)
+    dense = _without_echoes([one.dense_rank for one in scores], echo)
+    words = _without_echoes([one.bm25_rank for one in scores], echo)
     tokens = _without_echoes(_ranks(alike), echo)
     signs = []
     for i, (hit, own, distance, overlap) in enumerate(
         zip(hits, found, near, overlaps, strict=True)
     ):
-        shared = asked & own
+        shared = asked & both[i]
         role = hit.record.role
         timely = 0.0 if span is None else 1.0 if span.holds(hit.record.created_at) else -1.0
         signs.append(
@@ -270,11 +278,30 @@ def evidence(
     return signs
 
 
-def _alike(hits: Sequence[Hit]) -> list[float]:
+def _of_both(hit: Hit) -> Scores:
+    """Return the better of a hit's scores and those of its question, each by itself."""
+    own = hit.scores
+    if hit.asked is None:
+        return own
+    question = hit.asked.scores
+    return replace(
+        own,
+        dense=_best(own.dense, question.dense, max),
+        tokens=_best(own.tokens, question.tokens, max),
+        dense_rank=_best(own.dense_rank, question.dense_rank, min),
+        bm25_rank=_best(own.bm25_rank, question.bm25_rank, min),
+    )
+
+
+def _best(one: N | None, other: N | None, choose: Callable[[N, N], N]) -> N | None:
+    return choose(one, other) if one is not None and other is not None else one or other
+
+
+def _alike(scores: Sequence[Scores]) -> list[float]:
     """Return the comparisons by tokens; a hit without codes counts as the mean of the others."""
-    found = [hit.scores.tokens for hit in hits if hit.scores.tokens is not None]
+    found = [one.tokens for one in scores if one.tokens is not None]
     mean = sum(found) / len(found) if found else 0.0
-    return [mean if hit.scores.tokens is None else hit.scores.tokens for hit in hits]
+    return [mean if one.tokens is None else one.tokens for one in scores]
 
 
 def _noise(values: Sequence[float]) -> float:
@@ -320,8 +347,8 @@ def _is_looked_up(query: str, asked: frozenset[str], *, most: float) -> bool:
     return told and most >= 1.0
 
 
-def _near(hit: Hit, background: Background) -> float:
+def _near(scores: Scores, background: Background) -> float:
     """No text is nearer than `_NEAREST_POSSIBLE`; if one seems to be, the background is wrong."""
-    if hit.scores.dense is None:
+    if scores.dense is None:
         return 0.0
-    return min(_NEAREST_POSSIBLE, background.above(hit.scores.dense))
+    return min(_NEAREST_POSSIBLE, background.above(scores.dense))

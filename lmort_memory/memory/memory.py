@@ -402,14 +402,17 @@ class Memory(Closing):
         )
         ranked = asked.ranked(half_life=half_life, diversity=diversity)
         ranked = [one for one in ranked if min_score is None or one.score >= min_score][:top_k]
+        questions = asked.questions(ranked)
         if explain:
             question = (
                 asked.question
                 if asked.question.vectors
                 else self._encoding.ask(query, vector, tokens)
             )
-            ranked = replace(asked, query=query, question=question).explained(ranked)
-        return asked.hits(ranked, neighbours=neighbours)
+            explained = replace(asked, query=query, question=question).explained
+            ranked = explained(ranked)
+            questions = dict(zip(questions, explained([*questions.values()]), strict=True))
+        return asked.hits(ranked, questions, neighbours=neighbours)
 
     def likelihood(self, query: str, hits: Sequence[Hit]) -> float:
         """Estimate the probability that the answer to a query is stored, 0 to 1.

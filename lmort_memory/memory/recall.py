@@ -26,7 +26,7 @@ from lmort_memory.memory.times import Span, spoken
 from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of
 from lmort_memory.store.protocol import Store, TokenCodesReader
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
-from lmort_memory.types import Hit
+from lmort_memory.types import Asked, Hit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,6 +100,7 @@ class Recall:
     chosen: Filter
     top_k: int
     _read: dict[str, Record] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _asked: dict[str, Ranked] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def ranked(self, *, half_life: timedelta | None, diversity: float) -> list[Ranked]:
         """Return records best first, more than `top_k` of them."""
@@ -124,6 +125,14 @@ class Recall:
             some = ranked[: max(4 * self.top_k, 20)]
             ranked = spread(some, self._vectors(some), diversity=diversity)
         return ranked
+
+    def questions(self, ranked: Sequence[Ranked]) -> dict[str, Ranked]:
+        """Return the question that each of these answers, by the id of the answer.
+
+        The assistant answers nothing: its replies are made from what others told it.
+        """
+        said = self._records(one.id for one in ranked if one.id in self._asked)
+        return {id_: self._asked[id_] for id_, one in said.items() if one.role != "assistant"}
 
     def explained(self, ranked: Sequence[Ranked]) -> list[Ranked]:
         """Fill in scores missing because a record ranked too low."""
@@ -166,6 +175,8 @@ class Recall:
             talk=0.0 if lexical is None else self._talk(dense, lexical),
             behind=behind,
         )
+        there = {one.id: one for one in ranked}
+        self._asked.update((later, there[asked]) for asked, later in answers.items())
         return put_behind(behind, ranked) if behind else ranked
 
     def _with_replaced(
@@ -244,9 +255,18 @@ class Recall:
         asking = are_asked_for(self.asked, self.chosen.role)
         return boosts(self.asked, said, lower_asking=not asking)
 
-    def hits(self, ranked: Sequence[Ranked], *, neighbours: int) -> list[Hit]:
-        """Return the records as hits, without those forgotten meanwhile."""
-        found = self.store.get(one.id for one in ranked)
+    def hits(
+        self, ranked: Sequence[Ranked], questions: Mapping[str, Ranked], *, neighbours: int
+    ) -> list[Hit]:
+        """Return the records as hits, without those forgotten meanwhile.
+
+        Args:
+            ranked: The records, best first.
+            questions: See `questions`.
+            neighbours: Number of turns before and after each to return with it.
+        """
+        asked = [one.id for one in questions.values()]
+        found = self.store.get([*(one.id for one in ranked), *asked])
         return [
             Hit(
                 record=found[one.id],
@@ -255,6 +275,7 @@ class Recall:
                 scores=one.scores,
                 span=one.span,
                 neighbours=self._around(one.id, neighbours),
+                asked=_asked(questions.get(one.id), found),
             )
             for rank, one in enumerate((one for one in ranked if one.id in found), 1)
         ]
@@ -337,6 +358,11 @@ class Recall:
             missing = [one.id for one in ranked if one.id not in vectors]
             vectors |= self.store.vectors(space, missing)
         return vectors
+
+
+def _asked(question: Ranked | None, found: Mapping[str, Record]) -> Asked | None:
+    there = question is not None and question.id in found
+    return Asked(found[question.id], question.scores) if question and there else None
 
 
 def candidates(dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]) -> list[str]:

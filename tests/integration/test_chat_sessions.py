@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lmort_memory import Chat, ChatOptions, Memory, Sampling
+from lmort_memory import Chat, ChatOptions, Memory, Sampling, Turn
 from lmort_memory.errors import RecordNotFoundError
 from tests.support.tiny_chat import write_pair
 
@@ -20,7 +20,7 @@ OPTIONS = ChatOptions(
 )
 RESUME = """
 import sys
-from lmort_memory import Chat, ChatOptions, Memory, Sampling
+from lmort_memory import Chat, ChatOptions, Memory, Sampling, Turn
 from tests.integration.test_chat_sessions import OPTIONS
 with Memory.open(sys.argv[1], model=sys.argv[2], tuner=sys.argv[3]) as memory:
     with Chat(memory, session="trip", options=OPTIONS) as chat:
@@ -204,6 +204,27 @@ def test_notes_that_stay_in_the_context_are_forgotten_there(memory):
         assert "4711" in detokenize(chat._window._sequence.tokens), "the test must be able to fail"
         chat.forget(fact.id)
         assert "4711" not in detokenize(chat._window._sequence.tokens)
+
+
+def test_the_question_of_a_note_can_be_forgotten(memory):
+    """The note says it, so forgetting it reaches context, ledger and file."""
+    asked, _ = memory.add(
+        [
+            Turn("Which code opens the gate of the bakery?", role="assistant"),
+            Turn("4711, since the summer.", role="user"),
+        ],
+        session="before",
+    )
+    with Chat(memory, session="trip", options=OPTIONS) as chat:
+        told = tell(chat, "Which code opens the gate of the bakery?")
+        [given] = [one for one in told.memories if one.record.text.startswith("4711")]
+        assert given.asked is not None and given.asked.id == asked.id
+        kept = chat.ledger(told.turn.id).memories
+        assert [one.asked.id for one in kept if one.asked] == [asked.id]
+        assert chat.save()
+        receipt = chat.forget(asked.id)
+        assert (receipt.ledger, receipt.states) == (1, 1)
+        assert "4711" not in memory.backbone.vocabulary.detokenize(chat._window._sequence.tokens)
 
 
 @pytest.mark.parametrize("remember", [True, False])

@@ -1,5 +1,7 @@
 """In talk an answer is found by the question before it."""
 
+from dataclasses import replace
+
 import pytest
 
 from lmort_memory import Memory, Turn
@@ -46,6 +48,29 @@ def test_a_statement_lends_nothing_to_the_next_turn(memory):
     )
     assert told == 0
     assert after is None or after > 3
+
+
+def test_an_answer_to_the_assistant_is_likely(memory):
+    """It says little by itself; together with its question it answers."""
+    answer = "Rex, and he is seven."
+    talk = Turn("Nice! What is your dog called?", role="assistant"), Turn(answer, role="user")
+    memory.add(talk, session="chat")
+    query = "What is my dog called?"
+    hits = memory.recall(query, explain=True)
+    assert hits[0].record.text == answer
+    assert hits[0].asked is not None and hits[0].asked.record.text == talk[0].text
+    assert hits[0].asked.scores.dense is not None
+    likely, stored = memory.likelihoods(query, hits)
+    assert max(likely) == likely[0]
+    alone, without = memory.likelihoods(query, [replace(hit, asked=None) for hit in hits])
+    assert likely[0] > 2 * alone[0] and stored > without
+
+
+def test_a_reply_of_the_assistant_answers_nothing(memory):
+    """It is made from what others told."""
+    talk = Turn("Hm. What is my dog called?", role="user"), Turn("Bello.", role="assistant")
+    memory.add(talk, session="chat")
+    assert all(hit.asked is None for hit in memory.recall("What is my dog called?"))
 
 
 def test_a_pasted_document_is_no_question(memory):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lmort_memory import Hit, Record, Scores, Source
+from lmort_memory import Asked, Hit, Record, Scores, Source
 from lmort_memory.chat.notes import Found, pack_notes, worth_a_note
 from lmort_memory.chat.stream import ReplyStream
 
@@ -100,6 +100,17 @@ def test_a_correction_says_what_it_took_the_place_of():
     )
     assert [record.text for record in notes.records] == ["It is 9876", "The code is 1234"]
     assert notes.labels == ("I, Wed 25 Nov 2026, yesterday", "Tue 3 Mar 2026, 9 months ago")
+
+
+def test_an_answer_stands_behind_its_question():
+    """Behind the last sentence that asks, in one line, and both can be withdrawn."""
+    one = found("Rex,\nhe is seven", MARCH)
+    asked = found("Of course! What is\nyour dog called? Tell me.", MARCH, role="assistant").record
+    notes = packed(replace(one, hit=replace(one.hit, asked=Asked(asked, Scores()))))
+    assert notes.text.splitlines()[3] == (
+        '- "your dog called?" Rex, he is seven (I, Tue 3 Mar 2026, 9 months ago)'
+    )
+    assert [record.text for record in notes.records] == ["Rex,\nhe is seven", asked.text]
 
 
 def test_what_does_not_fit_is_named():
