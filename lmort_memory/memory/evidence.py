@@ -11,10 +11,10 @@ Signs of parts that were not searched or compared are 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from lmort_memory.memory.echoes import restatements
 from lmort_memory.memory.kinds import about_questions, is_question, of_oneself, only_asks
@@ -35,8 +35,6 @@ __all__ = [
     "is_chatter",
     "names_only_a_time",
 ]
-
-N = TypeVar("N", int, float)
 
 MOST: Final = 14.0  # log-odds
 DEPTH: Final = 15  # hits used for the evidence
@@ -279,22 +277,29 @@ def evidence(
 
 
 def _of_both(hit: Hit) -> Scores:
-    """Return the better of a hit's scores and those of its question, each by itself."""
+    """Return a hit's scores, raised by those of its question.
+
+    Two questions are near each other for being questions, so a nearer one counts by half.
+    """
     own = hit.scores
     if hit.asked is None:
         return own
     question = hit.asked.scores
     return replace(
         own,
-        dense=_best(own.dense, question.dense, max),
-        tokens=_best(own.tokens, question.tokens, max),
-        dense_rank=_best(own.dense_rank, question.dense_rank, min),
-        bm25_rank=_best(own.bm25_rank, question.bm25_rank, min),
+        dense=_raised(own.dense, question.dense),
+        tokens=_raised(own.tokens, question.tokens),
+        dense_rank=_first(own.dense_rank, question.dense_rank),
+        bm25_rank=_first(own.bm25_rank, question.bm25_rank),
     )
 
 
-def _best(one: N | None, other: N | None, choose: Callable[[N, N], N]) -> N | None:
-    return choose(one, other) if one is not None and other is not None else one or other
+def _raised(own: float | None, other: float | None) -> float | None:
+    return own if own is None or other is None else max(own, (own + other) / 2)
+
+
+def _first(*ranks: int | None) -> int | None:
+    return min((rank for rank in ranks if rank is not None), default=None)
 
 
 def _alike(scores: Sequence[Scores]) -> list[float]:

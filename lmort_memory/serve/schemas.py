@@ -66,8 +66,18 @@ class Scores(Reply, frozen=True):
     boost: float | None
 
 
+class Asked(Reply, frozen=True):
+    """A turn that asks, before the turn of a hit."""
+
+    record: Record
+    scores: Scores
+
+
 class Hit(Reply, frozen=True):
-    """A record that was found; `span` is the part of its text that matches best."""
+    """A record that was found; `span` is the part of its text that matches best.
+
+    `asked` is the turn before it, if that asks and was found too.
+    """
 
     record: Record
     score: float
@@ -75,6 +85,7 @@ class Hit(Reply, frozen=True):
     scores: Scores
     span: tuple[int, int] | None
     neighbours: list[Record]
+    asked: Asked | None
 
 
 class Hits(Reply, frozen=True):
