@@ -42,11 +42,12 @@ def to_turns(
     scope: str | None = None,
     session: str | None = None,
     metadata: Mapping[str, JsonValue] | None = None,
+    as_it_is: bool = False,
 ) -> list[Turn]:
     """Return the turns of an item; arguments override the item's own fields.
 
-    Usually there is one. A message that only calls tools has none; a message with the results of
-    several tools has several.
+    Usually there is one. A message that only calls tools has none, nor has a reply that was cut
+    while the model still reasoned; a message with the results of several tools has several.
 
     Args:
         offered: A text, a message or a turn.
@@ -54,13 +55,14 @@ def to_turns(
         scope: Their scope.
         session: Their session.
         metadata: Their metadata.
+        as_it_is: Whether a turn's text is known to hold no reasoning, whatever it looks like.
 
     Raises:
         TypeError: the item is none of the three.
         ValueError: a message in an unknown format, or without text.
     """
     if isinstance(offered, Turn):
-        turns = [_as_said(offered)]
+        turns = [offered] if as_it_is else _as_said(offered, left_out)
     elif isinstance(offered, str):
         turns = [Turn(offered)]
     elif isinstance(offered, Mapping):
@@ -72,18 +74,19 @@ def to_turns(
     return [replace(turn, **changes) for turn in turns] if changes else turns
 
 
-def _as_said(turn: Turn) -> Turn:
-    """Return a turn without a reply's reasoning."""
+def _as_said(turn: Turn, left_out: Counter[str]) -> list[Turn]:
+    """Return a turn without a reply's reasoning; none if nothing else was said."""
     said = without_thoughts(turn.text) if turn.role == "assistant" else turn.text
-    return turn if said == turn.text else replace(turn, text=said)
+    if said == turn.text:
+        return [turn]
+    left_out["reasoning"] += 1
+    return [replace(turn, text=said)] if said.strip() else []
 
 
 def _from_message(message: Mapping[str, Any], left_out: Counter[str]) -> list[Turn]:
     values = {"text" if key == "content" else key: value for key, value in message.items()}
     if isinstance(values.get("text"), str) and values.keys() <= FIELDS:
-        if values.get("role") == "assistant":
-            values["text"] = without_thoughts(values["text"])
-        return [Turn(**_with_times(values))]
+        return _as_said(Turn(**_with_times(values)), left_out)
     if not {"role", "type"} & message.keys() or not CONTENT & message.keys():
         raise ValueError(
             f"a message has role and content, optionally {_listed(FIELDS)}; got {_listed(message)}"

@@ -242,7 +242,8 @@ class Memory(Closing):
             scope: Overrides the item's own scope; likewise `session` and `metadata`.
             session: An ordered run of turns inside the scope.
             metadata: Any JSON mapping.
-            encoded: The vectors of a single item, if already known.
+            encoded: The vectors of a single item, if already known. They are those of the whole
+                text, so nothing in a `Turn` is then taken for reasoning.
             defer: Leave the vectors to `encode_pending`.
 
         Raises:
@@ -255,7 +256,14 @@ class Memory(Closing):
         turns = [
             turn
             for one in items
-            for turn in to_turns(one, left_out, scope=scope, session=session, metadata=metadata)
+            for turn in to_turns(
+                one,
+                left_out,
+                scope=scope,
+                session=session,
+                metadata=metadata,
+                as_it_is=encoded is not None,
+            )
         ]
         if single and not turns:
             raise nothing_in(left_out)

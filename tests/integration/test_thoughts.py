@@ -200,10 +200,38 @@ def test_a_reply_is_stored_without_its_reasoning(tmp_path):
         assert memory.add(Turn(raw, role="assistant")).text == answer
         said = memory.add({"role": "user", "content": "<think> is a tag"})
         assert said.text == "<think> is a tag"
-        with pytest.raises(ValueError, match="must not be empty"):
+        with pytest.raises(ValueError, match=r"nothing to remember: .* 1 reasoning"):
             memory.add({"role": "assistant", "content": "<think>never closed"})
-        with pytest.raises(ValueError, match="must not be empty"):
+        with pytest.raises(ValueError, match=r"nothing to remember: .* 1 reasoning"):
             memory.add(Turn("<think>never closed", role="assistant"))
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_reply_that_was_cut_loses_nothing_said_before_it(tmp_path, many):
+    """Hooks add what the user said and the reply at once: the reply alone is left out."""
+    cut = "<think>never closed"
+    said = [
+        Turn("I am allergic to nuts."),
+        Turn(cut, role="assistant"),
+        {"role": "assistant", "content": cut},
+    ]
+    with Memory.open(tmp_path / "m.db", with_model=False) as memory:
+        if many:
+            assert memory.add_many(said) == 1
+        else:
+            assert memory.add(said).left_out == {"reasoning": 2}
+        assert [record.text for record in memory.records()] == ["I am allergic to nuts."]
+
+
+@pytest.mark.parametrize(
+    "text", ["[THINK] is Magistral's mark.", "It ends so:\n</think>\nThen it says."]
+)
+def test_what_a_chat_has_said_is_stored_as_it_was_said(memory_of, monkeypatch, text):
+    """Marks that the model's template does not have are its answer: it may be asked about them."""
+    monkeypatch.setattr("lmort_memory.chat.chat.without_thoughts", str)  # as if it were generated
+    with memory_of(CHATML) as memory, Chat(memory) as chat:
+        assert "".join(chat.say("How does it mark that?", reply=text)) == text
+        assert memory.get(chat.ledger().reply_id).text == text
 
 
 def test_an_imported_reply_is_stored_without_its_reasoning(tmp_path):
