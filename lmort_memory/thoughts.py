@@ -33,8 +33,12 @@ TOKENS = (
 # Open WebUI writes a model's reasoning so into the reply that it keeps.
 _FOLDED = ('<details type="reasoning"', "</details>")
 
+_WORD = re.compile(r"\S")
+
 # A closing mark on a line of its own, whose opening one was in the prompt and so not in the reply.
-_CLOSED_ONLY = re.compile(r".*?\n[ \t]*</think(?:ing)?>[ \t]*\n", re.DOTALL)
+# With four spaces before it, it is shown as code.
+_CLOSED_ONLY = re.compile(r"\n {0,3}</think(?:ing)?>[ \t]*\n")
+_FENCES = ("```", "~~~")
 
 
 def without_thoughts(reply: str) -> str:
@@ -44,27 +48,41 @@ def without_thoughts(reply: str) -> str:
     the result is empty: the reply was cut while the model still reasoned. Two marks count only if
     they are closed and followed by an answer, because a text in XML may begin with them.
     """
-    rest = _after_unopened(reply)
-    while (after := _after_block(rest.lstrip())) is not None:
-        rest = after
-    return reply if rest == reply else rest.lstrip()
+    start = unopened = _end_of_unopened(reply)
+    begin = _skip_spaces(reply, start)
+    while (after := _end_of_block(reply, begin)) is not None:
+        start, begin = after, _skip_spaces(reply, after)
+    return reply if start == unopened == 0 else reply[begin:]
 
 
-def _after_block(rest: str) -> str | None:
-    """Return what follows the block that a text begins with; None if it begins with none."""
+def _end_of_block(reply: str, start: int) -> int | None:
+    """Return where the block ends that begins at a place; None if none begins there."""
     for opening, closing in (*ALWAYS, *TOKENS, _FOLDED):
-        if rest.startswith(opening):
-            return rest[len(opening) :].partition(closing)[2] if closing else rest[len(opening) :]
+        if reply.startswith(opening, start):
+            start += len(opening)
+            end = reply.find(closing, start)
+            return len(reply) if end < 0 else end + len(closing)
     for opening, closing in TAGS:
-        if rest.startswith(opening) and (after := rest.partition(closing)[2]).strip():
-            return after
+        if reply.startswith(opening, start):
+            end = reply.find(closing, start)
+            if end >= 0 and _skip_spaces(reply, end + len(closing)) < len(reply):
+                return end + len(closing)
     return None
 
 
-def _after_unopened(reply: str) -> str:
-    """Return what follows a closing mark without an opening one, as R1's template leaves it."""
-    found = _CLOSED_ONLY.match(reply)
-    if found is None or any(opening in found[0] for opening, _ in ALWAYS):
-        return reply
-    fenced = found[0].count("```") % 2 == 1  # it is shown, in code
-    return reply if fenced or not reply[found.end() :].strip() else reply[found.end() :]
+def _end_of_unopened(reply: str) -> int:
+    """Return where reasoning ends that has a closing mark alone, as R1's template leaves it."""
+    found = _CLOSED_ONLY.search(reply)
+    if found is None or _skip_spaces(reply, found.end()) == len(reply):
+        return 0
+    before = reply[: found.start()]
+    if any(opening in before for opening, _ in ALWAYS):
+        return 0
+    shown = any(before.count(fence) % 2 for fence in _FENCES)  # in code
+    return 0 if shown else found.end()
+
+
+def _skip_spaces(reply: str, start: int) -> int:
+    """Return the place of the first character from a place on that is no white space."""
+    found = _WORD.search(reply, start)
+    return len(reply) if found is None else found.start()

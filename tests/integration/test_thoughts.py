@@ -165,6 +165,8 @@ ABOUT_MARKS = [
     "The tag <think> opens a block.",
     "`<think>` opens a block, and </think> closes it.",
     "It ends so:\n```\nhm\n</think>\n```\nand then comes the answer.",
+    "It ends so:\n~~~\nhm\n</think>\n~~~\nand then comes the answer.",
+    "It ends so:\n\n    hm\n    </think>\n\nand then comes the answer.",
     "<reasoning>It is all that was asked for.</reasoning>",
     "<reasoning> is a tag of XML.",
     "<details><summary>More</summary>hm</details>",
@@ -184,6 +186,12 @@ def test_what_other_programs_keep_of_reasoning_is_no_answer(raw, answer):
 def test_a_reply_about_marks_stays_as_it_is(text):
     """A model may be asked what such a mark means."""
     assert without_thoughts(text) == text
+
+
+def test_blocks_without_end_are_read_in_one_go():
+    """A model that only opens and closes blocks costs the length of its reply, not its square."""
+    assert without_thoughts("<think></think>\n" * 200_000 + "Bergen.") == "Bergen."
+    assert without_thoughts("<thought></thought>" * 200_000 + "Bergen.") == "Bergen."
 
 
 @pytest.mark.parametrize("raw", ["<think>never closed", "[THINK]a", "<think>a</think>", "<think>"])
