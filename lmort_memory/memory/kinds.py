@@ -195,7 +195,9 @@ def _asks(sentence: str) -> bool:
     first = plain.split(maxsplit=1)[0].rstrip(",") if plain else ""
     if first in asking.OPENERS and (first in asking.ENGLISH or not is_english(words(plain))):
         return not opens_telling(plain)
-    return bool(_AUXILIARY.match(plain) or _REQUEST.match(plain)) or asking.asks(plain)
+    if _AUXILIARY.match(plain) or _REQUEST.match(plain):
+        return True
+    return asking.asks(plain) and not opens_telling(plain)
 
 
 def _without_pictures(sentence: str) -> str:

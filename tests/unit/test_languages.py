@@ -99,3 +99,55 @@ def test_a_long_sentence_without_spaces_is_not_a_short_one():
     """So a fact with a question behind it is still a fact."""
     assert not only_asks("我妹妹小红住在杭州西湖旁边。你去过吗？")
     assert only_asks("好的。我妹妹住在哪里？")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Carry-on bags are in the hall.",
+        "Add-on packs cost 5 euros",
+        "A dove nested on our balcony.",
+        "A chi-squared test is what I used.",
+        "O Jake, the boat is gone.",
+        "Kam lives next door.",
+        "Zoë works in AI",
+        "Die Schüler lernen viel über AI",
+        "Zoë ran 10 mi",
+    ],
+)
+def test_words_that_ask_elsewhere_do_not_ask_in_english(text):
+    """A fact in English that begins or ends like another language's question is still told."""
+    assert not is_question(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Desde que moro em Lisboa, tenho um gato.",
+        "Como eu disse, tenho um gato.",
+        "Da quando vivo a Roma, non mangio noci.",
+        "С кем живу: с сестрой Аней.",
+        "По какой-то причине болит спина",
+        "Habe ich gestern gekauft.",
+        "Ist mein Lieblingsessen.",
+        "Heb ik al gedaan.",
+    ],
+)
+def test_what_opens_as_a_question_and_tells_is_no_question(text):
+    """A clause goes on behind a comma or colon; a verb comes first where its object is left out."""
+    assert not is_question(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Où va-t-on demain",
+        "Dort-on ici",
+        "W jakim mieście mieszkam",
+        "A chi ho dato il libro",
+        "Habe ich das gekauft",
+    ],
+)
+def test_what_these_words_ask_in_their_language_is_asked(text):
+    """Without a mark, too."""
+    assert is_question(text)

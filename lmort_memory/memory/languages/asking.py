@@ -33,7 +33,7 @@ _OPENERS: Final = {
     "scandinavian": "hva når hvor hvem hvorfor hvilken hvordan hvilket vad när var vem varför"
     " vilken vilket hvad hvornår",
     "pl": "co kiedy gdzie kto dlaczego jak czy ile jaki jaka jakie jaką który która które dokąd",
-    "cs": "kdo kde kdy proč kolik který která které kam odkud",
+    "cs": "kdo kde kdy proč kolik který která které odkud",  # not "kam", which is a name too
     "ru": "что когда где кто почему как какой какая какое какие сколько куда откуда зачем чей чья"
     " чьё чьи кого кому кем чем чего какого каким какими какую каком какова каковы насколько"
     " разве неужели",
@@ -61,10 +61,12 @@ _OPENS: Final = (
     r"|(?:a|de|en|con|para|por|desde|hasta|sobre|hacia)"
     r" (?:qué|quién(?:es)?|cuál(?:es)?|cuándo|dónde|cuánt[oa]s?|que horas?)"
     r"|(?:a|de|em|com|para|por|desde|até|sobre) (?:que|quem|qual|quais|onde|quando|quant[oa]s?)"
-    r"|(?:a|di|in|con|da|per|su|fra|tra) (?:che ora|chi|quale|quali|dove|quando|quant[oaie]|cosa)"
+    r"|(?:di|in|con|da|per|su|fra|tra) (?:che ora|chi|quale|quali|dove|quando|quant[oaie]|cosa)"
+    r"|a (?:che ora|chi(?!-| squared?\b)|quale|quali|quando|quant[oaie]|cosa)"  # "a dove" is a bird
     r"|(?:в|во|на|с|со|у|о|об|к|из|от|до|для|по|за) (?:как(?:ой|ом|ую|их|ие|ого|ому|им)|ч[её]м|что"
     r"|кем|кого|кому|ком|сколько|скольки)"
-    r"|(?:w|we|o|na|z|ze|do|od|u|dla|po|za) (?:któr\w+|jak\w+|czym|kim|kogo|czego|ilu|kiedy)"
+    r"|(?:w|we|o|na|z|ze|do|od|u|dla|po|za) (?:któr\w+|jak(?:i|a|ą|ie|iej|im|ich|imi|iego|iemu)"
+    r"|czym|kim|kogo|czego|ilu|kiedy)"
     r"|(?:في|من|إلى|على|منذ|مع|عن|ب) (?:أي|أين|اين|متى|كم|ماذا)"
     r"|(?:σε|από|με|για|μέχρι) (?:ποι\w+|πού|τι|πότε|πόσ\w+)"
     # a word that may also open a statement
@@ -81,11 +83,14 @@ _OPENS: Final = (
     r"|ai (?:đã|là|có|được|đang|sẽ)|di mana|apa (?:nama|itu|yang)"
     # a verb before its subject, and "do you know"
     r"|(?:weisst|hast|kannst|bist|kennst|erinnerst|magst|willst|könntest) (?:du|dich)"
+    # but with a full stop something before it was left out: "Habe ich gekauft."
     r"|(?:ist|sind|war|hat|haben|hatte|kann|darf|muss|soll|wird|gibt|wohnt|habe|bin)"
-    r" (?:ich|wir|er|es|mein\w*|unser\w*|dein\w*)"
+    r" (?:ich|wir|er|es|mein\w*|unser\w*|dein\w*)(?!.*\.$)"
     r"|(?:weet|heb|ben|kun|kan|wil|herinner) (?:je|jij|u)"
-    r"|(?:is|heeft|had|hebben|zijn|mag|moet|kan|heb|ben) (?:mijn|ik|onze|ons|hij|het)"
-    r"|[\w-]+-(?:tu|t-il|t-elle|t-on|il|elle|on|je)|(?:savez|avez|pouvez|êtes)-vous"
+    r"|(?:is|heeft|had|hebben|zijn|mag|moet|kan|heb|ben) (?:mijn|ik|onze|ons|hij|het)(?!.*\.$)"
+    r"|[\w-]+-(?:tu|t-il|t-elle|t-on|il|elle|je)"
+    r"|(?:est|doit|peut|veut|dit|dort|fait|met|part|sait|sert|vit|voit|prend)-on"
+    r"|(?:savez|avez|pouvez|êtes)-vous"
     r"|(?:tu|vous) (?:sais|savez|te souviens|vous souvenez) (?:où|quand|qui|quel\w*|comment"
     r"|ce que|si)"
     r"|(?:sabes|recuerdas|te acuerdas de) (?:dónde|cuándo|quién|cómo|qué|cuál|cuánto|si)"
@@ -94,21 +99,21 @@ _OPENS: Final = (
     r"|(?:ты |вы )?(?:не )?(?:помнишь|знаешь|помните|знаете)|\w+ ли"
     r"|(?:pamiętasz|wiesz),? (?:gdzie|kiedy|kto|jak|co|czy|ile)"
     r"|(?:θυμάσαι|ξέρεις) (?:πού|πότε|ποι\w+|πώσ|τι|πόσ\w+|αν)"
-    r")(?!\w)"
+    r")(?!\w|-(?:то|нибудь|либо))"
 )
 # Languages that ask in place. Only texts without any mark at their end are looked at.
 _INSIDE: Final = (
     # Turkish
     r"(?:^|\s)(?:ne zaman|ne kadar|saat kaç\w*|hangi\w*|nerede|nereye|nereden|kaç|nedir|neydi"
     r"|nelerdir|kimdir|nasıldır|m[ıiuü]s[ıiuü]n\w*|m[ıiuü]y[ıiuü][mz]|m[ıiuü]yd[ıiuü])(?=\s|$)"
-    r"|\w\s(?:ne|nerede\w*|nasıl|kaç|kimdi?|mı|mi|mu|mü)$"
+    r"|[^\W\d]\s(?:ne|nerede\w*|nasıl|kaç|kimdi?|mı|mi|mu|mü)$"  # but "5 mi" are miles
     # Hindi
     r"|(?:^|\s)(?:क्या|कब|कहाँ|कहां|कौन|कौनसा|कौनसी|क्यों|कैसे|कैसा|कैसी|कितना|कितने|कितनी|किस|किसका|किसकी"
     r"|किसके|किसने|किसे|किसको)(?=\s|$)"
     # Vietnamese
     r"|(?:^|\s)(?:ở đâu|là gì|tên gì|là ai|bao giờ|khi nào|bao nhiêu|mấy giờ|thế nào"
     r"|(?:gì|nào)(?! cũng))(?=\s|$)"
-    r"|\s(?:không|chưa|gì|nào|đâu|ai|mấy)$"
+    r"|\s(?:không|chưa|gì|nào|đâu|mấy)$"
     # Korean
     r"|(?:^|\s)(?:어디(?!든|나)|언제(?!나|든)|누구(?!나|든)|누가|뭐(?!든|라도)|뭘|무엇|무슨|왜(?!냐)|몇|얼마(?!든)"
     r"|어떻게|어느|어떤)|[습입합됩십]니까$|(?:나요|까요|기억나|기억해|알아)$"
@@ -116,6 +121,8 @@ _INSIDE: Final = (
     r"|(?:ไหม|มั้ย|หรือเปล่า|หรือยัง|อะไร|ไหน|เมื่อไหร่|เมื่อไร|ใคร|อย่างไร|ยังไง|เท่าไหร่|เท่าไร|เท่าใด|ใด)"
     r"(?:ครับ|คะ|ค่ะ|บ้าง|นะ)*$"
 )
+# "ai" is Vietnamese for who, and at the end of many other texts artificial intelligence.
+_VIETNAMESE: Final = re.compile(r"[ăđơư\u1ea0-\u1ef9]")
 # Chinese and Japanese share letters: a run of kana decides.
 _CHINESE = re.compile(
     r"[吗么]$|什么(?!都|也|的$)|怎么(?!都|也)|哪(?!怕)|谁(?!都|也)|多少|为什么|几[点个号岁次位本只层楼家种](?!月前)"
@@ -157,6 +164,6 @@ def asks(plain: str) -> bool:
         return bool(_POLITELY.search(bare) or (bare == plain and _JAPANESE.search(bare)))
     if bare != plain or bare.isascii():
         return False
-    if compiled(_INSIDE).search(bare):
+    if compiled(_INSIDE).search(bare) or (bare.endswith(" ai") and _VIETNAMESE.search(bare)):
         return True
     return bool(_CHINESE.search(bare)) and not _NOT_CHINESE.search(bare)
