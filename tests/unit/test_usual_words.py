@@ -21,6 +21,10 @@ from lmort_memory.types import Hit, Record, Scores
         ("我的银行是工商银行。", {"银行", "工商", "商银"}),
         ("Ada keeps bees.", {"ada", "keeps", "bees"}),
         ("Kim likes Mia.", {"kim", "likes", "mia"}),
+        ("제 은행은 신한입니다", {"은행", "신한", "한입", "입니", "니다"}),
+        ("van rental deposit", {"van", "renta", "depos"}),
+        ("Bin day", {"bin", "day"}),
+        ("Han Solo's hat size", {"han", "solo", "hat", "size"}),
         ("Who will die in the war for the son?", {"die", "war", "son"}),
         (
             "The Los Angeles office is in the El Paso tower.",

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - lists of words, in letters of many languages
+# ruff: noqa: RUF001, SIM905 - lists of words, in letters of many languages
 """Words so usual that two texts share them by chance, in other languages than English.
 
 What distinguishes a text is left when they are gone: "Meine Bank ist die ING." is about a bank and
@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
-from lmort_memory.memory.common import COMMON
 from lmort_memory.store.words.tokenizer import STOP, fold
 
 __all__ = ["is_english", "is_usual_pair", "usual"]
@@ -102,12 +101,19 @@ _USUAL: Final = {
     " det i på av för med till från under nu jeg min mit mine ikke og er af på til fra når hvor"
     " hvad hva hvem hvordan det har",
 }
-# Grammar of Chinese, and the particles and endings of Japanese and Korean: a pair with one of these
-# says little, and what it belongs to has another pair, or is itself as usual.
+# English words and first names that are usual words elsewhere: "van rental", "bin day", "hat size".
+# That a text has nothing but these does not make it Dutch or German.
+_ENGLISH_TOO: Final = frozenset(
+    "ada ban ben bent bin biz che chi dan den dig dove fur han hat hay hun kim mag mot nam plus pod"
+    " rat roi sana sin ska soy tai tam ton tot van vers vi wen yo".split()
+)
+# Grammar of Chinese, and the particles and endings of Japanese: a pair with one of these says
+# little, and what it belongs to has another pair, or is itself as usual. Korean has spaces, so its
+# particles end a word; at the beginning of one they are a part of it, as in 은행, a bank.
 _GRAMMAR = re.compile(
     "[的了是在我你您他她它们们吗呢吧和与跟也都就很没这那哪谁什么怎几不有"
-    "のはがをにでとへもやかねよだ"
-    "은는을를]"
+    "のはがをにでとへもやかねよだ]"
+    "|.[은는을를]"
 )
 _ALONE: Final = 1
 _FEWEST: Final = 2  # ASCII words that show a language; one may be a name: "ada" is Indonesian
@@ -139,15 +145,19 @@ def _languages() -> dict[str, tuple[str, ...]]:
 def _foreign() -> frozenset[str]:
     """Return the words of all languages by which a text is known not to be English.
 
-    No word that is common in English, as "die" and "go" are, and no single letter: an apostrophe
-    leaves one, and names have them.
+    No word that is common in English, as "die" and "go" are, no other that English has too, and no
+    single letter: an apostrophe leaves one, and names have them.
     """
+    from lmort_memory.memory.common import COMMON
+
     english = STOP.union(*(row.split() for row in COMMON.values()))
     every = frozenset[str]().union(*_words().values())
     return frozenset(
         word
         for word in every
-        if word[:_STEM] not in english and (len(word) > 1 or not word.isascii())
+        if word[:_STEM] not in english
+        and word not in _ENGLISH_TOO
+        and (len(word) > 1 or not word.isascii())
     )
 
 
