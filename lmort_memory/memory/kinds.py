@@ -17,10 +17,10 @@ from lmort_memory.memory.languages import asking
 from lmort_memory.memory.languages.courtesy import is_courteous
 from lmort_memory.memory.languages.oneself import ONESELF as _ONESELF_ELSEWHERE
 from lmort_memory.memory.languages.oneself import of_oneself_inside
-from lmort_memory.memory.languages.usual import is_english
+from lmort_memory.memory.languages.usual import is_english, usual
 from lmort_memory.memory.overlap import WORD as _WORD
 from lmort_memory.memory.telling import AUXILIARY, opens_telling, tells
-from lmort_memory.store.words.tokenizer import RUN, fold
+from lmort_memory.store.words.tokenizer import RUN, STOP, fold
 
 __all__ = [
     "about_questions",
@@ -69,7 +69,7 @@ _ASKED = re.compile(
 _ONESELF = frozenset(
     "i i'm i've i'd i'll im ive my mine me myself we we're we've our ours us".split()
 )
-# Of English: in a text with one of these, "min" and "mia" are names.
+# In English "min" and "mia" are names, and "soy" is food.
 _ENGLISH = frozenset(
     "the what when where who whose why how which does did you your with about that this".split()
 )
@@ -176,12 +176,19 @@ def of_oneself(text: str) -> bool:
     said = {*plain.replace("’", "'").split(), *words(plain)}
     if not _ONESELF.isdisjoint(said) or of_oneself_inside(plain):
         return True
-    return not _ONESELF_ELSEWHERE.isdisjoint(said) and _ENGLISH.isdisjoint(words(text))
+    return not _ONESELF_ELSEWHERE.isdisjoint(said) and not _is_english(words(text))
 
 
 def sentences(text: str) -> list[str]:
     """Return the sentences of a text, without those that are empty."""
     return [part for one in _SENTENCE.split(text) if (part := one.strip())]
+
+
+def _is_english(said: list[str]) -> bool:
+    """Return whether a text has words of English alone, or one that no other language has."""
+    if not _ENGLISH.isdisjoint(said):
+        return True
+    return not STOP.isdisjoint(said) and not usual(list(map(fold, said)))
 
 
 def _asks(sentence: str) -> bool:

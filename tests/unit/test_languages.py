@@ -151,3 +151,20 @@ def test_what_opens_as_a_question_and_tells_is_no_question(text):
 def test_what_these_words_ask_in_their_language_is_asked(text):
     """Without a mark, too."""
     assert is_question(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Anna is allergic to soy", "In vivo tests are costly", "MIT is in Cambridge"]
+)
+def test_words_of_the_first_person_elsewhere_are_none_in_english(text):
+    """What is told of others in English is not told of oneself."""
+    assert not of_oneself(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Soy vegetariano", "Soy Ana y soy de Lima", "Ho fame", "Mijn naam is Jan", "Ich bin so müde"],
+)
+def test_words_of_the_first_person_are_seen_in_their_language(text):
+    """Also beside a word that English has too."""
+    assert of_oneself(text)
