@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _BYTES_PER_TOKEN = 4  # on the safe side for Latin scripts and for the others
 _TEXT_TOKENS = 200  # of one record in a list
+_ASKED_TOKENS = 50  # of the question before it
 PAGE_TOKENS = 1500  # of a whole page
 
 
@@ -28,6 +29,7 @@ class Note(BaseModel):
     session: str | None
     source: str | None = Field(description="The file it came from.")
     score: float | None = Field(default=None, description="From 0 to 1, higher is better.")
+    asked: str | None = Field(default=None, description="The question that it answers.")
 
 
 class Found(BaseModel):
@@ -91,7 +93,9 @@ def note(record: Record, *, span: tuple[int, int] | None = None) -> Note:
 
 def note_of(hit: Hit) -> Note:
     """Show a hit."""
-    return note(hit.record, span=hit.span).model_copy(update={"score": round(hit.score, 3)})
+    asked = None if hit.asked is None else cut(hit.asked.record.text, _ASKED_TOKENS)
+    shown = note(hit.record, span=hit.span)
+    return shown.model_copy(update={"score": round(hit.score, 3), "asked": asked})
 
 
 def kept(record: Record) -> Kept:
