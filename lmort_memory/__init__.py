@@ -75,8 +75,8 @@ if TYPE_CHECKING:
         SyncReport,
     )
     from lmort_memory.types import (
-        Asked,
         AskedTokens,
+        AskedTurn,
         ChatEncoder,
         Encoded,
         Encoder,
@@ -106,7 +106,7 @@ _HOME = {
     "Encoded": "types",
     "Encoder": "types",
     "HiddenStates": "types",
-    "Asked": "types",
+    "AskedTurn": "types",
     "Hit": "types",
     "ImportFileError": "errors",
     "Injected": "chat",
@@ -154,8 +154,8 @@ _HOME = {
 
 __all__ = [
     "Added",
-    "Asked",
     "AskedTokens",
+    "AskedTurn",
     "Backbone",
     "BackboneError",
     "Chat",

@@ -173,7 +173,7 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedTurn:
     """A turn that asks, before the turn of a hit.
 
     Attributes:
@@ -205,7 +205,7 @@ class Hit:
     scores: Scores
     span: tuple[int, int] | None = None
     neighbours: tuple[Record, ...] = ()
-    asked: Asked | None = None
+    asked: AskedTurn | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from lmort_memory.memory.times import Span, spoken
 from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of
 from lmort_memory.store.protocol import Store, TokenCodesReader
 from lmort_memory.store.values import DenseMatch, Filter, LexicalMatch
-from lmort_memory.types import Asked, Hit
+from lmort_memory.types import AskedTurn, Hit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -360,9 +360,9 @@ class Recall:
         return vectors
 
 
-def _asked(question: Ranked | None, found: Mapping[str, Record]) -> Asked | None:
+def _asked(question: Ranked | None, found: Mapping[str, Record]) -> AskedTurn | None:
     there = question is not None and question.id in found
-    return Asked(found[question.id], question.scores) if question and there else None
+    return AskedTurn(found[question.id], question.scores) if question and there else None
 
 
 def candidates(dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]) -> list[str]:

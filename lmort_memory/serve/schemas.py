@@ -66,7 +66,7 @@ class Scores(Reply, frozen=True):
     boost: float | None
 
 
-class Asked(Reply, frozen=True):
+class AskedTurn(Reply, frozen=True):
     """A turn that asks, before the turn of a hit."""
 
     record: Record
@@ -85,7 +85,7 @@ class Hit(Reply, frozen=True):
     scores: Scores
     span: tuple[int, int] | None
     neighbours: list[Record]
-    asked: Asked | None
+    asked: AskedTurn | None
 
 
 class Hits(Reply, frozen=True):

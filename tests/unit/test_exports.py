@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 # Everything that may be imported from lmort_memory. A new name is a decision: it is kept for years.
 SURFACE = [
     "Added",
-    "Asked",
     "AskedTokens",
+    "AskedTurn",
     "Backbone",
     "BackboneError",
     "Chat",

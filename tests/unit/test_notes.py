@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lmort_memory import Asked, Hit, Record, Scores, Source
+from lmort_memory import AskedTurn, Hit, Record, Scores, Source
 from lmort_memory.chat.notes import Found, pack_notes, worth_a_note
 from lmort_memory.chat.stream import ReplyStream
 
@@ -106,7 +106,7 @@ def test_an_answer_stands_behind_its_question():
     """Behind the last sentence that asks, in one line, and both can be withdrawn."""
     one = found("Rex,\nhe is seven", MARCH)
     asked = found("Of course! What is\nyour dog called? Tell me.", MARCH, role="assistant").record
-    notes = packed(replace(one, hit=replace(one.hit, asked=Asked(asked, Scores()))))
+    notes = packed(replace(one, hit=replace(one.hit, asked=AskedTurn(asked, Scores()))))
     assert notes.text.splitlines()[3] == (
         '- "your dog called?" Rex, he is seven (I, Tue 3 Mar 2026, 9 months ago)'
     )
