@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-__all__ = ["ALWAYS", "TAGS", "TOKENS", "without_thoughts"]
+if TYPE_CHECKING:
+    from lmort_memory.types import Turn
+
+__all__ = ["ALWAYS", "TAGS", "TOKENS", "as_said", "without_thoughts"]
 
 # Qwen 3, DeepSeek R1 and most others.
 ALWAYS = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
@@ -53,6 +59,20 @@ def without_thoughts(reply: str) -> str:
     while (after := _end_of_block(reply, begin)) is not None:
         start, begin = after, _skip_spaces(reply, after)
     return reply if start == unopened == 0 else reply[begin:]
+
+
+def as_said(turn: Turn, left_out: Counter[str]) -> Turn | None:
+    """Return a turn without a reply's reasoning; None if nothing else was said.
+
+    Args:
+        turn: The turn; only the assistant's are changed.
+        left_out: Counts what is left out, under "reasoning".
+    """
+    said = without_thoughts(turn.text) if turn.role == "assistant" else turn.text
+    if said == turn.text:
+        return turn
+    left_out["reasoning"] += 1
+    return replace(turn, text=said) if said.strip() else None
 
 
 def _end_of_block(reply: str, start: int) -> int | None:

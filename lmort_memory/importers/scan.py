@@ -6,14 +6,14 @@ import codecs
 import os
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.format import UNFORESEEN, Format, LeftOut, RefusedError
 from lmort_memory.paths import expanded
-from lmort_memory.thoughts import without_thoughts
+from lmort_memory.thoughts import as_said
 from lmort_memory.types import Progress, Turn
 
 __all__ = ["FoundFile", "PassedOver", "ScanReport", "read_file", "scan_changed", "scan_paths"]
@@ -134,7 +134,7 @@ def read_file(file: FoundFile, left_out: Counter[str]) -> Iterator[Turn]:
 def _read(file: FoundFile, left_out: LeftOut) -> Iterator[Turn]:
     before = len(left_out.problems)
     try:
-        yield from _as_said(file.format.read(file.path, left_out), left_out)
+        yield from _without_thoughts(file.format.read(file.path, left_out), left_out)
     except OSError as error:
         raise ImportFileError(
             f"{file.path} cannot be read: {error.strerror or error}", path=str(file.path)
@@ -152,16 +152,9 @@ def _read(file: FoundFile, left_out: LeftOut) -> Iterator[Turn]:
         )
 
 
-def _as_said(turns: Iterable[Turn], left_out: LeftOut) -> Iterator[Turn]:
+def _without_thoughts(turns: Iterable[Turn], left_out: LeftOut) -> Iterator[Turn]:
     """Leave out the reasoning that a program keeps in the text of its replies."""
-    for turn in turns:
-        said = without_thoughts(turn.text) if turn.role == "assistant" else turn.text
-        if said == turn.text:
-            yield turn
-            continue
-        left_out["reasoning"] += 1
-        if said.strip():
-            yield replace(turn, text=said)
+    yield from filter(None, (as_said(turn, left_out) for turn in turns))
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 Every sign means the same in a store of five records and of five thousand: a cosine counts in
 standard deviations above that of unrelated texts in the space, a shared word by its rarity in the
 language, and both relative to the lower hits. No sign uses a fused score, so the fusion may change.
-An answer counts together with its question, as if both were one text.
+An answer has the words of its question too, and some of its nearness.
 Signs of parts that were not searched or compared are 0.
 `benchmarks.kit.fit_evidence` fits the weights of the signs.
 """

@@ -13,19 +13,21 @@ from lmort_memory.memory.kinds import is_question
 from lmort_memory.types import TokenCodes
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from lmort_memory.types import Record
 
-__all__ = ["exchanges", "may_be_answered"]
+__all__ = ["asks", "exchanges", "may_be_answered", "together"]
 
 _LONGEST: Final = 1000  # characters of a turn that asks; a longer text is pasted
 
 
+def asks(text: str) -> bool:
+    """Return whether a turn of this text asks the next speaker."""
+    return len(text) <= _LONGEST and is_question(text)
+
+
 def may_be_answered(record: Record) -> bool:
     """Return whether a record is a turn that asks."""
-    return record.session is not None and len(record.text) <= _LONGEST and is_question(record.text)
+    return record.session is not None and asks(record.text)
 
 
 def exchanges(answers: Mapping[str, str], codes: Mapping[str, TokenCodes]) -> dict[str, TokenCodes]:
@@ -35,18 +37,15 @@ def exchanges(answers: Mapping[str, str], codes: Mapping[str, TokenCodes]) -> di
         answers: Id of a question -> id of its answer.
         codes: By id; pairs of which one has none, or of another kind, are omitted.
     """
-    both = {
-        later: (codes[asked], codes[later])
+    return {
+        later: together(codes[asked], codes[later])
         for asked, later in answers.items()
         if asked in codes and later in codes and codes[asked].kind == codes[later].kind
     }
-    return {
-        later: TokenCodes(answer.kind, (_joined(question, answer),))
-        for later, (question, answer) in both.items()
-    }
 
 
-def _joined(one: TokenCodes, other: TokenCodes) -> NDArray[np.uint8]:
+def together(question: TokenCodes, answer: TokenCodes) -> TokenCodes:
+    """Return the codes of two texts of one kind as those of one chunk."""
     import numpy as np  # whoever recalls by words alone does not wait for it
 
-    return np.concatenate([*one.chunks, *other.chunks])
+    return TokenCodes(answer.kind, (np.concatenate([*question.chunks, *answer.chunks]),))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from lmort_memory.messages import ChatMessage, read_messages
-from lmort_memory.thoughts import without_thoughts
+from lmort_memory.thoughts import as_said
 from lmort_memory.types import JsonValue, Record, Turn
 
 __all__ = ["Added", "Item", "nothing_in", "to_turns"]
@@ -62,7 +62,7 @@ def to_turns(
         ValueError: a message in an unknown format, or without text.
     """
     if isinstance(offered, Turn):
-        turns = [offered] if as_it_is else _as_said(offered, left_out)
+        turns = [offered] if as_it_is else _said(offered, left_out)
     elif isinstance(offered, str):
         turns = [Turn(offered)]
     elif isinstance(offered, Mapping):
@@ -74,19 +74,15 @@ def to_turns(
     return [replace(turn, **changes) for turn in turns] if changes else turns
 
 
-def _as_said(turn: Turn, left_out: Counter[str]) -> list[Turn]:
-    """Return a turn without a reply's reasoning; none if nothing else was said."""
-    said = without_thoughts(turn.text) if turn.role == "assistant" else turn.text
-    if said == turn.text:
-        return [turn]
-    left_out["reasoning"] += 1
-    return [replace(turn, text=said)] if said.strip() else []
+def _said(turn: Turn, left_out: Counter[str]) -> list[Turn]:
+    said = as_said(turn, left_out)
+    return [] if said is None else [said]
 
 
 def _from_message(message: Mapping[str, Any], left_out: Counter[str]) -> list[Turn]:
     values = {"text" if key == "content" else key: value for key, value in message.items()}
     if isinstance(values.get("text"), str) and values.keys() <= FIELDS:
-        return _as_said(Turn(**_with_times(values)), left_out)
+        return _said(Turn(**_with_times(values)), left_out)
     if not {"role", "type"} & message.keys() or not CONTENT & message.keys():
         raise ValueError(
             f"a message has role and content, optionally {_listed(FIELDS)}; got {_listed(message)}"

@@ -17,10 +17,10 @@ from lmort_memory.memory.languages import asking
 from lmort_memory.memory.languages.courtesy import is_courteous
 from lmort_memory.memory.languages.oneself import ONESELF as _ONESELF_ELSEWHERE
 from lmort_memory.memory.languages.oneself import of_oneself_inside
-from lmort_memory.memory.languages.usual import is_english, usual
+from lmort_memory.memory.languages.usual import is_english
 from lmort_memory.memory.overlap import WORD as _WORD
 from lmort_memory.memory.telling import AUXILIARY, opens_telling, tells
-from lmort_memory.store.words.tokenizer import RUN, STOP, fold
+from lmort_memory.store.words.tokenizer import RUN, fold
 
 __all__ = [
     "about_questions",
@@ -186,9 +186,7 @@ def sentences(text: str) -> list[str]:
 
 def _is_english(said: list[str]) -> bool:
     """Return whether a text has words of English alone, or one that no other language has."""
-    if not _ENGLISH.isdisjoint(said):
-        return True
-    return not STOP.isdisjoint(said) and not usual(list(map(fold, said)))
+    return not _ENGLISH.isdisjoint(said) or is_english(list(map(fold, said)))
 
 
 def _asks(sentence: str) -> bool:
@@ -200,7 +198,7 @@ def _asks(sentence: str) -> bool:
     if end:
         return bool(_ASKS_ALOUD.match(plain))
     first = plain.split(maxsplit=1)[0].rstrip(",") if plain else ""
-    if first in asking.OPENERS and (first in asking.ENGLISH or not is_english(words(plain))):
+    if first in asking.OPENERS and (first in asking.ENGLISH or not _is_english(words(plain))):
         return not opens_telling(plain)
     if _AUXILIARY.match(plain) or _REQUEST.match(plain):
         return True

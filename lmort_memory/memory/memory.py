@@ -417,9 +417,10 @@ class Memory(Closing):
                 if asked.question.vectors
                 else self._encoding.ask(query, vector, tokens)
             )
-            explained = replace(asked, query=query, question=question).explained
-            ranked = explained(ranked)
-            questions = dict(zip(questions, explained([*questions.values()]), strict=True))
+            explaining = replace(asked, query=query, question=question)
+            explained = explaining.explained([*ranked, *questions.values()])
+            questions = dict(zip(questions, explained[len(ranked) :], strict=True))
+            ranked = explained[: len(ranked)]
         return asked.hits(ranked, questions, neighbours=neighbours)
 
     def likelihood(self, query: str, hits: Sequence[Hit]) -> float:

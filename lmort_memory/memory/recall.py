@@ -127,12 +127,8 @@ class Recall:
         return ranked
 
     def questions(self, ranked: Sequence[Ranked]) -> dict[str, Ranked]:
-        """Return the question that each of these answers, by the id of the answer.
-
-        The assistant answers nothing: its replies are made from what others told it.
-        """
-        said = self._records(one.id for one in ranked if one.id in self._asked)
-        return {id_: self._asked[id_] for id_, one in said.items() if one.role != "assistant"}
+        """Return the question that stands before each of these, by the id of what follows it."""
+        return {one.id: self._asked[one.id] for one in ranked if one.id in self._asked}
 
     def explained(self, ranked: Sequence[Ranked]) -> list[Ranked]:
         """Fill in scores missing because a record ranked too low."""
@@ -260,13 +256,14 @@ class Recall:
     ) -> list[Hit]:
         """Return the records as hits, without those forgotten meanwhile.
 
+        The assistant answers no question: its replies are made from what others told it.
+
         Args:
             ranked: The records, best first.
             questions: See `questions`.
             neighbours: Number of turns before and after each to return with it.
         """
-        asked = [one.id for one in questions.values()]
-        found = self.store.get([*(one.id for one in ranked), *asked])
+        found = self.store.get(one.id for one in (*ranked, *questions.values()))
         return [
             Hit(
                 record=found[one.id],
@@ -275,7 +272,7 @@ class Recall:
                 scores=one.scores,
                 span=one.span,
                 neighbours=self._around(one.id, neighbours),
-                asked=_asked(questions.get(one.id), found),
+                asked=_asked(found[one.id], questions.get(one.id), found),
             )
             for rank, one in enumerate((one for one in ranked if one.id in found), 1)
         ]
@@ -360,9 +357,12 @@ class Recall:
         return vectors
 
 
-def _asked(question: Ranked | None, found: Mapping[str, Record]) -> AskedTurn | None:
-    there = question is not None and question.id in found
-    return AskedTurn(found[question.id], question.scores) if question and there else None
+def _asked(
+    answer: Record, question: Ranked | None, found: Mapping[str, Record]
+) -> AskedTurn | None:
+    if question is None or question.id not in found or answer.role == "assistant":
+        return None
+    return AskedTurn(found[question.id], question.scores)
 
 
 def candidates(dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]) -> list[str]:

@@ -149,6 +149,11 @@ class Tty:
             os.write(self.fd, b"\x03")
         self.wait_for(answer, seconds=0)
 
+    def leave(self, keys="/quit\r"):
+        """Leave the chat, which ends well."""
+        self.type(keys)
+        assert self.status() == 0
+
     def type(self, text):
         """Type a text; what is shown from here on is new."""
         self.shown = ""
@@ -186,8 +191,7 @@ def test_a_chat_at_a_terminal(tiny, monkeypatch):
     terminal.type("/sessions\r")
     terminal.wait_for("4 turns")
     terminal.wait_for(PROMPT)
-    terminal.type("\x04")
-    assert terminal.status() == 0
+    terminal.leave("\x04")
     hits = spawn("recall", "two lines", "--mode", "lexical", "--json").json["hits"]
     assert "two\nlines" in {hit["record"]["text"] for hit in hits}
 
@@ -202,8 +206,7 @@ def test_a_list_fits_the_terminal(tiny, monkeypatch):
     (line,) = re.findall(r"\[1\] .*score [\d.]+\)", terminal.shown)
     assert len(line) <= 70
     assert "Ada keeps bees" in line
-    terminal.type("/quit\r")
-    assert terminal.status() == 0
+    terminal.leave()
 
 
 def until_stored(text):
@@ -230,8 +233,7 @@ def test_ctrl_c_stops_the_reply_and_not_the_program(tiny, monkeypatch):
     terminal.wait_for(PROMPT)
     terminal.interrupt("leave with Ctrl-D or /quit")
     terminal.wait_for(PROMPT)
-    terminal.type("/quit\r")
-    assert terminal.status() == 0
+    terminal.leave()
     hits = spawn("recall", "everything", "--mode", "lexical", "--json").json["hits"]
     assert hits[0]["record"]["text"] == "Tell me everything."
 
@@ -242,8 +244,7 @@ def test_a_pasted_text_is_one_turn_and_can_be_called_back(tiny):
     terminal.type("\x1b[200~first line\rsecond line\x1b[201~\r")
     terminal.wait_for("second line")
     terminal.wait_for(PROMPT)
-    terminal.type("\x04")
-    assert terminal.status() == 0
+    terminal.leave("\x04")
     listed = spawn("list", "--role", "user", "--json").json
     assert [record["text"] for record in listed] == ["first line\nsecond line"]
     terminal = Tty("chat")
@@ -251,8 +252,7 @@ def test_a_pasted_text_is_one_turn_and_can_be_called_back(tiny):
     terminal.wait_for("second line")
     terminal.interrupt("leave with Ctrl-D or /quit")  # drops the line
     terminal.wait_for(PROMPT)
-    terminal.type("\x04")
-    assert terminal.status() == 0
+    terminal.leave("\x04")
 
 
 def test_what_is_typed_ahead_is_not_shown_twice(tiny):
@@ -267,8 +267,7 @@ def test_what_is_typed_ahead_is_not_shown_twice(tiny):
     terminal.wait_for("typed ahead")
     terminal.shown = terminal.shown.partition("typed ahead")[2]
     terminal.wait_for(PROMPT)
-    terminal.type("/quit\r")
-    assert terminal.status() == 0
+    terminal.leave()
 
 
 def test_no_color_is_respected(tiny, monkeypatch):
@@ -278,8 +277,7 @@ def test_no_color_is_respected(tiny, monkeypatch):
     terminal.type("/model\r")
     terminal.wait_for("4 blocks")
     assert "\x1b[2m" not in terminal.shown
-    terminal.type("/quit\r")
-    assert terminal.status() == 0
+    terminal.leave()
 
 
 def test_a_reply_that_is_cut_off_says_so(tiny, monkeypatch):
@@ -290,8 +288,7 @@ def test_a_reply_that_is_cut_off_says_so(tiny, monkeypatch):
     terminal.type("Who keeps bees?\r")
     terminal.wait_for("cut off here, its tokens were used up; --max-tokens N")
     terminal.wait_for(PROMPT)
-    terminal.type("/quit\r")
-    assert terminal.status() == 0
+    terminal.leave()
 
 
 def test_ctrl_d_ends_a_block_and_not_the_chat(tiny):
@@ -303,8 +300,7 @@ def test_ctrl_d_ends_a_block_and_not_the_chat(tiny):
     terminal.wait_for("… ")
     terminal.type("\x04")
     terminal.wait_for(PROMPT)
-    terminal.type("\x04")
-    assert terminal.status() == 0
+    terminal.leave("\x04")
     listed = spawn("list", "--role", "user", "--json").json
     assert [record["text"] for record in listed] == ["two\nlines"]
 
@@ -325,8 +321,7 @@ def test_a_pasted_text_is_no_command(tiny):
         terminal.type(f"\x1b[200~{pasted}\x1b[201~\r")
         terminal.wait_for("line")
         terminal.wait_for(PROMPT)
-    terminal.type("\x04")
-    assert terminal.status() == 0
+    terminal.leave("\x04")
     listed = spawn("list", "--role", "user", "--json").json
     wanted = ["/nosuch\nthird line", "/quit\nsecond line", "two\nlines"]
     assert sorted(record["text"] for record in listed) == wanted

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from lmort_memory.memory.echoes import LOOKED_AT
-from lmort_memory.memory.kinds import is_question
+from lmort_memory.memory.exchanges import asks, together
 from lmort_memory.memory.overlap import overlap
 from lmort_memory.memory.ranking import (
     LEAST_SPREAD,
@@ -20,7 +20,6 @@ from lmort_memory.memory.ranking import (
 )
 from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
 from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of, weights_of
-from lmort_memory.types import TokenCodes
 
 from .analyze import alignment_loss, uniformity_loss
 from .bm25 import bm25_scores
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmort_memory.encoder.token_map import TokenMap
-    from lmort_memory.types import AskedTokens, Encoder, Progress
+    from lmort_memory.types import AskedTokens, Encoder, Progress, TokenCodes
 
     from .beir import EvalSet
 
@@ -217,7 +216,7 @@ def answered(dataset: EvalSet) -> NDArray[np.int64]:
     ]
     pairs = enumerate(pairwise(sessions))
     followed = [i for i, (one, next_) in pairs if one == next_ and one[1]]
-    return np.array([i for i in followed if is_question(dataset.documents[i].text)], dtype=np.int64)
+    return np.array([i for i in followed if asks(dataset.documents[i].text)], dtype=np.int64)
 
 
 def coverages(dataset: EvalSet, lexical: Scores) -> NDArray[np.float64]:
@@ -260,8 +259,7 @@ def exchange_scores(
     own = token_scores(tokens, _candidates(dense, lexical, asking))
     codes = list(tokens.documents)
     for i in asking:
-        chunks = np.concatenate([*tokens.documents[i].chunks, *tokens.documents[i + 1].chunks])
-        codes[i + 1] = TokenCodes(codes[i].kind, (chunks,))
+        codes[i + 1] = together(tokens.documents[i], tokens.documents[i + 1])
     answers = np.zeros(dense.shape, dtype=np.bool_)
     answers[:, asking + 1] = _lending(dense, lexical)[:, asking]
     answers &= ~np.isneginf(own)

@@ -162,18 +162,12 @@ def _foreign() -> frozenset[str]:
 
 
 def is_english(said: Sequence[str]) -> bool:
-    """Return whether a sentence has usual words of English, and of no other language more.
+    """Return whether a text has usual words of English, and is of no other language.
 
     Args:
-        said: The words of the sentence, folded.
+        said: The words of the text, folded.
     """
-    english = sum(word in STOP for word in said)
-    return 0 < english >= max(_counted(said).values(), default=0)
-
-
-def _counted(said: Sequence[str]) -> Counter[str]:
-    languages = _languages()
-    return Counter(name for word in said for name in languages.get(word, ()))
+    return not STOP.isdisjoint(said) and not usual(said)
 
 
 def usual(said: Sequence[str]) -> frozenset[str]:
@@ -184,7 +178,9 @@ def usual(said: Sequence[str]) -> frozenset[str]:
     """
     if _foreign().isdisjoint(said):
         return frozenset()  # nearly every English text
-    name, most = _counted(said).most_common(1)[0]
+    languages = _languages()
+    times = Counter(name for word in said for name in languages.get(word, ()))
+    name, most = times.most_common(1)[0]
     words = _words()[name]
     few = most < _FEWEST and all(word.isascii() for word in words.intersection(said))
     return words if not few and most > sum(word in STOP for word in said) else frozenset()
