@@ -110,15 +110,16 @@ class Recall:
         span = self._time()
         if span is not None:
             dense, lexical = self._with_those_of(span, dense, lexical)
-        behind = self._echoes(dense, lexical)
-        ranked = self._fused(dense, lexical, behind, compared)
+        best = self._best(dense, lexical or ())
+        behind = self._echoes(best)
+        ranked = self._fused(dense, lexical, best, behind, compared)
         shares = Counter(self._by_speaker(ranked, behind) if dense and lexical is not None else {})
         if span is not None:
             shares.update(self._by_time(ranked, span))
         ranked = boosted(ranked, shares)
         if dense and lexical is not None:
-            best = self._records(one.id for one in ranked[:LOOKED_AT])
-            ranked = put_after_facts(self.asked, list(best.values()), ranked)
+            first = self._records(one.id for one in ranked[:LOOKED_AT])
+            ranked = put_after_facts(self.asked, list(first.values()), ranked)
         if half_life is not None:
             ranked = self._aged(ranked, half_life)
         if diversity > 0:
@@ -153,10 +154,12 @@ class Recall:
         self,
         dense: Sequence[Sequence[DenseMatch]],
         lexical: Sequence[LexicalMatch] | None,
+        best: Collection[Record],
         behind: frozenset[str],
         compared: Mapping[str, float],
     ) -> list[Ranked]:
-        answers = self._answers(dense, lexical, behind)
+        # A single ranking keeps its own scores.
+        answers = self._answers(best, behind) if dense and lexical is not None else NOBODY
         codes = self._codes([*candidates(dense, lexical or ()), *answers.values()])
         coverage = USUAL_COVERAGE
         if lexical is not None:
@@ -168,7 +171,7 @@ class Recall:
             _greater(self._compared(codes), compared),
             self._compared(exchanges(answers, codes)),
             coverage=coverage,
-            talk=0.0 if lexical is None else self._talk(dense, lexical),
+            talk=0.0 if lexical is None else self._talk(best),
             behind=behind,
         )
         there = {one.id: one for one in ranked}
@@ -192,19 +195,12 @@ class Recall:
             held.tokens(self._tokens(found)),
         )
 
-    def _echoes(
-        self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch] | None
-    ) -> frozenset[str]:
+    def _echoes(self, best: Collection[Record]) -> frozenset[str]:
         """Find stored questions among the best, unless the query asks for them."""
-        if are_asked_for(self.asked, self.chosen.role):
-            return frozenset()
-        return echoes(self._best(dense, lexical or ()))
+        return frozenset() if are_asked_for(self.asked, self.chosen.role) else echoes(best)
 
-    def _talk(
-        self, dense: Sequence[Sequence[DenseMatch]], lexical: Sequence[LexicalMatch]
-    ) -> float:
+    def _talk(self, best: Collection[Record]) -> float:
         """Return how far this is about talk, by the question and the best records."""
-        best = self._best(dense, lexical)
         turns = sum(one.session is not None and one.role in _TURNS for one in best)
         return talk_of(self.asked, turns=turns / len(best) if best else 0.0)
 
@@ -320,19 +316,12 @@ class Recall:
         best = self._records(match.id for match in lexical[:1]).values()
         return max((overlap(self.query or "", record.text) for record in best), default=0.0)
 
-    def _answers(
-        self,
-        dense: Sequence[Sequence[DenseMatch]],
-        lexical: Sequence[LexicalMatch] | None,
-        behind: frozenset[str],
-    ) -> Mapping[str, str]:
-        """Find the turns after the best that ask; a single ranking keeps its own scores.
+    def _answers(self, best: Collection[Record], behind: frozenset[str]) -> Mapping[str, str]:
+        """Find the turns after the best that ask.
 
         What the assistant answered to a stored question that stands behind is no answer to it.
         """
-        if not dense or lexical is None:
-            return NOBODY
-        asking = [one.id for one in self._best(dense, lexical) if may_be_answered(one)]
+        asking = [one.id for one in best if may_be_answered(one)]
         if not asking:
             return NOBODY
         after = self.store.followers(asking, self.chosen)
