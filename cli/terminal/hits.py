@@ -20,12 +20,12 @@ _WORD = re.compile(r"\w+")
 
 
 def say_hit(hit: Hit, query: str, *, full: bool, explain: bool) -> None:
-    """Print a hit: heading, matching part or whole text, date, score, source."""
+    """Print a hit: heading, the question that it answers, matching part or whole text, facts."""
     record = hit.record
     heading, body = _split(record)
     lines = [one_line(heading, terminal_width() - 6)] if heading else []
     if hit.asked is not None:
-        lines.append(snippet(hit.asked.record.text, query, terminal_width() - 6))
+        lines.append(f'"{snippet(hit.asked.record.text, query, terminal_width() - 8)}"')
     if full:
         lines += visible(body).splitlines()
     else:

@@ -69,6 +69,15 @@ def test_a_hit_shows_what_matches_under_its_headings(cli, tmp_path):
     assert cli(*asked, "--json").json["hits"][0]["record"]["text"].startswith("Garden > Bees\n\n")
 
 
+def test_an_answer_is_shown_behind_its_question(cli):
+    """In quotes, since the question is another record."""
+    cli("add", "What is your boat called?", "--role", "assistant", "--session", "talk")
+    cli("add", "Havsula, and she leaks.", "--session", "talk")
+    shown = cli("recall", "what is my boat called").out
+    assert '. "What is your boat called?"\n   Havsula, and she leaks.\n' in shown
+    assert ". What is your boat called?\n" in shown
+
+
 @pytest.mark.parametrize("query", ["", "zzz", "the", "蜜蜂", "queen", "lawn cut"])
 def test_a_snippet_is_a_part_of_one_line(query):
     """Whatever is asked, a part of the text is shown, cut at words and no longer than asked."""
