@@ -6,6 +6,7 @@ Memory (memory.py)
 ├── recall.py       one query to the store
 │     ├── ranking.py      rankings fused into one
 │     ├── echoes.py       stored questions rank below their answers
+│     ├── exchanges.py    answers are found with their questions
 │     ├── replaced.py     what holds now is found by what it replaced
 │     └── times/          "last week", "in March"
 ├── likelihood.py   how likely a hit answers
