@@ -150,6 +150,10 @@ class Conversation:
         try:
             if self._named:
                 self._chat.save()
+            if self._chat.has_left_vectors and self._memory.status().pending:
+                self._screen.say(
+                    "(a long text is found by its words alone so far; run: lmort-mem reencode)"
+                )
         except LmortError as error:
             self._fail(str(error))
         finally:

@@ -193,10 +193,10 @@ class Hit:
     best is 1, times the best cosine of any candidate. A score from a single ranking is its cosine
     or BM25, scaled if the question names a time and a record of that time is the best.
 
-    `span` is the best chunk's place in the text. `neighbours`, if requested, are the surrounding
-    turns of its session, in order; for a note, the neighbours in its file and the notes that link
-    to it. `asked` is the turn before it, if that asks and was found too: "Rex." says little without
-    it.
+    `span` is the best chunk's place in the text, or, of a long text found by words alone, where
+    most of the question's words stand. `neighbours`, if requested, are the surrounding turns of its
+    session, in order; for a note, the neighbours in its file and the notes that link to it. `asked`
+    is the turn before it, if that asks and was found too: "Rex." says little without it.
     """
 
     record: Record

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from .output import day, is_terminal, one_line, say, terminal_width, visible
@@ -16,7 +14,6 @@ __all__ = ["parts_of", "say_hit", "snippet"]
 
 _INDENT = "   "
 _SNIPPET_CHARS = 240  # three lines of a terminal
-_WORD = re.compile(r"\w+")
 
 
 def say_hit(hit: Hit, query: str, *, full: bool, explain: bool) -> None:
@@ -49,39 +46,20 @@ def say_hit(hit: Hit, query: str, *, full: bool, explain: bool) -> None:
 def snippet(text: str, query: str, width: int) -> str:
     """Return the part of a text with most of a question's words: one line, at most `width`.
 
-    Words are weighed by length, since short ones are in every text; endings of up to two letters
-    may differ. If no word is found, the beginning is returned.
+    If no word is found, the beginning is returned.
     """
+    from lmort_memory.memory.passages import best_start
+
     line = one_line(text, len(text) + 1)
     if len(line) <= width:
         return line
-    start = _best_start(line, query, width - 2)
+    start = best_start(line, query, width - 2)
     if start:
         start = line.find(" ", start) + 1 or start  # at a word
     cut = line[start : start + width - 2]
     if start + len(cut) < len(line):
         cut = f"{cut.rpartition(' ')[0] or cut}…"
     return f"…{cut}" if start else cut
-
-
-def _best_start(line: str, query: str, width: int) -> int:
-    stems = {word[: max(3, len(word) - 2)] for word in _WORD.findall(query.casefold())}
-    if not stems:
-        return 0
-    # Longest first, so that of two stems of a word the more telling one counts.
-    either = "|".join(re.escape(stem) for stem in sorted(stems, key=len, reverse=True))
-    found = [(one.start(), one[0]) for one in re.finditer(rf"\b(?:{either})", line.casefold())]
-    inside: Counter[str] = Counter()  # the stems in a stretch that moves over the line
-    best, start, end = 0, 0, 0
-    for at, stem in found:
-        while end < len(found) and found[end][0] < at + width * 2 // 3:
-            inside[found[end][1]] += 1
-            end += 1
-        weight = sum(len(one) for one, count in inside.items() if count)
-        if weight > best:
-            best, start = weight, at
-        inside[stem] -= 1
-    return max(0, min(start - width // 6, len(line) - width))
 
 
 def _split(record: Record) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import itertools
 import os
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -21,6 +22,12 @@ from typing import Any, Generic, TypeVar
 from lmort_memory.errors import BackboneError
 
 T = TypeVar("T")
+
+
+# Between two tokens a chat computes nothing for a moment. An import that began then would make each
+# token wait for a batch, so it waits for the next token instead, but not for ever.
+_BETWEEN_TOKENS = 0.01  # seconds
+_LONGEST_WAIT = 1.0  # seconds
 
 
 class Priority(IntEnum):
@@ -62,6 +69,7 @@ class InferenceThread:
         self._jobs: queue.PriorityQueue[tuple[int, int, Future[Any] | None, Callable[[], Any]]] = (
             queue.PriorityQueue()
         )
+        self._arrived = threading.Event()
         self._closed = False
         self._process = os.getpid()
         self._thread = threading.Thread(target=self._work, name="lmort-inference", daemon=True)
@@ -132,6 +140,7 @@ class InferenceThread:
             )
         future: Future[T] = Future()
         self._jobs.put((priority, next(self._arrival), future, job))
+        self._arrived.set()
         return future
 
     def _wait(self, future: Future[T]) -> T:
@@ -151,14 +160,33 @@ class InferenceThread:
             self._set_abort(False)
 
     def _work(self) -> None:
+        talked = imported = 0.0
         while True:
-            _, _, future, job = self._jobs.get()
+            entry = self._jobs.get()
+            priority, _, future, job = entry
             if future is None:
                 return
+            until = min(talked + _BETWEEN_TOKENS, imported + _LONGEST_WAIT)
+            if priority == Priority.IMPORT and self._waited(until):
+                self._jobs.put(entry)  # a more urgent job may have arrived
+                continue
             if not future.set_running_or_notify_cancel():
                 continue
             _finish(future, job)
-            del future, job
+            if priority == Priority.CHAT:
+                talked = time.monotonic()
+            elif priority == Priority.IMPORT:
+                imported = time.monotonic()
+            del entry, future, job
+
+    def _waited(self, until: float) -> bool:
+        """Wait for another job until then; returns whether there was any time to wait."""
+        left = until - time.monotonic()
+        if left <= 0:
+            return False
+        self._arrived.clear()
+        self._arrived.wait(left)
+        return True
 
 
 def _finish(future: Future[T], job: Callable[[], T]) -> None:

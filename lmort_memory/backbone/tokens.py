@@ -118,7 +118,8 @@ class Vocabulary:
         spread evenly: good enough to split a long text, but not to quote from it.
         """
         data = text.encode("utf-8", "replace")
-        pieces = [self.piece(token, special=True) for token in tokens]
+        known = {token: self.piece(token, special=True) for token in set(tokens)}
+        pieces = [known[token] for token in tokens]
         joined = b"".join(pieces)
         if joined == b" " + data:  # SentencePiece's leading space
             pieces[0] = pieces[0][1:]

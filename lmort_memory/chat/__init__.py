@@ -3,6 +3,7 @@
 Chat (chat.py)                 options.py: how it behaves
 ├── window.py        the turns in the model's context, token for token
 ├── turn_vectors.py  vectors from the states that talking has computed
+├── long_text.py     what is read of a text that does not fit
 ├── recalling.py     what a turn is given from memory
 │     └── notes.py       recalled records as the notes block of a prompt
 ├── keeping.py       how a turn is kept: as a record, as links, or not at all

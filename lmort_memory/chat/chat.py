@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lmort_memory.backbone import Backbone
-from lmort_memory.chat.excerpt import excerpt
 from lmort_memory.chat.keeping import Keeper
 from lmort_memory.chat.ledger import Ledger, from_entry, to_entry
+from lmort_memory.chat.long_text import Parts, excerpt
 from lmort_memory.chat.options import ChatOptions
 from lmort_memory.chat.recalling import Recaller
 from lmort_memory.chat.reply import Kept, Reply, TurnSoFar, in_thread
@@ -54,6 +54,7 @@ class Chat(Closing):
         prompts: Writes prompts with this chat's template.
         resumed: How the session's earlier turns came back: "restored" (from a saved state, without
             a forward pass), "evaluated again" (with the next turn), or None if there were none.
+        has_left_vectors: Whether a text was so long that its vectors were left to the background.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Chat(Closing):
         self._keeper = Keeper(memory)
         self._last: str | None = None
         self._unrecorded = False  # whether notes were shown that no ledger names
+        self.has_left_vectors = False
         self._open: Reply | None = None
         self.resumed: Resumed | None = None if session is None else self._resume()
 
@@ -162,7 +164,9 @@ class Chat(Closing):
             lead: Text before the turn in the same message but not part of it: a system prompt when
                 the template has no other place for one.
             more: Further fields of the message for the chat template.
-            progress: Called with how many chunks of a text too long for the context are read.
+            progress: Called with how many chunks of a text too long for the context are read. Of a
+                very long one only some are; its vectors are made in the background after the reply,
+                and until then it is found by words.
 
         Raises:
             ValueError: the user's text is empty.
@@ -183,11 +187,13 @@ class Chat(Closing):
         )
         before_it = self.prompts.tokenize(lead)
         reserve = self._window.longest_notes(self.options.memory_tokens) + longest
-        n_tokens, whole, read = len(tokens), None, text
+        n_tokens, read = len(tokens), text
+        long: Parts | None = None
         room = self._window.longest_message(reserve) - len(before_it)
         if role == "user" and n_tokens > room:
-            whole = self._vectors.whole(text, progress)
-            read = excerpt(text, whole, budget=room, count_tokens=self._count_tokens)
+            ends = self._backbone.vocabulary.character_ends(text, tokens)
+            long = self._vectors.long(text, ends, progress)
+            read = excerpt(text, long, budget=room, count_tokens=self._count_tokens)
             tokens = self.prompts.tokenize(read)
         left = self._window.make_room(len(before_it) + len(tokens), reserve)
         try:
@@ -206,7 +212,10 @@ class Chat(Closing):
             )
             recalled = time.perf_counter()
             kept = self._keeper.held_by(records) or self._keep(
-                role, text, encoded if whole is None else whole
+                role,
+                text,
+                encoded if long is None else long.encoded,
+                defer=long is not None and long.encoded is None,
             )
         except BaseException:
             self._window.leave()
@@ -359,8 +368,11 @@ class Chat(Closing):
         text: str,
         encoded: Encoded | None,
         metadata: Mapping[str, JsonValue] | None = None,
+        *,
+        defer: bool = False,
     ) -> Kept:
         """Keep a turn as this chat is set at present: `take_over` may change where and whether."""
+        self.has_left_vectors |= defer
         return self._keeper.keep(
             role,
             text,
@@ -369,6 +381,7 @@ class Chat(Closing):
             session=self.session,
             remember=self.options.remember,
             metadata=metadata or {},
+            defer=defer,
         )
 
     def _keep_reply(self, spoken: ReplyStream, complete: bool) -> Kept | None:
@@ -381,6 +394,8 @@ class Chat(Closing):
     def _end(self, ledger: Ledger, stored: bool) -> None:
         self._open = None
         self._last = ledger.reply_id or ledger.turn_id
+        if self.has_left_vectors:
+            self._memory.encode_in_background()
         if stored:
             self._memory.store.add_ledger(to_entry(ledger, scope=self.scope, session=self.session))
         elif ledger.memories:

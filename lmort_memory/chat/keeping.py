@@ -63,6 +63,7 @@ class Keeper:
         session: str,
         remember: bool | Callable[[str, str], bool],
         metadata: Mapping[str, JsonValue],
+        defer: bool = False,
     ) -> Kept:
         """Store a turn, or only links if it repeats what was shown recently.
 
@@ -74,6 +75,7 @@ class Keeper:
             session: The conversation's name.
             remember: As in `ChatOptions`.
             metadata: What is stored with it.
+            defer: Leave its vectors to `Memory.encode_pending`.
         """
         if not _is_remembered(role, text, remember):
             return Kept(_unstored(new_id(), role, text, scope, session), stored=False)
@@ -85,7 +87,7 @@ class Keeper:
             repeat.records
         ):
             return Kept(_unstored(repeat.id, role, text, scope, session), repeat)
-        record = self._memory.add(turn, encoded=encoded)
+        record = self._memory.add(turn, encoded=encoded, defer=defer)
         self._show({record.id: text})
         return Kept(record)
 

@@ -13,10 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from lmort_memory.backbone.sequence import common_prefix
-
 _WORD = re.compile(r"\w+")
 _RUN = 4  # words in a row, too many for chance; a shorter text must match whole
+_PLACES = 32  # of one run that are compared: in "ha ha ha …" the first ones are the longest
 _SHARE = 0.8  # share of a reply's words found in view; the rest is "you said that"
 
 
@@ -84,13 +83,14 @@ def _runs(words: Sequence[str], sources: Mapping[str, _Words]) -> list[_Run]:
     places: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
     for id_, source in sources.items():
         for i in range(len(source.words) - _RUN + 1):
-            if (run := source.words[i : i + _RUN]) in wanted:
+            run = source.words[i : i + _RUN]
+            if run in wanted and len(places[run]) < _PLACES:
                 places[run].append((id_, i))
     found: list[_Run] = []
     at = 0
     while at <= len(words) - _RUN:
         runs = [
-            (at, common_prefix(words[at:], sources[id_].words[there:]), id_, there)
+            (at, _alike(words, at, sources[id_].words, there), id_, there)
             for id_, there in places.get(tuple(words[at : at + _RUN]), ())
         ]
         if not runs:
@@ -100,6 +100,12 @@ def _runs(words: Sequence[str], sources: Mapping[str, _Words]) -> list[_Run]:
         found.append(best)
         at += best[1]
     return found
+
+
+def _alike(words: Sequence[str], at: int, others: Sequence[str], there: int) -> int:
+    """Return how many words from `at` on are those from `there` on."""
+    most = min(len(words) - at, len(others) - there)
+    return next((n for n in range(most) if words[at + n] != others[there + n]), most)
 
 
 def _parts(

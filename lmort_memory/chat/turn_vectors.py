@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lmort_memory.chat.long_text import Parts, parts_of
 from lmort_memory.types import (
     AskedTokens,
     ChatEncoder,
@@ -57,7 +58,13 @@ class TurnVectors:
             return self._encoder.without_chat(states)
         return states
 
-    def whole(self, text: str, progress: Progress | None = None) -> Encoded:
-        """Encode a text that does not fit the context; `progress` counts its chunks."""
+    def long(self, text: str, ends: Sequence[int], progress: Progress | None = None) -> Parts:
+        """Read a text that does not fit the context.
+
+        Args:
+            text: The whole.
+            ends: For each of its tokens, the character where it ends.
+            progress: Called with how many chunks are read.
+        """
         assert self._encoder is not None, "a memory with a model has an encoder of its states"
-        return self._encoder.encode([text], progress=progress)[0]
+        return parts_of(text, ends, self._encoder, progress=progress)

@@ -48,6 +48,14 @@ def chunk_tokens(
     return chunks
 
 
+def chunk_spans(text: str, ends: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the characters [start, stop) of a text's chunks; see `chunk_tokens`."""
+    return [
+        (ends[start - 1] if start else 0, ends[stop - 1])
+        for start, stop in chunk_tokens(text, ends)
+    ]
+
+
 def _break(text: str, ends: Sequence[int], low: int, high: int) -> int:
     """Return the best token count in (low, high] at which to end a chunk."""
     first, last = ends[low - 1], ends[high - 1]

@@ -8,7 +8,8 @@ Memory (memory.py)
 │     ├── echoes.py       stored questions rank below their answers
 │     ├── exchanges.py    answers are found with their questions
 │     ├── replaced.py     what holds now is found by what it replaced
-│     └── times/          "last week", "in March"
+│     ├── times/          "last week", "in March"
+│     └── passages.py     the part of a long text that is shown
 ├── likelihood.py   how likely a hit answers
 │     ├── evidence.py     the signs of each hit: overlap.py, kinds.py (telling.py), times/
 │     │     └── languages/      words of other languages than English, as tables

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["Encoding"]
 
 
+class _Closing(Exception):
+    """The memory is being closed."""
+
+
 class Encoding:
     """A store and its available encoders. Thread-safe.
 
@@ -65,10 +69,10 @@ class Encoding:
             )
         self._given = True
 
-    def encode(self, records: Sequence[Record]) -> None:
-        """Encode records, if there is an encoder."""
+    def encode(self, records: Sequence[Record], *, progress: Progress | None = None) -> None:
+        """Encode records, if there is an encoder; what `progress` raises stops it."""
         if self._encoder is not None and records:
-            encoded = self._encoder.encode([record.text for record in records])
+            encoded = self._encoder.encode([record.text for record in records], progress=progress)
             self._store.put_vectors(self._encoder.space, records, encoded)
             self._watch()
 
@@ -190,9 +194,10 @@ class Encoding:
         total = self.pending() if progress is not None else 0
         done, last = 0, None
         while batch := self._store.pending(self._encoder.space, limit=batch_size, after=last):
-            if self._closing.is_set():
+            try:
+                self.encode(batch, progress=self._stop_if_closing)
+            except _Closing:
                 return done
-            self.encode(batch)
             done, last = done + len(batch), batch[-1].id
             if progress is not None:
                 progress(done, max(total, done))
@@ -226,6 +231,11 @@ class Encoding:
         if self._given:
             with suppress(LmortError):  # such as a backbone that was closed before
                 self._watch()
+
+    def _stop_if_closing(self, _done: int, _total: int | None) -> None:
+        """Stop inside a batch, which may hold a whole book."""
+        if self._closing.is_set():
+            raise _Closing
 
     def _quietly(self, batch_size: int) -> None:
         try:

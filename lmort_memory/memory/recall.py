@@ -19,6 +19,7 @@ from lmort_memory.memory.echoes import (
 )
 from lmort_memory.memory.exchanges import exchanges, may_be_answered
 from lmort_memory.memory.overlap import overlap
+from lmort_memory.memory.passages import passage
 from lmort_memory.memory.ranking import NOBODY, Ranked, boosted, fuse, spread, with_recency
 from lmort_memory.memory.replaced import FOUND, Held, replaced_by
 from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
@@ -266,7 +267,7 @@ class Recall:
                 score=one.score,
                 rank=rank,
                 scores=one.scores,
-                span=one.span,
+                span=one.span or passage(found[one.id].text, self.asked),
                 neighbours=self._around(one.id, neighbours),
                 asked=_asked(found[one.id], questions.get(one.id), found),
             )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from functools import partial
 
 import pytest
 
@@ -45,6 +47,23 @@ def test_a_loop_that_is_left_stops_the_job_that_runs(thread, stopped):
     running.close()
     assert stopped.is_set()
     assert thread.run(lambda: "next", Priority.CHAT) == "next"
+
+
+def test_an_import_waits_between_two_tokens_but_not_for_ever(thread):
+    """A chat's next token goes before a batch that arrived earlier; batches get their turn."""
+    order = []
+    batches = thread.ahead((partial(order.append, "batch") for _ in range(8)), Priority.IMPORT)
+    reader = threading.Thread(target=lambda: list(batches))
+    thread.run(partial(order.append, "token"), Priority.CHAT)
+    reader.start()
+    end = time.monotonic() + 30
+    while order.count("batch") < 2:
+        assert time.monotonic() < end
+        thread.run(partial(order.append, "token"), Priority.CHAT)
+    tokens_between = len(order) - order.index("batch") - 2
+    reader.join()
+    assert tokens_between > 10, "a batch at most every second while a chat talks"
+    assert order.count("batch") == 8
 
 
 def test_an_error_of_a_job_reaches_the_caller(thread):

@@ -1,0 +1,64 @@
+"""The part of a long text where most of a question's words stand close together."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import Final
+
+__all__ = ["best_start", "passage"]
+
+_LONGEST: Final = 600  # characters
+_MOST: Final = 32  # words; a question may be a page itself
+_SHORTEST: Final = 4  # letters of a stem
+_WORD = re.compile(r"\w+")
+_SPACE = re.compile(r"\s")
+
+
+def passage(text: str, query: str) -> tuple[int, int] | None:
+    """Return the characters [start, end) of a long text that are closest to a question in words.
+
+    Returns:
+        At most 600 characters, cut at words; None for a text that is no longer than that.
+    """
+    if len(text) <= _LONGEST:
+        return None
+    start = best_start(text, query, _LONGEST)
+    if start and (space := _SPACE.search(text, start, start + _LONGEST // 6)):
+        start = space.end()
+    end = min(start + _LONGEST, len(text))
+    if end < len(text):
+        spaces = [one.start() for one in _SPACE.finditer(text, start + 1, end)]
+        end = spaces[-1] if spaces else end
+    return start, end
+
+
+def best_start(text: str, query: str, width: int) -> int:
+    """Return where the `width` characters of a text begin that hold most of a question's words.
+
+    Words weigh by how rare they are in the text; endings of up to two letters may differ. 0 if no
+    word is found.
+    """
+    stems = {word[: max(_SHORTEST, len(word) - 2)] for word in _WORD.findall(query.casefold())}
+    if not stems:
+        return 0
+    # Longest first, so that of two stems of a word the more telling one counts.
+    longest = sorted(stems, key=lambda stem: (-len(stem), stem))[:_MOST]
+    either = "|".join(map(re.escape, longest))
+    found = [(one.start(), one[0]) for one in re.finditer(rf"\b(?:{either})", text.casefold())]
+    rarity = {
+        stem: math.log1p(len(text) / (width * count))
+        for stem, count in Counter(stem for _, stem in found).items()
+    }
+    inside: Counter[str] = Counter()  # the stems in a stretch that moves over the text
+    best, start, end = 0, 0, 0
+    for at, stem in found:
+        while end < len(found) and found[end][0] < at + width * 2 // 3:
+            inside[found[end][1]] += 1
+            end += 1
+        weight = sum(rarity[one] for one, count in inside.items() if count)
+        if weight > best:
+            best, start = weight, at
+        inside[stem] -= 1
+    return max(0, min(start - width // 6, len(text) - width))
