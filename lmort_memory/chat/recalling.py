@@ -10,6 +10,7 @@ from lmort_memory.blas import one_thread
 from lmort_memory.chat.notes import Found, Notes, chosen, pack_notes
 from lmort_memory.encoder import mean_vector
 from lmort_memory.memory.evidence import DEPTH
+from lmort_memory.memory.kinds import is_shouted
 
 if TYPE_CHECKING:
     from lmort_memory.backbone import Vocabulary
@@ -60,6 +61,8 @@ class Recaller:
         if not options.memories or role != "user":
             return None, Notes("", (), ())
         seen = self._window.record_ids.union(exclude)
+        if is_shouted(text):  # a short forward pass for vectors that can be compared
+            encoded = asked = None
         with one_thread():
             hits = self._memory.recall(
                 text,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lmort_memory.errors import LmortError, SpaceMismatchError, StoreError
 from lmort_memory.memory import canaries
+from lmort_memory.memory.kinds import is_shouted
 from lmort_memory.memory.recall import Question, Tokens
 from lmort_memory.store.protocol import Named, Preparing, Store, TokenCodesKeeper
 from lmort_memory.store.values import Filter
@@ -84,8 +85,10 @@ class Encoding:
     ) -> Question:
         """Encode a query for every space to search, the current one first.
 
-        If its vector is given, only tokens given with it are used.
+        If its vector is given, only tokens given with it are used. A shouted query is encoded as
+        if it were said.
         """
+        query = query.lower() if is_shouted(query) else query
         if self._encoder is None:
             return Question({})
         if isinstance(self._store, Preparing):

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from lmort_memory.memory.echoes import restatements
-from lmort_memory.memory.kinds import about_questions, is_question, of_oneself, only_asks
+from lmort_memory.memory.kinds import about_questions, is_question, looks_up, of_oneself, only_asks
 from lmort_memory.memory.overlap import RAREST, stems, weight
 from lmort_memory.memory.times import spoken, without
 
@@ -220,7 +220,8 @@ def evidence(
     alike = _alike(scores)
     overlaps = [weight(asked & said) / total for said in both]
     chatter, asks = is_chatter(query), is_question(query)
-    if chatter and _is_looked_up(query, asked, most=max(overlaps, default=0.0)):
+    looked_up = looks_up(query)
+    if looked_up or (chatter and _is_looked_up(query, asked, most=max(overlaps, default=0.0))):
         chatter, asks = False, True
     personal, wanted = of_oneself(query), about_questions(query)
     repeating = restatements(query, [hit.record for hit in hits])

@@ -20,13 +20,15 @@ from lmort_memory.memory.languages.oneself import of_oneself_inside
 from lmort_memory.memory.languages.usual import is_english
 from lmort_memory.memory.overlap import WORD as _WORD
 from lmort_memory.memory.telling import AUXILIARY, opens_telling, tells
-from lmort_memory.store.words.tokenizer import RUN, fold
+from lmort_memory.store.words.tokenizer import RUN, STOP, fold
 
 __all__ = [
     "about_questions",
     "ends_asking",
     "is_pleasantry",
     "is_question",
+    "is_shouted",
+    "looks_up",
     "of_oneself",
     "of_the_assistant",
     "only_asks",
@@ -110,6 +112,30 @@ _PLEASANTRIES = frozenset(
     " hmm oh ah wow bye goodbye later tomorrow soon take care sleep tight that thats was i im"
     " m s am me and back here".split()
 )
+# What stands before or between the words of what is looked up.
+_JOINING = frozenset("my our the a an of for and or s to with".split())
+_NAMED = re.compile(
+    r"^(?:and )?(?:(?:who|what)(?:'s| is| are) (?!my |our |the |your )|what about |about )"
+)
+# With one of these a text says or asks something.
+_SENTENCE_WORDS = STOP - _JOINING | frozenset(
+    "i me im we us you u he she they them those am can could should may might must let lets please"
+    " want go going get got gonna dont doesnt didnt cant wont isnt just brb btw omg haha hahaha lol"
+    " lmao oh ah hey hi hello thanks thx ok okay".split()
+)
+# What people say alone, without looking for it.
+_SAID_ALONE = frozenset(
+    "yes no yup yep yeah ok okay correct perfect fantastic looks seems sounds thats maybe perhaps"
+    " later nothing something anything everything nobody somebody never always sometimes often"
+    " busy fine cool tired hungry thirsty sad happy angry bored sick ill great good bad better"
+    " worse well sure really true wrong right exactly absolutely definitely agreed done wow nice"
+    " interesting funny amazing awesome continue stop wait more less again help next previous back"
+    " yesterday today tomorrow tonight now soon one two three four five six seven eight nine ten"
+    " both neither none either all red blue green yellow black white monday tuesday wednesday"
+    " thursday friday saturday sunday idea ready hmm test testing".split()
+)
+_SAYING = ("!", ".", "…", ",", ":", ";")
+_LONGEST_LOOKED_UP = 4  # words
 _GREETS = frozenset(  # at least one of these is needed: "what is new" alone may ask for news
     "hello hi hey hiya heya yo howdy sup hola morning afternoon evening night thanks thank"
     " thx ty cheers ta welcome lol haha bye goodbye later you ya u cool awesome great perfect"
@@ -140,6 +166,11 @@ def only_asks(text: str) -> bool:
     return asking
 
 
+def is_shouted(text: str) -> bool:
+    """Return whether several words are all in capitals: their tokens are those of no usual text."""
+    return text.isupper() and len(_WORD.findall(text)) > 1
+
+
 def is_pleasantry(text: str) -> bool:
     """Return whether a text is only a greeting, thanks or a farewell."""
     if len(text) > _LONGEST_PLEASANTRY * _LONGEST_WORD:
@@ -151,6 +182,20 @@ def is_pleasantry(text: str) -> bool:
     if _PLEASANTRIES.issuperset(said):
         return not _GREETS.isdisjoint(said)
     return is_courteous(plain, words(fold(plain)))
+
+
+def looks_up(text: str) -> bool:
+    """Return whether a text only names something, as people type into a search box.
+
+    "dentist", "mum's birthday?", "the spare key", "who is Ada", but not "tired" or "next please".
+    """
+    if len(text) > _LONGEST_LOOKED_UP * _LONGEST_WORD or text.rstrip().endswith(_SAYING):
+        return False
+    said = _NAMED.sub("", _plain(text))
+    named = [word for word in words(said) if word not in _JOINING]
+    if not 0 < len(named) <= _LONGEST_LOOKED_UP or not _SENTENCE_WORDS.isdisjoint(named):
+        return False
+    return not _SAID_ALONE.issuperset(named)
 
 
 def about_questions(text: str) -> bool:

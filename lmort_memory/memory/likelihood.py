@@ -36,7 +36,7 @@ from lmort_memory.memory.evidence_weights import (
     WORDS,
     WORDS_QUESTION,
 )
-from lmort_memory.memory.kinds import is_pleasantry
+from lmort_memory.memory.kinds import is_pleasantry, looks_up
 
 if TYPE_CHECKING:
     from lmort_memory.types import Hit
@@ -96,6 +96,7 @@ def _logistic(z: float) -> float:
 BY_VECTORS: Final = Calibration(VECTORS["bias"], VECTORS, VECTORS_QUESTION)
 BY_PLAIN: Final = Calibration(PLAIN["bias"], PLAIN, PLAIN_QUESTION)
 BY_WORDS: Final = Calibration(WORDS["bias"], WORDS, WORDS_QUESTION)
+_LOOKED_UP: Final = 0.5  # for a record with all words of what is looked up
 _OF_A_TIME: Final = 0.5  # for anything said at the time that a query asks about
 
 
@@ -119,7 +120,17 @@ def likelihoods(
         ]
         return chances, max(chances, default=0.0)
     chances = _answers_first(signs, [calibration.likelihood(one) for one in signs])
-    return chances, calibration.stored(signs, chances)
+    stored = calibration.stored(signs, chances)
+    if looks_up(query):
+        chances = [max(p, _holds_all(one)) for p, one in zip(chances, signs, strict=True)]
+        stored = max(stored, *chances)
+    return chances, stored
+
+
+def _holds_all(found: Evidence) -> float:
+    """Return the least estimate of a hit for a text that is looked up: it may be what was meant."""
+    said_before = found.echo or found.reply or found.redundant >= 1.0
+    return 0.0 if said_before or found.overlap < 1.0 else _LOOKED_UP
 
 
 def _answers_first(signs: Sequence[Evidence], chances: Sequence[float]) -> list[float]:

@@ -52,7 +52,7 @@ def best_start(text: str, query: str, width: int) -> int:
         for stem, count in Counter(stem for _, stem in found).items()
     }
     inside: Counter[str] = Counter()  # the stems in a stretch that moves over the text
-    best, start, end = 0, 0, 0
+    best, start, end = 0.0, 0, 0
     for at, stem in found:
         while end < len(found) and found[end][0] < at + width * 2 // 3:
             inside[found[end][1]] += 1

@@ -5,6 +5,7 @@ import pytest
 from lmort_memory.memory.kinds import (
     about_questions,
     is_question,
+    looks_up,
     of_oneself,
     of_the_assistant,
     only_asks,
@@ -142,6 +143,51 @@ def test_texts_that_are_all_openings_are_read_in_one_go():
     for unit in ("when i ", "what, ", "?", "a: ", "did i ", "did i tell you my ", ", right"):
         for kind in (is_question, only_asks, of_oneself, of_the_assistant, about_questions):
             assert kind(unit * 20_000) in (True, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dentist",
+        "Dentist?",
+        "wifi password",
+        "mum's birthday",
+        "the spare key",
+        "my blood group?",
+        "Who is Ada?",
+        "who's gareth",
+        "what about the rent",
+        "shoe size",
+        "OPS-1187",
+        "Passwort",
+    ],
+)
+def test_what_only_names_something_looks_it_up(text):
+    """As people type into a search box."""
+    assert looks_up(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tom.",
+        "thanks!",
+        "tired",
+        "not yet",
+        "brb door",
+        "ok next",
+        "I have a dentist",
+        "let's go",
+        "what is my rent",
+        "seven",
+        "the old grey house behind the very long wall",
+        "",
+        "?",
+    ],
+)
+def test_what_people_say_alone_looks_nothing_up(text):
+    """An answer, a mood, a sentence, or a question with more to it."""
+    assert not looks_up(text)
 
 
 def test_some_questions_are_about_questions():

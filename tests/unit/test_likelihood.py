@@ -179,11 +179,21 @@ def test_short_questions_are_no_small_talk(text):
 
 @pytest.mark.parametrize("query", ["wifi password", "OPS-1187", "gate code!"])
 def test_words_that_one_hit_contains_are_looked_up(query):
-    """They ask, as with a question mark; of two words that no hit has together, nobody knows."""
+    """They ask, as with a question mark."""
     facts = [hit(f"the {query} is on the fridge", 0.3), hit("the password of the gate", 0.2)]
-    (found, _), (alone,) = signs(query, *facts), signs(query, facts[1])
+    (found, _) = signs(query, *facts)
     assert found.asks and not found.chatter
-    assert alone.chatter and not alone.asks
+
+
+def test_a_record_with_all_words_of_what_is_looked_up_may_be_meant():
+    """One word is far from every sentence in meaning; a reply or an echo is no answer."""
+    told = hit("My dentist is Dr. Okafor on Mill Lane.", 0.1)
+    chances, likelihood = likelihoods("dentist", [told], None, now=NOW)
+    assert min(*chances, likelihood) >= WORTH_NOTES
+    said = hit("I am tired of the dentist.", 0.1)
+    assert likelihoods("tired", [said], None, now=NOW)[1] < WORTH_NOTES
+    replied = replace(told, record=replace(told.record, role="assistant"))
+    assert likelihoods("dentist", [replied], None, now=NOW)[1] < WORTH_NOTES
 
 
 @pytest.mark.parametrize("query", ["brb door", "sounds good", "haha"])
