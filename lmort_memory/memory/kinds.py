@@ -97,7 +97,7 @@ _BY_ASSISTANT = re.compile(
     r"|\bhast du (?:\w+ )*(?:gesagt|empfohlen|vorgeschlagen|geraten|geschrieben)"
     r"|\bas-tu (?:dit|recommandé|proposé|conseillé|écrit)|\brecomendaste|\bdijiste|\bsugeriste"
 )
-_ANYBODY = re.compile(r"\bhow (?:do|can|could|would|should|to|long do) (?:i|we|you)\b")
+_ANYBODY = re.compile(r"\bhow (?:do|can|could|would|should|to|long do) (?:i|we|you)\b(?! get to\b)")
 _SHORT = 3  # most words of an exclamation that adds nothing to a question: "Right, thanks."
 
 
