@@ -123,7 +123,7 @@ def likelihoods(
     stored = calibration.stored(signs, chances)
     if looks_up(query):
         chances = [max(p, _holds_all(one)) for p, one in zip(chances, signs, strict=True)]
-        stored = max(stored, *chances)
+        stored = max([stored, *chances])
     return chances, stored
 
 

@@ -46,13 +46,13 @@ def test_earlier_versions_and_metadata_that_repeat_the_text_are_named(tmp_path):
     assert SECRET.encode() not in path.read_bytes()
 
 
-def test_a_state_saved_after_a_forget_elsewhere_holds_nothing_of_it(tmp_path, tiny):
+def test_a_state_saved_after_a_forget_elsewhere_holds_nothing_of_it(tmp_path, pair):
     """A chat that was open while its session was forgotten saves no token of it."""
     options = ChatOptions(max_tokens=4, system="")
-    path = tmp_path / "m.db"
+    path, (model, tuner) = tmp_path / "m.db", pair
     with (
-        Memory.open(path) as memory,
-        Memory.open(path) as other,
+        Memory.open(path, model=model, tuner=tuner) as memory,
+        Memory.open(path, model=model, tuner=tuner) as other,
         Chat(memory, session="s", options=options) as chat,
     ):
         list(chat.say(SECRET))

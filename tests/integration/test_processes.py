@@ -57,9 +57,10 @@ def _in_child(memory, queue):
         queue.put(("refused", str(error)))
 
 
-def test_a_forked_child_uses_the_file_and_not_the_model(tmp_path, tiny):
+def test_a_forked_child_uses_the_file_and_not_the_model(tmp_path, pair):
     """After a fork the database works in both processes; the model says that it stayed behind."""
-    with Memory.open(tmp_path / "m.db") as memory:
+    model, tuner = pair
+    with Memory.open(tmp_path / "m.db", model=model, tuner=tuner) as memory:
         memory.add("bees")
         context = multiprocessing.get_context("fork")
         queue = context.Queue()

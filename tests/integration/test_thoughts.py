@@ -13,9 +13,10 @@ from lmort_memory.chat.window import Window, WindowOptions
 from lmort_memory.importers import read as read_file
 from lmort_memory.importers import scan
 from lmort_memory.messages import read_messages
-from lmort_memory.testing.tiny_gguf import CHATML, write_tiny_gguf
+from lmort_memory.testing.tiny_gguf import CHATML
 from lmort_memory.thoughts import without_thoughts
 from lmort_memory.types import Turn
+from tests.support.cli import write_tiny_pair
 
 ROW = np.zeros((1, 1, 2), np.float32)
 MARKS = thinking_of(
@@ -129,8 +130,8 @@ def memory_of(tmp_path):
     """Open a memory over a tiny model with the given chat template."""
 
     def make(template):
-        model = write_tiny_gguf(tmp_path / "m.gguf", n_ctx=2048, chat_template=template)
-        return Memory.open(tmp_path / "m.db", model=model)
+        model, tuner = write_tiny_pair(tmp_path, chat_template=template)
+        return Memory.open(tmp_path / "m.db", model=model, tuner=tuner)
 
     return make
 

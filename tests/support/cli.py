@@ -66,9 +66,13 @@ def spawn(
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
-def write_tiny_pair(folder: Path, seed: int = 0) -> tuple[Path, Path]:
+def write_tiny_pair(
+    folder: Path, seed: int = 0, *, chat_template: str | None = None
+) -> tuple[Path, Path]:
     """Write a tiny model and an untrained tuner for it; both work, neither is any good."""
-    model = write_tiny_gguf(folder / f"tiny-{seed}.gguf", n_ctx=2048, seed=seed)
+    model = write_tiny_gguf(
+        folder / f"tiny-{seed}.gguf", n_ctx=2048, seed=seed, chat_template=chat_template
+    )
     config = TunerConfig(
         n_embd=32, align_layer=1, uniform_layer=3, n_head=2, width=16, n_ff=32, dim=16
     )

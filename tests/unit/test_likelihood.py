@@ -192,6 +192,7 @@ def test_a_record_with_all_words_of_what_is_looked_up_may_be_meant():
     assert min(*chances, likelihood) >= WORTH_NOTES
     said = hit("I am tired of the dentist.", 0.1)
     assert likelihoods("tired", [said], None, now=NOW)[1] < WORTH_NOTES
+    assert likelihoods("dentist", [], None, now=NOW) == ([], 0.0)
     replied = replace(told, record=replace(told.record, role="assistant"))
     assert likelihoods("dentist", [replied], None, now=NOW)[1] < WORTH_NOTES
 
