@@ -35,7 +35,7 @@ chat: $(STAMP)/chat
 JOBS ?= 2
 
 test: $(STAMP)/test
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-libraries: $(STAMP)/test
 	$(BIN)/python -m tests.support.libraries
