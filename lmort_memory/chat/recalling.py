@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lmort_memory.blas import one_thread
 from lmort_memory.chat.notes import Found, Notes, chosen, pack_notes
 from lmort_memory.encoder import mean_vector
 from lmort_memory.memory.evidence import DEPTH
+from lmort_memory.memory.follow_ups import in_full
 from lmort_memory.memory.kinds import is_shouted
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from lmort_memory.backbone import Vocabulary
     from lmort_memory.chat.options import ChatOptions
     from lmort_memory.chat.window import Window
     from lmort_memory.memory import Memory
-    from lmort_memory.types import AskedTokens, Encoded
+    from lmort_memory.types import AskedTokens, Encoded, Hit
 
 __all__ = ["Recaller"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What was found for a query, how likely each hit answers it, and whether any does."""
+
+    hits: Sequence[Hit]
+    chances: Sequence[float]
+    likelihood: float
 
 
 class Recaller:
@@ -63,20 +78,21 @@ class Recaller:
         seen = self._window.record_ids.union(exclude)
         if is_shouted(text):  # a short forward pass for vectors that can be compared
             encoded = asked = None
+
+        search = partial(
+            self._search, top_k=max(DEPTH, options.memories), scope=scope, exclude=seen
+        )
         with one_thread():
-            hits = self._memory.recall(
-                text,
-                vector=None if encoded is None else mean_vector(encoded),
-                tokens=asked,
-                top_k=max(DEPTH, options.memories),
-                scope=scope,
-                exclude=seen,
-                explain=True,
-            )
-            chances, likelihood = self._memory.likelihoods(text, hits)
-        found: list[Found] = []
+            best = search(text, None if encoded is None else mean_vector(encoded), asked)
+            if best.likelihood < options.min_likelihood and (
+                full := in_full(text, self._window.said_before())
+            ):
+                best = max(best, search(full, None, None), key=lambda one: one.likelihood)
+        likelihood, found = best.likelihood, list[Found]()
         if likelihood >= options.min_likelihood:
-            found = chosen(self._memory, hits, chances, seen=seen, at_most=options.memories)
+            found = chosen(
+                self._memory, best.hits, best.chances, seen=seen, at_most=options.memories
+            )
         notes = pack_notes(
             found,
             budget=self._window.longest_notes(options.memory_tokens),
@@ -84,3 +100,24 @@ class Recaller:
             now=datetime.now(UTC).astimezone(),
         )
         return likelihood, notes
+
+    def _search(
+        self,
+        query: str,
+        vector: NDArray[np.float32] | None,
+        tokens: AskedTokens | None,
+        *,
+        top_k: int,
+        scope: str,
+        exclude: Collection[str],
+    ) -> _Judged:
+        hits = self._memory.recall(
+            query,
+            vector=vector,
+            tokens=tokens,
+            top_k=top_k,
+            scope=scope,
+            exclude=exclude,
+            explain=True,
+        )
+        return _Judged(hits, *self._memory.likelihoods(query, hits))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # After an overflow this share of the context stays filled: whole old turns leave together, so
 # the rest is moved or evaluated again once in a while and not at every turn.
 _KEEP = 0.5
+_LAST_WORDS = 64  # tokens of an earlier turn that a question may refer to
 
 RoomMade: TypeAlias = Literal["shifted", "evaluated again"]
 OldNotes: TypeAlias = Literal["shift", "evaluate", "keep"]
@@ -123,6 +124,12 @@ class Window:
     def record_ids(self) -> frozenset[str]:
         """Records whose text is in the window, so the model sees them anyway."""
         return frozenset(id_ for message in self._messages for id_ in message.shown)
+
+    def said_before(self) -> Iterator[str]:
+        """Yield the ends of what the user said before the last message, the latest first."""
+        for message in reversed(self._messages[:-1]):
+            if message.role == "user":
+                yield self._vocabulary.detokenize(message.tokens[-_LAST_WORDS:])
 
     def longest_reply(self, max_tokens: int) -> int:
         """Return the most tokens of a reply: the other half is for what was said before."""

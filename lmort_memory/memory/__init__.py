@@ -14,6 +14,7 @@ Memory (memory.py)
 │     ├── evidence.py     the signs of each hit: overlap.py, kinds.py (telling.py), times/
 │     │     └── languages/      words of other languages than English, as tables
 │     └── evidence_weights.py   what each sign weighs, fitted
+├── follow_ups.py   questions that refer to an earlier turn
 ├── conditions.py   which records a call applies to
 ├── transfer.py     records to JSONL and back
 └── selftest.py     how well recall works on the user's own records
