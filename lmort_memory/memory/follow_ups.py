@@ -1,4 +1,3 @@
-# ruff: noqa: SIM905 - lists of words
 """Questions that refer to an earlier turn: "Where does Ada work?", then "When is her birthday?".
 
 By itself such a question is near to everybody's birthday or to nothing. It is asked once more with
@@ -16,19 +15,29 @@ from lmort_memory.memory.overlap import WORD, stems, word_stem
 
 __all__ = ["in_full", "refers_back"]
 
-_REFERRING: Final = frozenset(
-    "he she they him her them his hers its their theirs it there that"  # English
+_REFERRING: Final = (
+    "he she they him her them his hers its their theirs it there"  # English
     " sie ihn ihm ihr ihre ihren ihrem ihrer sein seine seinen seinem seiner dort"  # German
     " il elle lui leur leurs ils elles ses"  # French
     " él ella ellos ellas su sus"  # Spanish
     " lui lei loro suo sua suoi"  # Italian
     " ele ela eles elas dele seu sua"  # Portuguese
-    " hij zij haar zijn".split()  # Dutch
+    " hij zij haar zijn"  # Dutch
 )
-# "it" and "there" that refer to nothing.
+_PRONOUN: Final = re.compile(
+    rf"\b(?:{'|'.join(_REFERRING.split())})\b|\bthat(?=\W*$)", re.IGNORECASE
+)
+# "it" and "there" that refer to nothing, or to what follows.
 _IDLE: Final = re.compile(
     r"\b(?:what (?:time|day|date) is it|is it (?:raining|snowing|cold|hot|warm|late|true|possible)"
-    r"|is that (?:so|right|true)|how (?:long|much) does it take|(?:is|are|was|were) there)\b"
+    r"|(?:is|was) it (?:me|i|my|you|that|who|the)\b|is that (?:so|right|true)"
+    r"|how (?:long|much) does it take|how(?:'s| is) it going|(?:is|was|does|has|wo)n.?t it"
+    r"|(?:is|are|was|were) there)\b",
+    re.IGNORECASE,
+)
+# Whom a pronoun behind it means: "my son", "the little lad", or a name inside a sentence.
+_NAMED_BEFORE: Final = re.compile(
+    r"\b(?:my|our|the|an?|this|that|these|those|who|which|mum|mom|dad)\b|(?<=\s)(?!I\b)[A-Z]\w"
 )
 _LONGEST: Final = 12  # words of a question that needs another turn
 _MOST: Final = 8  # words taken from that turn
@@ -38,8 +47,9 @@ def refers_back(text: str) -> bool:
     """Return whether a text is a short question with a pronoun for what was said before."""
     if len(words(text)) > _LONGEST:
         return False
-    asking = " ".join(one for one in sentences(text) if is_question(one))
-    return not _REFERRING.isdisjoint(words(_IDLE.sub(" ", asking.casefold())))
+    asking = _IDLE.sub(" ", " ".join(one for one in sentences(text) if is_question(one)))
+    pronoun = _PRONOUN.search(asking)
+    return pronoun is not None and not _NAMED_BEFORE.search(asking, 0, pronoun.start())
 
 
 def in_full(text: str, earlier: Iterable[str]) -> str | None:

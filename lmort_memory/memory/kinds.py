@@ -115,13 +115,13 @@ _PLEASANTRIES = frozenset(
 # What stands before or between the words of what is looked up.
 _JOINING = frozenset("my our the a an of for and or s to with".split())
 _NAMED = re.compile(
-    r"^(?:and )?(?:(?:who|what)(?:'s| is| are) (?!my |our |the |your )|what about |about )"
+    r"^(?:and )?(?:who(?:'s| is| are) (?!my |our |the |your |it )|what about |about )"
 )
 # With one of these a text says or asks something.
 _SENTENCE_WORDS = STOP - _JOINING | frozenset(
     "i me im we us you u he she they them those am can could should may might must let lets please"
-    " want go going get got gonna dont doesnt didnt cant wont isnt just brb btw omg haha hahaha lol"
-    " lmao oh ah hey hi hello thanks thx ok okay".split()
+    " want go going get got gonna dont doesnt didnt cant wont isnt whats whos wheres hows just brb btw omg"
+    " haha hahaha lol lmao nah yo heyyy oh ah hey hi hello thanks thx ok okay".split()
 )
 # What people say alone, without looking for it.
 _SAID_ALONE = frozenset(

@@ -179,6 +179,7 @@ def test_what_only_names_something_looks_it_up(text):
         "I have a dentist",
         "let's go",
         "what is my rent",
+        "what is a paradiddle",
         "seven",
         "the old grey house behind the very long wall",
         "",
