@@ -119,9 +119,10 @@ _NAMED = re.compile(
 )
 # With one of these a text says or asks something.
 _SENTENCE_WORDS = STOP - _JOINING | frozenset(
-    "i me im we us you u he she they them those am can could should may might must let lets please"
-    " want go going get got gonna dont doesnt didnt cant wont isnt whats whos wheres hows just brb btw omg"
-    " haha hahaha lol lmao nah yo heyyy oh ah hey hi hello thanks thx ok okay".split()
+    "i me im we us you u he she they them those am can could should may might must let lets"
+    " please want go going get got gonna dont doesnt didnt cant wont isnt whats whos wheres hows"
+    " just brb btw omg haha hahaha lol lmao nah yo heyyy oh ah hey hi hello thanks"
+    " thx ok okay".split()
 )
 # What people say alone, without looking for it.
 _SAID_ALONE = frozenset(
