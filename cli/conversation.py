@@ -186,13 +186,25 @@ class Conversation:
             self._screen.show_reply(reply.pieces())
         except KeyboardInterrupt:
             if reply is None:
-                self._screen.say("(stopped before it was read; say it again to have it remembered)")
+                self._screen.say(
+                    "(stopped)"
+                    if self._is_stored(text)
+                    else "(stopped before it was read; say it again to have it remembered)"
+                )
                 return
         finally:
             if reply is not None:
                 reply.close()
         self._ledger = reply.ledger
         self._screen.end_reply(reply)
+
+    def _is_stored(self, text: str) -> bool:
+        """Return whether a text is the last turn of this session: its reply had not begun."""
+        from lmort_memory.store.values import Filter
+
+        chosen = Filter(scope=self._scope, session=self.chat.session)
+        last = self._memory.store.latest(chosen, limit=1)
+        return any(record.text == text for record in last)
 
     def _show(self, records: Sequence[Record]) -> None:
         self._shown = list(records)
