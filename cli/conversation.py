@@ -67,6 +67,7 @@ class Conversation:
         self._options = options
         self._chat: Chat | None = None
         self._named = False
+        self._left_vectors = False
         self._shown: list[Record] = []
         self._ledger: Ledger | None = None
         self._commands: dict[str, tuple[str, Callable[[str], None]]] = {
@@ -98,6 +99,10 @@ class Conversation:
                         self._answer(line)
         finally:
             self._close()
+            if self._left_vectors and self._memory.status().pending:
+                self._screen.say(
+                    "(a long text is found by its words alone so far; run: lmort-mem reencode)"
+                )
 
     def _answer(self, line: str) -> None:
         try:
@@ -150,10 +155,7 @@ class Conversation:
         try:
             if self._named:
                 self._chat.save()
-            if self._chat.has_left_vectors and self._memory.status().pending:
-                self._screen.say(
-                    "(a long text is found by its words alone so far; run: lmort-mem reencode)"
-                )
+            self._left_vectors |= self._chat.has_left_vectors
         except LmortError as error:
             self._fail(str(error))
         finally:

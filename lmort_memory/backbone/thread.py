@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 # Between two tokens a chat computes nothing for a moment. An import that began then would make each
-# token wait for a batch, so it waits for the next token instead, but not for ever.
+# token wait for a batch, so it waits for the next token instead, a second at most.
 _BETWEEN_TOKENS = 0.01  # seconds
 _LONGEST_WAIT = 1.0  # seconds
 
@@ -162,6 +162,7 @@ class InferenceThread:
     def _work(self) -> None:
         talked = imported = 0.0
         while True:
+            self._arrived.clear()
             entry = self._jobs.get()
             priority, _, future, job = entry
             if future is None:
@@ -184,7 +185,6 @@ class InferenceThread:
         left = until - time.monotonic()
         if left <= 0:
             return False
-        self._arrived.clear()
         self._arrived.wait(left)
         return True
 

@@ -100,7 +100,7 @@ class Chat(Closing):
         self._keeper = Keeper(memory)
         self._last: str | None = None
         self._unrecorded = False  # whether notes were shown that no ledger names
-        self.has_left_vectors = False
+        self.has_left_vectors = self._left_for_later = False
         self._open: Reply | None = None
         self.resumed: Resumed | None = None if session is None else self._resume()
 
@@ -211,12 +211,11 @@ class Chat(Closing):
                 exclude=records,
             )
             recalled = time.perf_counter()
+            deferred = long is not None and long.encoded is None
             kept = self._keeper.held_by(records) or self._keep(
-                role,
-                text,
-                encoded if long is None else long.encoded,
-                defer=long is not None and long.encoded is None,
+                role, text, encoded if long is None else long.encoded, defer=deferred
             )
+            self._left_for_later = deferred and kept.stored and kept.repeat is None
         except BaseException:
             self._window.leave()
             raise
@@ -372,7 +371,6 @@ class Chat(Closing):
         defer: bool = False,
     ) -> Kept:
         """Keep a turn as this chat is set at present: `take_over` may change where and whether."""
-        self.has_left_vectors |= defer
         return self._keeper.keep(
             role,
             text,
@@ -394,8 +392,9 @@ class Chat(Closing):
     def _end(self, ledger: Ledger, stored: bool) -> None:
         self._open = None
         self._last = ledger.reply_id or ledger.turn_id
-        if self.has_left_vectors:
+        if self._left_for_later:
             self._memory.encode_in_background()
+            self.has_left_vectors, self._left_for_later = True, False
         if stored:
             self._memory.store.add_ledger(to_entry(ledger, scope=self.scope, session=self.session))
         elif ledger.memories:

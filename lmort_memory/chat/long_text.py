@@ -9,6 +9,7 @@ rarest words with the question, and the vectors of the whole are left for later.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from lmort_memory.batches import batched
-from lmort_memory.encoder import chunk_spans, mean_vector
+from lmort_memory.encoder import chunk_spans
 from lmort_memory.memory.kinds import is_question, sentences
 from lmort_memory.memory.overlap import stems
 
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
     from lmort_memory.types import Encoded, Encoder, Progress
 
-__all__ = ["AT_ONCE", "Parts", "excerpt", "parts_of", "shared_words"]
+__all__ = ["AT_ONCE", "Parts", "asked_in", "excerpt", "parts_of"]
 
 AT_ONCE = 64  # chunks that are read before the reply: 8,000 tokens, ten seconds of two slow cores
-_TOLD = 8  # chunks between two reports of progress: a second
+_SHORT_PARAGRAPH = 300  # characters
+_PARAGRAPH = re.compile(r"\n\s*\n|\r\n\s*\r\n")
 _WORDS = 0.4  # of a cosine: what all the words that are asked for are worth (experiment 44)
 GAP = "\n[…]\n"
 
@@ -64,7 +65,7 @@ def parts_of(
     """
     spans = chunk_spans(text, ends)
     chunks = [text[slice(*span)] for span in spans]
-    asked = _asked(chunks)
+    asked = asked_in(text, chunks)
     words = shared_words(asked, chunks)
     if len(chunks) <= AT_ONCE:
         chosen = list(range(len(chunks)))
@@ -77,6 +78,24 @@ def parts_of(
     nearness = (vectors @ _read(asked, encoder, None).T).max(axis=1)
     worth = {i: float(near) + _WORDS * words[i] for i, near in zip(chosen, nearness, strict=True)}
     return Parts(spans, worth, encoded)
+
+
+def asked_in(text: str, chunks: Sequence[str]) -> list[str]:
+    """Return what a long text asks for: the questions and requests at its beginning and its end.
+
+    What stands there in a short paragraph of its own is the person's. A document may begin with a
+    heading and end with a question of its own, so without a question in such a paragraph all of
+    these count; and if there are none, both ends.
+    """
+    ends = [chunks[0], chunks[-1]]
+    paragraphs = [one for one in _PARAGRAPH.split(text.strip()) if one]
+    own = [one for one in (paragraphs[0], paragraphs[-1]) if len(one) <= _SHORT_PARAGRAPH]
+    asking = _questions(own) or [*own, *_questions(ends)]
+    return list(dict.fromkeys(asking)) or ends
+
+
+def _questions(texts: Sequence[str]) -> list[str]:
+    return [one for text in texts for one in sentences(text) if is_question(one)]
 
 
 def shared_words(asked: Sequence[str], chunks: Sequence[str]) -> dict[int, float]:
@@ -111,7 +130,16 @@ def excerpt(text: str, parts: Parts, *, budget: int, count_tokens: Callable[[str
             chosen.append(index)
         elif len(chosen) > 1:
             break
+    if not chosen:  # no room for a single chunk
+        return _cut(text[slice(*parts.spans[0])], budget, count_tokens)
     return _joined(text, [parts.spans[i] for i in sorted(chosen)])
+
+
+def _cut(text: str, budget: int, count_tokens: Callable[[str], int]) -> str:
+    """Return the beginning of a text that fits, at least a character."""
+    while len(text) > 1 and count_tokens(text) > budget:
+        text = text[: len(text) * 3 // 4]
+    return text
 
 
 def _ends_first(worth: Mapping[int, float]) -> list[int]:
@@ -120,20 +148,13 @@ def _ends_first(worth: Mapping[int, float]) -> list[int]:
     return sorted(worth, key=lambda i: (i not in ends, -worth[i], i))
 
 
-def _asked(chunks: Sequence[str]) -> list[str]:
-    """Return the questions at the beginning and the end of a text, or both ends if none asks."""
-    ends = [chunks[0], chunks[-1]]
-    asking = [one for end in ends for one in sentences(end) if is_question(one)]
-    return list(dict.fromkeys(asking)) or ends
-
-
 def _read(texts: Sequence[str], encoder: Encoder, progress: Progress | None) -> NDArray[np.float32]:
-    """Return the vectors of short texts, float32 (len(texts), dim)."""
+    """Return the vectors of short texts, float32 (len(texts), dim), before any import goes on."""
     vectors: list[NDArray[np.float32]] = []
-    for some in batched(texts, _TOLD):
+    for text in texts:
         if progress is not None:
             progress(len(vectors), len(texts))
-        vectors += [mean_vector(one) for one in encoder.encode(some)]
+        vectors.append(encoder.encode_query(text))
     return np.stack(vectors)
 
 

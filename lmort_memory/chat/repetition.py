@@ -8,14 +8,14 @@ are compared by words, ignoring case and punctuation.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 _WORD = re.compile(r"\w+")
 _RUN = 4  # words in a row, too many for chance; a shorter text must match whole
-_PLACES = 32  # of one run that are compared: in "ha ha ha …" the first ones are the longest
+_PLACES = 256  # of one run in one text that are compared, the first: "ha ha ha …" has thousands
 _SHARE = 0.8  # share of a reply's words found in view; the rest is "you said that"
 
 
@@ -82,9 +82,11 @@ def _runs(words: Sequence[str], sources: Mapping[str, _Words]) -> list[_Run]:
     wanted = {tuple(words[i : i + _RUN]) for i in range(len(words) - _RUN + 1)}
     places: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
     for id_, source in sources.items():
+        here: Counter[tuple[str, ...]] = Counter()
         for i in range(len(source.words) - _RUN + 1):
             run = source.words[i : i + _RUN]
-            if run in wanted and len(places[run]) < _PLACES:
+            if run in wanted and here[run] < _PLACES:
+                here[run] += 1
                 places[run].append((id_, i))
     found: list[_Run] = []
     at = 0

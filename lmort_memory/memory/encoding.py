@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lmort_memory.errors import LmortError, SpaceMismatchError, StoreError
 from lmort_memory.memory import canaries
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from lmort_memory.types import AskedTokens, Encoded
 
 __all__ = ["Encoding"]
+
+
+_BOOK: Final = 50_000  # characters: a minute of reading
 
 
 class _Closing(Exception):
@@ -195,17 +198,30 @@ class Encoding:
         if self._encoder is None:
             return 0
         total = self.pending() if progress is not None else 0
-        done, last = 0, None
-        while batch := self._store.pending(self._encoder.space, limit=batch_size, after=last):
+        done = 0
+        for batch in self._batches(self._encoder.space, batch_size):
             try:
+                self._stop_if_closing(done, total)
                 self.encode(batch, progress=self._stop_if_closing)
             except _Closing:
                 return done
-            done, last = done + len(batch), batch[-1].id
+            done += len(batch)
             if progress is not None:
                 progress(done, max(total, done))
         self._previous = ()
         return done
+
+    def _batches(self, space: str, size: int) -> Iterator[list[Record]]:
+        """Yield the records without vectors; books at last, one by one, so that none waits."""
+        books: list[str] = []
+        last = None
+        while batch := self._store.pending(space, limit=size, after=last):
+            last = batch[-1].id
+            books += [record.id for record in batch if len(record.text) > _BOOK]
+            if short := [record for record in batch if len(record.text) <= _BOOK]:
+                yield short
+        for id_ in books:
+            yield list(self._store.get([id_]).values())
 
     def drop_others(self) -> None:
         """Delete all other spaces, unless records still lack vectors in the current one."""
@@ -224,7 +240,7 @@ class Encoding:
             self._worker.start()
 
     def close(self) -> None:
-        """Stop the background work after its current batch, and wait for it.
+        """Stop the background work, and wait for it: what it was reading is read again later.
 
         If all vectors came from a chat, the space gets its canaries now: no turn waited for them.
         """

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
-from lmort_memory.memory.kinds import is_question, sentences, words
+from lmort_memory.memory.evidence import is_chatter
+from lmort_memory.memory.kinds import is_pleasantry, is_question, sentences, words
 from lmort_memory.memory.overlap import WORD, stems, word_stem
 
 __all__ = ["in_full", "refers_back"]
 
 _REFERRING: Final = (
     "he she they him her them his hers its their theirs it there"  # English
-    " sie ihn ihm ihr ihre ihren ihrem ihrer sein seine seinen seinem seiner dort"  # German
-    " il elle lui leur leurs ils elles ses"  # French
+    " er sie ihn ihm ihr ihre ihren ihrem ihrer seine seinen seinem seiner dort"  # German
+    " elle lui leur leurs ils elles ses"  # French
     " él ella ellos ellas su sus"  # Spanish
     " lui lei loro suo sua suoi"  # Italian
-    " ele ela eles elas dele seu sua"  # Portuguese
-    " hij zij haar zijn"  # Dutch
+    " ele ela eles elas dele"  # Portuguese
+    " hij zij haar"  # Dutch
 )
 _PRONOUN: Final = re.compile(
     rf"\b(?:{'|'.join(_REFERRING.split())})\b|\bthat(?=\W*$)", re.IGNORECASE
@@ -31,7 +33,8 @@ _PRONOUN: Final = re.compile(
 _IDLE: Final = re.compile(
     r"\b(?:what (?:time|day|date) is it|is it (?:raining|snowing|cold|hot|warm|late|true|possible)"
     r"|(?:is|was) it (?:me|i|my|you|that|who|the)\b|is that (?:so|right|true)"
-    r"|how (?:long|much) does it take|how(?:'s| is) it going|(?:is|was|does|has|wo)n.?t it"
+    r"|how (?:long|much) does it take|it costs? to|how(?:'s| is) it going"
+    r"|(?:is|was|does|has|wo)n.?t it"
     r"|(?:is|are|was|were) there)\b",
     re.IGNORECASE,
 )
@@ -41,6 +44,7 @@ _NAMED_BEFORE: Final = re.compile(
 )
 _LONGEST: Final = 12  # words of a question that needs another turn
 _MOST: Final = 8  # words taken from that turn
+_BACK: Final = 6  # turns
 
 
 def refers_back(text: str) -> bool:
@@ -48,8 +52,13 @@ def refers_back(text: str) -> bool:
     if len(words(text)) > _LONGEST:
         return False
     asking = _IDLE.sub(" ", " ".join(one for one in sentences(text) if is_question(one)))
-    pronoun = _PRONOUN.search(asking)
+    pronoun = next((one for one in _PRONOUN.finditer(asking) if not _is_polite(one)), None)
     return pronoun is not None and not _NAMED_BEFORE.search(asking, 0, pronoun.start())
+
+
+def _is_polite(pronoun: re.Match[str]) -> bool:
+    """Return whether a pronoun has a capital inside a sentence: "Ihre Adresse", or "IT"."""
+    return pronoun.start() > 0 and pronoun[0][0].isupper()
 
 
 def in_full(text: str, earlier: Iterable[str]) -> str | None:
@@ -57,16 +66,22 @@ def in_full(text: str, earlier: Iterable[str]) -> str | None:
 
     Args:
         text: The question.
-        earlier: What the same person said before, the latest first. Turns that refer back
-            themselves are passed over.
+        earlier: What the same person said before, the latest first. Of the last few, the latest
+            question counts, else the latest statement; thanks and what refers back itself do not.
 
     Returns:
         None if the question refers to nothing, or nothing was said.
     """
     if not refers_back(text):
         return None
-    topic = next((topic for one in earlier if not refers_back(one) and (topic := _topic(one))), "")
+    said = [one for one in islice(earlier, _BACK) if _says_something(one) and not refers_back(one)]
+    asked = [one for one in said if is_question(one)]
+    topic = next(filter(None, map(_topic, asked or said)), "")
     return f"{text} ({topic})" if topic else None
+
+
+def _says_something(text: str) -> bool:
+    return not (is_chatter(text) or is_pleasantry(text))
 
 
 def _topic(text: str) -> str:

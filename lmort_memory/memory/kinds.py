@@ -17,7 +17,7 @@ from lmort_memory.memory.languages import asking
 from lmort_memory.memory.languages.courtesy import is_courteous
 from lmort_memory.memory.languages.oneself import ONESELF as _ONESELF_ELSEWHERE
 from lmort_memory.memory.languages.oneself import of_oneself_inside
-from lmort_memory.memory.languages.usual import is_english
+from lmort_memory.memory.languages.usual import is_english, usual
 from lmort_memory.memory.overlap import WORD as _WORD
 from lmort_memory.memory.telling import AUXILIARY, opens_telling, tells
 from lmort_memory.store.words.tokenizer import RUN, STOP, fold
@@ -126,7 +126,8 @@ _SENTENCE_WORDS = STOP - _JOINING | frozenset(
 )
 # What people say alone, without looking for it.
 _SAID_ALONE = frozenset(
-    "yes no yup yep yeah ok okay correct perfect fantastic looks seems sounds thats maybe perhaps"
+    "explain rewrite translate summarize summarise shorter longer details fix write list show try"
+    " yes no yup yep yeah ok okay correct perfect fantastic looks seems sounds thats maybe perhaps"
     " later nothing something anything everything nobody somebody never always sometimes often"
     " busy fine cool tired hungry thirsty sad happy angry bored sick ill great good bad better"
     " worse well sure really true wrong right exactly absolutely definitely agreed done wow nice"
@@ -196,6 +197,9 @@ def looks_up(text: str) -> bool:
     named = [word for word in words(said) if word not in _JOINING]
     if not 0 < len(named) <= _LONGEST_LOOKED_UP or not _SENTENCE_WORDS.isdisjoint(named):
         return False
+    foreign = usual(list(map(fold, named))) or not _ONESELF_ELSEWHERE.isdisjoint(named)
+    if "n't" in said or RUN.search(said) or foreign:
+        return False  # a sentence, perhaps of a script without spaces or of another language
     return not _SAID_ALONE.issuperset(named)
 
 

@@ -96,7 +96,7 @@ def _logistic(z: float) -> float:
 BY_VECTORS: Final = Calibration(VECTORS["bias"], VECTORS, VECTORS_QUESTION)
 BY_PLAIN: Final = Calibration(PLAIN["bias"], PLAIN, PLAIN_QUESTION)
 BY_WORDS: Final = Calibration(WORDS["bias"], WORDS, WORDS_QUESTION)
-_LOOKED_UP: Final = 0.5  # for a record with all words of what is looked up
+_HOLDS_ALL: Final = 0.5  # for a record with all words of what is looked up
 _OF_A_TIME: Final = 0.5  # for anything said at the time that a query asks about
 
 
@@ -130,7 +130,7 @@ def likelihoods(
 def _holds_all(found: Evidence) -> float:
     """Return the least estimate of a hit for a text that is looked up: it may be what was meant."""
     said_before = found.echo or found.reply or found.redundant >= 1.0
-    return 0.0 if said_before or found.overlap < 1.0 else _LOOKED_UP
+    return 0.0 if said_before or found.overlap < 1.0 else _HOLDS_ALL
 
 
 def _answers_first(signs: Sequence[Evidence], chances: Sequence[float]) -> list[float]:

@@ -169,7 +169,7 @@ class Memory(Closing):
     def close(self) -> None:
         """Close the database and free the model; closing twice is harmless.
 
-        Background work stops after its current batch and continues at the next open.
+        Background work stops; `encode_pending` or `encode_in_background` goes on with it later.
         """
         try:
             self._encoding.close()

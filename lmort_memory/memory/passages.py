@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from typing import Final
 
+from lmort_memory.store.words.tokenizer import RUN
+
 __all__ = ["best_start", "passage"]
 
 _LONGEST: Final = 600  # characters
@@ -20,11 +22,12 @@ def passage(text: str, query: str) -> tuple[int, int] | None:
     """Return the characters [start, end) of a long text that are closest to a question in words.
 
     Returns:
-        At most 600 characters, cut at words; None for a text that is no longer than that.
+        At most 600 characters, cut at words; None for a text that is no longer than that, or that
+        shares no word with the question.
     """
-    if len(text) <= _LONGEST:
+    start = _best(text, query, _LONGEST) if len(text) > _LONGEST else None
+    if start is None:
         return None
-    start = best_start(text, query, _LONGEST)
     if start and (space := _SPACE.search(text, start, start + _LONGEST // 6)):
         start = space.end()
     end = min(start + _LONGEST, len(text))
@@ -40,13 +43,16 @@ def best_start(text: str, query: str, width: int) -> int:
     Words weigh by how rare they are in the text; endings of up to two letters may differ. 0 if no
     word is found.
     """
-    stems = {word[: max(_SHORTEST, len(word) - 2)] for word in _WORD.findall(query.casefold())}
-    if not stems:
-        return 0
-    # Longest first, so that of two stems of a word the more telling one counts.
-    longest = sorted(stems, key=lambda stem: (-len(stem), stem))[:_MOST]
-    either = "|".join(map(re.escape, longest))
-    found = [(one.start(), one[0]) for one in re.finditer(rf"\b(?:{either})", text.casefold())]
+    return _best(text, query, width) or 0
+
+
+def _best(text: str, query: str, width: int) -> int | None:
+    pattern = _pattern(query)
+    if pattern is None:
+        return None
+    found = [(one.start(), one[0].casefold()) for one in pattern.finditer(text)]
+    if not found:
+        return None
     rarity = {
         stem: math.log1p(len(text) / (width * count))
         for stem, count in Counter(stem for _, stem in found).items()
@@ -62,3 +68,15 @@ def best_start(text: str, query: str, width: int) -> int:
             best, start = weight, at
         inside[stem] -= 1
     return max(0, min(start - width // 6, len(text) - width))
+
+
+def _pattern(query: str) -> re.Pattern[str] | None:
+    """Return what finds a question's words by their stems; without spaces, by pairs."""
+    runs = RUN.findall(query)
+    pairs = {run[i : i + 2] for run in runs for i in range(len(run) - 1)}
+    said = _WORD.findall(RUN.sub(" ", query))
+    stems = {word[: max(_SHORTEST, len(word) - 2)].casefold() for word in said}
+    # Longest first, so that of two stems of a word the more telling one counts.
+    longest = sorted(stems, key=lambda stem: (-len(stem), stem))[:_MOST]
+    parts = [rf"\b{re.escape(stem)}" for stem in longest] + sorted(pairs)[:_MOST]
+    return re.compile("|".join(parts), re.IGNORECASE) if parts else None

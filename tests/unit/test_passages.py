@@ -19,10 +19,26 @@ def test_a_short_text_has_no_passage():
     assert passage(FILLER + FACT, "What is the code?") is None
 
 
-def test_without_a_shared_word_it_is_the_beginning():
-    """So too if nothing is asked, and where a text has no spaces to cut at."""
-    assert passage(FILLER * 40, "Quo vadis?")[0] == 0
-    assert passage("蜜蜂" * 1000, "") == (0, 600)
+def test_without_a_shared_word_there_is_none():
+    """So too if nothing is asked."""
+    assert passage(FILLER * 40, "Quo vadis?") is None
+    assert passage(FILLER * 40, "") is None
+
+
+def test_letters_that_change_length_move_nothing():
+    """As ß does where case is folded."""
+    filler = "Die große Straße heißt Maßstraße und draußen fließt der weiße Fluss. " * 100
+    fact = "Der Code des Schuppens ist 8306. "
+    text = filler + fact + filler
+    start, end = passage(text, "Wie lautet der Code vom Schuppen?")
+    assert "8306" in text[start:end]
+
+
+def test_scripts_without_spaces_are_searched_by_pairs():
+    """And cut anywhere."""
+    text = "日本語の文章" * 400 + "鍵はここです" + "日本語の文章" * 400
+    start, end = passage(text, "鍵はどこ")
+    assert "鍵はここです" in text[start:end] and end - start == 600
 
 
 def test_a_page_may_ask_a_book():
