@@ -34,8 +34,9 @@ chat: $(STAMP)/chat
 
 JOBS ?= 2
 
+# Workers share the cores: threads that spin while they wait would take them from each other.
 test: $(STAMP)/test
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	GOMP_SPINCOUNT=0 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-libraries: $(STAMP)/test
 	$(BIN)/python -m tests.support.libraries
