@@ -101,7 +101,8 @@ class Conversation:
             self._close()
             if self._left_vectors and self._memory.status().pending:
                 self._screen.say(
-                    "(a long text is found by its words alone so far; run: lmort-mem reencode)"
+                    "(a long text can be found only by its words so far;"
+                    " to finish it, run: lmort-mem reencode)"
                 )
 
     def _answer(self, line: str) -> None:
@@ -153,9 +154,9 @@ class Conversation:
         if self._chat is None:
             return
         try:
+            self._left_vectors |= self._chat.has_left_vectors
             if self._named:
                 self._chat.save()
-            self._left_vectors |= self._chat.has_left_vectors
         except LmortError as error:
             self._fail(str(error))
         finally:

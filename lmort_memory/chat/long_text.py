@@ -30,7 +30,7 @@ __all__ = ["AT_ONCE", "Parts", "asked_in", "excerpt", "parts_of"]
 
 AT_ONCE = 64  # chunks that are read before the reply: 8,000 tokens, ten seconds of two slow cores
 _SHORT_PARAGRAPH = 300  # characters
-_PARAGRAPH = re.compile(r"\n\s*\n|\r\n\s*\r\n")
+_PARAGRAPH = re.compile(r"\n\s*\n")
 _WORDS = 0.4  # of a cosine: what all the words that are asked for are worth (experiment 44)
 GAP = "\n[…]\n"
 
@@ -63,17 +63,18 @@ def parts_of(
         encoder: Makes the chunks' vectors.
         progress: Called with how many chunks are read.
     """
-    spans = chunk_spans(text, ends)
+    spans: Sequence[Span] = chunk_spans(text, ends)
+    encoded = None
+    if len(spans) <= AT_ONCE:
+        encoded = encoder.encode([text], progress=progress)[0]
+        spans = encoded.spans  # its own: it may take the text for other tokens than a chat does
     chunks = [text[slice(*span)] for span in spans]
     asked = asked_in(text, chunks)
     words = shared_words(asked, chunks)
-    if len(chunks) <= AT_ONCE:
-        chosen = list(range(len(chunks)))
-        encoded = encoder.encode([text], progress=progress)[0]
-        vectors = encoded.vectors
+    if encoded is not None:
+        chosen, vectors = list(words), encoded.vectors
     else:
         chosen = sorted(_ends_first(words)[:AT_ONCE])
-        encoded = None
         vectors = _read([chunks[i] for i in chosen], encoder, progress)
     nearness = (vectors @ _read(asked, encoder, None).T).max(axis=1)
     worth = {i: float(near) + _WORDS * words[i] for i, near in zip(chosen, nearness, strict=True)}
@@ -88,7 +89,7 @@ def asked_in(text: str, chunks: Sequence[str]) -> list[str]:
     these count; and if there are none, both ends.
     """
     ends = [chunks[0], chunks[-1]]
-    paragraphs = [one for one in _PARAGRAPH.split(text.strip()) if one]
+    paragraphs = _PARAGRAPH.split(text.strip())
     own = [one for one in (paragraphs[0], paragraphs[-1]) if len(one) <= _SHORT_PARAGRAPH]
     asking = _questions(own) or [*own, *_questions(ends)]
     return list(dict.fromkeys(asking)) or ends

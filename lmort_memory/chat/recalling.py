@@ -78,7 +78,6 @@ class Recaller:
         seen = self._window.record_ids.union(exclude)
         if is_shouted(text):  # a short forward pass for vectors that can be compared
             encoded = asked = None
-
         search = partial(
             self._search, top_k=max(DEPTH, options.memories), scope=scope, exclude=seen
         )
@@ -88,8 +87,8 @@ class Recaller:
                 full := in_full(text, self._window.said_before())
             ):
                 best = max(best, search(full, None, None), key=lambda one: one.likelihood)
-        likelihood, found = best.likelihood, list[Found]()
-        if likelihood >= options.min_likelihood:
+        found: list[Found] = []
+        if best.likelihood >= options.min_likelihood:
             found = chosen(
                 self._memory, best.hits, best.chances, seen=seen, at_most=options.memories
             )
@@ -99,7 +98,7 @@ class Recaller:
             count_tokens=lambda line: len(self._vocabulary.tokenize(line)),
             now=datetime.now(UTC).astimezone(),
         )
-        return likelihood, notes
+        return best.likelihood, notes
 
     def _search(
         self,

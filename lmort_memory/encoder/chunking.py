@@ -50,10 +50,13 @@ def chunk_tokens(
 
 def chunk_spans(text: str, ends: Sequence[int]) -> list[tuple[int, int]]:
     """Return the characters [start, stop) of a text's chunks; see `chunk_tokens`."""
-    return [
-        (ends[start - 1] if start else 0, ends[stop - 1])
-        for start, stop in chunk_tokens(text, ends)
-    ]
+    return [span_of(chunk, ends) for chunk in chunk_tokens(text, ends)]
+
+
+def span_of(chunk: tuple[int, int], ends: Sequence[int]) -> tuple[int, int]:
+    """Return the characters [start, stop) of a range of tokens, of which each ends at `ends`."""
+    start, stop = chunk
+    return (ends[start - 1] if start else 0, ends[stop - 1])
 
 
 def _break(text: str, ends: Sequence[int], low: int, high: int) -> int:

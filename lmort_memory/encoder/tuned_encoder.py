@@ -12,7 +12,7 @@ from lmort_memory.backbone import Backbone, Priority
 from lmort_memory.backbone.environment import environment
 from lmort_memory.batches import batched
 from lmort_memory.encoder.artifact import CONTRACT_VERSION, TunerCard
-from lmort_memory.encoder.chunking import chunk_tokens
+from lmort_memory.encoder.chunking import chunk_tokens, span_of
 from lmort_memory.encoder.in_chat import places_of
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError, TunerMismatchError
@@ -221,10 +221,7 @@ class TunedEncoder:
 
     def _chunks_of(self, index: int, text: str, tokens: Sequence[int]) -> list[_Chunk]:
         ends = self._backbone.vocabulary.character_ends(text, tokens)
-        found: list[_Chunk] = []
-        for start, stop in chunk_tokens(text, ends):
-            span = (ends[start - 1] if start else 0, ends[stop - 1])
-            found.append(_Chunk(index, span, (start, stop)))
+        found = [_Chunk(index, span_of(one, ends), one) for one in chunk_tokens(text, ends)]
         if not found:
             raise ValueError("cannot encode a text without tokens")
         return found
