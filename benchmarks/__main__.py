@@ -163,6 +163,10 @@ def of_retrieval(scale: Scale, work: Path, results: Path, data: str) -> Steps:
         *("bench_first_hand", "--half", "judge", *place),
         *("--size", *map(str, scale.records)),
     ]
+    steps["first_hand_peers"] = [
+        *("bench_first_hand_peers", "--half", "judge", *place),
+        *("--size", *map(str, scale.records)),
+    ]
     for name in ("first_hand", "locomo"):
         limit = ["--limit", str(scale.answers)] if scale.answers else []
         steps[f"answers-smollm2-{name}"] = ["bench_answers", "--set", name, *place, *limit]

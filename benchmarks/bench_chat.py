@@ -39,6 +39,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.environment import environment
+from benchmarks.minilm import Embedder
 from lmort_memory import Backbone, Chat, ChatOptions, Encoded, Memory, Sampling
 from lmort_memory.backbone import fast_default_path
 from lmort_memory.chat.notes import pack_notes, worth_a_note
@@ -74,30 +75,6 @@ def asked(n: int) -> Iterator[str]:
     for i in range(n):
         who, (_, thing) = PEOPLE[i * 3 % len(PEOPLE)], THINGS[i % len(THINGS)]
         yield f"Tell me again what {who} has to do with the {thing}, and since when it is so."
-
-
-class Embedder:
-    """all-MiniLM-L6-v2 through transformers, as an `Encoder`."""
-
-    space, dim = "minilm", 384
-
-    def __init__(self) -> None:
-        import torch
-
-        from lmort_memory.tuners.train.teacher import Teacher
-
-        torch.set_num_threads(len(__import__("os").sched_getaffinity(0)))
-        self._teacher = Teacher()
-
-    def encode(self, texts: Sequence[str], *, progress: object = None) -> list[Encoded]:
-        vectors = self._teacher.encode(list(texts))
-        return [
-            Encoded(vector[None, :], ((0, len(text)),))
-            for vector, text in zip(vectors, texts, strict=True)
-        ]
-
-    def encode_query(self, text: str):
-        return self._teacher.encode([text])[0]
 
 
 def stepwise(self: Window, tokens: Sequence[int], keep: Callable[[np.ndarray], None]):

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.tables.answers import answers, given, given_by_kind, wordings
+from benchmarks.tables.answers import answers, given, given_by_kind, recalled, wordings
 from benchmarks.tables.chat import chat, pieces, turn_length, types
 from benchmarks.tables.durability import durability
 from benchmarks.tables.footprint import footprint
@@ -61,6 +61,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "durability": durability,
     "given": given,
     "given-by-kind": given_by_kind,
+    "recalled": recalled,
     "answers": answers,
     "wordings": wordings,
 }

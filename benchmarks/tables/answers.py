@@ -17,6 +17,7 @@ _FIGURES = {
     "old_unmarked": "updates: old without a mark",
     "fact_first": "repeated: fact first",
 }
+_RECALL = {name: title for name, title in _FIGURES.items() if name.startswith("recall@")}
 _MARKS = {
     "contains": "contains the answer",
     "right_given": "right record given",
@@ -35,6 +36,17 @@ def given(results: Path, name: str) -> str:
         rows.append([f"{int(size):,}", *cells, f"{figures['notes_tokens']:.0f}"])
     head = ("records", *_FIGURES.values(), "tokens of notes")
     return with_source(table(head, rows), found)
+
+
+def recalled(results: Path, name: str) -> str:
+    """Return what recall finds by words, by our vectors and by MiniLM's: a row for each store."""
+    found = load(results, name)
+    rows = [
+        [f"{int(size):,}", way, *(_share(one[figure]) for figure in _RECALL), f"{one['mrr']:.3f}"]
+        for size, ways in found["by_size"].items()
+        for way, one in ways.items()
+    ]
+    return with_source(table(("records", "found by", *_RECALL.values(), "MRR"), rows), found)
 
 
 def given_by_kind(results: Path, name: str) -> str:

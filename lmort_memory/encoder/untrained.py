@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from lmort_memory.blas import one_thread
 from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact, write_artifact
 from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
 from lmort_memory.encoder.pooling import pool_states
@@ -121,8 +122,9 @@ def make_untrained(backbone: Backbone, *, seconds: float = _SECONDS) -> Artifact
     sample = TokenSample()
     pooled = pool_states(sample.watch(_until(captured, seconds)))
     n_texts = pooled.pooled.shape[1]
-    choice = choose_layers(pooled, kit.vectors[kit.n_held_out : kit.n_held_out + n_texts])
-    return with_tokens(project(backbone, pooled, choice.layers), sample)
+    with one_thread():
+        choice = choose_layers(pooled, kit.vectors[kit.n_held_out : kit.n_held_out + n_texts])
+        return with_tokens(project(backbone, pooled, choice.layers), sample)
 
 
 def project(backbone: Backbone, pooled: PooledStates, layers: Sequence[int]) -> Artifact:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 
+from lmort_memory.memory.caching import cached
 from lmort_memory.memory.languages import asking
 from lmort_memory.memory.languages.courtesy import is_courteous
 from lmort_memory.memory.languages.oneself import ONESELF as _ONESELF_ELSEWHERE
@@ -229,9 +230,10 @@ def of_oneself(text: str) -> bool:
     return not _ONESELF_ELSEWHERE.isdisjoint(said) and not _is_english(words(text))
 
 
-def sentences(text: str) -> list[str]:
+@cached
+def sentences(text: str) -> tuple[str, ...]:
     """Return the sentences of a text, without those that are empty."""
-    return [part for one in _SENTENCE.split(text) if (part := one.strip())]
+    return tuple(part for one in _SENTENCE.split(text) if (part := one.strip()))
 
 
 def _is_english(said: list[str]) -> bool:
@@ -239,6 +241,7 @@ def _is_english(said: list[str]) -> bool:
     return not _ENGLISH.isdisjoint(said) or is_english(list(map(fold, said)))
 
 
+@cached
 def _asks(sentence: str) -> bool:
     bare = _without_pictures(sentence)
     end = bare[len(bare.rstrip(_ENDS)) :]

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from functools import cache
 from typing import Final
 
+from lmort_memory.memory.caching import cached
 from lmort_memory.memory.languages.usual import is_usual_pair, usual
 from lmort_memory.store.words.tokenizer import RUN, STOP, fold
 
@@ -49,6 +50,7 @@ def all_stems(text: str) -> set[str]:
     return {word[:_STEM] for word in WORD.findall(fold(text))}
 
 
+@cached
 def stems(text: str) -> frozenset[str]:
     """Return the stems of a text's characteristic words."""
     said = WORD.findall(fold(text))

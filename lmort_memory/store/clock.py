@@ -28,7 +28,9 @@ _FIRST_US, _LAST_US = to_us(EARLIEST), to_us(LATEST)
 
 def from_us(microseconds: int) -> datetime:
     """Return the aware UTC time, moved to the nearest time that is valid in every zone."""
-    return EPOCH + timedelta(microseconds=min(max(microseconds, _FIRST_US), _LAST_US))
+    if not _FIRST_US <= microseconds <= _LAST_US:
+        microseconds = min(max(microseconds, _FIRST_US), _LAST_US)
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
 def now_us() -> int:

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from gguf import GGUFReader
 
 from lmort_memory.backbone import default_model_path
 from lmort_memory.backbone.default import quantise
+from lmort_memory.modelfile.header import read_header
 
 # enum llama_ftype
 FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7, "Q3_K_M": 12, "Q4_K_M": 15, "Q6_K": 18}
@@ -31,15 +31,15 @@ def merge_random_lora(source: Path, out: Path, *, size: float, rank: int = 8) ->
         rank: Rank of the change.
     """
     shutil.copy(source, out)
-    reader = GGUFReader(out, "r+")
     rng = np.random.default_rng(0)
-    for tensor in reader.tensors:
+    for tensor in read_header(out).tensors.values():
         if not tensor.name.endswith(("attn_q.weight", "attn_v.weight")):
             continue
-        matrix = tensor.data
-        n_out, n_in = matrix.shape
+        n_out, n_in = tensor.shape
+        kind = np.float16 if tensor.type_name == "F16" else np.float32
+        matrix = np.memmap(out, kind, "r+", tensor.offset, (n_out, n_in))
         change = rng.standard_normal((n_out, rank)) @ rng.standard_normal((rank, n_in))
         scale = size * np.sqrt(np.square(matrix.astype(np.float32)).mean())
-        matrix += (change * scale / np.sqrt(np.square(change).mean())).astype(matrix.dtype)
-    reader.data.flush()
+        matrix += (change * scale / np.sqrt(np.square(change).mean())).astype(kind)
+        matrix.flush()
     return out

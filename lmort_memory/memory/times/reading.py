@@ -28,14 +28,18 @@ _LONGEST = 1000  # characters that are searched for a time; a pasted document is
 _MOST = 5  # places of one phrase that are tried
 
 
-@lru_cache(maxsize=16)  # a chat asks for the time of its turn more than once
 def spoken(text: str, now: datetime) -> Span | None:
     """Return the past time that a text names, or None.
 
     Args:
         text: A question such as "What did Ada say last week?".
-        now: The current time, aware; its zone determines when a day begins.
+        now: The current time, aware, to the second; its zone determines when a day begins.
     """
+    return _spoken(text, now.replace(microsecond=0))
+
+
+@lru_cache(maxsize=16)  # a chat asks for the time of its turn more than once in a second
+def _spoken(text: str, now: datetime) -> Span | None:
     said = text[:_LONGEST]
     wording = in_full(said, now)
     small = lowered(wording.text)

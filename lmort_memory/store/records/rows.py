@@ -46,6 +46,8 @@ _NOT_SEARCHED = frozenset(
     """format note_format message_id conversation_id model folder branch headings note_headings
     links note_links""".split()  # noqa: SIM905
 )
+_MAYBE_TEXT = str | None
+_MAYBE_NUMBER = int | None
 _MOST_CHARS = 4_000  # limit for metadata; more would outweigh the text
 
 
@@ -161,9 +163,9 @@ def _to_record(row: tuple[Any, ...]) -> Record:
     for value in (id_, text, role, scope, metadata):
         _expect(value, str)
     for value in (session, uri, superseded_by):
-        _expect(value, str | None)
+        _expect(value, _MAYBE_TEXT)
     for value in (start, end):
-        _expect(value, int | None)
+        _expect(value, _MAYBE_NUMBER)
     return Record(
         id=id_,
         text=text,
@@ -183,7 +185,7 @@ def _to_record(row: tuple[Any, ...]) -> Record:
 
 def _expect(value: object, kind: type | UnionType) -> None:
     if not isinstance(value, kind):
-        wanted = "a number" if kind == int | None else "text"
+        wanted = "a number" if kind == _MAYBE_NUMBER else "text"
         raise TypeError(f"expected {wanted}, found {type(value).__name__}")
 
 
@@ -211,6 +213,8 @@ def load_metadata(text: str) -> dict[str, JsonValue]:
     Raises:
         ValueError: it is not a JSON object.
     """
+    if text == "{}":  # most records, and a recall reads a hundred
+        return {}
     loaded: JsonValue = json.loads(text)
     if not isinstance(loaded, dict):
         raise ValueError("metadata is not a JSON object")
