@@ -219,7 +219,7 @@ class Chat(Closing):
         except BaseException:
             self._window.leave()
             raise
-        self._window.name_last(kept.shown)
+        self._window.name_last(kept.shown, kept.quoted)
         turn = TurnSoFar(
             kept=kept,
             notes=notes,

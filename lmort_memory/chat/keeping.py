@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lmort_memory.chat.ledger import Repeat
-from lmort_memory.chat.repetition import repeated
+from lmort_memory.chat.repetition import quoted, repeated
 from lmort_memory.chat.reply import Kept
 from lmort_memory.store.ulid import new_id
 from lmort_memory.types import Encoded, JsonValue, Record, Turn
@@ -79,17 +79,23 @@ class Keeper:
         """
         if not _is_remembered(role, text, remember):
             return Kept(_unstored(new_id(), role, text, scope, session), stored=False)
-        parts = repeated(text, self._shown, verbatim=role == "user", labels=self._labels)
-        turn = Turn(text, role=role, scope=scope, session=session, metadata=metadata)
+        # Links are offsets in what is stored, and a ledger has the turn's own words.
+        turn = self._memory.cleaned(
+            Turn(text, role=role, scope=scope, session=session, metadata=metadata)
+        )
+        parts = repeated(turn.text, self._shown, verbatim=role == "user", labels=self._labels)
         repeat = None if parts is None else Repeat(new_id(), role, parts)
-        # The records may have been forgotten since: then the turn counts as new.
-        if repeat is not None and len(self._memory.store.get(repeat.records)) == len(
-            repeat.records
-        ):
-            return Kept(_unstored(repeat.id, role, text, scope, session), repeat)
-        record = self._memory.add(turn, encoded=encoded, defer=defer)
-        self._show({record.id: text})
+        if repeat is not None and (texts := self._texts(repeat.records)):
+            unstored = _unstored(repeat.id, role, turn.text, scope, session)
+            return Kept(unstored, repeat, quoted=quoted(repeat.parts, texts))
+        record = self._memory.add(turn, encoded=encoded if turn.text == text else None, defer=defer)
+        self._show({record.id: record.text})
         return Kept(record)
+
+    def _texts(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the texts of records; none if one was forgotten since it was shown."""
+        found = self._memory.store.get(ids)
+        return {id_: one.text for id_, one in found.items()} if len(found) == len(ids) else {}
 
     def _show(self, texts: Mapping[str, str]) -> None:
         """Note the texts now in view, the latest last."""

@@ -75,7 +75,7 @@ class Recaller:
         """
         if not options.memories or role != "user":
             return None, Notes("", (), ())
-        seen = self._window.record_ids.union(exclude)
+        seen = self._window.in_view.union(exclude)
         if is_shouted(text):  # a short forward pass for vectors that can be compared
             encoded = asked = None
         search = partial(
@@ -83,9 +83,9 @@ class Recaller:
         )
         with one_thread():
             best = search(text, None if encoded is None else mean_vector(encoded), asked)
-            if best.likelihood < options.min_likelihood and (
-                full := in_full(text, self._window.said_before())
-            ):
+            for full in in_full(text, self._window.said_before()):
+                if best.likelihood >= options.min_likelihood:
+                    break
                 best = max(best, search(full, None, None), key=lambda one: one.likelihood)
         found: list[Found] = []
         if best.likelihood >= options.min_likelihood:

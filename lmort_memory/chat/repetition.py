@@ -16,6 +16,7 @@ from functools import lru_cache
 _WORD = re.compile(r"\w+")
 _RUN = 4  # words in a row, too many for chance; a shorter text must match whole
 _PLACES = 256  # of one run in one text that are compared, the first: "ha ha ha …" has thousands
+_WHOLE = 0.9  # share of a record's letters that a turn shows to stand for it
 _SHARE = 0.8  # share of a reply's words found in view; the rest is "you said that"
 
 
@@ -72,6 +73,20 @@ def join(parts: Sequence[Link | str], texts: Mapping[str, str]) -> str:
         for part in parts
     )
     return "".join(said).strip()
+
+
+def quoted(parts: Sequence[Link | str], texts: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the records of which the parts show less than the whole text.
+
+    Args:
+        parts: A text that repeats others.
+        texts: The texts of its records, by id.
+    """
+    shown: Counter[str] = Counter()
+    for part in parts:
+        if isinstance(part, Link):
+            shown[part.record_id] += part.end - part.start
+    return tuple(id_ for id_, n in shown.items() if n < _WHOLE * len(texts.get(id_, "")))
 
 
 _Run = tuple[int, int, str, int]  # first word, how many words, record, first word there

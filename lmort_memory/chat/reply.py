@@ -30,11 +30,13 @@ class Kept:
         record: The turn; not in the store if it only repeats what was in view.
         repeat: The links stored instead in that case.
         stored: False if the chat was told not to remember the turn.
+        quoted: Of the records that it repeats, those that it shows a part of.
     """
 
     record: Record
     repeat: Repeat | None = None
     stored: bool = True
+    quoted: tuple[str, ...] = ()
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -249,6 +251,7 @@ class Reply:
         self._window.close_reply(
             self._spoken.tokens,
             () if kept is None else kept.shown,
+            quoted=() if kept is None else kept.quoted,
             n_before=self._spoken.n_thought_tokens,
         )
         repeats = [one.repeat for one in (turn.kept, kept) if one is not None]

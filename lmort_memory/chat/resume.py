@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lmort_memory.chat.ledger import repeats_of
-from lmort_memory.chat.repetition import join
+from lmort_memory.chat.repetition import join, quoted
 from lmort_memory.chat.window import Message
 from lmort_memory.store.values import Filter
 
@@ -19,12 +19,13 @@ _TURNS = 400  # latest turns to read; a window of 2,048 tokens holds about fifty
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A turn of a session; `records` hold its text."""
+    """A turn of a session; `records` hold its text, `quoted` are those of which it shows a part."""
 
     id: str
     role: str
     text: str
     records: tuple[str, ...]
+    quoted: tuple[str, ...] = ()
 
 
 def said_in(store: Store, *, scope: str, session: str) -> list[Said]:
@@ -41,7 +42,7 @@ def said_in(store: Store, *, scope: str, session: str) -> list[Said]:
         for id_, record in store.get(id_ for repeat in repeats for id_ in repeat.records).items()
     }
     found += [
-        Said(repeat.id, repeat.role, text, repeat.records)
+        Said(repeat.id, repeat.role, text, repeat.records, quoted(repeat.parts, texts))
         for repeat in repeats
         if (text := join(repeat.parts, texts))
     ]
@@ -54,7 +55,8 @@ def exchanges(
     """Pair users' turns with their replies; an unanswered turn has an empty reply."""
     found: list[tuple[Message, Message]] = []
     for turn in said:
-        message = Message(turn.role, tuple(tokenize(turn.text)), records=turn.records)
+        tokens = tuple(tokenize(turn.text))
+        message = Message(turn.role, tokens, records=turn.records, quoted=turn.quoted)
         if turn.role == "user":
             found.append((message, Message("assistant", ())))
         elif found and not found[-1][1].tokens:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from lmort_memory.backbone.sequence import common_prefix
 from lmort_memory.backbone.thinking import Thinking
 from lmort_memory.errors import BackboneError
+from lmort_memory.memory.follow_ups import Earlier
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,7 @@ class Message:
         tokens: Its tokens.
         notes: Notes from memory that follow it.
         records: The records that hold its text.
+        quoted: Those of them of which it shows a part.
         noted: The records that the notes show.
         more: Further fields for the template, such as `tool_calls` in OpenAI's format.
     """
@@ -47,12 +49,18 @@ class Message:
     notes: tuple[int, ...] = ()
     records: tuple[str, ...] = ()
     noted: tuple[str, ...] = ()
+    quoted: tuple[str, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The records whose text the model sees in this message."""
+        """The records whose text the model sees in this message, or a part of it."""
         return self.records + self.noted
+
+    @property
+    def shown_whole(self) -> frozenset[str]:
+        """The records whose whole text the model sees in this message."""
+        return frozenset(self.records).difference(self.quoted).union(self.noted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +130,21 @@ class Window:
 
     @property
     def record_ids(self) -> frozenset[str]:
-        """Records whose text is in the window, so the model sees them anyway."""
+        """Records of whose text anything is in the window."""
         return frozenset(id_ for message in self._messages for id_ in message.shown)
 
-    def said_before(self) -> Iterator[str]:
-        """Yield the ends of what the user said before the last message, the latest first."""
+    @property
+    def in_view(self) -> frozenset[str]:
+        """Records whose whole text is in the window, so that the model sees them anyway."""
+        return frozenset(id_ for message in self._messages for id_ in message.shown_whole)
+
+    def said_before(self) -> Iterator[Earlier]:
+        """Yield what the user said before the last message, the latest first."""
+        text, reply = self._vocabulary.detokenize, ""
         for message in reversed(self._messages[:-1]):
             if message.role == "user":
-                yield self._vocabulary.detokenize(message.tokens[-_LAST_WORDS:])
+                yield Earlier(text(message.tokens[-_LAST_WORDS:]), reply)
+            reply = text(message.tokens[:_LAST_WORDS]) if message.role == "assistant" else ""
 
     def longest_reply(self, max_tokens: int) -> int:
         """Return the most tokens of a reply: the other half is for what was said before."""
@@ -223,9 +238,11 @@ class Window:
         if self._messages[self._n_fixed :] and self._messages[-1].role in ("user", "tool"):
             self._messages.pop()
 
-    def name_last(self, records: Sequence[str]) -> None:
-        """Set the records that hold the last message."""
-        self._messages[-1] = replace(self._messages[-1], records=tuple(records))
+    def name_last(self, records: Sequence[str], quoted: Sequence[str] = ()) -> None:
+        """Set the records that hold the last message, and those of them that it shows a part of."""
+        self._messages[-1] = replace(
+            self._messages[-1], records=tuple(records), quoted=tuple(quoted)
+        )
 
     def open_reply(self, notes: str, records: Sequence[str] = ()) -> int:
         """Append notes to the user's message and evaluate up to the reply's first token.
@@ -301,16 +318,24 @@ class Window:
             yield token, self._vocabulary.piece(token)
 
     def close_reply(
-        self, tokens: Sequence[int], records: Sequence[str], *, n_before: int = 0
+        self,
+        tokens: Sequence[int],
+        records: Sequence[str],
+        *,
+        quoted: Sequence[str] = (),
+        n_before: int = 0,
     ) -> None:
         """Add the reply's tokens to the window; drop the reasoning and notes before it.
 
         Args:
             tokens: The reply's own.
             records: The records that hold its text.
+            quoted: Those of them of which it shows a part.
             n_before: Number of reasoning tokens generated before them.
         """
-        self._messages.append(Message("assistant", tuple(tokens), records=tuple(records)))
+        self._messages.append(
+            Message("assistant", tuple(tokens), records=tuple(records), quoted=tuple(quoted))
+        )
         if n_before:
             start = self._reply_start
             move = self._old_notes != "evaluate"
@@ -418,5 +443,6 @@ def _message(fields: Mapping[str, Any]) -> Message:
         notes=tuple(fields["notes"]),
         records=tuple(fields["records"]),
         noted=tuple(fields.get("noted", ())),
+        quoted=tuple(fields.get("quoted", ())),
         more=fields.get("more", {}),
     )

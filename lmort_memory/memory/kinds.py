@@ -60,6 +60,14 @@ _REQUEST = re.compile(
     r"(?:remind me|tell me|do you (?:know|remember)|let me know|i(?:'d| would)? (?:need|want|like)"
     r" to know)\s+(?:again\s+)?"
     r"(?:what|when|where|which|who|whose|why|how|if|whether|of|about|the)\b"
+    r"|^(?:please |can you |could you )*(?:give|show) me (?:again )?(?:my|our|the)\b"
+    r"|^(?:i )?(?:(?:ca|do)n'?t remember|forgot|forget|have forgotten) (?:again )?"
+    r"(?:what|when|where|which|who|whose)\b"
+)
+# "The roof people, what did they want for it": the question behind what it is about.
+_ASKS_LAST = re.compile(
+    rf", (?:and |so )?(?:what|when|where|who|why|how)(?: \w+)? {AUXILIARY}"
+    r" (?:i|you|he|she|it|we|they|my|our|his|her|their|the|this|that|these|those)\b"
 )
 _ASKED = re.compile(
     r"\b(?:(?:did|have|had|was) i (?:\w+ )?ask(?:ed|ing)?|i (?:have |had )?(?:\w+ )?asked)"
@@ -247,13 +255,13 @@ def _asks(sentence: str) -> bool:
     end = bare[len(bare.rstrip(_ENDS)) :]
     if asking.asks_by_mark(bare, end):
         return True
-    plain = _plain(bare)
+    plain = _plain(bare).removeprefix("and ")
     if end:
         return bool(_ASKS_ALOUD.match(plain))
     first = plain.split(maxsplit=1)[0].rstrip(",") if plain else ""
     if first in asking.OPENERS and (first in asking.ENGLISH or not _is_english(words(plain))):
         return not opens_telling(plain)
-    if _AUXILIARY.match(plain) or _REQUEST.match(plain):
+    if _AUXILIARY.match(plain) or _REQUEST.match(plain) or _ASKS_LAST.search(plain):
         return True
     return asking.asks(plain) and not opens_telling(plain)
 

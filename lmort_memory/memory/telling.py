@@ -25,6 +25,11 @@ _TO_KEEP = re.compile(
     rf"(?:remember (?:that |this:|for me that )|(?:note|save|store|write down|jot down|keep in mind"
     rf"|make a note|record|memori[sz]e|log)(?! {_WH}) )"
 )
+# "Can you keep this for me: the code is 4711?" Whatever is asked for, what follows is told.
+_HANDED_OVER = re.compile(
+    r"(?:please |hey |ok,? |okay,? |also,? |and |so )*"
+    r"(?:(?:can|could|will|would) (?:you|u)(?: mind)?|(?:do|would) you mind) [^:?]*: (?P<told>.+)"
+)
 # "Did I tell you (that) …?", "Did you know (that) …?"
 _KNOWN = re.compile(
     r"(?:hey |and |so |oh )*(?:(?:did|have) i (?:ever |already |not )?"
@@ -59,7 +64,8 @@ _SUBJECT_FIRST = re.compile(
 )
 _AT_A_TIME = re.compile(r"(?:when|where|whenever|wherever) (?!is\b|are\b|was\b|were\b|'s)")
 _ENGLISH = re.compile(
-    r"(?:what|what's|whats|when|when's|where|where's|which|who|who's|whose|whom|why|how|how's)\b"
+    r"(?:what|what's|whats|when|when's|whens|where|where's|wheres|which|who|who's|whos|whose|whom"
+    r"|why|why's|whys|how|how's|hows)\b"
 )
 # What a clause is: "what I want is a kayak", but "where my keys at", a question in a hurry.
 _IS = re.compile(r" (?:is|are|was|were) ")
@@ -69,7 +75,14 @@ def tells(sentence: str) -> bool:
     """Return whether a sentence that asks also tells: a request to keep, or a tag at its end."""
     if _TO_KEEP.match(sentence) or _KNOWN.match(sentence) or keeping.asks_to_keep(sentence):
         return True
+    if (found := _HANDED_OVER.match(sentence)) and _is_told(found["told"]):
+        return True
     return bool(_TAG.search(sentence) and _TAGGED.match(sentence)) or keeping.is_tagged(sentence)
+
+
+def _is_told(said: str) -> bool:
+    """Return whether what follows a colon is told: several words, and no question."""
+    return len(said.split()) > 1 and not (_INVERTED.search(said) or _ENGLISH.match(said))
 
 
 def opens_telling(sentence: str) -> bool:

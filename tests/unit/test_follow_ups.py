@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmort_memory.memory.follow_ups import in_full, refers_back
+from lmort_memory.memory.follow_ups import Earlier, in_full, refers_back
 
 
 @pytest.mark.parametrize(
@@ -16,10 +16,20 @@ from lmort_memory.memory.follow_ups import in_full, refers_back
         "Wo wohnt sie?",
         "Wann hat er Geburtstag?",
         "¿Cuándo es su cumpleaños?",
+        "Когда у неё день рождения?",
+        "她什么时候生日？",
+        "उसका जन्मदिन कब है?",
+        "WHEN IS HER BIRTHDAY?",
+        "and who conducts it",
+        "what happened to the other one?",
+        "what time?",
+        "And when?",
+        "how much",
+        "and the booking ref?",
     ],
 )
-def test_a_pronoun_refers_to_an_earlier_turn(text):
-    """In a short question, in several languages."""
+def test_a_pronoun_or_a_gap_refers_to_an_earlier_turn(text):
+    """In a short question, in several languages, shouted too."""
     assert refers_back(text)
 
 
@@ -42,6 +52,11 @@ def test_a_pronoun_refers_to_an_earlier_turn(text):
         "Where did my son earn his own money?",
         "Was it me who broke the stair?",
         "How much did I pay for that snare?",
+        "When did Åse say she is moving?",
+        "What did Élodie want for her birthday?",
+        "and what time does the ferry to Horta leave?",
+        "what's the time",
+        "and I paid the rent",
         "",
     ],
 )
@@ -51,14 +66,22 @@ def test_other_turns_do_not(text):
 
 
 def test_a_follow_up_is_asked_with_the_words_of_what_it_refers_to():
-    """Of the last turn that refers to nothing itself, and of its question."""
-    earlier = ["And when is her birthday?", "Hello there! Where does my sister Ada work?", "Hi."]
-    assert in_full("Where does she live?", earlier) == "Where does she live? (sister Ada work)"
-    assert (
-        in_full("Where does she live?", ["Thanks!", "ok", "Great, thank you so much!", *earlier])
-        is not None
-    )
-    assert in_full("Where does she live?", ["Ada comes on Friday."]) is not None
-    assert in_full("Where does she live?", []) is None
-    assert in_full("Where does she live?", ["And when is her birthday?"]) is None
-    assert in_full("Where does Tom live?", earlier) is None
+    """Of the last turn that refers to nothing itself, and of its question; then of its answer."""
+    earlier = [
+        Earlier("And when is her birthday?", "On 2 July."),
+        Earlier("Hello there! Where does my sister Ada work?", "Ada is a midwife in Leeds."),
+        Earlier("Hi."),
+    ]
+    asked = "Where does she live?"
+    assert list(in_full(asked, earlier)) == [
+        "Where does she live? (sister Ada work)",
+        "Where does she live? (sister Ada work midwife Leeds)",
+    ]
+    thanked = [Earlier("Thanks!"), Earlier("ok"), Earlier("Great, thank you so much!"), *earlier]
+    assert list(in_full(asked, thanked)) == list(in_full(asked, earlier))
+    assert list(in_full(asked, [Earlier("Ada comes on Friday.")])) == [
+        f"{asked} (Ada comes Friday)"
+    ]
+    assert not list(in_full(asked, []))
+    assert not list(in_full(asked, [Earlier("And when is her birthday?")]))
+    assert not list(in_full("Where does Tom live?", earlier))

@@ -24,6 +24,14 @@ from lmort_memory.memory.parallel import tell_of_others
         "¿Dónde vive mi hermana?",
         "我姐姐住在哪里？",  # noqa: RUF001
         "do I still keep bees",
+        "wheres my husband work again",
+        "the roof people, what did they want for it",
+        "until when is our mortgage fixed",
+        "at what time does it leave",
+        "give me the padlock code",
+        "cant remember who does the roof",
+        "and who conducts it",
+        "can you answer this: is it raining?",
     ],
 )
 def test_a_question_only_asks(text):
@@ -41,6 +49,16 @@ def test_a_question_only_asks(text):
         "I bought a red kayak for her birthday. Can you believe it?",
         "was in Leeds today",
         "",
+        "Can you keep this for me: the wifi password is tangerine-44?",
+        "could you hang on to this: the locker is number 12",
+        "do you mind keeping this: Tess takes size 3",
+        "In which case we stay home.",
+        "By what I heard, she left.",
+        "She left, which is sad",
+        "I forgot my keys at the office",
+        "give me a break",
+        "I was tired, what a day",
+        "and the boat leaks",
     ],
 )
 def test_a_statement_does_not_only_ask(text):

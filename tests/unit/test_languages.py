@@ -92,7 +92,7 @@ def test_sentences_end_as_their_script_ends_them():
     assert len(sentences("मेरी बहन पुणे में रहती है। वह डॉक्टर है।")) == 2
     assert len(sentences("我妹妹住在上海。她是医生？！真的？")) == 3
     assert len(sentences("Ο σκύλος μένει εδώ; Ναι.")) == 2
-    assert sentences("什么?!") == ["什么?!"]
+    assert sentences("什么?!") == ("什么?!",)
 
 
 def test_a_long_sentence_without_spaces_is_not_a_short_one():

@@ -20,7 +20,8 @@ _GREEK: Final = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]{2}")
 _ANYWHERE: Final = ("¿", "՞")  # Spanish opens with its mark; Armenian puts it into the word
 
 _OPENERS: Final = {
-    "en": "what what's whats when when's where where's which who who's whose whom why how how's",
+    "en": "what what's whats when when's whens where where's wheres which who who's whos whose whom"
+    " why why's whys how how's hows",
     "de": "wann wo wohin woher wer wen wem wessen warum wieso weshalb welche welcher welches"
     " welchen welchem wie wieviel womit wofür wogegen woran worauf worüber wovon wozu",
     "nl": "wat wanneer waar waarom welke welk hoe hoeveel wie waarheen",
@@ -53,6 +54,10 @@ ENGLISH: Final = frozenset(_OPENERS["en"].split())
 _OPENS: Final = (
     r"(?:"
     # a preposition before the word that asks
+    r"(?:in|at|on|by|for|from|with|to|until|till|since|under|about|after|before|of) (?:what|which)"
+    r" (?!(?:i|you|he|she|we|they|it|my|the|case|was|is|are|were)\b)\w+"
+    r"|(?:until|till|since|by) when|(?:with|for|to|from|about|by|of) whom?"
+    r" (?:is|are|was|were|do|does|did|can|will|should|have|has)|"
     r"(?:in|mit|von|bei|für|auf|an|um|seit|bis|zu|aus|nach|vor|gegen|über|unter)"
     r" (?:welche[mrns]?|wem|wen|wann|wo|wie ?viel\w*)"
     r"|(?:in|met|van|bij|voor|op|aan|sinds|om|tot|uit|naar) (?:welke?|wie|wanneer|waar|hoe ?veel)"
