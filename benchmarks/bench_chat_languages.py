@@ -26,13 +26,12 @@ from pathlib import Path
 from benchmarks.environment import environment
 from lmort_memory import ChatOptions, Memory, Turn
 from lmort_memory.blas import one_thread
-from lmort_memory.chat.notes import Found, chosen, pack_notes
+from lmort_memory.chat.notes import Found, chosen
 from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.memory.kinds import is_question, only_asks, sentences
 
 DATA = Path(__file__).with_name("chat_languages.tsv")
 OPTIONS = ChatOptions()
-PAIRS = ({3, 4}, {7, 8})  # facts of which one replaces the other
 UNKNOWN = {
     "en": "I don't know.",
     "de": "Das weiß ich leider nicht.",
@@ -54,23 +53,17 @@ def ask(memory: Memory, text: str) -> tuple[list[str], list[Found]]:
     return [hit.record.id for hit in hits], found
 
 
-def asked(memory: Memory, questions: Sequence[dict], ids: Sequence[str], now: datetime) -> dict:
+def asked(memory: Memory, questions: Sequence[dict], ids: Sequence[str]) -> dict:
     """Ask every question that a fact answers."""
-    counts = dict.fromkeys(("first", "in five", "given", "notes", "said to be outdated"), 0)
-    counts["wrongly outdated"] = 0
+    counts = dict.fromkeys(("first", "in five", "given", "notes"), 0)
     for question in questions:
         right = ids[int(question["fact"]) - 1]
         ranked, found = ask(memory, question["text"])
         given = {one.record.id for one in found}
-        notes = pack_notes(found, budget=9999, count_tokens=len, now=now).text
-        older = [text for text in notes.split("\n- ") if text.startswith("earlier: ")]
-        known = [p for p in PAIRS if {ids[fact - 1] for fact in p} <= given]
         counts["first"] += ranked[0] == right
         counts["in five"] += right in ranked[:5]
         counts["given"] += right in given
         counts["notes"] += len(found)
-        counts["said to be outdated"] += len(older)
-        counts["wrongly outdated"] += max(0, len(older) - len(known))
     return counts
 
 
@@ -97,7 +90,7 @@ def measure(language: str, rows: Sequence[dict]) -> dict:
         ]
         ids = [record.id for record in ids]
         result = {
-            "asked": asked(memory, questions, ids, now),
+            "asked": asked(memory, questions, ids),
             "unknown with notes": [with_notes(memory, unknown), len(unknown)],
             "small talk with notes": [with_notes(memory, talk), len(talk)],
         }
@@ -107,7 +100,7 @@ def measure(language: str, rows: Sequence[dict]) -> dict:
             reply, then = UNKNOWN[language], when + timedelta(seconds=9)
             memory.add(Turn(reply, role="assistant", session="asked", created_at=then))
         memory.add([Turn(r["text"], session="t", created_at=now - timedelta(10)) for r in talk])
-        return result | {"asked again": asked(memory, questions, ids, now)}
+        return result | {"asked again": asked(memory, questions, ids)}
 
 
 def kinds(clone: Path, language: str) -> dict[str, float]:

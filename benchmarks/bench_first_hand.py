@@ -52,9 +52,8 @@ class Row:
         old_rank: Best rank of an outdated record.
         given: Whether the answering record (all of them where it takes all) is among the notes.
         notes: Number of notes.
-        newest_first: Update questions: the new record is given, and no outdated one before it or
-            without a mark.
-        old_unmarked: An outdated record is given without a mark.
+        newest_first: Update questions: the new record is given, and no outdated one before it.
+        old_unmarked: An outdated record is given, without the one that replaced it in its line.
         fact_first: Repeated questions: share of the repetitions with the fact as the best note.
         fact_given: Repeated questions: share of the repetitions with the fact among the notes.
         notes_tokens: Tokens of the notes.
@@ -128,7 +127,7 @@ class Bench:
             given=bool(right) and enough(id_ in asked.given for id_ in right),
             notes=len(asked.given),
             newest_first=_newest_first(asked, right, old) if old else None,
-            old_unmarked=bool(set(old) & set(asked.given) - asked.set_aside) if old else None,
+            old_unmarked=bool(set(old) & set(asked.given)) if old else None,
             fact_first=first,
             fact_given=given,
             notes_tokens=asked.notes_tokens,
@@ -163,9 +162,7 @@ def _rank(found: Sequence[str], wanted: Sequence[str], *, every: bool) -> int | 
 
 
 def _newest_first(asked: Asked, right: Sequence[str], old: Sequence[str]) -> bool:
-    given = [
-        id_ for id_ in asked.given if id_ in right or (id_ in old and id_ not in asked.set_aside)
-    ]
+    given = [id_ for id_ in asked.given if id_ in right or id_ in old]
     return bool(given) and given[0] in right
 
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lmort_memory import Chat, ChatOptions, Memory
-from lmort_memory.chat.notes import Notes
 
 DEPTH = 10
-EARLIER = "- earlier: "  # opens the line of a note that a newer one stands before
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +18,6 @@ class Asked:
         found: Ids of the records that `recall` finds, best first, at most `DEPTH`.
         given: Ids of the records in the notes, in the order of the prompt.
         best: Id of the note that ranked highest; None without notes.
-        set_aside: Those of the notes that are given as outdated.
         notes_tokens: Tokens of the notes' lines.
         likelihood: The chat's estimate that the answer is stored.
         stored: Ids that the turn itself left in the memory.
@@ -29,7 +26,6 @@ class Asked:
     found: tuple[str, ...]
     given: tuple[str, ...]
     best: str | None
-    set_aside: frozenset[str]
     notes_tokens: int
     likelihood: float
     stored: tuple[str, ...]
@@ -63,18 +59,7 @@ def ask(
         found=tuple(hit.record.id for hit in found),
         given=tuple(one.record.id for one in ledger.memories),
         best=best.record.id if best else None,
-        set_aside=_set_aside(said._turn.notes),
         notes_tokens=sum(one.tokens for one in ledger.memories),
         likelihood=ledger.likelihood or 0.0,
         stored=tuple(id_ for id_ in (ledger.turn_id, ledger.reply_id) if id_),
-    )
-
-
-def _set_aside(notes: Notes) -> frozenset[str]:
-    """Notes that are given as what was so before."""
-    lines = notes.text.strip().splitlines()[1:]
-    return frozenset(
-        one.record.id
-        for one, line in zip(notes.memories, lines, strict=True)
-        if line.startswith(EARLIER)
     )

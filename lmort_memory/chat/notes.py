@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from lmort_memory.memory.kinds import is_question, only_asks, sentences
-from lmort_memory.memory.overlap import stems, weight
-from lmort_memory.memory.parallel import tell_of_others
+from lmort_memory.memory.kinds import is_question, sentences
 from lmort_memory.memory.times import dated
 from lmort_memory.types import Hit, Record, Scores
 
@@ -36,7 +34,6 @@ _HEADING = "\n\nNotes from memory, newest first:"
 _LONGEST_NOTE = 600  # characters; the rest of a long record can be recalled
 _LONGEST_EARLIER = 200  # characters of a replaced record
 _MOST_EARLIER = 2  # records of a chain of corrections
-_SAME_THING = 10.0  # weight of shared words, about two rare ones
 _OF_LATER = 0.5  # likelihood of what was said later, as a share of the hit's
 _NEAR_BEST = 0.05  # share of the best likelihood: surplus notes mislead a small model
 
@@ -215,7 +212,7 @@ def pack_notes(
     taken: list[tuple[Found, Injected, str]] = []
     dropped: list[Record] = []
     for one in found:
-        line = _line(one, now, of="older")
+        line = _line(one, now)
         tokens = count_tokens(line)
         if tokens > left:
             dropped.append(one.record)
@@ -230,59 +227,28 @@ def pack_notes(
             None if one.hit.asked is None else one.hit.asked.record,
         )
         taken.append((one, injected, line))
-    ordered = _ordered([one for one, _, _ in taken])
-    memories = {one.record.id: memory for one, memory, _ in taken}
-    lines = [_line(one, now, of=place) for one, place in ordered]
+    taken.sort(key=lambda one: one[0].since, reverse=True)
     return Notes(
-        _HEADING + "".join(lines) if lines else "",
-        tuple(memories[one.record.id] for one, _ in ordered),
+        _HEADING + "".join(line for _, _, line in taken) if taken else "",
+        tuple(memory for _, memory, _ in taken),
         tuple(dropped),
         (
-            *(_label(one, now) for one, _ in ordered),
-            *(_when(record, now) for one in memories.values() for record in one.earlier),
+            *(_label(one, now) for one, _, _ in taken),
+            *(_when(record, now) for _, memory, _ in taken for record in memory.earlier),
         ),
     )
 
 
-def _ordered(taken: Sequence[Found]) -> list[tuple[Found, str]]:
-    """Put the newest first, each followed by what its speaker said about it earlier.
-
-    Returns:
-        Each with its place: "newer" of several about one thing, "older", or "only".
-    """
-    rest = sorted(taken, key=lambda one: one.since, reverse=True)
-    ordered: list[tuple[Found, str]] = []
-    while rest:
-        newest = rest.pop(0)
-        older = [one for one in rest if _same_thing(newest.record, one.record)]
-        rest = [one for one in rest if one not in older]
-        ordered.append((newest, "newer" if older or newest.earlier else "only"))
-        ordered += [(one, "older") for one in older]
-    return ordered
-
-
-def _same_thing(one: Record, other: Record) -> bool:
-    """Return whether two notes of one speaker share more words than chance explains.
-
-    This affects only their order and the words "since" and "before"; it never hides a note.
-    """
-    if one.role != other.role or one.created_at.date() == other.created_at.date():
-        return False
-    if only_asks(one.text) or only_asks(other.text):
-        return False
-    if tell_of_others(one.text, other.text):
-        return False
-    return weight(stems(one.text) & stems(other.text)) >= _SAME_THING
-
-
-def _line(found: Found, now: datetime, *, of: str) -> str:
+def _line(found: Found, now: datetime) -> str:
     """Write one note on one line: first the words, which a small model repeats, then who and when.
 
-    Experiment 21 in `docs/experiments.md` lists the wordings that were tried.
+    What it replaced follows. Of two notes that are merely about the same thing, the dates alone say
+    which is older: no sign tells a change from an addition (experiment 47). Experiment 21 lists the
+    wordings that were tried (`docs/experiments.md`).
     """
     start, end = found.hit.span or (0, len(found.record.text))
     said = _cut(found.record.text[start:end], _LONGEST_NOTE)
-    opening = {"newer": "now: ", "older": "earlier: "}.get(of, "")
+    opening = "now: " if found.earlier else ""
     if found.hit.asked is not None:
         said = f"{_question(found.hit.asked.record.text)} {said}"
     line = f"\n- {opening}{said} ({_label(found, now)})"

@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from lmort_memory.memory.kinds import about_questions, of_oneself, of_the_assistant, only_asks
+from lmort_memory.memory.languages.unknown import knows_nothing
 from lmort_memory.memory.overlap import RAREST, stems, weight
 from lmort_memory.memory.ranking import Ranked, by_score
 
@@ -54,8 +55,8 @@ def restatements(query: str, records: Sequence[Record]) -> list[bool]:
 
     Such a reply has no rare word that is neither in the question nor in another's record, and
     shares a word with such a record that the question lacks. And of who asks, the reply that the
-    same question got before knows nothing that was not told. None if the query asks what the
-    assistant said.
+    same question got before knows nothing that was not told, nor does one that says so ("I don't
+    have anything about that."). None if the query asks what the assistant said.
     """
     if of_the_assistant(query) or all(one.role != "assistant" for one in records):
         return [False] * len(records)
@@ -68,7 +69,8 @@ def restatements(query: str, records: Sequence[Record]) -> list[bool]:
         return bool(own & told) and all(weight((stem,)) < RAREST for stem in own - told)
 
     return [
-        one.role == "assistant" and (one.id in before or repeats(stems(one.text) - asked))
+        one.role == "assistant"
+        and (one.id in before or knows_nothing(one.text) or repeats(stems(one.text) - asked))
         for one in records
     ]
 

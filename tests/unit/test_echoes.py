@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - replies in many languages
 """A stored question is not an answer to the same question."""
 
 from datetime import UTC, datetime, timedelta
@@ -6,6 +7,7 @@ import pytest
 
 from lmort_memory import Memory, Turn
 from lmort_memory.memory.echoes import restatements
+from lmort_memory.memory.languages.unknown import knows_nothing
 from lmort_memory.store import SQLiteStore
 from lmort_memory.testing import HashEncoder
 
@@ -118,6 +120,42 @@ def test_an_empty_reply_to_the_same_question_competes_with_no_fact(tmp_path):
 
 CHEESE = "Which cheese belongs in carbonara?"
 PECORINO = "Pecorino romano belongs in carbonara, and never any cream."
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "I don't have anything about that in my notes.",
+        "I'm sorry, I don't know which coffee you like.",
+        "You haven't told me which coffee you like.",
+        "There is no information about the coffee you like.",
+        "Das weiß ich leider nicht.",
+        "Lo siento, no lo sé.",
+        "Désolé, je ne sais pas.",
+        "К сожалению, я не знаю.",
+        "抱歉，我不知道。",
+    ],
+)
+def test_a_reply_that_knows_nothing_competes_with_no_fact(tmp_path, reply):
+    """However much of the question it repeats, in several languages."""
+    with Memory(HashEncoder(), SQLiteStore(tmp_path / "m.db")) as memory:
+        told = memory.add("No sugar in my coffee, please, but oat milk.")
+        memory.add([{"role": "assistant", "content": reply}], session="asked")
+        question = "which coffee do I like? sorry, I don't know, keine Ahnung, lo siento, désolé"
+        assert memory.recall(question)[0].record.id == told.id
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "I don't know his number, but he lives in Bergen.",
+        "The museum has no entrance fee on Mondays.",
+        "It leaves at nine.",
+    ],
+)
+def test_a_reply_that_says_something_is_an_answer(reply):
+    """Though it says, beside that, what it does not know."""
+    assert not knows_nothing(reply)
 
 
 def test_the_reply_to_a_question_about_the_world_keeps_its_place(tmp_path):

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - questions in many languages
 """Questions that refer to an earlier turn."""
 
 import pytest

@@ -10,7 +10,6 @@ from lmort_memory.memory.kinds import (
     of_the_assistant,
     only_asks,
 )
-from lmort_memory.memory.parallel import tell_of_others
 
 
 @pytest.mark.parametrize(
@@ -142,18 +141,6 @@ def test_a_question_may_tell(text):
 def test_such_a_question_may_only_ask(text):
     """What looks like telling has nothing to tell."""
     assert only_asks(text)
-
-
-def test_of_two_like_sentences_each_may_be_true():
-    """They differ before the verb and after it; a new fact about one thing differs after it."""
-    lives = "My sister Anna lives in Bergen."
-    assert tell_of_others(lives, "My sister Clara lives in Rome.")
-    assert tell_of_others("The front gate is 4471.", "The back gate is 8820.")
-    assert not tell_of_others(lives, "My sister Anna lives in Rome now.")
-    assert not tell_of_others(lives, "My sister Anna moved to Rome.")
-    at_four = "Piano lesson is on Tuesdays at four"
-    assert not tell_of_others(at_four, "Piano lesson is on Thursdays at six")
-    assert not tell_of_others("The box is alpha, port 15.", "Migration was late, beta runs.")
 
 
 def test_texts_that_are_all_openings_are_read_in_one_go():

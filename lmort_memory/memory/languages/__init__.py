@@ -4,6 +4,8 @@ asking.py    how a question without its mark is known
 keeping.py   how somebody asks to keep something, in the form of a question
 courtesy.py  greetings, thanks, agreement and farewells
 oneself.py   words of the first person
+referring.py pronouns for what was said before
+unknown.py   replies that say that nothing is known
 usual.py     words so usual that sharing them means nothing
 
 A language that is missing here is judged by its punctuation, and its words are all taken as rare.
