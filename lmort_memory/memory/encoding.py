@@ -48,6 +48,8 @@ class Encoding:
         self._previous = tuple(previous)
         self._closing = threading.Event()
         self._worker: threading.Thread | None = None
+        self._beginning = threading.Lock()
+        self._wanted = self._working = False  # of the background work; both need the lock
         self._watching = threading.Lock()
         self._watched = not hasattr(encoder, "environment")
         self._given = False  # vectors came from a chat's own forward pass
@@ -233,11 +235,26 @@ class Encoding:
 
     def begin(self, *, batch_size: int) -> None:
         """Start encoding in the background; harmless if it is already running."""
-        if self._worker is None or not self._worker.is_alive():
+        with self._beginning:
+            self._wanted = True
+            if self._working:
+                return  # it looks for records once more before it ends
+            self._working = True
             self._worker = threading.Thread(
-                target=self._quietly, args=(batch_size,), name="lmort-encode", daemon=True
+                target=self._work, args=(batch_size,), name="lmort-encode", daemon=True
             )
             self._worker.start()
+
+    def _work(self, batch_size: int) -> None:
+        """Catch up until nobody has asked for it since."""
+        while self._is_wanted():
+            self._quietly(batch_size)
+
+    def _is_wanted(self) -> bool:
+        with self._beginning:
+            self._working = self._wanted and not self._closing.is_set()
+            self._wanted = False
+            return self._working
 
     def close(self) -> None:
         """Stop the background work, and wait for it: what it was reading is read again later.
@@ -245,8 +262,10 @@ class Encoding:
         If all vectors came from a chat, the space gets its canaries now: no turn waited for them.
         """
         self._closing.set()
-        if self._worker is not None:
-            self._worker.join()
+        with self._beginning:
+            worker = self._worker
+        if worker is not None:
+            worker.join()
         if self._given:
             with suppress(LmortError):  # such as a backbone that was closed before
                 self._watch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -151,19 +152,16 @@ class Memory(Closing):
             return cls(None, open_store(), redact=redact)
         from lmort_memory.encoder import open_encoder
 
-        opened = [open_encoder(model, tuner, tokens=token_codes)]
-        try:
+        with ExitStack() as undo:
+            opened = [undo.enter_context(closing(open_encoder(model, tuner, tokens=token_codes)))]
             if previous is not None:
-                opened.append(open_encoder(*previous))
-            store = open_store()
+                opened.append(undo.enter_context(closing(open_encoder(*previous))))
+            store = undo.enter_context(closing(open_store()))
             older = [*_still_asked(opened[0], store), *(one.encoder for one in opened[1:])]
             memory = cls(opened[0].encoder, store, previous=older, redact=redact)
-        except BaseException:
-            for one in opened:
-                one.close()
-            raise
-        memory._opened = tuple(opened)
-        memory.store.sweep()
+            memory._opened = tuple(opened)
+            store.sweep()
+            undo.pop_all()
         return memory
 
     def close(self) -> None:
@@ -171,12 +169,11 @@ class Memory(Closing):
 
         Background work stops; `encode_pending` or `encode_in_background` goes on with it later.
         """
-        try:
-            self._encoding.close()
-        finally:
-            self.store.close()
+        with ExitStack() as closed:  # whatever fails, the rest is closed
             for opened in self._opened:
-                opened.close()
+                closed.callback(opened.close)
+            closed.callback(self.store.close)
+            closed.callback(self._encoding.close)
 
     @property
     def backbone(self) -> Backbone | None:

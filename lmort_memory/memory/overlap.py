@@ -14,16 +14,18 @@ from lmort_memory.memory.caching import cached
 from lmort_memory.memory.languages.usual import is_usual_pair, usual
 from lmort_memory.store.words.tokenizer import RUN, STOP, fold
 
-__all__ = ["RAREST", "WORD", "all_stems", "overlap", "stems", "weight", "word_stem"]
+__all__ = ["BEGINS", "RAREST", "WORD", "all_stems", "overlap", "stems", "weight", "word_stem"]
 
 RAREST: Final = 6.5  # weight of a stem missing from the table of common words
 _SHORTEST = 3  # letters; shorter words say little about the topic
 # A word with its vowel signs and accents, which `\w` would split words at in Hindi or Arabic. Their
 # question marks and full stops, which lie among these signs, are no part of it.
-WORD = re.compile(
-    r"\w[\w\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06ed"
-    r"\u0900-\u0963\u0966-\u0dff]*"
+_LETTERS = (
+    r"\w\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06ed"
+    r"\u0900-\u0963\u0966-\u0dff"
 )
+WORD = re.compile(rf"\w[{_LETTERS}]*")
+BEGINS = rf"(?<![{_LETTERS}])"  # before a word: `\b` is also inside words that have such signs
 _PAIR = 2  # characters; a word of a script without spaces, as in the index
 # Length of the stem that a word and its inflections share, in most languages with suffixes.
 _STEM = 5

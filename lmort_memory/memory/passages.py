@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from typing import Final
 
+from lmort_memory.memory.overlap import BEGINS, WORD
 from lmort_memory.store.words.tokenizer import RUN
 
 __all__ = ["best_start", "passage"]
@@ -14,7 +15,6 @@ __all__ = ["best_start", "passage"]
 _LONGEST: Final = 600  # characters
 _MOST: Final = 32  # words; a question may be a page itself
 _SHORTEST: Final = 4  # letters of a stem
-_WORD = re.compile(r"\w+")
 _SPACE = re.compile(r"\s")
 
 
@@ -74,9 +74,9 @@ def _pattern(query: str) -> re.Pattern[str] | None:
     """Return what finds a question's words by their stems; without spaces, by pairs."""
     runs = RUN.findall(query)
     pairs = {run[i : i + 2] for run in runs for i in range(len(run) - 1)}
-    said = _WORD.findall(RUN.sub(" ", query))
+    said = WORD.findall(RUN.sub(" ", query))
     stems = {word[: max(_SHORTEST, len(word) - 2)].casefold() for word in said}
     # Longest first, so that of two stems of a word the more telling one counts.
     longest = sorted(stems, key=lambda stem: (-len(stem), stem))[:_MOST]
-    parts = [rf"\b{re.escape(stem)}" for stem in longest] + sorted(pairs)[:_MOST]
+    parts = [BEGINS + re.escape(stem) for stem in longest] + sorted(pairs)[:_MOST]
     return re.compile("|".join(parts), re.IGNORECASE) if parts else None

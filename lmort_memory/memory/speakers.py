@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lmort_memory.memory.kinds import ends_asking, of_oneself, of_the_assistant, sentences
-from lmort_memory.memory.overlap import stems, weight, word_stem
+from lmort_memory.memory.overlap import WORD, stems, weight, word_stem
 from lmort_memory.store.words.tokenizer import RUN, STOP
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ _ENDS: Final = 1000  # characters at either end of a text that are looked at
 _TURNS: Final = ("user", "assistant", "message", "tool")  # roles that are nobody's name
 _OWN: Final = ("user", "note")  # roles of what is the user's
 _PREFIX = re.compile(r"(?P<name>[^\W\d_][^\s:]*(?:[ ][^\s:]+){0,2}):\s")  # at most three words
-_WORD = re.compile(r"[^\W_]+")
 _RARE: Final = 6.0  # weight of a word that is likelier a name, even in lower case, than a word
 
 
@@ -134,7 +133,7 @@ def _mentioned(asked: str, names: Iterable[str]) -> frozenset[str]:
     A word that is also common in English ("Will", "House") has to be written as a name is, with a
     capital letter inside a sentence.
     """
-    words = [_WORD.findall(sentence) for sentence in sentences(asked)]
+    words = [WORD.findall(sentence) for sentence in sentences(asked)]
     mentioned = {
         word.casefold()
         for sentence in words
@@ -151,4 +150,4 @@ def _is_rare(word: str) -> bool:
 def _is_mentioned(name: str, asked: str, mentioned: set[str]) -> bool:
     if RUN.search(name):  # a script without spaces: words have no bounds
         return name in asked
-    return not mentioned.isdisjoint(word.casefold() for word in _WORD.findall(name))
+    return not mentioned.isdisjoint(word.casefold() for word in WORD.findall(name))

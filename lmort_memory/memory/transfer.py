@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -210,15 +210,20 @@ def export_records(store: Store, path: Path, *, scope: str | None, vectors: bool
 def export_lines(store: Store, *, scope: str | None, vectors: bool) -> Iterator[tuple[str, bool]]:
     """Yield each line of an export, without the newline, and whether it is a record's.
 
-    Of the ledger, a scope has the entries that name its records alone.
+    Of the ledger, a scope has the entries all of whose records are its own. A turn that only
+    repeats others, or was not to be remembered, has an id and no record.
     """
     ids = set()
     for dumped in store.dump(Filter(scope=scope), vectors=vectors):
         ids.add(dumped.record.id)
         yield to_line(dumped), True
     for entry in store.ledgers(limit=MOST_LEDGERS):
-        if ids.issuperset(entry.record_ids) and (scope is None or entry.record_ids):
+        if scope is None or _names_only(ids, store.get(entry.record_ids)):
             yield ledger_line(entry), False
+
+
+def _names_only(ids: Collection[str], found: Collection[str]) -> bool:
+    return bool(found) and all(id_ in ids for id_ in found)
 
 
 def refuse_plain(store: Store, *, plain: bool) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import threading
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -259,6 +260,55 @@ def test_encoding_in_the_background(tmp_path):
         assert memory.recall("number 33")[0].record.text == "bees number 33"
         memory._encoding._worker.join()
         assert memory.status().pending == 0 and memory.notice is None
+
+
+class _Paused(SQLiteStore):
+    """A store whose worker waits once, after it has found nothing more to do."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.found_nothing, self.go_on = threading.Event(), threading.Event()
+
+    def pending(self, *args, **conditions):
+        found = super().pending(*args, **conditions)
+        if not found and not self.found_nothing.is_set():
+            self.found_nothing.set()
+            self.go_on.wait(10)
+        return found
+
+
+def test_what_is_left_while_the_background_ends_is_not_left_behind(tmp_path):
+    """Whoever asks for vectors when the last query was made already gets them too."""
+    store = _Paused(tmp_path / "memory.db")
+    with Memory(HashEncoder(), store) as memory:
+        memory.add("bees that wait", defer=True)
+        memory.encode_in_background()
+        assert store.found_nothing.wait(10)
+        memory.add("bees that came late", defer=True)
+        memory.encode_in_background()
+        store.go_on.set()
+        memory._encoding._worker.join()
+        assert memory.status().pending == 0
+
+
+def test_a_memory_that_cannot_be_opened_leaves_nothing_open(tmp_path, monkeypatch):
+    """Neither the model nor the database, whichever step fails."""
+    opened = []
+    close = SQLiteStore.close
+
+    def closing(self):
+        opened.remove(self)
+        close(self)
+
+    def failing(self):
+        opened.append(self)
+        raise StoreError("the disk is gone")
+
+    monkeypatch.setattr(SQLiteStore, "sweep", failing)
+    monkeypatch.setattr(SQLiteStore, "close", closing)
+    with pytest.raises(StoreError, match="the disk is gone"):
+        Memory.open(tmp_path / "memory.db")
+    assert not opened
 
 
 def test_export_brings_everything_back(memory, tmp_path):

@@ -47,3 +47,11 @@ def test_a_page_may_ask_a_book():
     text = FILLER * 1000 + "word2999 " + FILLER * 1000
     start, end = passage(text, words + " word2999")
     assert 0 <= start < end <= len(text)
+
+
+def test_words_with_vowel_signs_are_whole_words():
+    """In Hindi a sign that is no letter stands inside a word and at its end."""
+    filler = "मौसम अच्छा था और नावें शाम तक बाहर रहीं। " * 40
+    text = filler + "दूध वाले का नंबर रसोई की दीवार पर है। " + filler
+    start, end = passage(text, "दूध वाले का नंबर")
+    assert "दूध" in text[start:end]

@@ -155,3 +155,10 @@ def test_without_a_name_the_user_s_own_words_come_first():
     assert found["reply"] == found["Ben"]
     found = boosts("Where does the ferry leave, Ben said?", turns)
     assert found["user"] == found["reply"] < found["Ben"]
+
+
+def test_a_name_with_vowel_signs_is_known():
+    """Sita is boosted in Hindi as in English."""
+    turns = {"a": Said("Sita", speaker="Sita", named=True)}
+    hindi = {"a": Said("सीता", speaker="सीता", named=True)}
+    assert boosts("सीता ने क्या कहा?", hindi) == boosts("What did Sita say?", turns)
