@@ -257,9 +257,11 @@ class Chat(Closing):
         Raises:
             RecordNotFoundError: no chat turn has that id.
         """
-        turn_id = turn_id or self._last or ""
+        turn_id = turn_id or self._last
+        if turn_id is None:  # without an id, the store would return every ledger
+            raise RecordNotFoundError("")
         store = self._memory.store
-        for entry in reversed(store.ledgers(record_id=turn_id, limit=-1)):
+        for entry in reversed(store.ledgers(record_id=turn_id)):
             if turn_id in (entry.payload.get("turn_id"), entry.payload.get("reply_id")):
                 return from_entry(entry, store.get(entry.record_ids))
         raise RecordNotFoundError(turn_id)

@@ -12,9 +12,7 @@ from lmort_memory.errors import ImportFileError, StoreError
 from lmort_memory.store.encryption import MAGIC
 from lmort_memory.store.values import Dumped, Filter, LedgerEntry
 
-__all__ = ["MOST_LEDGERS", "dumped_records", "is_database"]
-
-MOST_LEDGERS = 2**31  # all of them: no memory has as many turns
+__all__ = ["dumped_records", "is_database"]
 
 
 def is_database(path: Path) -> bool:
@@ -46,6 +44,6 @@ def dumped_records(path: Path) -> Iterator[Iterator[Dumped | LedgerEntry]]:
             copy = Path(folder) / "copy.db"
             copy_database(path, copy)
             with SQLiteStore(copy) as store:
-                yield chain(store.dump(Filter(), vectors=True), store.ledgers(limit=MOST_LEDGERS))
+                yield chain(store.dump(Filter(), vectors=True), store.every_ledger())
     except StoreError as error:
         raise ImportFileError(f"cannot restore from {path}: {error}", path=str(path)) from error

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 from lmort_memory.batches import batched
 from lmort_memory.compressed import DAMAGE, Lines, open_bytes
 from lmort_memory.errors import ImportFileError, StoreError
-from lmort_memory.memory.databases import MOST_LEDGERS, dumped_records, is_database
+from lmort_memory.memory.databases import dumped_records, is_database
 from lmort_memory.packing import pack, unpack
 from lmort_memory.paths import new_private_file, remove_parts
 from lmort_memory.redaction import Redactor
@@ -217,7 +217,7 @@ def export_lines(store: Store, *, scope: str | None, vectors: bool) -> Iterator[
     for dumped in store.dump(Filter(scope=scope), vectors=vectors):
         ids.add(dumped.record.id)
         yield to_line(dumped), True
-    for entry in store.ledgers(limit=MOST_LEDGERS):
+    for entry in store.ledgers():
         if scope is None or _names_only(ids, store.get(entry.record_ids)):
             yield ledger_line(entry), False
 

@@ -288,7 +288,7 @@ class MemoryAPI:
         id_ = request.path_params["id"]
 
         def find(memory: Memory) -> schemas.Ledger:
-            for one in _ledgers(memory, record=id_, session=None, limit=-1):
+            for one in _ledgers(memory, record=id_, session=None, limit=None):
                 if id_ in (one.turn_id, one.reply_id):
                     return one
             raise ApiError(404, f"no reply has the id {id_!r}", code="ledger_not_found")
@@ -357,7 +357,7 @@ def _given(value: T | UnsetType) -> T | None:
 
 
 def _ledgers(
-    memory: Memory, *, record: str | None, session: str | None, limit: int
+    memory: Memory, *, record: str | None, session: str | None, limit: int | None
 ) -> list[schemas.Ledger]:
     entries = memory.store.ledgers(record_id=record, session=session, limit=limit)
     named = {id_ for entry in entries for id_ in entry.record_ids}

@@ -261,9 +261,16 @@ class Conversations(Protocol):
         """Store which records a reply was given."""
 
     def ledgers(
-        self, *, record_id: str | None = None, session: str | None = None, limit: int
+        self,
+        *,
+        record_id: str | None = None,
+        session: str | None = None,
+        limit: int | None = None,
     ) -> list[LedgerEntry]:
-        """Return the latest entries of a session or that name a record, oldest first."""
+        """Return the latest entries of a session or that name a record, oldest first.
+
+        Without a limit, all of them.
+        """
 
     def state_path(self, session: str) -> Path | None:
         """Return where a chat may save a session's state; None if this store keeps no files."""

@@ -396,9 +396,16 @@ class SQLiteStore(SQLiteMoving, Closing):
             ledgers.add(connection, entry)
 
     def ledgers(
-        self, *, record_id: str | None = None, session: str | None = None, limit: int
+        self,
+        *,
+        record_id: str | None = None,
+        session: str | None = None,
+        limit: int | None = None,
     ) -> list[LedgerEntry]:
-        """Return the latest entries of a session or that name a record, oldest first."""
+        """Return the latest entries of a session or that name a record, oldest first.
+
+        Without a limit, all of them.
+        """
         with self._database.snapshot() as connection:
             return ledgers.latest(connection, record_id=record_id, session=session, limit=limit)
 

@@ -241,6 +241,17 @@ def restores_versions_and_ledgers(store: Store) -> None:
     assert (again, again.created_at) == (entry, entry.created_at), "the ledger changed"
 
 
+def lists_ledgers(store: Store) -> None:
+    """The latest ledgers come oldest first; without a limit, all of them."""
+    day = datetime(2024, 1, 1, tzinfo=UTC)
+    for i in range(5):
+        at = day + timedelta(hours=i)
+        store.add_ledger(LedgerEntry(f"r{i}", "s" if i else None, ("a",), created_at=at))
+    assert [e.reply_id for e in store.ledgers()] == ["r0", "r1", "r2", "r3", "r4"], "not all"
+    assert [e.reply_id for e in store.ledgers(session="s", limit=2)] == ["r3", "r4"], "not the last"
+    assert len(store.ledgers(record_id="a")) == 5, "not all that name a record"
+
+
 def drops_spaces(store: Store) -> None:
     """A dropped space is empty, and other spaces are untouched."""
     encoder = HashEncoder(8)
@@ -270,6 +281,7 @@ CHECKS: tuple[Callable[[Store], None], ...] = (
     hides_what_expired,
     restores_what_it_dumped,
     restores_versions_and_ledgers,
+    lists_ledgers,
     drops_spaces,
 )
 """Every check, in the order in which `check_store` runs them; each needs an empty store."""

@@ -46,7 +46,7 @@ def restore(connection: Connection, entry: LedgerEntry, *, tenant: str | None) -
 
 
 def latest(
-    connection: Connection, *, record_id: str | None, session: str | None, limit: int
+    connection: Connection, *, record_id: str | None, session: str | None, limit: int | None
 ) -> list[LedgerEntry]:
     """Return the latest entries that meet every given condition, oldest first."""
     found = connection.execute(

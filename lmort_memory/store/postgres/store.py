@@ -324,9 +324,16 @@ class PostgresStore(moving.PostgresMoving, Closing):
         self._server.write("add to", lambda c: ledgers.add(c, entry, tenant=scope))
 
     def ledgers(
-        self, *, record_id: str | None = None, session: str | None = None, limit: int
+        self,
+        *,
+        record_id: str | None = None,
+        session: str | None = None,
+        limit: int | None = None,
     ) -> list[LedgerEntry]:
-        """Return the latest entries of a session or that name a record, oldest first."""
+        """Return the latest entries of a session or that name a record, oldest first.
+
+        Without a limit, all of them.
+        """
         return self._server.read(
             "read", lambda c: ledgers.latest(c, record_id=record_id, session=session, limit=limit)
         )

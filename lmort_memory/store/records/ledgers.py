@@ -41,14 +41,19 @@ def restore(connection: sqlite3.Connection, entry: LedgerEntry) -> None:
 
 
 def latest(
-    connection: sqlite3.Connection, *, record_id: str | None, session: str | None, limit: int
+    connection: sqlite3.Connection,
+    *,
+    record_id: str | None,
+    session: str | None,
+    limit: int | None,
 ) -> list[LedgerEntry]:
     """Return the latest entries that meet every given condition, oldest first."""
+    most = -1 if limit is None else limit  # SQLite takes no NULL here, but less than 0 for all
     rows = connection.execute(
         f"{ROWS} WHERE (:session IS NULL OR session = :session) AND (:record IS NULL OR reply_id IN"
         " (SELECT reply_id FROM ledger_records WHERE record_id = :record))"
         " ORDER BY created_at DESC, reply_id DESC LIMIT :limit",
-        {"session": session, "record": record_id, "limit": limit},
+        {"session": session, "record": record_id, "limit": most},
     ).fetchall()
     entries = [to_entry(row) for row in reversed(rows)]
     return [entry for entry in entries if entry is not None]
