@@ -36,6 +36,8 @@ CHECKPOINT_S = 5.0  # how long a checkpoint waits for readers; it can also happe
 LEAST_BYTES = 512  # of a database that is not empty: SQLite's smallest page
 HEADER = struct.Struct(">16s44xI4xI")  # magic, user_version at 60, application_id at 68
 
+# What other openers cause: a lock, or its protocol when they win the race for it time and again.
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _OF_DAMAGE = (
     *("malformed", "not a database", "corrupt", "no such table", "no such column"),
     "decode to utf-8",  # a text is none
@@ -405,14 +407,17 @@ def refuse_foreign(path: Path) -> None:
 
 
 def switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Turn on write-ahead logging, waiting for other openers, which SQLite does not do here."""
+    """Turn on write-ahead logging, waiting for other openers, which SQLite does not do here.
+
+    A disk that fails, say, is not waited for: it would fail for a minute.
+    """
     deadline = time.monotonic() + BUSY_S
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
-        except failures("OperationalError"):
-            if time.monotonic() > deadline:
+        except failures("OperationalError") as error:
+            if time.monotonic() > deadline or error.sqlite_errorcode & 0xFF not in _PASSING:
                 raise
             time.sleep(0.01)
 

@@ -3,11 +3,13 @@
 import os
 import sqlite3
 import stat
+import sys
+from contextlib import closing
 
 import pytest
 
 from lmort_memory.errors import StoreError
-from lmort_memory.store import Filter, SQLiteStore, schema
+from lmort_memory.store import Filter, SQLiteStore, connection, schema
 from lmort_memory.types import Turn
 
 
@@ -93,6 +95,32 @@ def test_an_empty_file_is_a_new_database(tmp_path):
     with SQLiteStore(tmp_path / "memory.db") as store:
         store.add([Turn("a")])
         assert len(list(store.records(Filter()))) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no RLIMIT_FSIZE")
+def test_a_failing_disk_is_not_waited_for(tmp_path, monkeypatch):
+    """Opening tries again while others hold a lock, and ends at once where the disk fails."""
+    import resource
+
+    monkeypatch.setattr(connection, "BUSY_S", 0.2)
+    attempts = []
+    opened = sqlite3.connect(tmp_path / "memory.db", timeout=0, isolation_level=None)
+    opened.set_trace_callback(attempts.append)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
+            connection.switch_to_wal(opened)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(attempts) == 1
+    with closing(sqlite3.connect(tmp_path / "memory.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            connection.switch_to_wal(opened)
+    assert len(attempts) > 2
+    connection.switch_to_wal(opened)
+    opened.close()
 
 
 def test_a_closed_store_says_so(tmp_path):
