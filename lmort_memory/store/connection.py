@@ -110,7 +110,8 @@ class Database:
             try:
                 yield connection
             finally:
-                connection.execute("COMMIT")
+                if connection.in_transaction:  # SQLite rolls back by itself if the disk fails
+                    connection.execute("COMMIT")
 
     @contextmanager
     def write(self, doing: str = "write") -> Iterator[sqlite3.Connection]:

@@ -123,6 +123,20 @@ def test_a_failing_disk_is_not_waited_for(tmp_path, monkeypatch):
     opened.close()
 
 
+def test_an_error_that_ends_a_snapshot_is_the_one_that_is_told(tmp_path):
+    """Where SQLite has rolled back by itself, the error says why, not that nothing is open."""
+    database = connection.Database(tmp_path / "memory.db")
+    incomplete = "INSERT OR ROLLBACK INTO sources (uri, scope) VALUES ('a', 'b')"
+    with (
+        pytest.raises(StoreError, match="constraint failed"),
+        database.snapshot() as reading,
+    ):
+        reading.execute(incomplete)
+    with database.snapshot() as reading:
+        assert reading.in_transaction
+    database.close()
+
+
 def test_a_closed_store_says_so(tmp_path):
     """Using a closed store is a StoreError, and closing twice is none."""
     store = SQLiteStore(tmp_path / "memory.db")
