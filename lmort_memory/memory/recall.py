@@ -137,7 +137,8 @@ class Recall:
         far = tuple(one.id for one in ranked if one.scores.dense is None)
         unworded = tuple(one.id for one in ranked if one.scores.bm25 is None)
         unlike = [one.id for one in ranked if one.scores.tokens is None]
-        dense = {m.id: m for found in self._dense_of(far) for m in reversed(found)}
+        # The current space comes first, and last here: its cosine counts for a record in several.
+        dense = {m.id: m for found in reversed(self._dense_of(far)) for m in found}
         lexical = {match.id: match for match in self._lexical_of(unworded)}
         tokens = self._tokens(unlike) if unlike else {}
         return [

@@ -250,6 +250,22 @@ def test_a_change_of_model_loses_nothing(tmp_path):
         assert _texts(memory.recall("bees number 33", mode="dense"))[0] == "bees number 33"
 
 
+def test_an_explained_cosine_is_that_of_the_current_space(tmp_path):
+    """While two spaces are searched, a record that ranks low in both is compared in the new one."""
+    old, new = HashEncoder(256, name="old"), HashEncoder(1024, name="new")
+    asked, text = "bees honeycomb", "bees honeycomb " + " ".join(f"w{i}" for i in range(40))
+    with Memory(new, SQLiteStore(tmp_path / "memory.db"), previous=[old]) as memory:
+        memory.add([text, *(f"bees {i}" for i in range(120))])
+        records = list(memory.records())
+        memory.store.put_vectors(old.space, records, old.encode([one.text for one in records]))
+        memory.add("ants that wait", defer=True)
+        [low] = [hit for hit in memory.recall(asked, explain=True) if hit.record.text == text]
+    assert low.scores.dense_rank is None
+    [encoded] = new.encode([text])
+    cosine = float(encoded.vectors[0] @ new.encode_query(asked))
+    assert low.scores.dense == pytest.approx(cosine, abs=1e-3)
+
+
 def test_encoding_in_the_background(tmp_path):
     """Vectors are made while the memory answers, and closing it waits for one batch only."""
     path = tmp_path / "memory.db"
