@@ -278,7 +278,7 @@ class Recall:
     def _around(self, record_id: str, n: int) -> tuple[Record, ...]:
         """Return the turns around a hit; none if it was forgotten meanwhile."""
         try:
-            return tuple(self.store.around(record_id, n)) if n else ()
+            return self.store.around(record_id, n).all if n else ()
         except RecordNotFoundError:
             return ()
 

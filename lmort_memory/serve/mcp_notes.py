@@ -47,6 +47,7 @@ class Whole(BaseModel):
     metadata: dict[str, Any]
     before: list[Note]
     after: list[Note]
+    linking: list[Note] = Field(description="What links to it from other files, if it is a note.")
     next_offset: int | None = Field(description="Pass it as offset for the rest of a long text.")
 
 

@@ -35,7 +35,7 @@ from lmort_memory.serve.mcp_notes import (
     note_of,
     offset_of,
 )
-from lmort_memory.store.values import Filter
+from lmort_memory.store.values import Around, Filter
 from lmort_memory.types import DEFAULT_SCOPE
 
 if TYPE_CHECKING:
@@ -159,15 +159,16 @@ class _Tools:
             record = memory.get(id)
             text = cut(record.text[offset:], max_tokens)
             end = offset + len(text)
-            around = memory.store.around(id, neighbours) if neighbours else []
+            around = memory.store.around(id, neighbours) if neighbours else Around()
             shown = note(record).model_copy(
                 update={"text": text, "truncated": end < len(record.text) or offset > 0}
             )
             return Whole(
                 note=shown,
                 metadata=dict(record.metadata),
-                before=[note(one) for one in around if one.id < id],
-                after=[note(one) for one in around if one.id > id],
+                before=list(map(note, around.before)),
+                after=list(map(note, around.after)),
+                linking=list(map(note, around.linking)),
                 next_offset=end if end < len(record.text) else None,
             )
 

@@ -137,7 +137,7 @@ class MemoryAPI:
                 if (found := store.vectors(space.name, [id_]).get(id_)) is not None
             ]
             present = None if memory.encoder is None else memory.encoder.space
-            around = store.around(id_, asked.neighbours) if asked.neighbours else []
+            around = store.around(id_, asked.neighbours).all if asked.neighbours else ()
             return schemas.RecordDetail(
                 record=shown.record(record),
                 history=shown.records(memory.history(id_)),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lmort_memory.store.values import (
+    Around,
     Canaries,
     DenseMatch,
     Dumped,
@@ -110,8 +111,11 @@ class Order(Protocol):
     def facets(self, chosen: Filter) -> Facets:
         """Count the chosen records by scope and by role, and their sessions, each of one scope."""
 
-    def around(self, record_id: str, n: int) -> list[Record]:
-        """Return the `n` turns before and the `n` after a record in its session, in order."""
+    def around(self, record_id: str, n: int) -> Around:
+        """Return the `n` turns before and the `n` after a record in its session (else its source).
+
+        Records of other sources that link to its note come apart from them.
+        """
 
     def followers(self, ids: Sequence[str], chosen: Filter) -> dict[str, str]:
         """Return the turn after each of these in its session, if it passes the filter."""

@@ -30,6 +30,7 @@ from lmort_memory.store.records.moving import SQLiteMoving
 from lmort_memory.store.replica.replication import Replication
 from lmort_memory.store.unlocking import unlock
 from lmort_memory.store.values import (
+    Around,
     Canaries,
     DenseMatch,
     Dumped,
@@ -217,7 +218,7 @@ class SQLiteStore(SQLiteMoving, Closing):
         with self._database.read() as connection:
             return supersession.superseded(connection, compile_filter(chosen), limit)
 
-    def around(self, record_id: str, n: int) -> list[Record]:
+    def around(self, record_id: str, n: int) -> Around:
         """Return the `n` turns before and after a record in its session (else its source).
 
         Raises:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lmort_memory.types import Encoded
 
 __all__ = [
+    "Around",
     "Canaries",
     "DenseMatch",
     "Dumped",
@@ -76,6 +77,26 @@ class Stored:
 
     record: Record
     new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around a record.
+
+    Attributes:
+        before: The turns before it in its session, or in its source, in order.
+        after: The turns after it, in order.
+        linking: Records of other sources that link to its note, if it has no session.
+    """
+
+    before: tuple[Record, ...] = ()
+    after: tuple[Record, ...] = ()
+    linking: tuple[Record, ...] = ()
+
+    @property
+    def all(self) -> tuple[Record, ...]:
+        """All of them, in this order."""
+        return (*self.before, *self.after, *self.linking)
 
 
 @dataclass(frozen=True, slots=True)

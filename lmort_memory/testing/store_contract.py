@@ -145,15 +145,19 @@ def keeps_history(store: Store) -> None:
 
 
 def knows_the_turns_around(store: Store) -> None:
-    """Neighbours are turns of the same session, in order of time."""
+    """Neighbours are turns of the same session, in order of time, whenever they were stored."""
     day = datetime(2024, 1, 1, tzinfo=UTC)
     turns = [
         Turn(f"t{i}", session="s" if i % 2 else "other", created_at=day + timedelta(hours=i))
         for i in range(10)
     ]
     ids = [one.record.id for one in store.add(turns)]
-    assert [r.text for r in store.around(ids[5], 1)] == ["t3", "t7"], "wrong neighbours"
-    assert [r.text for r in store.around(ids[1], 2)] == ["t3", "t5"], "wrong at the beginning"
+    around = store.around(ids[5], 1)
+    assert [r.text for r in around.before] == ["t3"], "not the turn before"
+    assert [r.text for r in around.after] == ["t7"], "not the turn after"
+    assert [r.text for r in store.around(ids[1], 2).all] == ["t3", "t5"], "wrong at the beginning"
+    store.add([Turn("late", session="s", created_at=day + timedelta(hours=2))])
+    assert [r.text for r in store.around(ids[3], 1).before] == ["late"], "not in order of time"
 
 
 def knows_the_turn_after(store: Store) -> None:

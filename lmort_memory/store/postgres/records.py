@@ -15,7 +15,7 @@ from lmort_memory.store.records import rows
 from lmort_memory.store.records.edits import place_of
 from lmort_memory.store.records.links import LOOKED_AT, names_of, pick
 from lmort_memory.store.records.supersession import followed
-from lmort_memory.store.values import Facets, SessionInfo, Stored
+from lmort_memory.store.values import Around, Facets, SessionInfo, Stored
 from lmort_memory.store.words.tokenizer import fold
 from lmort_memory.types import Record, Turn
 
@@ -294,15 +294,15 @@ def predecessors(connection: Connection, ids: Iterable[str]) -> dict[str, list[R
     return found
 
 
-def around(connection: Connection, record_id: str, n: int) -> list[Record]:
-    """Return the turns around a record in its session or source, then what links to its note.
+def around(connection: Connection, record_id: str, n: int) -> Around:
+    """Return the turns around a record in its session or source, and what links to its note.
 
     Raises:
         RecordNotFoundError: no record has the id.
     """
     number, record = find(connection, record_id)
     if record.session is None and record.source is None:
-        return []
+        return Around()
     by_session = record.session is not None
     key = "r.created_at" if by_session else "COALESCE(r.source_start, 0)"
     values = {**place_of(record), "n": number, "now": now_us(), "limit": n}
@@ -316,8 +316,8 @@ def around(connection: Connection, record_id: str, n: int) -> list[Record]:
             f" ORDER BY {key} {order}, r.n {order} LIMIT %(limit)s"
         )
         found.append([rows.to_record(row) for row in connection.execute(sql, values)])
-    backlinks = [] if by_session else _linking(connection, record, n)
-    return [*reversed(found[0]), *found[1], *backlinks]
+    links = [] if by_session else _linking(connection, record, n)
+    return Around(tuple(reversed(found[0])), tuple(found[1]), tuple(links))
 
 
 def followers(connection: Connection, ids: Sequence[str], chosen: Condition) -> dict[str, str]:

@@ -41,6 +41,7 @@ from lmort_memory.store.postgres.nearest import NearestSearch
 from lmort_memory.store.postgres.words import WordSearch
 from lmort_memory.store.records import rows
 from lmort_memory.store.values import (
+    Around,
     DenseMatch,
     Dumped,
     Facets,
@@ -208,7 +209,7 @@ class PostgresStore(moving.PostgresMoving, Closing):
         condition = condition_of(chosen)
         return self._server.read("read", lambda c: records.facets(c, condition))
 
-    def around(self, record_id: str, n: int) -> list[Record]:
+    def around(self, record_id: str, n: int) -> Around:
         """Return the `n` turns before and after a record in its session (else its source).
 
         Raises:

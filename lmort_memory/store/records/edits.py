@@ -12,6 +12,7 @@ from lmort_memory.store.clock import now_us, to_us
 from lmort_memory.store.filters import Condition
 from lmort_memory.store.records import rows
 from lmort_memory.store.records.links import linking
+from lmort_memory.store.values import Around
 from lmort_memory.store.vectors.spaces import drop_vectors
 from lmort_memory.types import Record, Source, Turn
 
@@ -110,18 +111,18 @@ def keep(connection: sqlite3.Connection, n: int, old: Iterable[Record]) -> None:
     )
 
 
-def around(connection: sqlite3.Connection, record_id: str, n: int) -> list[Record]:
+def around(connection: sqlite3.Connection, record_id: str, n: int) -> Around:
     """Return the `n` turns before and the `n` after a record in its session, in order.
 
-    For a record without a session, these are its neighbours in its source, followed by up to `n`
-    records of other sources that link to its note.
+    For a record without a session, these are its neighbours in its source, with up to `n` records
+    of other sources that link to its note.
 
     Raises:
         RecordNotFoundError: no record has the id.
     """
     number, record = _find(connection, record_id)
     if record.session is None and record.source is None:
-        return []
+        return Around()
     by_session = record.session is not None
     key = "r.created_at" if by_session else "IFNULL(r.source_start, 0)"
     values = {**place_of(record), "n": number, "now": now_us(), "limit": n}
@@ -134,8 +135,8 @@ def around(connection: sqlite3.Connection, record_id: str, n: int) -> list[Recor
             f" ORDER BY {key} {order}, r.n {order} LIMIT :limit"
         )
         found.append([rows.to_record(row) for row in connection.execute(sql, values)])
-    backlinks = [] if by_session else linking(connection, record, n)
-    return [*reversed(found[0]), *found[1], *backlinks]
+    links = [] if by_session else linking(connection, record, n)
+    return Around(tuple(reversed(found[0])), tuple(found[1]), tuple(links))
 
 
 def place_of(record: Record) -> dict[str, object]:

@@ -7,6 +7,7 @@ import pytest
 from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.store.postgres import words
 from lmort_memory.store.postgres.stems import index_of
+from lmort_memory.store.values import Around
 from lmort_memory.store.words.tokenizer import fold
 from lmort_memory.types import Source, Turn
 from tests.unit.store.test_lexical import TEXTS
@@ -130,4 +131,4 @@ def test_quotes_and_links_are_found(both):
         "See Hives", role="note", source=Source("file:///v/b.md"), metadata={"links": ["Hives"]}
     )
     linked = server.add([link])[0].record
-    assert server.around(note.id, 3) == [linked]
+    assert server.around(note.id, 3) == Around(linking=(linked,))

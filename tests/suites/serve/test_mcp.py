@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -139,6 +140,39 @@ def test_output_is_bounded(tmp_path):
                     text += part.structured_content["note"]["text"]
                     offset = part.structured_content["next_offset"]
                 assert text == memory.get(seen[0]).text
+
+        anyio.run(main)
+
+
+def test_what_stands_around_a_record(tmp_path):
+    """Turns before and after it go by time, not by when they were stored; links stand apart."""
+    from lmort_memory import Memory, Source, Turn
+    from lmort_memory.serve.mcp_server import make_server
+
+    def said(text, hour):
+        return Turn(text, session="s", created_at=datetime(2024, 1, 1, hour, tzinfo=UTC))
+
+    def note(text, name, **metadata):
+        return Turn(text, role="note", source=Source(f"file:///{name}.md"), metadata=metadata)
+
+    async def texts_around(client, record):
+        found = (await client.call_tool("memory_get", {"id": record.id})).structured_content
+        return [[one["text"] for one in found[part]] for part in ("before", "after", "linking")]
+
+    with Memory.open(tmp_path / "m.db", with_model=False) as memory:
+        wax = memory.add(note("Wax, see Hives", "Wax", links=["Hives"]))
+        noon = memory.add(said("noon", 12))
+        memory.add([said("evening", 20), said("morning, told later", 8)])
+        hives = memory.add(note("Hives", "Hives"))
+
+        async def on_memory(job):
+            return job(memory)
+
+        async def main():
+            async with Client(make_server(on_memory)) as client:
+                around = await texts_around(client, noon)
+                assert around == [["morning, told later"], ["evening"], []]
+                assert await texts_around(client, hives) == [[], [], [wax.text]]
 
         anyio.run(main)
 

@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from lmort_memory import Turn
+from lmort_memory import Source, Turn
 from lmort_memory.store import Filter, SQLiteStore
+from lmort_memory.store.values import Around
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -34,3 +35,15 @@ def test_sessions_are_listed_by_their_last_turn(tmp_path):
         ]
         assert [s.first.text for s in store.sessions(Filter(scope="default"), limit=1)] == ["a1"]
         assert [s.first.text for s in store.sessions(Filter(), limit=9)] == ["b1", "a1", "x"]
+
+
+def test_what_links_to_a_note_is_told_apart(tmp_path):
+    """A part of a note has the parts around it, and, apart from them, what links to the note."""
+    wax = Turn("See Hives.", source=Source("file:///v/Wax.md"), metadata={"links": ["Hives"]})
+    parts = [
+        Turn(f"part {start}", role="note", source=Source("file:///v/Hives.md", start, start + 9))
+        for start in (0, 10, 20)
+    ]
+    with SQLiteStore(tmp_path / "memory.db") as store:
+        link, first, middle, last = (one.record for one in store.add([wax, *parts]))
+        assert store.around(middle.id, 5) == Around((first,), (last,), (link,))
