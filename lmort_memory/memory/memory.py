@@ -229,7 +229,8 @@ class Memory(Closing):
 
         The text is safe on disk before its vector is computed. The same content from the same
         origin is stored once; adding it again returns the existing record (see
-        `store.rows.origin_of`).
+        `store.rows.origin_of`). Where that was superseded, what has neither source nor time is
+        stored anew, and holds again.
 
         Args:
             item: `"…"`, `{"role": …, "content": …}`, a `Turn`, or a list of these. Messages may be

@@ -64,7 +64,11 @@ class Records(Protocol):
         space: str | None = None,
         encoded: Sequence[Encoded] | None = None,
     ) -> list[Stored]:
-        """Store turns in one transaction; the same content from the same origin is stored once."""
+        """Store turns in one transaction; the same content from the same origin is stored once.
+
+        A turn without source and time says what holds now: it is new where what says the same has
+        been superseded.
+        """
 
     def get(self, ids: Iterable[str]) -> dict[str, Record]:
         """Return the records that exist and have not expired, by id."""

@@ -495,15 +495,23 @@ class SQLiteStore(SQLiteMoving, Closing):
 
 def _add(connection: sqlite3.Connection, turn: Turn) -> Stored:
     origin = rows.origin_of(turn)
-    there = connection.execute(
-        f"SELECT {rows.COLUMNS} FROM records r WHERE r.origin = ?", (origin,)
-    ).fetchone()
+    there = _of_origin(connection, origin)
+    now = from_us(now_us())
+    while rows.says_anew(turn) and there is not None and there.valid_to and there.valid_to <= now:
+        origin = rows.again(origin)
+        there = _of_origin(connection, origin)
     if there is not None:
-        record = rows.to_record(there)
-        if record.expires_at is None or record.expires_at > from_us(now_us()):
-            return Stored(record, new=False)
+        if there.expires_at is None or there.expires_at > now:
+            return Stored(there, new=False)
         connection.execute("UPDATE records SET origin = NULL WHERE origin = ?", (origin,))
     return Stored(rows.insert(connection, turn, origin)[1], new=True)
+
+
+def _of_origin(connection: sqlite3.Connection, origin: bytes) -> Record | None:
+    row = connection.execute(
+        f"SELECT {rows.COLUMNS} FROM records r WHERE r.origin = ?", (origin,)
+    ).fetchone()
+    return None if row is None else rows.to_record(row)
 
 
 def _restore(connection: sqlite3.Connection, dumped: Dumped) -> bool:

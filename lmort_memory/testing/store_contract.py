@@ -67,6 +67,28 @@ def stores_once(store: Store) -> None:
     assert all(one.new for one in store.add(turns)), "different origins were taken for one"
 
 
+def stores_again_what_has_ended(store: Store) -> None:
+    """What was replaced holds again once it is said again; what is imported again does not."""
+    copies = [
+        Turn("x is one", created_at=datetime(2024, 1, 1, tzinfo=UTC)),
+        Turn("x is one", source=Source("file:///x.md")),
+    ]
+    said = [Turn("x is one"), *copies]
+    [first, *copied, two] = (one.record for one in store.add([*said, Turn("x is two")]))
+    for old in (first, *copied):
+        store.supersede(old.id, two.id)
+    [anew, *kept] = store.add(said)
+    assert anew.new and anew.record.valid_to is None, "what was said again does not hold"
+    assert [one.record.id for one in kept] == [one.id for one in copied], "a copy was stored twice"
+    assert not any(one.new for one in store.add(said)), "stored twice"
+    store.supersede(anew.record.id, two.id)
+    third, repeated = store.add([Turn("x is one"), Turn("x is one")])
+    assert third.new and not repeated.new, "not once for each time"
+    future = datetime.now(UTC) + timedelta(days=1)
+    store.supersede(third.record.id, store.add([Turn("x is three")])[0].record.id, at=future)
+    assert not store.add([Turn("x is one")])[0].new, "what still holds was stored twice"
+
+
 def ids_sort_by_age(store: Store) -> None:
     """Ids increase, and iteration follows them, page by page."""
     stored = store.add([Turn(f"turn {i}") for i in range(50)])
@@ -272,6 +294,7 @@ def drops_spaces(store: Store) -> None:
 CHECKS: tuple[Callable[[Store], None], ...] = (
     keeps_every_field,
     stores_once,
+    stores_again_what_has_ended,
     ids_sort_by_age,
     filters_before_ranking,
     ranks_by_best_chunk,

@@ -65,6 +65,19 @@ def test_everything_travels(devices):
     assert two.memory.recall("bees", scope="home", include_superseded=True)
 
 
+def test_what_is_said_again_is_no_twin_of_what_was_replaced(devices):
+    """A fact that holds again does so everywhere, once, although every device says it."""
+    one, two = devices
+    first, other = one.add("x is one"), one.add("x is two")
+    one.memory.supersede(first, other)
+    settle(devices, rounds=1)
+    said = [device.add("x is one") for device in devices]
+    settle(devices)
+    assert one.picture() == two.picture()
+    assert one.ids() == sorted([first, other, min(said)])
+    assert {device.memory.get(min(said)).valid_to for device in devices} == {None}
+
+
 def test_vectors_travel_within_a_space(tmp_path, devices):
     """In the same space nothing is encoded again, token codes included; in another one it is."""
     one, two = devices

@@ -53,6 +53,20 @@ def test_a_chain_has_no_circle(memory):
         memory.supersede(old, new, at=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
+def test_what_was_replaced_can_become_true_again(memory, tmp_path):
+    """Said again, it is found; the replaced record stays so, here and in a restored copy."""
+    one, two = memory.add("x is one"), memory.add("x is two")
+    memory.supersede(one, two)
+    again = memory.add("x is one")
+    assert again.id != one.id and memory.add("x is one") == again
+    memory.supersede(two, again)
+    assert [hit.record.id for hit in memory.recall("x is")] == [again.id]
+    memory.export(tmp_path / "all.jsonl")
+    with Memory(None, SQLiteStore(tmp_path / "other.db")) as other:
+        assert other.restore(tmp_path / "all.jsonl") == 3
+        assert other.add("x is one").id == again.id
+
+
 def test_export_and_restore_keep_it(memory, tmp_path):
     """The three fields travel with the record."""
     old, new = two(memory)

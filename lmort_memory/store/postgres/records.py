@@ -60,6 +60,7 @@ FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[]) AS given (n, scop
 ON CONFLICT (n) DO UPDATE SET body = EXCLUDED.body, stems = EXCLUDED.stems
 """
 READ = f"SELECT {rows.COLUMNS} FROM records r WHERE r.id = %s"
+ENDED = "SELECT origin FROM records WHERE origin = ANY (%s) AND valid_to <= %s"
 STEP = 500  # records that are indexed again in one transaction
 OLD = f"""
 SELECT {rows.COLUMNS}, w.stems FROM records r JOIN words w USING (n)
@@ -94,13 +95,20 @@ SAME_SOURCE = "r.session IS NULL AND r.source_uri = %(uri)s AND r.scope = %(scop
 
 
 def add(
-    connection: Connection, given: Sequence[tuple[Record, bytes]]
+    connection: Connection, given: Sequence[tuple[Record, bytes]], *, anew: Iterable[bytes]
 ) -> tuple[list[Stored], dict[str, int]]:
     """Insert records that turns became, unless their origin is stored already.
+
+    Args:
+        connection: Inside a transaction.
+        given: The records with their origins.
+        anew: Origins of the turns that `rows.says_anew`.
 
     Returns:
         What is stored for each, and the numbers of the new records by id.
     """
+    later = _said_anew(connection, anew)
+    given = [(record, later.get(origin, origin)) for record, origin in given]
     origins = [origin for _, origin in given]
     connection.execute(
         "UPDATE records SET origin = NULL WHERE origin = ANY (%s) AND expires_at <= %s",
@@ -361,6 +369,17 @@ def sessions(connection: Connection, chosen: Condition, *, limit: int) -> list[S
         SessionInfo(first=rows.to_record(row[2:]), turns=row[0], last_at=from_us(row[1]))
         for row in found
     ]
+
+
+def _said_anew(connection: Connection, origins: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Return the origin under which each of these is said anew, of those that were replaced."""
+    later: dict[bytes, bytes] = {}
+    firsts = {origin: origin for origin in origins}  # by the origins to look for
+    while firsts:
+        ended = connection.execute(ENDED, [list(firsts), now_us()]).fetchall()
+        firsts = {rows.again(origin): firsts[bytes(origin)] for (origin,) in ended}
+        later |= {first: origin for origin, first in firsts.items()}
+    return later
 
 
 def _by_origin(connection: Connection, origins: Sequence[bytes]) -> dict[bytes, Record]:

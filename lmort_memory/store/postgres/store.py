@@ -119,10 +119,11 @@ class PostgresStore(moving.PostgresMoving, Closing):
             SpaceMismatchError: the vectors' width is not the space's.
         """
         given = [(rows.new_record(turn), rows.origin_of(turn)) for turn in turns]
+        anew = [rows.origin_of(turn) for turn in turns if rows.says_anew(turn)]
 
         def work(connection: Connection) -> list[Stored]:
             with pipelined(connection):
-                stored, placed = records.add(connection, given)
+                stored, placed = records.add(connection, given, anew=anew)
                 if encoded is not None and space is not None:
                     vectors.put_added(connection, space, stored, placed, encoded)
             return stored

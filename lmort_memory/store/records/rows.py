@@ -17,12 +17,14 @@ from lmort_memory.types import JsonValue, Record, Source, Turn
 
 __all__ = [
     "COLUMNS",
+    "again",
     "dump_metadata",
     "insert",
     "insert_record",
     "load_metadata",
     "new_record",
     "origin_of",
+    "says_anew",
     "searchable",
     "to_record",
     "to_row",
@@ -69,6 +71,24 @@ def origin_of(turn: Turn, *, occurrence: int | None = None) -> bytes:
         place = [turn.source.uri, "occurrence", occurrence]
     parts = [turn.scope, turn.session, turn.role, turn.text, *place]
     return blake2b(json.dumps(parts).encode(), digest_size=16).digest()
+
+
+def says_anew(turn: Turn) -> bool:
+    """Return whether a turn says what holds now, so that it is new where this had been replaced.
+
+    What has a source or a time is the same however often it is imported; without either, a turn in
+    a session is new in any case.
+    """
+    return turn.source is None and turn.created_at is None and turn.session is None
+
+
+def again(origin: bytes) -> bytes:
+    """Return the origin of the same content, said anew after it had been replaced.
+
+    It follows from the first one alone, so that devices that sync agree, and the replaced record
+    keeps its own.
+    """
+    return blake2b(origin, digest_size=16).digest()
 
 
 def insert(connection: sqlite3.Connection, turn: Turn, origin: bytes) -> tuple[int, Record]:
