@@ -244,6 +244,7 @@ class Backbone(Closing):
             context.close()
         if self._standalone is not None:
             self._standalone.close()
+        self.vocabulary.close()
         llama().llama_model_free(self._model)
         self._model = None
 

@@ -17,16 +17,29 @@ from lmort_memory.errors import BackboneError
 
 
 class Vocabulary:
-    """The tokenizer of a loaded model. Thread-safe: llama.cpp's vocabulary is read-only."""
+    """The tokenizer of a loaded model. Thread-safe: llama.cpp's vocabulary is read-only.
+
+    After `close` what asks llama.cpp raises BackboneError.
+    """
 
     def __init__(self, vocab: Any) -> None:  # noqa: ANN401 — llama_vocab_p
-        self._vocab = vocab
+        self._loaded: Any = vocab
         cpp = llama()
         self._adds_space = cpp.llama_vocab_type(vocab) == cpp.LLAMA_VOCAB_TYPE_SPM
         self.size: int = cpp.llama_vocab_n_tokens(vocab)
         self.bos: int = cpp.llama_vocab_bos(vocab)
         self.eos: int = cpp.llama_vocab_eos(vocab)
         self.adds_bos: bool = cpp.llama_vocab_get_add_bos(vocab) and self.bos >= 0
+
+    def close(self) -> None:
+        """Let go of the vocabulary, which is freed with its model."""
+        self._loaded = None
+
+    @property
+    def _vocab(self) -> Any:  # noqa: ANN401 — llama_vocab_p
+        if self._loaded is None:  # llama.cpp would read freed memory
+            raise BackboneError("the backbone is closed — open it again to continue")
+        return self._loaded
 
     def tokenize(self, text: str) -> list[int]:
         """Return the tokens of plain text: no BOS, and control tokens are ordinary characters."""

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from lmort_memory import Chat, ChatEncoder, Memory, TunerError, TunerMismatchError
+from lmort_memory import (
+    Chat,
+    ChatEncoder,
+    LmortError,
+    Memory,
+    TunerError,
+    TunerMismatchError,
+)
 from lmort_memory.backbone import Backbone
 from lmort_memory.encoder import TunedEncoder, mean_vector, open_encoder
 from lmort_memory.encoder.lmort import Tuner
@@ -26,6 +33,23 @@ def encoder(pair):
     opened = open_encoder(*pair)
     yield opened.encoder
     opened.close()
+
+
+def test_a_closed_memory_says_so(pair, tmp_path):
+    """After `close`, recalling, adding and encoding are errors, and do not end the process."""
+    memory = Memory.open(tmp_path / "m.db", model=pair[0], tuner=pair[1])
+    record = memory.add("Ada keeps bees.")
+    memory.close()
+    for act in (
+        lambda: memory.recall("bees"),
+        lambda: memory.add("More bees."),
+        lambda: memory.update(record.id, "No bees."),
+        lambda: memory.encoder.encode(["bees"]),
+        lambda: memory.encoder.encode_query("bees"),
+        lambda: memory.backbone.vocabulary.is_control(1),
+    ):
+        with pytest.raises(LmortError, match="closed"):
+            act()
 
 
 def test_vectors_are_of_unit_norm_and_spans_cover_the_text(encoder):
