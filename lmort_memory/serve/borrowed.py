@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmort_memory.errors import BackboneError, SpaceMismatchError
+from lmort_memory.memory import Memory
 from lmort_memory.serve import wire
 from lmort_memory.serve.discovery import Server, server_to_use
 from lmort_memory.types import Encoded, Progress
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmort_memory.encoder import OpenedEncoder
-    from lmort_memory.memory import Memory
+    from lmort_memory.store.protocol import Store
     from lmort_memory.types import AskedTokens, TokenCodes
 
 __all__ = ["BorrowedEncoder", "borrow_memory"]
@@ -177,6 +178,20 @@ class BorrowedEncoder:
             return self._own.encoder
 
 
+class _BorrowingMemory(Memory):
+    """A memory that closes its encoder too: nobody else has it."""
+
+    def __init__(self, encoder: BorrowedEncoder, store: Store, *, redact: bool) -> None:
+        super().__init__(encoder, store, redact=redact)
+        self._borrowed = encoder
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._borrowed.close()
+
+
 def borrow_memory(
     path: str | Path | None,
     *,
@@ -199,11 +214,10 @@ def borrow_memory(
         encoder = BorrowedEncoder(server, model=model, tuner=tuner, token_codes=token_codes)
     except (OSError, BackboneError):  # it may still be loading, or have failed to
         return None
-    from lmort_memory.memory import Memory
     from lmort_memory.paths import chosen_db
     from lmort_memory.store.places import find_store
 
-    return Memory(encoder, find_store(chosen_db(path), passphrase)(), redact=redact)
+    return _BorrowingMemory(encoder, find_store(chosen_db(path), passphrase)(), redact=redact)
 
 
 def _same(one: str | Path | None, other: str | Path | None) -> bool:

@@ -9,7 +9,7 @@ import sys
 import httpx
 import pytest
 
-from lmort_memory import Memory
+from lmort_memory import BackboneError, Memory
 from lmort_memory.serve.borrowed import BorrowedEncoder, borrow_memory
 from lmort_memory.serve.discovery import find_server
 from lmort_memory.types import Encoder, TokenEncoder
@@ -113,7 +113,10 @@ def test_commands_use_the_running_server(fresh_server):
 
 
 def test_a_server_that_ends_is_replaced_by_a_model_of_ones_own(fresh_server, monkeypatch):
-    """A memory that borrowed goes on when the server is killed, with a model that it loads."""
+    """A memory that borrowed goes on when the server is killed, with a model that it loads.
+
+    The model is freed with the memory.
+    """
     server = fresh_server()
     monkeypatch.setenv("LMORT_HOME", str(server.home))
     with borrow_memory(None, model=None, tuner=None) as memory:
@@ -123,7 +126,8 @@ def test_a_server_that_ends_is_replaced_by_a_model_of_ones_own(fresh_server, mon
         server.process.wait()
         assert memory.recall("ferry")[0].record.text == "The ferry leaves at nine."
         assert not memory.encoder.is_borrowed
-        memory.encoder.close()
+    with pytest.raises(BackboneError, match="closed"):
+        memory.encoder.encode_query("ferry")
     assert find_server() is None  # its file is left over and leads nowhere
     assert "nine" in run(server.home, "recall", "When does the ferry leave?")
 
