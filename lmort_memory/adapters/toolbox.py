@@ -63,11 +63,11 @@ class Tools:
         """Call a tool by the name in its schema.
 
         Raises:
-            ValueError: no such tool, or an argument is missing.
+            ValueError: no such tool, an argument is missing, or `limit` is no number.
         """
         try:
             if name == "lmort_recall":
-                return self.recall(str(arguments["query"]), int(arguments.get("limit") or 5))
+                return self.recall(str(arguments["query"]), _number(arguments.get("limit") or 5))
             if name == "lmort_remember":
                 return self.remember(str(arguments["text"]))
             if name == "lmort_forget":
@@ -102,3 +102,12 @@ class Tools:
             return {"forgotten": False}
         self.memory.forget(id_)
         return {"forgotten": True}
+
+
+def _number(limit: Any) -> int:  # noqa: ANN401 - JSON
+    """Return the number that a model wrote; some write it as text."""
+    try:
+        return int(limit)
+    except (TypeError, ValueError, OverflowError) as error:
+        message = f"limit must be a number from 1 to {_MOST}; found {limit!r:.80}"
+        raise ValueError(message) from error
