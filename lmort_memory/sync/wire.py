@@ -23,6 +23,12 @@ __all__ = ["decode", "encode"]
 
 MOST_BYTES = 1 << 30  # of a bundle, decompressed
 
+# What reading something else raises, ValueErrors aside: brackets without end, infinite numbers.
+_NOT_OURS = (
+    *(AttributeError, LookupError, OverflowError, RecursionError, TypeError),
+    zlib.error,
+)
+
 
 def encode(changes: Changes) -> bytes:
     """Return changes as bytes."""
@@ -59,7 +65,7 @@ def decode(data: bytes) -> Changes:
             twins=tuple((str(one), str(other)) for one, other in value["twins"]),
             name=str(value["name"]),
         )
-    except (KeyError, TypeError, AttributeError, IndexError, zlib.error) as error:
+    except _NOT_OURS as error:
         raise ValueError(f"not the changes of a device: {error!r:.200}") from error
 
 
