@@ -65,9 +65,10 @@ class Server:
         self._pool: Any = None
         self._process = 0
         self._closed = False
-        self._search_path = f'"{address.schema}", public'
+        self._schemas = [address.schema, "public"]
         try:  # a clear error at once, where the pool would wait
-            self._connect().close()
+            with self.separate() as connection:
+                self._find_vector_type(connection)
         except self._psycopg.Error as error:
             raise self.failed("open", error) from None
 
@@ -116,16 +117,6 @@ class Server:
             return
         with self._open_pool().connection(timeout=PATIENCE_S) as connection:
             yield connection
-
-    def find_vector_type(self, connection: Connection) -> None:
-        """Look for pgvector's types in whatever schema the extension is."""
-        row = connection.execute(
-            "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
-            " WHERE e.extname = 'vector'"
-        ).fetchone()
-        if row is not None and row[0] not in self._search_path:
-            self._search_path += f', "{row[0]}"'
-        self._configure(connection)
 
     @property
     def errors(self) -> Any:  # noqa: ANN401  psycopg's class, imported late
@@ -185,6 +176,18 @@ class Server:
         # A lost connection has no state; nor has one that never was.
         return isinstance(error, self._psycopg.OperationalError | self._psycopg.InterfaceError)
 
+    def _find_vector_type(self, connection: Connection) -> None:
+        """Look for pgvector's types in whatever schema the extension is.
+
+        Before there is a pool: its connections keep the search path that they began with.
+        """
+        row = connection.execute(
+            "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
+            " WHERE e.extname = 'vector'"
+        ).fetchone()
+        if row is not None and row[0] not in self._schemas:
+            self._schemas.append(row[0])
+
     def _connect(self) -> Connection:
         connection = self._psycopg.connect(
             self.address.url, autocommit=True, connect_timeout=CONNECT_S
@@ -194,7 +197,8 @@ class Server:
 
     def _configure(self, connection: Connection) -> None:
         """Prepare a connection: our schema, graphs, and the scope of row-level security."""
-        connection.execute(f"SET search_path = {self._search_path}; {_SCANS}")
+        path = ", ".join('"{}"'.format(name.replace('"', '""')) for name in self._schemas)
+        connection.execute(f"SET search_path = {path}; {_SCANS}")
         if self.address.scope is not None:
             connection.execute("SELECT set_config('lmort.scope', %s, false)", [self.address.scope])
 

@@ -392,14 +392,9 @@ class PostgresStore(moving.PostgresMoving, Closing):
 
     def _prepare(self) -> bool:
         """Migrate and look at our privileges; returns whether we see everything."""
-
-        def look(connection: Connection) -> int:
-            self._server.find_vector_type(connection)
-            return schema.refuse_other(connection, self._address)
-
-        if self._server.read("open", look) < schema.VERSION:
+        found = self._server.read("open", lambda c: schema.refuse_other(c, self._address))
+        if found < schema.VERSION:
             self._server.write("migrate", lambda c: schema.migrate(c, self._address))
-            self._server.read("open", self._server.find_vector_type)
         owner = self._server.read("open", schema.is_owner)
         if self._address.scope is not None and owner:
             raise StoreError(

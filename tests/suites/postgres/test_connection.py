@@ -14,7 +14,9 @@ import pytest
 from lmort_memory.errors import StoreError
 from lmort_memory.store.postgres import connection as connections
 from lmort_memory.store.postgres.address import parse_address, shown
+from lmort_memory.store.postgres.store import PostgresStore
 from lmort_memory.store.values import Filter
+from lmort_memory.testing import HashEncoder
 from lmort_memory.types import Turn
 
 KILL = (
@@ -94,8 +96,6 @@ def test_a_rolled_back_transaction_is_repeated(postgres):
 
 def test_a_server_that_is_gone_is_one_clear_line():
     """A wrong host fails at once, with what to do and without the password."""
-    from lmort_memory.store.postgres.store import PostgresStore
-
     with pytest.raises(StoreError, match="cannot open postgresql://ada@/x") as caught:
         PostgresStore("postgresql://ada:geheim%21@/x?host=/nowhere&connect_timeout=2")
     assert "geheim" not in str(caught.value) and "check that the server runs" in str(caught.value)
@@ -117,6 +117,23 @@ def test_another_programs_schema_is_refused(postgres):
     postgres.run(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.records (x int)")
     with pytest.raises(StoreError, match="another program"):
         postgres.open(schema=schema)
+
+
+@pytest.mark.parametrize("place", ["pub", 'odd "name", and long'])
+def test_vectors_are_found_in_any_schema(postgres, place):
+    """The extension may be in another schema: of a name that is part of ours, or with quotes."""
+    database = f"database_{postgres.fresh_schema()}"
+    postgres.run(f"CREATE DATABASE {database}")
+    url = postgres.url().replace("/postgres?", f"/{database}?")
+    schema = '"{}"'.format(place.replace('"', '""'))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+        connection.execute(f"CREATE EXTENSION vector SCHEMA {schema}")
+    encoder = HashEncoder(16)
+    with PostgresStore(f"{url}&pool_size=2") as store:
+        record = store.add([Turn("bees")], space=encoder.space, encoded=encoder.encode(["bees"]))
+        found = store.dense(encoder.space, encoder.encode_query("bees"), Filter(), limit=1)
+        assert [match.id for match in found] == [record[0].record.id]
 
 
 def test_two_that_open_at_once_migrate_once(postgres):
