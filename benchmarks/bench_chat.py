@@ -43,7 +43,7 @@ from benchmarks.minilm import Embedder
 from lmort_memory import Backbone, Chat, ChatOptions, Encoded, Memory, Sampling
 from lmort_memory.backbone import fast_default_path
 from lmort_memory.chat.notes import pack_notes, worth_a_note
-from lmort_memory.chat.window import Window, WindowOptions
+from lmort_memory.chat.window import Message, Window, WindowOptions
 from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.store import SQLiteStore
 
@@ -143,7 +143,7 @@ def alone(
     for place, text in enumerate(texts):
         started, cpu = time.perf_counter(), time.process_time()
         tokens = backbone.prompts.tokenize(text)
-        window.make_room(len(tokens), OPTIONS.memory_tokens + len(answer))
+        window.make_room(Message("user", tuple(tokens)), OPTIONS.memory_tokens + len(answer))
         window.enter(tokens)
         prefilled = time.perf_counter()
         notes, record = told[place] if told else "", ()

@@ -186,7 +186,9 @@ class Chat(Closing):
             self._window.longest_reply(self.options.max_tokens) if given is None else len(given)
         )
         before_it = self.prompts.tokenize(lead)
-        reserve = self._window.longest_notes(self.options.memory_tokens) + longest
+        reserve = longest
+        if role == "user":  # others get no notes
+            reserve += self._window.longest_notes(self.options.memory_tokens)
         n_tokens, read = len(tokens), text
         long: Parts | None = None
         room = self._window.longest_message(reserve) - len(before_it)
@@ -195,7 +197,8 @@ class Chat(Closing):
             long = self._vectors.long(text, ends, progress)
             read = excerpt(text, long, budget=room, count_tokens=self._count_tokens)
             tokens = self.prompts.tokenize(read)
-        left = self._window.make_room(len(before_it) + len(tokens), reserve)
+        message = Message(role, (*before_it, *tokens), more=more or {})
+        left = self._window.make_room(message, reserve)
         try:
             states = self._window.enter(tokens, role=role, lead=before_it, more=more)
             prefilled = time.perf_counter()

@@ -63,6 +63,9 @@ class Message:
         return frozenset(self.records).difference(self.quoted).union(self.noted)
 
 
+_EMPTY = Message("user", ())  # stands for the user's next words
+
+
 @dataclass(frozen=True, slots=True)
 class WindowOptions:
     """Settings of a window.
@@ -156,34 +159,37 @@ class Window:
 
     def longest_message(self, reserve: int) -> int:
         """Return the most tokens that a message may have in an otherwise empty window."""
-        fixed = self._size(self._messages[: self._n_fixed], 0)
+        fixed = self._size([*self._messages[: self._n_fixed], _EMPTY])
         return max(0, self._sequence.n_ctx - fixed - reserve)
 
-    def make_room(self, n_tokens: int, reserve: int) -> int:
-        """Drop the oldest turns until a message of `n_tokens` and `reserve` more fit.
+    def make_room(self, message: Message, reserve: int) -> int:
+        """Drop the oldest turns until a message and `reserve` more tokens fit.
+
+        A tool's result means nothing without its question and the call: that exchange stays.
 
         Returns:
             How many messages left.
 
         Raises:
-            BackboneError: it does not fit even an empty window.
+            BackboneError: it does not fit even then; nothing has left.
         """
         n_ctx = self._sequence.n_ctx
-        self._dropped_for_room = self._size(self._messages, n_tokens) + reserve > n_ctx
+        self._dropped_for_room = self._size([*self._messages, message]) + reserve > n_ctx
         if not self._dropped_for_room:
             return 0
-        target = max(n_ctx * _KEEP, self._size(self._messages[: self._n_fixed], n_tokens) + reserve)
-        gone = 0
-        while len(self._messages) > self._n_fixed and (
-            self._size(self._messages, n_tokens) + reserve > target
-        ):
-            gone += self._drop_exchange(self._n_fixed)
-        needed = self._size(self._messages, n_tokens) + reserve
-        if needed > n_ctx:
+        stay = self._messages[self._last_exchange() :] if message.role == "tool" else []
+        least = self._size([*self._messages[: self._n_fixed], *stay, message]) + reserve
+        if least > n_ctx:
+            said = "a tool's result" if stay else "a message"
+            beside = "question, call and reply" if stay else "reply and notes"
             raise BackboneError(
-                f"a message of {n_tokens} tokens with its reply and notes needs a context"
-                f" of {needed}; this one has {n_ctx} — shorten the message or open a larger context"
+                f"{said} of {len(message.tokens)} tokens with its {beside} needs a context of"
+                f" {least}; this one has {n_ctx} — shorten it or open a larger context"
             )
+        target = max(n_ctx * _KEEP, least)
+        gone = 0
+        while self._size([*self._messages, message]) + reserve > target:
+            gone += self._drop_exchange(self._n_fixed)
         return gone
 
     def capture(self, wanted: bool) -> None:
@@ -349,7 +355,8 @@ class Window:
         """
         latest: list[Message] = []
         for exchange in reversed(exchanges):
-            if self._size([*self._messages, *exchange, *latest], 0) > self._sequence.n_ctx * _KEEP:
+            size = self._size([*self._messages, *exchange, *latest, _EMPTY])
+            if size > self._sequence.n_ctx * _KEEP:
                 break
             latest[:0] = exchange
         self._messages += latest
@@ -415,16 +422,20 @@ class Window:
         del self._messages[at : at + gone]
         return gone
 
+    def _last_exchange(self) -> int:
+        """Return where the user's last message is, and what it has led to so far begins."""
+        users = (i for i, message in enumerate(self._messages) if message.role == "user")
+        return max(users, default=self._n_fixed)
+
     def _end(self, at: int) -> int:
         end = at + 1
         while end < len(self._messages) and self._messages[end].role != "user":
             end += 1
         return end
 
-    def _size(self, messages: Sequence[Message], n_tokens: int) -> int:
-        """Return a prompt's token count: these messages, a user's of `n_tokens`, a reply."""
-        with_next = [*messages, Message("user", (0,) * n_tokens), Message("assistant", ())]
-        return len(self._write(with_next, reply=False).tokens)
+    def _size(self, messages: Sequence[Message]) -> int:
+        """Return a prompt's token count: these messages and a reply without words."""
+        return len(self._write([*messages, Message("assistant", ())], reply=False).tokens)
 
     def _write(self, messages: Sequence[Message], *, reply: bool) -> Prompt:
         return self._prompts.write(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lmort_memory import BackboneError, Chat, ChatOptions, Memory, Sampling, Turn
+from lmort_memory.chat import Message
 from lmort_memory.chat.stream import ReplyStream
 from lmort_memory.errors import RecordNotFoundError
 from tests.support.tiny_chat import write_pair
@@ -172,6 +173,33 @@ def test_a_reply_that_never_fits_is_refused_before_anything_is_stored(memory):
             chat.say("  ")
         assert list(memory.records()) == []
         say(chat, "Still here.")
+
+
+def with_tool_call(chat, *, earlier):
+    """Show a question and the call of a tool that it led to, after `earlier` small talk."""
+
+    def message(role, text):
+        return Message(role, tuple(chat.prompts.tokenize(text)))
+
+    said = [message("user", "Hello." * earlier), message("assistant", "Hello.")] if earlier else []
+    asked = [message("user", "What is the weather? " * 5), message("assistant", "<tool_call>")]
+    options = replace(OPTIONS, n_ctx=512, remember=False)
+    chat.take_over([*said, *asked], session="s", scope="default", options=options)
+
+
+def test_a_tools_result_keeps_its_question(memory):
+    """What was said before leaves; the question and the call stay, or the error says the size."""
+    with Chat(memory, options=replace(OPTIONS, n_ctx=512)) as chat:
+        with_tool_call(chat, earlier=10)
+        reply = chat.say("r" * 270, role="tool")
+        list(reply)
+        roles = [message.role for message in chat._window._messages]
+        assert roles == ["user", "assistant", "tool", "assistant"]
+        assert reply.ledger.left_window == 2
+        with_tool_call(chat, earlier=10)
+        with pytest.raises(BackboneError, match=r"result of 400 tokens .+ needs a context"):
+            chat.say("r" * 400, role="tool")
+        assert len(chat._window._messages) == 4
 
 
 def test_a_broken_off_reply_is_kept_as_far_as_it_came(memory):
