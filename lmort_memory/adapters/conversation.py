@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from lmort_memory.chat import Chat, ChatOptions
 from lmort_memory.chat.transcript import Asked, Transcript, with_system
@@ -17,7 +17,7 @@ from lmort_memory.types import DEFAULT_SCOPE
 if TYPE_CHECKING:
     from lmort_memory.memory import Memory
 
-__all__ = ["Conversation", "Finished", "ReplySettings"]
+__all__ = ["Answer", "Conversation", "Finished", "ReplySettings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Finished:
         text: All of it.
         prompt_tokens: Tokens of the whole prompt.
         reply_tokens: Its own tokens.
-        stopped_short: Whether it ended because it was as long as a reply may be.
+        stopped_short: Whether it reached its token limit before the model ended it.
     """
 
     text: str
@@ -73,6 +73,43 @@ class ReplySettings:
         )
 
 
+class Answer:
+    """A reply: iterate it for its text, piece by piece; then read `finished`.
+
+    Each has its own counts, so that two threads that ask at once cannot read each other's.
+    """
+
+    def __init__(self, pieces: Generator[str, None, Finished]) -> None:
+        """Made by `Conversation.reply`."""
+        self._pieces = pieces
+        self._finished: Finished | None = None
+
+    @property
+    def finished(self) -> Finished:
+        """Its counts.
+
+        Raises:
+            RuntimeError: it is not finished.
+        """
+        if self._finished is None:
+            raise RuntimeError("the reply is not finished — iterate it to the end first")
+        return self._finished
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            return next(self._pieces)
+        except StopIteration as end:
+            self._finished = self._finished or end.value
+            raise
+
+    def close(self) -> None:
+        """End it at its next token; harmless when repeated."""
+        self._pieces.close()
+
+
 class Conversation:
     """One model context that answers lists of messages, one at a time. Thread-safe.
 
@@ -104,7 +141,6 @@ class Conversation:
         self._transcript = Transcript(memory, chat)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="lmort-reply")
         self._closing = threading.Event()
-        self.finished: Finished | None = None
 
     @property
     def tokens_evaluated(self) -> int:
@@ -123,18 +159,22 @@ class Conversation:
         *,
         options: ChatOptions | None = None,
         session: str | None = None,
-    ) -> Iterator[str]:
-        """Yield the reply to the last message, piece by piece; then `finished` tells its counts.
+    ) -> Answer:
+        """Return the reply to the last message; it begins, and may fail, when it is iterated.
 
-        Closing the iterator ends the reply at its next token.
+        Closing it, or letting go of it, ends it at its next token.
 
         Raises:
             ValueError: the last message is not a user's or a tool's, or it is empty.
             BackboneError: it does not fit into the context.
         """
-        options = options or self.options
+        return Answer(self._pieces(messages, options or self.options, session or self._session))
+
+    def _pieces(
+        self, messages: Sequence[ChatMessage], options: ChatOptions, session: str
+    ) -> Generator[str, None, Finished]:
         shown = with_system(messages, options.system) if options.memories else list(messages)
-        asked = Asked(shown, self._scope, session or self._session, options)
+        asked = Asked(shown, self._scope, session, options)
         pieces: SimpleQueue[str | None] = SimpleQueue()
         unwanted = threading.Event()
         work = self._worker.submit(self._answer, asked, pieces.put, unwanted)
@@ -142,7 +182,7 @@ class Conversation:
         try:
             while (piece := pieces.get()) is not None:
                 yield piece
-            self.finished = work.result()
+            return work.result()
         finally:
             unwanted.set()
             wait([work])
@@ -159,6 +199,4 @@ class Conversation:
         finally:
             reply.close()
             self._transcript.end(reply, ChatMessage("assistant", reply.text))
-        generated = len(reply.tokens) + reply.thought_tokens
-        full = generated >= asked.options.max_tokens and not reply.stopped
-        return Finished(reply.text, reply.prompt_tokens, len(reply.tokens), full)
+        return Finished(reply.text, reply.prompt_tokens, len(reply.tokens), reply.used_up)

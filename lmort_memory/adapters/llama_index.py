@@ -301,12 +301,12 @@ class LmortLLM(CustomLLM):
 
     def _replies(self, messages: Sequence[ChatMessage], given: dict[str, Any]) -> ChatResponseGen:
         asked = read_messages([_as_openai(one) for one in messages], strict=False)
-        talk, text = self._open(), ""
-        for piece in talk.reply(asked, options=self._options(given), session=self.session):
+        text = ""
+        reply = self._open().reply(asked, options=self._options(given), session=self.session)
+        for piece in reply:
             text += piece
             yield ChatResponse(message=ChatMessage(text, role=MessageRole.ASSISTANT), delta=piece)
-        done = talk.finished
-        assert done is not None
+        done = reply.finished
         usage = {"prompt_tokens": done.prompt_tokens, "completion_tokens": done.reply_tokens}
         yield ChatResponse(
             message=ChatMessage(text, role=MessageRole.ASSISTANT),

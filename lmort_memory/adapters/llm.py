@@ -167,9 +167,10 @@ class LmortChat(llm.Model):
         talk = shared.conversation(asked.scope, asked.n_ctx)
         messages = read_messages([_as_openai(one) for one in prompt.messages], strict=False)
         session = None if conversation is None else f"llm-{conversation.id}"
-        yield from talk.reply(messages, options=_options(asked), session=session)
-        if talk.finished is not None:
-            response.set_usage(input=talk.finished.prompt_tokens, output=talk.finished.reply_tokens)
+        reply = talk.reply(messages, options=_options(asked), session=session)
+        yield from reply
+        done = reply.finished
+        response.set_usage(input=done.prompt_tokens, output=done.reply_tokens)
 
 
 class LmortMemory(llm.Toolbox):

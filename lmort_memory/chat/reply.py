@@ -103,6 +103,7 @@ class Reply:
         self._pieces = self._generate()
         self._ledger: Ledger | None = None
         self._prompt_tokens = 0
+        self._most: int | None = None  # tokens that it may have, once its prompt is evaluated
         self._one_at_a_time = threading.Lock()
         self._cancelled = False
 
@@ -139,9 +140,8 @@ class Reply:
     @property
     def used_up(self) -> bool:
         """Whether its tokens were used up before the model had ended it."""
-        most = self._window.longest_reply(self._options.max_tokens)
         generated = len(self.tokens) + self.thought_tokens
-        return self._turn.given is None and not self.stopped and generated >= most
+        return self._most is not None and not self.stopped and generated >= self._most
 
     @property
     def unread_tokens(self) -> int:
@@ -242,6 +242,7 @@ class Reply:
         options, keep = self._options, self._spoken.evaluated
         if self._turn.given is not None:
             return self._window.dictate(self._turn.given, keep)
+        self._most = self._window.room_for_reply(options.max_tokens)
         return self._window.generate(options.sampling, options.max_tokens, keep)
 
     def _finish(self, notes_tokens: int, clock: _Clock, *, complete: bool) -> None:

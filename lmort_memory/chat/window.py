@@ -153,6 +153,11 @@ class Window:
         """Return the most tokens of a reply: the other half is for what was said before."""
         return min(max_tokens, self._sequence.n_ctx // 2)
 
+    def room_for_reply(self, max_tokens: int) -> int:
+        """Return the most tokens of the reply that `open_reply` has opened."""
+        left = self._sequence.n_ctx - self._reply_start
+        return max(0, min(self.longest_reply(max_tokens), left))
+
     def longest_notes(self, memory_tokens: int) -> int:
         """Return the most tokens of notes."""
         return min(memory_tokens, self._sequence.n_ctx // 4)
@@ -276,9 +281,8 @@ class Window:
         Ends at the model's end of turn, at `max_tokens`, or when the context is full. However it
         ends, every token is evaluated and `keep` has got its states, float32 (layers, 1, n_embd).
         """
-        room = self._sequence.n_ctx - len(self._sequence.tokens)
-        left = min(self.longest_reply(max_tokens), room)
-        if left < 1:
+        left = self.room_for_reply(max_tokens)
+        if not left:
             return
         sampler = self._sequence.sampler(sampling)
         waiting: int | None = None  # chosen, and not evaluated yet

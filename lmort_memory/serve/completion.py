@@ -124,10 +124,7 @@ class Completion:
         """OpenAI's reason for the end."""
         if self.calls:
             return "tool_calls"
-        generated = len(self.reply.tokens) + self.reply.thought_tokens
-        reached = generated >= self.plan.asked.options.max_tokens
-        full = self.reply.prompt_tokens + generated >= self._engine.options.n_ctx
-        return "length" if (reached or full) and not self.reply.stopped else "stop"
+        return "length" if self.reply.used_up else "stop"
 
     @property
     def usage(self) -> Usage:

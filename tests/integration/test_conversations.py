@@ -13,6 +13,7 @@ from lmort_memory.chat.transcript import Asked, Transcript
 from lmort_memory.messages import ChatMessage
 from lmort_memory.serve.conversations import Seats, session_of
 from lmort_memory.serve.tools import ToolReader, call_grammar, style_of
+from tests.support.tiny_chat import write_pair
 
 # Qwen's, in short: tools in the system prompt, calls in tags, results in a turn of the user's.
 TOOLS = (
@@ -194,8 +195,9 @@ def test_a_system_prompt_is_shown_where_the_template_has_no_place_for_it(memory)
     for system in ("", "Answer like a pirate who has never seen a bee."):
         conversation = Conversation(memory, options=options)
         asked = [ChatMessage("system", system)] if system else []
-        list(conversation.reply([*asked, _user("Hello there.")]))
-        lengths.append(conversation.finished.prompt_tokens)
+        reply = conversation.reply([*asked, _user("Hello there.")])
+        list(reply)
+        lengths.append(reply.finished.prompt_tokens)
         conversation.close()
     assert lengths[1] > lengths[0] + 8
 
@@ -222,7 +224,34 @@ def test_an_adapter_shows_a_model_what_a_chat_would(memory):
         assert reply.memories
         replies.append(("".join(reply), reply.prompt_tokens))
     conversation = Conversation(memory, scope="alike", options=options)
-    text = "".join(conversation.reply([_user(question)]))
-    replies.append((text, conversation.finished.prompt_tokens))
+    reply = conversation.reply([_user(question)])
+    replies.append(("".join(reply), reply.finished.prompt_tokens))
     conversation.close()
     assert replies[0] == replies[1]
+
+
+@pytest.mark.parametrize(("trained", "n_ctx"), [(4096, 512), (512, 4096)])
+def test_a_reply_that_fills_its_half_of_the_context_stopped_short(tmp_path, trained, n_ctx):
+    """It may have fewer tokens than were asked for, by the context or by the model's training."""
+    model, tuner = write_pair(tmp_path, n_ctx=trained)
+    options = replace(GREEDY, n_ctx=n_ctx, max_tokens=400, system="")
+    with Memory.open(tmp_path / "m.db", model=model, tuner=tuner) as tiny:
+        conversation = Conversation(tiny, options=options)
+        reply = conversation.reply([_user("Count the hives.")])
+        list(reply)
+        conversation.close()
+    assert reply.finished.reply_tokens == 256
+    assert reply.finished.stopped_short
+
+
+def test_each_reply_has_its_own_counts(memory):
+    """They are there when it has ended, and another reply does not change them."""
+    options = replace(GREEDY, n_ctx=512, remember=False, memories=0)
+    conversation = Conversation(memory, options=options)
+    first = conversation.reply([_user("Count the hives.")])
+    with pytest.raises(RuntimeError, match="not finished"):
+        _ = first.finished
+    text = "".join(first)
+    list(conversation.reply([_user("Name a month of the year, please, and then another one.")]))
+    assert first.finished.text == text
+    conversation.close()

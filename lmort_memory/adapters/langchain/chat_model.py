@@ -97,16 +97,15 @@ class ChatMemory(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **options: Any,  # noqa: ANN401
     ) -> Iterator[ChatGenerationChunk]:
-        conversation = self._open()
         asked = read_messages(_as_openai(messages), strict=False)
         chosen = self._options(stop or self.stop, options)
-        for piece in conversation.reply(asked, options=chosen, session=options.get("session")):
+        reply = self._open().reply(asked, options=chosen, session=options.get("session"))
+        for piece in reply:
             chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
             if run_manager is not None:
                 run_manager.on_llm_new_token(piece, chunk=chunk)
             yield chunk
-        done = conversation.finished
-        assert done is not None
+        done = reply.finished
         usage = UsageMetadata(
             input_tokens=done.prompt_tokens,
             output_tokens=done.reply_tokens,

@@ -3,6 +3,8 @@
 import openai
 import pytest
 
+from lmort_memory.testing.tiny_gguf import write_tiny_gguf
+
 
 @pytest.fixture(scope="module")
 def client(server):
@@ -32,6 +34,16 @@ def test_chat(client, server):
     assert reply.choices[0].message.content
     assert reply.choices[0].finish_reason == "length"
     assert reply.usage.completion_tokens == 5
+
+
+def test_a_reply_that_fills_its_half_of_the_context_is_cut_off(fresh_server, tmp_path):
+    """A model that was trained for less than --ctx gives shorter replies, and the client knows."""
+    model = write_tiny_gguf(tmp_path / "tiny.gguf", n_ctx=512)
+    server = fresh_server("--model", str(model), "--ctx", "4096")
+    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.token, max_retries=0)
+    reply = ask(client, server, "Say hello.", max_tokens=400)
+    assert reply.usage.completion_tokens == 256
+    assert reply.choices[0].finish_reason == "length"
 
 
 def test_the_same_seed_says_the_same(client, server):
