@@ -42,6 +42,7 @@ __all__ = ["Chat"]
 
 Resumed: TypeAlias = Literal["restored", "evaluated again"]
 
+_LEAST_READ = 64  # tokens: a turn of which fewer are read would not be understood
 _BROKEN_OFF: Mapping[str, JsonValue] = {"broken_off": True}
 
 
@@ -170,25 +171,29 @@ class Chat(Closing):
 
         Raises:
             ValueError: the user's text is empty.
-            BackboneError: llama.cpp failed.
+            BackboneError: llama.cpp failed, or the given reply leaves no room for the turn; then
+                nothing has changed.
         """
         text = valid(said_text(text))
         if role == "user" and not text.strip():
             raise ValueError("a turn's text must not be empty or only white space")
+        # Only a user's turn gets notes.
+        notes_room = self._window.longest_notes(self.options.memory_tokens if role == "user" else 0)
+        given = None if reply is None else self._given(reply)
+        if given:
+            beside = min(self._count_tokens(text), _LEAST_READ) + notes_room
+            self._window.check_reply(len(given), self._count_tokens(lead) + beside)
         if self._open is not None:
             self._open.close()
         started = time.perf_counter()
         self._drop_forgotten()
         before = self.tokens_evaluated
         tokens = self.prompts.tokenize(text)
-        given = None if reply is None else self._given(reply)
         longest = (
             self._window.longest_reply(self.options.max_tokens) if given is None else len(given)
         )
         before_it = self.prompts.tokenize(lead)
-        reserve = longest
-        if role == "user":  # others get no notes
-            reserve += self._window.longest_notes(self.options.memory_tokens)
+        reserve = notes_room + longest
         n_tokens, read = len(tokens), text
         long: Parts | None = None
         room = self._window.longest_message(reserve) - len(before_it)

@@ -167,6 +167,20 @@ class Window:
         fixed = self._size([*self._messages[: self._n_fixed], _EMPTY])
         return max(0, self._sequence.n_ctx - fixed - reserve)
 
+    def check_reply(self, n_tokens: int, beside: int) -> None:
+        """Refuse a given reply that does not fit with `beside` tokens of its turn and notes.
+
+        Raises:
+            BackboneError: it does not fit even with nothing before the turn.
+        """
+        n_ctx = self._sequence.n_ctx
+        needed = self._size([*self._messages[: self._n_fixed], _EMPTY]) + beside + n_tokens
+        if needed > n_ctx:
+            raise BackboneError(
+                f"a given reply of {n_tokens} tokens with its turn and notes needs a context of"
+                f" {needed}; this one has {n_ctx} — shorten the reply or open a larger context"
+            )
+
     def make_room(self, message: Message, reserve: int) -> int:
         """Drop the oldest turns until a message and `reserve` more tokens fit.
 

@@ -164,15 +164,28 @@ def test_a_conversation_longer_than_the_context_goes_on(memory):
     assert first.turn.id in [injected.record.id for injected in asked.memories]
 
 
-def test_a_reply_that_never_fits_is_refused_before_anything_is_stored(memory):
-    """The error says the size; the conversation goes on."""
+def test_a_reply_that_never_fits_is_refused_before_anything_changes(memory):
+    """The error says that it is the reply, and its size; nothing is read, dropped or cut off."""
     with Chat(memory, options=OPTIONS) as chat:
-        with pytest.raises(BackboneError, match="needs a context"):
-            chat.say("Tell me.", reply="x" * 2000)
+        say(chat, "Hello.")
+        unheard = chat.say("And this one is not answered yet.")
+        before = chat.tokens_evaluated, len(list(memory.records())), list(chat._window._messages)
+        with pytest.raises(BackboneError, match=r"given reply of 1000 tokens .+ shorten the reply"):
+            chat.say("Hello there, how is it going?", reply="x" * 1000)
         with pytest.raises(ValueError, match="white space"):
             chat.say("  ")
-        assert list(memory.records()) == []
+        after = chat.tokens_evaluated, len(list(memory.records())), list(chat._window._messages)
+        assert after == before
+        assert list(unheard)
         say(chat, "Still here.")
+
+
+def test_a_long_turn_is_cut_for_a_given_reply_that_leaves_it_room(memory):
+    """A long text before a long reply is read in part, as before a generated one."""
+    with Chat(memory, options=OPTIONS) as chat:
+        reply = chat.say("word " * 500, reply="x" * 600)
+        assert "".join(reply) == "x" * 600
+        assert 0 < reply.ledger.unread_tokens < 2500 - 64
 
 
 def with_tool_call(chat, *, earlier):
