@@ -66,6 +66,7 @@ class Conversation:
         self._scope = scope
         self._options = options
         self._chat: Chat | None = None
+        self._last_session: str | None = None
         self._named = False
         self._left_vectors = False
         self._shown: list[Record] = []
@@ -133,14 +134,23 @@ class Conversation:
         self.failed = True
         self._screen.say(text)
 
-    def _open(self, session: str | None) -> None:
-        from lmort_memory.chat import Chat
+    def _open(self, session: str | None, memory: Memory | None = None) -> None:
+        """Close the chat and open another; if that fails, the next line opens the old one again.
 
+        Its context goes first: two may not fit into memory.
+        """
+        memory = memory or self._memory
         self._close()
-        self._chat = Chat(self._memory, session=session, scope=self._scope, options=self._options)
+        chat = self._new_chat(memory, session)
+        self._chat, self._memory, self._last_session = chat, memory, chat.session
         self._named = session is not None
         self._ledger = self._last_ledger()
         self._screen.remember_lines(self._said_before())
+
+    def _new_chat(self, memory: Memory, session: str | None) -> Chat:
+        from lmort_memory.chat import Chat
+
+        return Chat(memory, session=session, scope=self._scope, options=self._options)
 
     def _said_before(self) -> list[str]:
         """Return the lines typed last in this scope, for the arrow keys, without imported turns."""
@@ -151,17 +161,17 @@ class Conversation:
 
     def _close(self) -> None:
         """Close the chat. A named session's state is saved, since it is meant to be resumed."""
-        if self._chat is None:
+        chat, self._chat = self._chat, None
+        if chat is None:
             return
         try:
-            self._left_vectors |= self._chat.has_left_vectors
+            self._left_vectors |= chat.has_left_vectors
             if self._named:
-                self._chat.save()
+                chat.save()
         except LmortError as error:
             self._fail(str(error))
         finally:
-            self._chat.close()
-            self._chat = None
+            chat.close()
 
     def _last_ledger(self) -> Ledger | None:
         try:
@@ -171,8 +181,9 @@ class Conversation:
 
     @property
     def chat(self) -> Chat:
-        """The open chat."""
-        assert self._chat is not None, "only called between _open and _close"
+        """The open chat; the last one, opened again, if another could not be opened."""
+        if self._chat is None:
+            self._chat = self._new_chat(self._memory, self._last_session)
         return self._chat
 
     def _reply(self, text: str) -> None:
@@ -366,11 +377,11 @@ class Conversation:
 
     def _change_model(self, other: str) -> None:
         """Continue this session with another model."""
-        memory, session = self._reopen(other), self.chat.session
-        self._close()
-        self._memory.close()
-        self._memory = memory
-        self._open(session)
+        old, new = self._memory, self._reopen(other)
+        try:
+            self._open(self._last_session, new)
+        finally:
+            (old if self._memory is new else new).close()
 
     def _help(self, _: str) -> None:
         for name, (text, _function) in self._commands.items():

@@ -103,7 +103,13 @@ class Chat(Closing):
         self._unrecorded = False  # whether notes were shown that no ledger names
         self.has_left_vectors = self._left_for_later = False
         self._open: Reply | None = None
-        self.resumed: Resumed | None = None if session is None else self._resume()
+        self.resumed: Resumed | None = None
+        try:
+            if session is not None:
+                self.resumed = self._resume()
+        except BaseException:
+            self._window.close()  # nobody else could
+            raise
 
     @property
     def tokens_evaluated(self) -> int:

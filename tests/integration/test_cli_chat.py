@@ -16,6 +16,7 @@ import pytest
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import default_db
 from lmort_memory.store import Filter, SQLiteStore
+from lmort_memory.testing.tiny_gguf import CHATML, write_tiny_gguf
 from tests.support.cli import spawn
 
 
@@ -97,6 +98,39 @@ def test_what_cannot_be_done_does_not_end_the_chat(cli):
     assert "unknown command /dance" in outcome.err
     assert "were not read" in outcome.err
     assert len(outcome.out.splitlines()) == 2
+
+
+# Knows a system prompt, a turn and its reply: no session with earlier turns can be opened with it.
+SHORT = "{% if messages | length > 4 %}{{ raise_exception('one turn only') }}{% endif %}" + CHATML
+
+
+def test_a_session_that_cannot_be_opened_does_not_end_the_chat(cli, monkeypatch, tmp_path):
+    """The error is shown, and the chat goes on in the session that it was in."""
+    monkeypatch.setenv("LMORT_TEMPERATURE", "0")  # a drawn reply may be empty: no exchange
+    assert cli("chat", "--session", "long", stdin="Who keeps bees?\n").status == 0
+    template = tmp_path / "short.jinja"
+    template.write_text(SHORT)
+    lines = "/session long\n/session\nHello there.\n"
+    outcome = cli("chat", "--session", "home", "--template", template, stdin=lines)
+    assert outcome.status == 3
+    assert "one turn only" in outcome.out
+    assert "session home" in outcome.out
+    listed = cli("list", "--session", "home", "--role", "user", "--json").json
+    assert [record["text"] for record in listed] == ["Hello there."]
+
+
+def test_a_model_that_cannot_chat_does_not_end_the_chat(cli, monkeypatch, tmp_path):
+    """The error is shown, and the chat goes on with the model and the session that it had."""
+    monkeypatch.setenv("LMORT_TEMPERATURE", "0")
+    other = write_tiny_gguf(tmp_path / "other.gguf", n_ctx=2048, chat_template=SHORT)
+    lines = f"My name is Ada.\n/model {other}\n/model\n/session\nHello there.\n"
+    outcome = cli("chat", "--session", "home", stdin=lines)
+    assert outcome.status == 3
+    assert "one turn only" in outcome.out
+    assert "tiny-0.gguf" in outcome.out
+    assert "session home" in outcome.out
+    listed = cli("list", "--session", "home", "--role", "user", "--json").json
+    assert {record["text"] for record in listed} == {"My name is Ada.", "Hello there."}
 
 
 # Readline wants bracketed pastes only where it waits for a line; "> " alone may be an echo of one.
