@@ -1,7 +1,9 @@
 """The ledger: what a reply was given, what it cost, and which parts only repeated records.
 
-The store keeps a ledger as JSON of ids and numbers. The memories' texts stay in their records, so
-forgetting a record leaves no copy in a ledger.
+The store keeps a ledger as JSON of ids and numbers. Of a turn that only repeats records, it also
+holds what stands between the repeated stretches: up to a fifth of a reply's words. The memories'
+texts stay in their records, and a ledger goes with any record that it names, so forgetting a record
+leaves no copy in a ledger.
 """
 
 from __future__ import annotations

@@ -101,15 +101,18 @@ class Evidence(Signs):
         alike_behind: `alike` minus the best of a hit that is not an echo; at most 0.
         alike_first: Reciprocal of its rank by `alike`, not counting echoes.
         boost: Share of the best score that it got for who says it, when, and how much.
-        asks: Whether the query asks, or is two rare words, or an identifier, that one hit contains.
+        asks: Whether the query asks, only names what to look up ("dentist"), or is two rare words,
+            or an identifier, that one hit contains.
         personal: Whether the query is about the speaker ("my", "we").
         length: Number of distinct characteristic words in the query.
-        chatter: Whether the query asks nothing and has hardly any such word ("hi there").
+        chatter: Whether the query has hardly any such word ("hi there") and does not ask, in any of
+            the ways that count for `asks`.
         reply: Whether the hit is a reply of the assistant.
         echo: Whether the hit only asks, and the query does not ask for questions; or is a reply
             that only says again what other hits say.
         foreign: Whether someone else says it although the query is about the speaker.
-        few: Share of the `DEPTH` hits that are missing, or echoes.
+        few: Share of the `DEPTH` hits that are missing or echoes; if all hits are echoes, only the
+            missing ones count.
         timely: 1 if it was said at the time that the query names, -1 if not, 0 if none is named.
     """
 

@@ -372,7 +372,8 @@ class Memory(Closing):
             half_life: Halve a record's score for each such period of its age.
             diversity: How strongly to demote hits that resemble better ones (MMR), 0 to 1.
             neighbours: Number of turns before and after each hit in its session to return with it.
-            explain: Give every hit both its cosine and its BM25, however low it ranks.
+            explain: Give every hit its cosine, its BM25 and its comparison by tokens, however low
+                it ranks. The query is encoded for that in mode "lexical" too, if need be.
             **conditions: Which records to search, see `Conditions`. By default `scope` is
                 "default", and outdated records are left out.
 
