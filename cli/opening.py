@@ -199,7 +199,7 @@ def open_damaged(base: Base) -> Iterator[Memory]:
             raise NewerSchemaError(str(error).replace(str(copy), str(path))) from error
         except StoreError as error:
             raise StoreError(
-                f"cannot read anything from {path} — return to a backup: lmort-mem restore BACKUP"
+                f"cannot read anything from {path} — restore a backup: lmort-mem restore BACKUP"
             ) from error
         with Memory(None, store) as memory:
             yield memory

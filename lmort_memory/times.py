@@ -17,7 +17,7 @@ _DAY_AT = time(10, microsecond=1, tzinfo=UTC)
 
 
 def check_time(name: str, when: object) -> None:
-    """Refuse a time that is none, or that has no zone.
+    """Refuse a value that is not a time, or has no zone.
 
     Raises:
         TypeError: it is not a datetime.

@@ -92,8 +92,8 @@ class Turn:
 
         Raises:
             ValueError: the text is empty, a time is naive, or the metadata is not JSON.
-            TypeError: text, role, scope or session is not a string, a time no datetime, or the
-                metadata no mapping.
+            TypeError: text, role, scope or session is not a string, a time is not a datetime, or
+                the metadata is not a mapping.
         """
         for name in ("text", "role", "scope", "session"):
             value = getattr(self, name)

@@ -137,7 +137,7 @@ def verify(*, base: Base) -> None:
             say(problem)
         note(f"{'damaged' if found.problems else 'sound'}; {found.readable} records can be read")
         if found.problems:
-            note("go back to a backup: lmort-mem restore BACKUP")
+            note("restore a backup: lmort-mem restore BACKUP")
         if found.problems and found.readable:
             note("or save what can be read: lmort-mem export saved.jsonl --salvage")
             note("and then: lmort-mem import saved.jsonl --db NEW.db")

@@ -102,7 +102,7 @@ def main(arguments: Sequence[str]) -> int:
             said = {"hookEventName": event.name, "additionalContext": text}
             print(json.dumps({"hookSpecificOutput": said}, ensure_ascii=True))  # noqa: T201
             sys.stdout.flush()
-    except Exception as error:  # noqa: BLE001 - an agent must not notice that its memory is ill
+    except Exception as error:  # noqa: BLE001 - an agent must not notice that its memory has failed
         if os.environ.get("LMORT_HOOK_DEBUG"):
             print(f"lmort-mem hook: {error!r}", file=sys.stderr)  # noqa: T201
     stop.cancel()

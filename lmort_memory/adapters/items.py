@@ -37,7 +37,7 @@ class Items:
     def add(
         self, items: Sequence[Mapping[str, Any]], *, said: Sequence[Mapping[str, Any]] | None = None
     ) -> None:
-        """Store items behind the others.
+        """Append items.
 
         Args:
             items: Anything of JSON.

@@ -79,7 +79,7 @@ class MemorySession(SessionABC):
         return [cast("TResponseInputItem", item_of(record)) for record in found]
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Store items behind the others.
+        """Append items.
 
         Raises:
             ValueError: an item that is not JSON; nothing was stored then.

@@ -55,7 +55,7 @@ class Chat(Closing):
         prompts: Writes prompts with this chat's template.
         resumed: How the session's earlier turns came back: "restored" (from a saved state, without
             a forward pass), "evaluated again" (with the next turn), or None if there were none.
-        has_left_vectors: Whether a text was so long that its vectors were left to the background.
+        has_left_vectors: Whether a text was so long that its vectors are made in the background.
     """
 
     def __init__(

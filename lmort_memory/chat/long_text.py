@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AT_ONCE", "Parts", "asked_in", "excerpt", "parts_of"]
 
-AT_ONCE = 64  # chunks that are read before the reply: 8,000 tokens, ten seconds of two slow cores
+# Chunks that are read before the reply: 8,000 tokens, about ten seconds on two slow cores.
+AT_ONCE = 64
 _SHORT_PARAGRAPH = 300  # characters
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _WORDS = 0.4  # of a cosine: what all the words that are asked for are worth (experiment 44)
@@ -84,7 +85,7 @@ def parts_of(
 def asked_in(text: str, chunks: Sequence[str]) -> list[str]:
     """Return what a long text asks for: the questions and requests at its beginning and its end.
 
-    What stands there in a short paragraph of its own is the person's. A document may begin with a
+    A short paragraph of its own there was written by the person. A document may begin with a
     heading and end with a question of its own, so without a question in such a paragraph all of
     these count; and if there are none, both ends.
     """

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 _WORD = re.compile(r"\w+")
 _RUN = 4  # words in a row, too many for chance; a shorter text must match whole
-_PLACES = 256  # of one run in one text that are compared, the first: "ha ha ha …" has thousands
+_PLACES = 256  # most places of one run in one text that are compared: "ha ha ha …" has thousands
 _WHOLE = 0.9  # share of a record's letters that a turn shows to stand for it
 _SHARE = 0.8  # share of a reply's words found in view; the rest is "you said that"
 

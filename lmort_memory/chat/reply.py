@@ -139,7 +139,7 @@ class Reply:
 
     @property
     def used_up(self) -> bool:
-        """Whether its tokens were used up before the model had ended it."""
+        """Whether it reached its token limit before the model ended it."""
         generated = len(self.tokens) + self.thought_tokens
         return self._most is not None and not self.stopped and generated >= self._most
 

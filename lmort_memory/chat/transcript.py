@@ -244,7 +244,10 @@ class _Stored:
 
 
 def _earlier(said: Sequence[ChatMessage]) -> Iterator[int]:
-    """Yield which messages before the last are turns; what introduces a tool call is none."""
+    """Yield which messages before the last are turns.
+
+    Text that introduces a tool call is not a turn.
+    """
     for i in range(max(0, len(said) - _LOOKED_AT), len(said) - 1):
         message = said[i]
         if message.role in ("user", "assistant") and message.text.strip():

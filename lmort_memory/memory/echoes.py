@@ -54,9 +54,9 @@ def restatements(query: str, records: Sequence[Record]) -> list[bool]:
     """Return which records are the assistant's and only say again what others say.
 
     Such a reply has no rare word that is neither in the question nor in another's record, and
-    shares a word with such a record that the question lacks. And of who asks, the reply that the
-    same question got before knows nothing that was not told, nor does one that says so ("I don't
-    have anything about that."). None if the query asks what the assistant said.
+    shares a word with such a record that the question lacks. An earlier reply to the same question
+    knows nothing about the asker that it was not told, nor does one that says so ("I don't have
+    anything about that."). No record counts if the query asks what the assistant said.
     """
     if of_the_assistant(query) or all(one.role != "assistant" for one in records):
         return [False] * len(records)

@@ -214,7 +214,10 @@ class Encoding:
         return done
 
     def _batches(self, space: str, size: int) -> Iterator[list[Record]]:
-        """Yield the records without vectors; books at last, one by one, so that none waits."""
+        """Yield the records without vectors.
+
+        Books come last, one at a time, so that nothing waits for them.
+        """
         books: list[str] = []
         last = None
         while batch := self._store.pending(space, limit=size, after=last):

@@ -37,7 +37,7 @@ __all__ = [
     "words",
 ]
 
-# Behind a full stop of a script with spaces comes one; those of the others need none. The Greek
+# In scripts with spaces, a space follows a full stop; those of the others need none. The Greek
 # question mark is a semicolon, which ends a sentence in no other script.
 _SENTENCE = re.compile(
     r"(?<=[.!?…。？！؟।॥۔։።၊။។])\s+|(?<=[\u0370-\u03ff\u1f00-\u1fff];)\s+"
@@ -267,7 +267,7 @@ def _asks(sentence: str) -> bool:
 
 
 def _without_pictures(sentence: str) -> str:
-    """Take away what people put behind their last mark: quotes, brackets, emoji."""
+    """Take away what people put after their last punctuation mark: quotes, brackets, emoji."""
     end = len(sentence)
     while end and (
         (last := sentence[end - 1]) in _CLOSING

@@ -2,11 +2,11 @@
 
     p = 1 / (1 + exp(-(bias + sum of weight · sign)))
 
-One function serves hits that were compared token by token; one any other vectors, among them those
-of an untrained map, whose cosines say much less; and one recall by words alone. Cosines are
-measured against the space's own background, which a tuner's file holds. All were fitted on the
-fitting half of the first-hand set (`python -m benchmarks.kit.fit_evidence`), where the answer is
-stored for half of the questions.
+There is one function for hits that were compared token by token, one for all other vectors, among
+them those of an untrained map, whose cosines say much less, and one for recall by words alone.
+Cosines are measured against the space's own background, which a tuner's file holds. All were
+fitted on the fitting half of the first-hand set (`python -m benchmarks.kit.fit_evidence`), where
+the answer is stored for half of the questions.
 """
 
 from __future__ import annotations

@@ -71,7 +71,10 @@ def _best(text: str, query: str, width: int) -> int | None:
 
 
 def _pattern(query: str) -> re.Pattern[str] | None:
-    """Return what finds a question's words by their stems; without spaces, by pairs."""
+    """Return a pattern for the stems of a question's words.
+
+    In scripts without spaces it is for pairs of characters.
+    """
     runs = RUN.findall(query)
     pairs = {run[i : i + 2] for run in runs for i in range(len(run) - 1)}
     said = WORD.findall(RUN.sub(" ", query))

@@ -1,4 +1,4 @@
-"""What is told in the form, or with the opening, of a question.
+"""Statements that look like questions, or open like one.
 
 Functions take a sentence in lower case, with straight apostrophes and without marks before it.
 """

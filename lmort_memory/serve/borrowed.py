@@ -136,7 +136,7 @@ class BorrowedEncoder:
         return token_scores(asked, codes, kind=self.token_kind)
 
     def close(self) -> None:
-        """Free the model of one's own, if there is one."""
+        """Free the model that was loaded here, if any."""
         with self._lock:
             if self._own is not None:
                 self._own.close()

@@ -40,7 +40,7 @@ HEADER = struct.Struct(">16s44xI4xI")  # magic, user_version at 60, application_
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _OF_DAMAGE = (
     *("malformed", "not a database", "corrupt", "no such table", "no such column"),
-    "decode to utf-8",  # a text is none
+    "decode to utf-8",  # text that is not valid UTF-8
 )
 _GARBLED = "a name in it is not text"
 PRAGMAS = """
@@ -57,7 +57,7 @@ class Database:
 
     Args:
         path: The file, absolute; created where it is missing.
-        named: The path that the user gave, absolute, if links lead from it to `path`.
+        named: The path that the user gave, absolute, if it reaches `path` through links.
         key: What opens it, where it is encrypted; see `unlock`.
         read_only: Change nothing.
 
@@ -258,7 +258,7 @@ class Database:
         if self._file.holds_pages and not found.holds_pages:
             raise StoreError(
                 f"cannot use {self._named}: another program emptied the file while it was open"
-                " — go back to a backup: lmort-mem restore BACKUP"
+                " — restore a backup: lmort-mem restore BACKUP"
             )
 
     def _connect(self) -> _Held:

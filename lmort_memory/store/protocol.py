@@ -181,7 +181,7 @@ class TokenCodesReader(Protocol):
     """Optional method of a store: token codes without the vectors, which a recall does not need."""
 
     def token_codes(self, space: str, ids: Iterable[str]) -> dict[str, TokenCodes]:
-        """Return the token codes of records by id, without those of whose chunks one lacks some."""
+        """Return token codes by id, leaving out records with a chunk that has none."""
 
 
 @runtime_checkable

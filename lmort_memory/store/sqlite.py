@@ -285,7 +285,7 @@ class SQLiteStore(SQLiteMoving, Closing):
             return spaces.read_vectors(connection, space, ids)
 
     def token_codes(self, space: str, ids: Iterable[str]) -> dict[str, TokenCodes]:
-        """Return the token codes of records by id, without those of whose chunks one lacks some."""
+        """Return token codes by id, leaving out records with a chunk that has none."""
         with self._database.read() as connection:
             return tokens.read_tokens(connection, space, ids)
 

@@ -37,7 +37,7 @@ class BundleFile:
 
 @dataclass(slots=True)
 class Folder:
-    """What lies in a sync folder now.
+    """What is in a sync folder now.
 
     Attributes:
         path: The folder.

@@ -247,7 +247,7 @@ class PostgresStore(moving.PostgresMoving, Closing):
         return self._server.read("read", lambda c: vectors.read_vectors(c, space, wanted))
 
     def token_codes(self, space: str, ids: Iterable[str]) -> dict[str, TokenCodes]:
-        """Return the token codes of records by id, without those of whose chunks one lacks some."""
+        """Return token codes by id, leaving out records with a chunk that has none."""
         wanted = list(ids)
         return self._server.read("read", lambda c: vectors.read_tokens(c, space, wanted))
 

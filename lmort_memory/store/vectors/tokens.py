@@ -73,7 +73,7 @@ def read_tokens(
 
 
 def tokens_by_record(rows: Iterable[tuple[Any, ...]]) -> dict[str, TokenCodes]:
-    """Return token codes by id, without records of whose chunks one lacks them.
+    """Return token codes by id, leaving out records with a chunk that has none.
 
     Args:
         rows: Chunks, those of a record together and in order: its id, then what `to_tokens` takes.

@@ -30,7 +30,7 @@ WORD = re.compile(r"[^\W_]+(?:[^\W_]|[\u0300-\u036f\u0900-\u0dff\u0610-\u06ff])*
 # SQLite only strips accents from Latin letters. We strip all but the breve: й is not и.
 ACCENT = re.compile("[\u0300-\u0305\u0307-\u036f]")
 
-# Of digits, as people write a number of a telephone.
+# Groups of digits, as in a telephone number.
 GROUPS = re.compile(r"(?<![^\W_])[^\W\d_]*+\d{2,}+(?: \d{2,}+)++")
 
 MAX_TERMS = 64  # a query is a question, not a document; more terms only cost time

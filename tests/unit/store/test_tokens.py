@@ -82,7 +82,7 @@ def test_what_lacks_codes_gets_them_and_keeps_its_vectors(store):
 
 
 def test_codes_are_read_without_vectors(store):
-    """The same codes as with them; a record of whose chunks one lacks codes is left out."""
+    """The same codes as with them; a record with a chunk that has none is left out."""
     (long, other), _ = _add(store, LONG, "another")
     ids = [long.id, other.id]
     found = store.token_codes(SPACE, [*ids, "unknown"])
