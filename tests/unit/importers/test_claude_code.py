@@ -1,0 +1,67 @@
+"""Logs of Claude Code: what a person typed, what the program put there, and when it was."""
+
+import pytest
+
+from tests.support.imports import read_all, said, write_lines
+
+NINE = "2026-04-01T09:00:00Z"
+TAGGED = "Explain `<system-reminder>` and `</system-reminder>` please"
+UNMARKED = "Explain <system-reminder> tags: what is </system-reminder> for?"
+FENCED = "What is this?\n```\n<system-reminder>hush</system-reminder>\n```"
+
+
+def entry(content, role="user", at=NINE, **fields):
+    """Return a line of a log."""
+    line = {"type": role, "sessionId": "s", "timestamp": at, "message": {"content": content}}
+    return {**line, **fields}
+
+
+def read_entries(folder, *entries):
+    """Return what a log of these lines gives, and what it leaves out."""
+    return read_all(write_lines(folder / "s.jsonl", *entries))
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        (
+            "<command-name>/review</command-name>\n<command-args>the <T> in pool.rs</command-args>",
+            "/review the <T> in pool.rs",
+        ),
+        ("<ide_opened_file>It is x.py</ide_opened_file>\nWhat does it do?", "What does it do?"),
+        ("<ide_selection>a\n\nb</ide_selection> Rename this", "Rename this"),
+        ("[Request interrupted by user]now the other way", "now the other way"),
+        (TAGGED, TAGGED),
+        (UNMARKED, UNMARKED),
+        (FENCED, FENCED),
+    ],
+)
+def test_what_a_person_typed_stays(tmp_path, typed, kept):
+    """Whatever the program puts beside them or they quote, the user's own words are a turn."""
+    turns, _ = read_entries(tmp_path, entry(typed))
+    assert said(turns) == [("user", kept)]
+
+
+@pytest.mark.parametrize(
+    ("role", "text"),
+    [
+        ("user", "<post-tool-use-hook>\nlint failed</post-tool-use-hook>"),
+        ("user", "This session is being continued from a previous conversation that ran out."),
+        ("user", "<system-reminder>the list of tasks is empty"),
+        ("assistant", "(no content)"),
+        ("assistant", "No response requested."),
+    ],
+)
+def test_what_the_program_wrote_is_nobodys(tmp_path, role, text):
+    """What no person and no model has said is no turn, and is counted."""
+    turns, left_out = read_entries(tmp_path, entry(text, role), entry("And now?"))
+    assert said(turns) == [("user", "And now?")]
+    assert left_out == {"message of the program": 1}
+
+
+def test_marks_of_the_program_go(tmp_path):
+    """A note for Claude's memory loses its tags, and a prompt a reminder that has no end."""
+    noted = entry("<user-memory-input>use tabs</user-memory-input>")
+    reminded = entry("What now?\n<system-reminder>No tasks")
+    turns, _ = read_entries(tmp_path, noted, reminded)
+    assert said(turns) == [("user", "use tabs"), ("user", "What now?")]
