@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from lmort_memory.times import day_as_time, representable
+from lmort_memory.types import Turn
 
-__all__ = ["from_epoch", "from_iso", "from_name", "from_words", "modified_at"]
+__all__ = [
+    "dated_by_neighbours",
+    "from_epoch",
+    "from_iso",
+    "from_name",
+    "from_words",
+    "modified_at",
+]
 
 _DAY = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})|(\d{4})(\d{2})(\d{2})")
 _WEEK_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?W(\d{2})(?!\d)", re.IGNORECASE)
@@ -41,6 +51,8 @@ _TIMES_IN_WORDS = ("%I:%M:%S %p", "%I:%M %p", "%H:%M:%S", "%H:%M", "%H:%M:%S %z"
 # Units of a number by its size: seconds until the year 5138, then milliseconds and so on.
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _NUMBER = re.compile(r"(?:\d{9,10}|\d{13}|\d{16}|\d{19})(?:\.\d+)?")  # of those units, since 1973
+
+_MOST_HELD = 1_000  # turns that wait for a first time
 
 
 def from_iso(value: object) -> datetime | None:
@@ -141,6 +153,27 @@ def from_name(stem: str) -> datetime | None:
 def modified_at(path: Path) -> datetime | None:
     """When the file was last written."""
     return from_epoch(path.stat().st_mtime)
+
+
+def dated_by_neighbours(turns: Iterable[Turn]) -> Iterator[Turn]:
+    """Give a message without a time that of the one before it, and the first ones the next time.
+
+    They would else be dated by the import. Where the beginning of a file holds no time at all, it
+    stays without, so that memory is bounded.
+    """
+    last: datetime | None = None
+    waiting: list[Turn] = []
+    for turn in turns:
+        last = turn.created_at or last
+        waiting.append(turn)
+        if last is not None or len(waiting) >= _MOST_HELD:
+            yield from (_dated(one, last) for one in waiting)
+            waiting.clear()
+    yield from waiting
+
+
+def _dated(turn: Turn, when: datetime | None) -> Turn:
+    return turn if turn.created_at or when is None else replace(turn, created_at=when)
 
 
 def _day(year: str, month: str, day: str) -> datetime | None:

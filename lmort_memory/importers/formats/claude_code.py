@@ -16,7 +16,7 @@ from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.format import Format, LeftOut, file_uri, whole
 from lmort_memory.importers.json_fields import Object, object_of, text_of
 from lmort_memory.importers.json_lines import first_objects, line_objects
-from lmort_memory.importers.times import from_iso
+from lmort_memory.importers.times import dated_by_neighbours, from_epoch, from_iso
 from lmort_memory.text import valid
 from lmort_memory.types import JsonValue, Source, Turn
 
@@ -63,6 +63,10 @@ def _is_ours(entry: Object) -> bool:
 
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
+    return dated_by_neighbours(_turns(path, left_out))
+
+
+def _turns(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     log = _Log(path, left_out)
     for number, entry in line_objects(path, log.pass_over, tail_may_be_cut=True):
         yield from whole(partial(log.turns, entry), f"line {number}", left_out)
@@ -179,6 +183,7 @@ def _turn(entry: Object, path: Path, left_out: LeftOut) -> Turn | None:
     text = _text(message.get("content"), text_of(entry, "type"), left_out)
     if not text:
         return None
+    said_at = entry.get("timestamp")
     metadata: dict[str, JsonValue] = {"format": "claude-code"}
     for key, name in (("cwd", "folder"), ("gitBranch", "branch"), ("uuid", "message_id")):
         if value := text_of(entry, key):
@@ -189,7 +194,7 @@ def _turn(entry: Object, path: Path, left_out: LeftOut) -> Turn | None:
         text=text,
         role=text_of(entry, "type"),
         session=f"claude-code:{text_of(entry, 'sessionId') or path.stem}",
-        created_at=from_iso(entry.get("timestamp")),
+        created_at=from_iso(said_at) or from_epoch(said_at),
         metadata=metadata,
         source=Source(file_uri(path)),
     )

@@ -1,5 +1,7 @@
 """Logs of Claude Code: what a person typed, what the program put there, and when it was."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.support.imports import read_all, said, write_lines
@@ -65,3 +67,26 @@ def test_marks_of_the_program_go(tmp_path):
     reminded = entry("What now?\n<system-reminder>No tasks")
     turns, _ = read_entries(tmp_path, noted, reminded)
     assert said(turns) == [("user", "use tabs"), ("user", "What now?")]
+
+
+def test_times_are_read_or_taken_from_a_neighbour(tmp_path):
+    """A number is a time; without any, a message is as old as its neighbour, not as the import."""
+    times = ("soon", 1775034000000, "2026-02-31", None, 1775034060)
+    turns, _ = read_entries(tmp_path, *(entry(f"at {time}", at=time) for time in times))
+    nine, later = datetime(2026, 4, 1, 9, tzinfo=UTC), datetime(2026, 4, 1, 9, 1, tzinfo=UTC)
+    assert [turn.created_at for turn in turns] == [nine, nine, nine, nine, later]
+
+
+def test_a_log_without_times_has_none(tmp_path):
+    """Where no neighbour has a time, nothing is invented, and every message is there."""
+    turns, _ = read_entries(tmp_path, *(entry(str(n), at=None) for n in range(1_100)))
+    assert len(turns) == 1_100 and {turn.created_at for turn in turns} == {None}
+
+
+def test_messages_in_odd_shapes(tmp_path):
+    """A bare string is what was said; what is not understood is counted."""
+    bare = {**entry(""), "message": "Bare", "uuid": "1"}
+    parts = entry(["One", {"type": "text", "text": "two"}])
+    turns, left_out = read_entries(tmp_path, bare, parts, entry({"text": "x"}), entry(None))
+    assert said(turns) == [("user", "Bare"), ("user", "One\n\ntwo")]
+    assert left_out == {"unknown block": 2}
