@@ -1,7 +1,7 @@
 """Artifacts of Claude: what it wrote for the user beside the conversation, in the last version.
 
-Until 2025 the tool `artifacts` made them; since then they are files, of `create_file` and
-`str_replace`.
+In 2024 they stood as tags in the text; until 2025 the tool `artifacts` made them; since then they
+are files, of `create_file` and `str_replace`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,31 @@ from lmort_memory.importers.formats.text import note_turns
 from lmort_memory.importers.json_fields import Object, items_of, object_of, text_of
 from lmort_memory.types import Source, Turn
 
-__all__ = ["artifact_turns", "is_artifact"]
+__all__ = ["artifact_turns", "is_artifact", "without_tags"]
 
 _TOOLS = ("artifacts", "create_file", "str_replace")
-_CODE = ("application/vnd.ant.code", "application/vnd.ant.react", "text/html", "image/svg+xml")
+_CODE = (
+    "application/vnd.ant.code",
+    "application/vnd.ant.react",
+    "application/vnd.ant.mermaid",
+    "text/html",
+    "image/svg+xml",
+)
 _TEXT_FILE = re.compile(r"\.(?:md|markdown|txt|org|rst)$", re.IGNORECASE)
+# Tags in backticks or in a block of code are talk about tags.
+_TAGGED = re.compile(
+    r"(?P<quoted>^```.*?^```)"
+    r"|(?<!`)<antThinking>(?P<thought>.*?)</antThinking>\s*"
+    r"|(?<!`)<antArtifact(?P<names>(?:\s+\w+=\"[^\"]*\")+)\s*>(?P<content>.*?)(?:</antArtifact>|\Z)\s*",
+    re.DOTALL | re.MULTILINE,
+)
+_NAMED = re.compile(r"(\w+)=\"([^\"]*)\"")
+
+
+def without_tags(text: str, left_out: LeftOut) -> str:
+    """Return what Claude said without the thoughts and artifacts that stand in it as tags."""
+    left_out["thinking block"] += sum(one["thought"] is not None for one in _TAGGED.finditer(text))
+    return _TAGGED.sub(lambda one: one["quoted"] or "", text).strip()
 
 
 def is_artifact(block: Object) -> bool:
@@ -35,12 +55,14 @@ def artifact_turns(
     """Yield the texts among a conversation's artifacts; programs and drawings are counted."""
     made = _Artifacts(left_out)
     for message in messages:
-        for entry in items_of(message, "content"):
-            block = object_of(entry)
-            if not is_artifact(block):
-                continue
+        blocks = [object_of(entry) for entry in items_of(message, "content")]
+        if not any(text_of(block, "text") for block in blocks):
+            blocks.append({"text": text_of(message, "content") or text_of(message, "text")})
+        for block in blocks:
             call = object_of(block.get("input"))
-            if text_of(block, "name") == "artifacts":
+            if not is_artifact(block):
+                made.take_tagged(text_of(block, "text"))
+            elif text_of(block, "name") == "artifacts":
                 made.take(call)
             else:
                 made.take_file(call)
@@ -69,6 +91,14 @@ class _Artifacts:
         elif content := text_of(call, "content"):
             self.texts[name] = content
             self.titles[name] = text_of(call, "title") or self.titles.get(name, "") or "artifact"
+
+    def take_tagged(self, text: str) -> None:
+        """Take in the artifacts that stand as tags in a text."""
+        for found in _TAGGED.finditer(text):
+            if found["names"]:
+                names: Object = dict(_NAMED.findall(found["names"]))
+                name = text_of(names, "identifier") or text_of(names, "title")
+                self.take({**names, "id": name, "content": found["content"].strip()})
 
     def take_file(self, call: Object) -> None:
         """Take in a file that is made or edited."""

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from lmort_memory.importers.archive import first_elements, members
-from lmort_memory.importers.artifacts import artifact_turns, is_artifact
+from lmort_memory.importers.artifacts import artifact_turns, is_artifact, without_tags
 from lmort_memory.importers.format import Format, LeftOut, whole
 from lmort_memory.importers.formats.text import note_turns
 from lmort_memory.importers.json_fields import Object, items_of, object_of, text_of
@@ -93,9 +93,9 @@ def _conversation(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
         metadata["title"] = title
     branch = _branch(conversation, left_out)
     for message in branch:
-        role = _ROLES.get(text_of(message, "sender") or text_of(message, "role"))
+        role = _role(message)
         said_at = from_iso(message.get("created_at")) or from_iso(conversation.get("created_at"))
-        text = _text(message, left_out)
+        text = _text(message, role, left_out)
         if role and text:
             yield Turn(
                 text=text,
@@ -111,7 +111,12 @@ def _conversation(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
         for attachment in items_of(message, "attachments"):
             yield from _attachment(object_of(attachment), uri, message, left_out)
     when = from_iso(branch[-1].get("created_at")) if branch else None
-    yield from artifact_turns(branch, uri=uri, when=when, left_out=left_out)
+    answers = [message for message in branch if _role(message) != "user"]
+    yield from artifact_turns(answers, uri=uri, when=when, left_out=left_out)
+
+
+def _role(message: Object) -> str | None:
+    return _ROLES.get(text_of(message, "sender") or text_of(message, "role"))
 
 
 def _branch(conversation: Object, left_out: LeftOut) -> list[Object]:
@@ -145,22 +150,31 @@ def _time(entry: Object) -> float:
     return when.timestamp() if when else 0.0
 
 
-def _text(message: Object, left_out: LeftOut) -> str:
+def _text(message: Object, role: str | None, left_out: LeftOut) -> str:
     """Join a message's text blocks; older exports have the bare text only."""
-    said: list[str] = []
+    said = list(_blocks(message, left_out))
+    if isinstance(bare := message.get("content"), str):  # as in the dialect of the API
+        said.append(bare)
+    parts = [_clean(part, role, left_out) for part in said]
+    text = "\n\n".join(part for part in parts if part)
+    return text or ("" if said else _clean(text_of(message, "text"), role, left_out))
+
+
+def _blocks(message: Object, left_out: LeftOut) -> Iterator[str]:
     for entry in items_of(message, "content"):
         block = object_of(entry)
         kind = text_of(block, "type")
         if is_artifact(block):
             continue  # they follow the conversation
         if kind in ("text", "voice_note"):
-            said.append(_PLACEHOLDER.sub("", text_of(block, "text")).strip())
+            yield text_of(block, "text")
         else:
             left_out[f"{kind or 'unknown'} block"] += 1
-    if isinstance(bare := message.get("content"), str):  # as in the dialect of the API
-        said.append(_PLACEHOLDER.sub("", bare).strip())
-    text = "\n\n".join(part for part in said if part)
-    return text or ("" if said else _PLACEHOLDER.sub("", text_of(message, "text")).strip())
+
+
+def _clean(text: str, role: str | None, left_out: LeftOut) -> str:
+    text = _PLACEHOLDER.sub("", text).strip()
+    return text if role == "user" else without_tags(text, left_out)
 
 
 def _attachment(attachment: Object, uri: str, message: Object, left_out: LeftOut) -> Iterator[Turn]:
@@ -219,7 +233,7 @@ FORMAT = Format(
     suffixes=(".zip", ".json"),
     matches=_matches,
     read=_read,
-    version=4,
+    version=5,
     about="Claude exports: the zip, the folder, or its .json files",
     companions=frozenset({"users.json"}),
 )
