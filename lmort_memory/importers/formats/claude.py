@@ -122,14 +122,17 @@ def _role(message: Object) -> str | None:
 def _branch(conversation: Object, left_out: LeftOut) -> list[Object]:
     """Return the messages of the branch that was last on the screen, in order."""
     entries = [object_of(entry) for entry in items_of(conversation, "chat_messages")]
-    names = [text_of(entry, "uuid") or f"message {place}" for place, entry in enumerate(entries)]
+    names = _names(entries)
     if not any(text_of(entry, "parent_message_uuid") for entry in entries):
         return entries  # older exports have no tree
-    nodes = {
-        name: Node(_parent(entry, names[place - 1] if place else ""), time=_time(entry))
-        for place, (name, entry) in enumerate(zip(names, entries, strict=True))
-    }
-    leaf = text_of(conversation, "current_leaf_message_uuid")
+    nodes: dict[str, Node] = {}
+    last_of: dict[str, str] = {}  # the name given to the last message so far of each uuid
+    before = ""
+    for name, entry in zip(names, entries, strict=True):
+        parent = _parent(entry, before)
+        nodes[name] = Node(last_of.get(parent, parent), time=_time(entry))
+        last_of[text_of(entry, "uuid")] = before = name
+    leaf = last_of.get(text_of(conversation, "current_leaf_message_uuid"), "")
     if leaf not in nodes:
         leaf = max(reversed(names), key=lambda name: nodes[name].time)
     by_name = dict(zip(names, entries, strict=True))
@@ -137,6 +140,15 @@ def _branch(conversation: Object, left_out: LeftOut) -> list[Object]:
     if left := len(by_name) - len(branch):
         left_out["message on a branch that was left"] += left
     return [by_name[name] for name in branch]
+
+
+def _names(entries: list[Object]) -> list[str]:
+    """Name each message; a second one of the same uuid by its place, so that neither is lost."""
+    names: dict[str, None] = {}
+    for place, entry in enumerate(entries):
+        uuid = text_of(entry, "uuid")
+        names[f"message {place}" if not uuid or uuid in names else uuid] = None
+    return list(names)
 
 
 def _parent(entry: Object, before: str) -> str:
@@ -185,7 +197,8 @@ def _attachment(attachment: Object, uri: str, message: Object, left_out: LeftOut
     title = text_of(attachment, "file_name") or "attachment"
     when = from_iso(message.get("created_at"))
     for turn in note_turns(text, uri=uri, title=title, form="claude", created_at=when):
-        yield replace(turn, source=Source(uri))  # its span is not one of the conversation
+        # A part of the conversation, and forgotten with it; its span is not one of it.
+        yield replace(turn, session=uri, source=Source(uri))
 
 
 def _project(project: Object, left_out: LeftOut) -> Iterator[Turn]:

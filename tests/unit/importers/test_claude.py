@@ -46,3 +46,22 @@ def test_a_mermaid_drawing_is_counted(tmp_path):
     turns, left_out = read_messages(tmp_path, message("Done.", content=[block]))
     assert said(turns) == [("assistant", "Done.")]
     assert left_out == {"program or drawing of an artifact": 1}
+
+
+def test_attachments_belong_to_their_conversation(tmp_path):
+    """What was pasted is found, and forgotten, with the conversation that it is a part of."""
+    pasted = {"file_name": "", "extracted_content": "The bee journal."}
+    turns, _ = read_messages(tmp_path, message("See this", "human", attachments=[pasted]))
+    assert said(turns) == [("user", "See this"), ("note", "The bee journal.")]
+    assert {turn.session for turn in turns} == {"claude:c"}
+
+
+def test_messages_of_one_name_are_all_kept(tmp_path):
+    """A uuid that occurs twice hides no message, and what answers it answers the last of them."""
+    root = "00000000-0000-4000-8000-000000000000"
+    question = message("q", "human", parent_message_uuid=root)
+    answer = {**message("a", parent_message_uuid="q"), "uuid": "q"}
+    thanks = message("thanks", "human", parent_message_uuid="q")
+    turns, left_out = read_messages(tmp_path, question, answer, thanks)
+    assert said(turns) == [("user", "q"), ("assistant", "a"), ("user", "thanks")]
+    assert not left_out
