@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,7 @@ _SENTENCE = re.compile(r"-[^=\s]*\s")  # "- buy milk"; no option has white space
 _OPTION = re.compile(r"-\S")  # a lone dash is a word
 _SHELLS = re.compile(r'(["$`\\])')  # a shell reads these inside double quotes
 _ESCAPED = r"\\\1"
+_PLACES = ("PATH", "FILE", "FOLDER", "FROM", "TO", "SOURCE", "OUT")  # names of arguments
 _TALK = ("chat", "add", "recall", "list", "show", "edit", "forget")
 _FILES = ("import", "watch", "export", "backup", "restore", "copy", "sync")
 _SERVE = ("serve", "mcp", "install", "hook")
@@ -59,6 +61,7 @@ class PlainCommand(TyperCommand):
         """Parse the arguments; a text that begins with a dash is a text, not an option."""
         given = list(args)
         try:
+            self._refuse_empty_places(args)
             return super().parse_args(ctx, self._texts_last(ctx, args))
         except _UsageError as error:
             if self._takes_text() and hasattr(error, "possibilities"):  # no such option
@@ -67,6 +70,27 @@ class PlainCommand(TyperCommand):
                 error.message = self._in_quotes(ctx.command_path, given)
             error.message = visible(error.message)
             raise
+
+    def _refuse_empty_places(self, args: Sequence[str]) -> None:
+        """Refuse "" as a file or folder: Python takes it for the current folder.
+
+        Raises:
+            BadParameter: there is one, as of a script whose variable is not set.
+        """
+        arguments = [one for one in self.params if one.param_type_name == "argument"]
+        words = self._words_of(args) if arguments else []
+        empty = [
+            arguments[min(number, len(arguments) - 1)].metavar or ""
+            for number, word in enumerate(words)
+            if not word
+        ]
+        if "--watch=" in args or ("--watch", "") in pairwise(args):
+            empty.append("--watch FOLDER")
+        for name in empty:
+            if name.rpartition(" ")[2] in _PLACES:
+                raise typer.BadParameter(
+                    f'{name} is empty — name a file or folder; the current folder is "."'
+                )
 
     def _in_quotes(self, command: str, args: Sequence[str]) -> str:
         """Write the command as it was meant: what stands before a text, such as an id, and it."""

@@ -134,6 +134,29 @@ def test_an_empty_option_is_one_that_was_not_given(cli, pair):
     assert cli("add", "Ada keeps bees.", "--model", "", "--tuner", "").status == 0
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("import", "--prune"),
+        ("watch",),
+        ("export",),
+        ("backup",),
+        ("backup", "--keep", "2"),
+        ("restore", "--yes"),
+        ("sync",),
+        ("copy", "other.db"),
+        ("serve", "--watch"),
+    ],
+)
+def test_an_empty_place_is_not_the_current_folder(cli, tmp_path, monkeypatch, command):
+    """A script whose variable is not set neither takes in everything here nor deletes it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.md").write_text("The code is 1234.")
+    done = cli(*command, "")
+    assert done.status == 2 and "is empty — name a file or folder" in done.err
+    assert cli("list").err == "nothing found\n"
+
+
 def test_a_model_that_is_not_there_leaves_the_chat_as_it_was(cli):
     """/model with a wrong name says so, and the conversation goes on with the old model."""
     done = cli("chat", stdin="/model other.gguf\n/model\n")
