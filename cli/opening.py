@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lmort_memory.errors import NewerSchemaError, PassphraseError, StoreError
 from lmort_memory.paths import chosen_db
 from lmort_memory.settings import setting, tell_library
-from lmort_memory.types import DEFAULT_SCOPE
+from lmort_memory.types import ALL_SCOPES, DEFAULT_SCOPE
 
 from .passphrase import passphrase_for
 from .terminal.output import note
@@ -208,12 +208,21 @@ def open_damaged(base: Base) -> Iterator[Memory]:
 def chosen_scope(option: str | None) -> str | None:
     """Return the scope to search; None for all."""
     scope = setting_text("scope", option) or DEFAULT_SCOPE
-    return None if scope == "*" else scope
+    return None if scope == ALL_SCOPES else scope
 
 
 def scope_to_write(option: str | None) -> str:
-    """Return the scope to store in."""
-    return setting_text("scope", option) or DEFAULT_SCOPE
+    """Return the scope to store in.
+
+    Raises:
+        WrongUsage: it is "*": what is stored there could not be told from everything.
+    """
+    scope = setting_text("scope", option) or DEFAULT_SCOPE
+    if scope == ALL_SCOPES:
+        from .options import WrongUsage
+
+        raise WrongUsage('the scope "*" means all scopes, to search in — name one to store in')
+    return scope
 
 
 def setting_text(name: str, option: object) -> str | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "ALL_SCOPES",
     "DEFAULT_SCOPE",
     "AskedTokens",
     "ChatEncoder",
@@ -44,6 +45,8 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with (done, total) as work progresses; total is None if it is not known in advance."""
 
 DEFAULT_SCOPE = "default"
+ALL_SCOPES = "*"
+"""What command line and server take for every scope; nothing is stored under this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ class Turn:
         the calendar moves inwards by a day.
 
         Raises:
-            ValueError: the text is empty, a time is naive, or the metadata is not JSON.
+            ValueError: the text is empty, the scope is "*", a time is naive, or the metadata is
+                not JSON.
             TypeError: text, role, scope or session is not a string, a time is not a datetime, or
                 the metadata is not a mapping.
         """
@@ -103,6 +107,8 @@ class Turn:
                 object.__setattr__(self, name, valid(value))
         if not self.text.strip():
             raise ValueError("a turn's text must not be empty or only white space")
+        if self.scope == ALL_SCOPES:
+            raise ValueError('a turn has one scope, and "*" means all — name one to store in')
         if not isinstance(self.metadata, Mapping):
             raise TypeError(f"metadata must be a mapping; found {self.metadata!r:.80}")
         if self.metadata:

@@ -136,7 +136,8 @@ def forget(
     ] = None,
     *,
     scope: Annotated[
-        str | None, typer.Option(metavar="NAME", help="All records in this scope.")
+        str | None,
+        typer.Option(metavar="NAME", help='All records in this scope; "*": in all scopes.'),
     ] = None,
     session: Annotated[
         str | None, typer.Option(metavar="NAME", help="All records of this session.")

@@ -138,7 +138,7 @@ class _Tools:
         ] = None,
         scope: Annotated[str | None, Field(max_length=256)] = None,
     ) -> Kept:
-        place = self._scope(scope) or self.scope
+        place = scope or self.scope
 
         def add(memory: Memory) -> Kept:
             item = {"content": text, "role": role, "metadata": metadata or {}}

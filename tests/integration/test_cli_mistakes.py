@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import pytest
 
+from lmort_memory import Turn
 from tests.support.cli import spawn
 
 
@@ -194,3 +195,17 @@ def test_a_host_that_is_none_is_one_line(host):
     command = [sys.executable, "-c", program, host]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr.startswith("cannot listen on") and "--port" in done.stderr
+
+
+def test_nothing_is_stored_in_all_scopes(cli, tmp_path, monkeypatch):
+    """What lay in a scope named "*" could not be told from everything, nor forgotten alone."""
+    (tmp_path / "n.md").write_text("Bees.")
+    for command in (("add", "Bees."), ("import", tmp_path / "n.md"), ("watch", tmp_path)):
+        refused = cli(*command, "--scope", "*")
+        assert refused.status == 2 and "means all scopes" in refused.err
+    monkeypatch.setenv("LMORT_SCOPE", "*")
+    assert cli("add", "Bees.").status == 2
+    assert cli("list").err == "nothing found\n"
+    assert 'in this scope; "*": in all scopes' in cli("forget", "--help").out
+    with pytest.raises(ValueError, match='"\\*" means all'):
+        Turn("Bees.", scope="*")
