@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lmort_memory.text import counted, valid
+from lmort_memory.text import counted, valid, valid_json
 
 from .opening import chosen_scope
 from .terminal.output import note
@@ -69,6 +69,7 @@ def read_stdin(read: Callable[[int], str]) -> str:
 _BYTE_ORDER_MARK = "\ufeff"  # Windows begins piped text with it
 MOST_TYPED = 16 << 20  # characters of one text: a book has a million
 MOST = 1_000_000  # maximum records per call
+_MOST_DIGITS = 4_000
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -94,16 +95,30 @@ def parse_time(text: str | datetime) -> datetime:
 
 
 def parse_object(text: str | dict[str, Any]) -> dict[str, Any]:
-    """Read a JSON object."""
+    """Read a JSON object that can be stored."""
     if isinstance(text, dict):
         return text
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"{text!r:.80} is not valid JSON: {error}") from error
+        raise typer.BadParameter(f"{text!r:.80} is not valid JSON: {_reason(error)}") from error
     if not isinstance(value, dict):
         raise typer.BadParameter(f"{text!r:.80} is not a JSON object")
+    try:
+        valid_json(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:  # Python refuses more with advice that is for programmers
+        raise ValueError(f"a number of {len(digits)} digits is too long; store it as a string")
+    return int(digits)
+
+
+def _reason(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def parse_where(text: str | dict[str, Any]) -> dict[str, Any]:

@@ -197,6 +197,26 @@ def test_a_host_that_is_none_is_one_line(host):
     assert done.stderr.startswith("cannot listen on") and "--port" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("NaN", "no nan"),
+        ("Infinity", "no inf"),
+        ("-Infinity", "no -inf"),
+        ("1" * 400, "1023 are the most"),
+        ("1" * 5_000, "5000 digits"),
+        ("[" * 150 + "]" * 150, "deeper than 100 levels"),
+    ],
+)
+def test_metadata_that_cannot_be_stored_is_a_slip(cli, value, reason):
+    """What JSON or the store has no room for is named in a few lines, not shown in a traceback."""
+    name = cli("add", "Bees.").out.strip()
+    for command in (("add", "Wasps."), ("edit", name)):
+        refused = cli(*command, "--metadata", f'{{"a": {value}}}')
+        assert refused.status == 2 and reason in refused.err
+        assert len(refused.err) < 400
+
+
 def test_nothing_is_stored_in_all_scopes(cli, tmp_path, monkeypatch):
     """What lay in a scope named "*" could not be told from everything, nor forgotten alone."""
     (tmp_path / "n.md").write_text("Bees.")
