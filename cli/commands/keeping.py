@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from lmort_memory.errors import LmortError, RecordNotFoundError
 from lmort_memory.paths import expanded
 
 from ..app import command
@@ -17,6 +18,8 @@ from ..options import MOST, Base, Choice, Models, WrongUsage, given_text, parse_
 from ..terminal.output import as_json, day, note, one_line, print_json, say, terminal_width
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lmort_memory.memory import Memory
     from lmort_memory.store.values import Filter, Receipt
     from lmort_memory.types import Record
@@ -42,6 +45,8 @@ def list_(
 
     with open_memory(base) as memory:
         chosen = Filter(**choice.filters())
+        if after is not None and _unknown(memory, [after]):
+            raise RecordNotFoundError(after)
         if after is None:
             records = memory.store.latest(chosen, limit=count)
         else:
@@ -53,6 +58,14 @@ def list_(
         _say_record(record)
     if not records:
         note("nothing found")
+
+
+def _unknown(memory: Memory, ids: Sequence[str]) -> list[str]:
+    """Return those of the ids that no record has, expired ones included."""
+    from lmort_memory.store.values import Filter
+
+    known = {record.id for record in memory.store.records(Filter(ids=tuple(ids), expired=True))}
+    return [one for one in dict.fromkeys(ids) if one not in known]
 
 
 def _say_record(record: Record) -> None:
@@ -177,6 +190,7 @@ def forget(
     with open_memory(base) as memory:
         if source is not None:
             chosen = replace(chosen, source=_known_source(memory, source))
+        unknown = _unknown(memory, ids or [])
         chosen = _with_quotes(memory, chosen)
         receipt = _forget(memory, chosen, sure=yes or bool(ids))
         older = older_copies(memory.status().store.path) if receipt.records else []
@@ -187,7 +201,8 @@ def forget(
         for copy in older:
             note(f"a copy left by `restore` or a kill was not searched; delete it: {copy}")
     if ids and receipt.records < len(set(ids)):
-        note(f"of {len(set(ids))} records named, {receipt.records} existed")
+        absent = f"; no record has the id {', '.join(map(repr, unknown))}" if unknown else ""
+        note(f"of {len(set(ids))} records named, {receipt.records} existed{absent}")
         raise typer.Exit(_PARTLY if receipt.records else 1)
 
 
@@ -207,13 +222,20 @@ def _with_quotes(memory: Memory, chosen: Filter) -> Filter:
 
 
 def _known_source(memory: Memory, source: str) -> str:
-    """Return a source as it is stored: relative paths and ~ expanded."""
+    """Return a source as it is stored: relative paths and ~ expanded.
+
+    Raises:
+        LmortError: no record comes from there.
+    """
     from lmort_memory.importers import file_uri
     from lmort_memory.store.values import Filter
 
-    if next(memory.store.records(Filter(source=source, expired=True)), None) is not None:
-        return source
-    return file_uri(expanded(source))
+    for named in (source, file_uri(expanded(source))):
+        if next(memory.store.records(Filter(source=named, expired=True)), None) is not None:
+            return named
+    raise LmortError(
+        f"no record comes from {source!r} — `lmort-mem show ID` tells where a record comes from"
+    )
 
 
 def _forget(memory: Memory, chosen: Filter, *, sure: bool) -> Receipt:

@@ -58,13 +58,26 @@ def test_nothing_is_said_to_be_nothing(cli):
 def test_records_that_are_not_there_are_not_forgotten(cli):
     """Status 1 where none of the records that were named was there, 3 where some were."""
     (known, other) = (cli("add", text).out.strip() for text in ("One.", "Two."))
+    absent = "no record has the id '01JB2X4V8QW6T1Y0Z3N5M7K9PA'\n"
     none = cli("forget", "01JB2X4V8QW6T1Y0Z3N5M7K9PA")
     assert none.status == 1
-    assert none.err.endswith("of 1 records named, 0 existed\n")
+    assert none.err.endswith(f"of 1 records named, 0 existed; {absent}")
     some = cli("forget", known, "01JB2X4V8QW6T1Y0Z3N5M7K9PA")
     assert some.status == 3
-    assert some.err == "of 2 records named, 1 existed\n"
+    assert some.err == f"of 2 records named, 1 existed; {absent}"
     assert cli("forget", other).status == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("list", "--after", "zzz"), ("show", "zzz"), ("forget", "--source", "zzz", "--yes")],
+)
+def test_what_is_not_there_is_named(cli, command):
+    """An id or a source that no record has is a mistake, not a list without entries."""
+    cli("add", "Bees.")
+    done = cli(*command)
+    assert (done.status, done.out) == (1, "") and "'zzz'" in done.err
+    assert len(cli("list", "--json").json) == 1
 
 
 @pytest.mark.parametrize("command", ["recall", "list"])
