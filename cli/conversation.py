@@ -28,6 +28,7 @@ _GOODBYES = {"exit", "quit", "bye", "goodbye"}
 _EDITORS = {":q", ":q!", ":wq", ":x"}  # what leaves vi
 # "/etc/hosts is wrong" is said to the model; "/" and "/nosuch" are slips.
 _COMMAND = re.compile(r"/[^/.]*")
+_ALONE = ("/why", "/clear")  # whoever writes more behind them means something else
 _TAKE_LINES = ("/add", "/correct", "/recall")
 _WIDTH = 100
 _NARROWEST = 30
@@ -109,7 +110,8 @@ class Conversation:
     def _answer(self, line: str) -> None:
         try:
             name, *rest = line.strip().split(maxsplit=1)
-            if _COMMAND.fullmatch(name) and _may_be_command(line):
+            slip = line.strip() == "//"  # with words behind it, it is a line of a program
+            if slip or (_COMMAND.fullmatch(name) and _may_be_command(line)):
                 self._command(name.casefold(), rest[0] if rest else "")
             else:
                 self._reply(line)
@@ -122,7 +124,9 @@ class Conversation:
             self._fail(f"{error.strerror or error}{named}")
 
     def _command(self, name: str, rest: str) -> None:
-        if name in self._commands:
+        if rest and name in _ALONE:
+            self._fail(f"{name} takes nothing behind it; found {rest!r:.40}")
+        elif name in self._commands:
             self._commands[name][1](rest)
         else:
             known = [*self._commands, *(f"/{word}" for word in sorted(_GOODBYES))]

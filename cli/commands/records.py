@@ -44,6 +44,8 @@ def add(
     models: Models,
 ) -> None:
     """Remember a text."""
+    if not role.strip():
+        raise WrongUsage("the role is empty — leave --role out for user, or name who said it")
     turn = Turn(
         text=_to_remember(given_text(text)),
         role=role,

@@ -128,6 +128,22 @@ def test_what_begins_like_a_command(cli):
     assert said == ["Ada keeps bees.", "/etc/hosts is wrong"]
 
 
+def test_a_command_that_takes_nothing_ignores_nothing(cli):
+    """What it cannot do is said, and so is a slip of slashes; neither is done or remembered."""
+    done = cli("chat", stdin="/clear all\n/why 3\n//\n")
+    assert done.status == 3
+    assert "/clear takes nothing behind it; found 'all'" in done.out
+    assert "/why takes nothing behind it; found '3'" in done.out
+    assert "unknown command //" in done.out and "a new conversation" not in done.out
+    assert cli("list").err == "nothing found\n"
+
+
+def test_nobody_is_no_speaker(cli):
+    """A role that is empty would be found by no name."""
+    assert "the role is empty" in cli("add", "Bees.", "--role", "").err
+    assert cli("list").err == "nothing found\n"
+
+
 def test_numbers_of_a_list(cli):
     """[1] is 1; no number, nothing new and what is gone are answered, and the chat goes on."""
     lines = ["/add Ada keeps bees.", "/correct \u00b2 x", "/correct 1 Ada keeps bees."]
