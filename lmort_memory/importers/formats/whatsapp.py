@@ -16,13 +16,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.format import Format, LeftOut, read_head, read_text
 from lmort_memory.importers.members import count_others, member_names, opened_zip
 from lmort_memory.importers.messages import Room, clean
+from lmort_memory.importers.times import dated_by_neighbours
 from lmort_memory.importers.whatsapp_phrases import (
     AFTERNOON,
     HALVES,
@@ -41,6 +42,10 @@ _HEAD_BYTES = 64 * 1024
 _AT_LEAST = 2  # messages that a chat of more than one line has: one dated line may be a diary's
 _NAME = re.compile(r"_chat.*\.txt|.*whatsapp.*\.txt", re.I)
 _BUDDHIST = 543  # years that the calendar of Thai phones is ahead
+# The calendar of Iranian phones: a year, its first day, and which years of 33 have a day more. The
+# rule holds from 1343 to 1472, https://en.wikipedia.org/wiki/Solar_Hijri_calendar
+_PERSIAN, _NOWRUZ = 1403, date(2024, 3, 20)
+_PERSIAN_LEAP = (1, 5, 9, 13, 17, 22, 26, 30)
 _GAP = f"[ \\t\u00a0\u202f{MARKS}]"
 _DATE = (
     rf"(?P<a>\d{{1,4}}){_GAP}*[./年-]{_GAP}*(?P<b>\d{{1,2}}){_GAP}*[./月-]{_GAP}*(?P<c>\d{{1,4}})"
@@ -108,6 +113,12 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     dates = [message.date for message in messages]
     order = _order(dates, american=any(message.american for message in messages))
     room = Room("whatsapp", f"whatsapp:{title}", title)
+    yield from dated_by_neighbours(_said(messages, room, order, left_out))
+
+
+def _said(
+    messages: Iterable[_Message], room: Room, order: str, left_out: LeftOut
+) -> Iterator[Turn]:
     for message in messages:
         reason = _silence(message)
         if reason:
@@ -214,6 +225,8 @@ def _day(date: tuple[str, str, str], order: str) -> tuple[int, int, int] | None:
     year = number["y"] + (2000 if number["y"] < 100 else 0)
     if 2009 + _BUDDHIST <= year <= 2100 + _BUDDHIST:
         year -= _BUDDHIST
+    if 1387 <= year <= 1472:
+        return _persian(year, number["m"], number["d"])
     if not 2009 <= year <= 2100:  # WhatsApp began in 2009
         return None
     try:
@@ -221,6 +234,21 @@ def _day(date: tuple[str, str, str], order: str) -> tuple[int, int, int] | None:
     except ValueError:
         return None
     return year, number["m"], number["d"]
+
+
+def _persian(year: int, month: int, day: int) -> tuple[int, int, int] | None:
+    """Return the Gregorian day of one of the Solar Hijri calendar; None if there is none."""
+    if not 1 <= month <= 12:
+        return None
+    length = 31 if month <= 6 else 30 if month < 12 or year % 33 in _PERSIAN_LEAP else 29
+    if not 1 <= day <= length:
+        return None
+    first, last = sorted((year, _PERSIAN))
+    leaps = sum(one % 33 in _PERSIAN_LEAP for one in range(first, last))
+    days = 365 * (year - _PERSIAN) + (leaps if year > _PERSIAN else -leaps)
+    days += 30 * (month - 1) + min(month - 1, 6) + day - 1
+    found = _NOWRUZ + timedelta(days)
+    return found.year, found.month, found.day
 
 
 def _moment(message: _Message, order: str) -> datetime | None:
@@ -237,7 +265,7 @@ FORMAT = Format(
     suffixes=(".zip", ".txt"),
     matches=_matches,
     read=_read,
-    version=2,
+    version=3,
     about="WhatsApp chats: _chat.txt, WhatsApp Chat with ….txt, or the zip",
     appends=True,
 )

@@ -293,3 +293,18 @@ def test_eml_and_what_is_no_mail(tmp_path):
     (tmp_path / "b.eml").write_text("Dear Bo,\n\nFrom: me\n")
     reasons = {item.path.rpartition("/")[2]: item.kind for item in scan([tmp_path]).passed_over}
     assert reasons == {"Makefile": "unknown", "b.eml": "unknown"}
+
+
+def test_whatsapp_dates_of_iran_and_of_no_calendar(tmp_path):
+    """Solar Hijri dates are read; a day or an hour that is none is its neighbour's."""
+    chat = tmp_path / "WhatsApp Chat with Bees.txt"
+    persian = "۱۴۰۳/۲/۱۴، ۹:۱۵"  # noqa: RUF001
+    days = (persian, "1399/12/30, 21:05", "1404/1/1, 21:05", "1404/12/30, 21:05")
+    chat.write_text("".join(f"{day} - Ada: hello\n" for day in days), encoding="utf-8")
+    turns, _ = read_all(chat)
+    dates = [f"{turn.created_at.astimezone():%Y-%m-%d %H:%M}" for turn in turns]
+    new_year = "2025-03-21 21:05"
+    assert dates == ["2024-05-03 09:15", "2021-03-20 21:05", new_year, new_year]
+    lines = ("31/02/2024, 09:15", "03/05/2024, 10:00", "03/05/2024, 25:99")
+    chat.write_text("".join(f"{line} - Ada: hello\n" for line in lines), encoding="utf-8")
+    assert len({turn.created_at for turn in read_all(chat)[0]} - {None}) == 1
