@@ -31,6 +31,7 @@ _YAML = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL 
 _TOML = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _BLANK = re.compile(r"(?:[ \t]*\n)*")
 _SINGLE_LINE = re.compile(r"([^\s#\-\[\]{}\"'][^:\n]*?)[ \t]*:[ \t]+(\S.*)")
+_OPEN_LIST = re.compile(r"\[([^\[\]{}]*)")
 _MAX_CHARS = 256 * 1024  # of a block; more is not front matter
 _MAX_VALUES = 10_000  # aliases of YAML can make billions of a few lines
 _MAX_LEVELS = 20
@@ -44,6 +45,7 @@ _SCALARS = (
     ("tag:yaml.org,2002:float", r"^[-+]?[0-9]{1,17}\.[0-9]{1,17}(?:[eE][-+]?[0-9]{1,2})?$",
      list("-+0123456789")),
 )  # fmt: skip
+_NUMBERS = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float"))
 
 
 @dataclass(slots=True)
@@ -108,9 +110,17 @@ def _read_entry(entry: str, found: FrontMatter) -> None:
         found.values.update(_object(_load(entry)))
     except ValueError:
         if line := _SINGLE_LINE.fullmatch(entry.strip("\n")):
-            found.values[line[1]] = line[2].strip()  # "title: Part 2: the barn"
+            found.values[line[1]] = _line_value(line[2].strip())
         else:
             found.unread.extend(entry.splitlines())
+
+
+def _line_value(text: str) -> JsonValue:
+    """Return what stands behind a key where YAML gave up: "Part 2: the barn", or "[a, b"."""
+    if unclosed := _OPEN_LIST.fullmatch(text):
+        parts = [part.strip(" \t'\"") for part in unclosed[1].split(",")]
+        return [part for part in parts if part]
+    return text
 
 
 def _entries(source: str) -> Iterator[str]:
@@ -161,6 +171,14 @@ def _depth(source: str) -> int:
 def _loader() -> Any:  # noqa: ANN401  PyYAML publishes no types
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
         yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: ANN401
+            """Read keys as the text that they are: to Python, 1 and true are one key."""
+            self.flatten_mapping(node)
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag in _NUMBERS:
+                    key.tag = "tag:yaml.org,2002:str"
+            return super().construct_mapping(node, deep)
 
     for tag, pattern, first in _SCALARS:
         Loader.add_implicit_resolver(tag, re.compile(pattern), first)

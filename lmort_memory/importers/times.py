@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _DAY = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})|(\d{4})(\d{2})(\d{2})")
+_MONTH = re.compile(r"(\d{4})-(\d{2})")
 _WEEK_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?W(\d{2})(?!\d)", re.IGNORECASE)
 _MOMENT_IN_NAME = re.compile(  # Denote, zettelkasten: 20240502T091500, 202405020915
     r"(?<!\d)(\d{4})-?(\d\d)-?(\d\d)[T_ -]?"
@@ -93,9 +94,14 @@ def _loose_moment(text: str) -> datetime | None:
 
 
 def from_words(value: object) -> datetime | None:
-    """Read ISO 8601, or English words, as of letters too: "Thursday, May 2nd 2024, 9:15:00 am"."""
+    """Read ISO 8601, or English words, as of letters too: "Thursday, May 2nd 2024, 9:15:00 am".
+
+    A month is its first day.
+    """
     if not isinstance(value, str) or len(value) > _LONGEST:
         return None
+    if month := _MONTH.fullmatch(value.strip()):
+        return _day(month[1], month[2], "1")
     if (when := from_iso(value)) is not None:
         return when
     text = _UTC_NAME.sub(" +0000", value.strip())

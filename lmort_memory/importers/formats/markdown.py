@@ -252,6 +252,6 @@ FORMAT = Format(
     suffixes=(".md", ".markdown", ".mdown"),
     matches=lambda path: True,
     read=_read,
-    version=5,
+    version=6,
     about="Markdown notes and Obsidian vaults",
 )

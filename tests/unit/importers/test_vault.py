@@ -12,6 +12,7 @@ from lmort_memory.importers import LeftOut, read, scan
 from lmort_memory.importers.markdown_parser import parse
 from lmort_memory.importers.times import from_epoch, from_iso, from_name, from_words
 from lmort_memory.times import day_as_time
+from tests.support.imports import read_all
 
 
 def turns_of(path, text, left_out=None):
@@ -280,3 +281,14 @@ def test_numbers_in_strings_are_times_where_they_can_be():
 def test_a_number_in_a_name_is_no_day_of_another_age(name):
     """Eight digits that happen to be a day are one only in our time."""
     assert from_name(name) is None
+
+
+def test_properties_that_python_or_yaml_would_lose(tmp_path):
+    """Keys stay the text that they are, a list without its end is one, a month is a date."""
+    (tmp_path / "n.md").write_text("---\n1: num\ntrue: b\ncreated: 2024-05\n---\nText\n")
+    (turn,) = read_all(tmp_path / "n.md")[0]
+    assert (turn.metadata["1"], turn.metadata["true"]) == ("num", "b")
+    assert f"{turn.created_at:%Y-%m-%d}" == "2024-05-01"
+    (tmp_path / "n.md").write_text("---\ntitle: Part 2: x\ntags: [a, 'b'\n---\nText\n")
+    (turn,) = read_all(tmp_path / "n.md")[0]
+    assert turn.metadata["tags"] == ["a", "b"]
