@@ -13,7 +13,8 @@ file must be an error and never silently text; `read` gives the turns of one sou
 other, each with `Source.uri` set to a name that is the same at the next export; what is passed over
 is counted by reason in `left_out`, and an item that cannot be read is told to `left_out.fail` (or
 wrapped in `format.whole`), so that it costs itself and not the file. An export that says when a
-conversation was last changed puts that into `left_out.dates`. No reader cleans text: `Turn` does.
+conversation was last changed puts that into `left_out.dates` before the conversation's first turn.
+No reader cleans text: `Turn` does.
 `tests/unit/importers` shows the tests that a format needs.
 """
 

@@ -45,14 +45,16 @@ class LeftOut(Counter[str]):
     Attributes:
         problems: Items that could not be read, each with its reason. The rest of the file was
             read; when it is, `read` raises them as one `ImportFileError`.
-        dates: For each source that an export dates: when it was last changed. A source that is
-            stored as it was later is not replaced, so that an old export does no harm.
+        dates: For each source that an export dates: when it was last changed; None where it may
+            do so and does not. A source that is stored as it was later is not replaced, so that an
+            old export does no harm. It is set before the first turn of the source is given, and
+            anew for a second copy of it in the same file, which begins there.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.problems: list[str] = []
-        self.dates: dict[str, datetime] = {}
+        self.dates: dict[str, datetime | None] = {}
 
     def fail(self, problem: str) -> None:
         """Take note of an item that cannot be read, and go on."""

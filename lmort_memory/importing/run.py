@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
 from lmort_memory.batches import batched
@@ -25,6 +25,7 @@ from lmort_memory.importers import (
     fingerprint,
     read,
 )
+from lmort_memory.importing.copies import Copies, Copy
 from lmort_memory.importing.damage import UntilDamage
 from lmort_memory.importing.small_files import SmallFiles
 from lmort_memory.importing.states import file_state, part_state, source_uri
@@ -202,14 +203,19 @@ class Run:
     def _store_with_others(self, file: FoundFile, state: SourceState) -> None:
         """Keep a small file until there are enough of them, if it is one source and undamaged."""
         turns = UntilDamage(self._read(file))
-        found = list(turns)
+        rest = iter(turns)
+        found: list[Turn] = []
+        for turn in rest:
+            found.append(turn)
+            if source_uri(turn) != state.uri:
+                break  # reading on would overwrite the date of this copy (see `Copies`)
         if turns.error is None and all(source_uri(turn) == state.uri for turn in found):
             self.small.add(file, state, found)
             if self.small.are_enough:
                 self.store_small_files()
         else:
             self.store_small_files()
-            self._store(state, turns.with_damage(found))
+            self._store(state, turns.with_damage(chain(found, rest)))
             self.files += 1
 
     @property
@@ -228,12 +234,12 @@ class Run:
     def _store(self, state: SourceState, found_turns: Iterable[Turn]) -> None:
         turns = UntilDamage(found_turns)
         written = False
-        for uri, found in groupby(turns, key=source_uri):
-            if uri == state.uri:
+        for copy, found in groupby(turns, key=Copies(self.left_out.dates).of):
+            if copy.uri == state.uri:
                 self._replace(state, turns.with_damage(found))
                 written = True
             else:
-                self._store_part(uri, list(found), turns)
+                self._store_part(copy, list(found), turns)
         if turns.error is not None:
             raise turns.error
         if not written:
@@ -252,13 +258,13 @@ class Run:
             raise turns.error
         self._replace(state, ())  # marks the file as done
 
-    def _store_part(self, uri: str, found: list[Turn], turns: UntilDamage) -> None:
+    def _store_part(self, copy: Copy, found: list[Turn], turns: UntilDamage) -> None:
         """Store one of a file's sources: a conversation of an export.
 
         Skips it if a later state is already stored, even from a file of another name.
         """
-        state = part_state(uri, found, self.left_out.dates.pop(uri, None))
-        stored = self.memory.store.source_state(uri, scope=self.scope)
+        state = part_state(copy.uri, found, copy.changed)
+        stored = self.memory.store.source_state(copy.uri, scope=self.scope)
         same = stored is not None and stored.digest == state.digest
         if stored is not None and same and stored.modified_ns >= state.modified_ns:
             self.unchanged += 1

@@ -101,3 +101,66 @@ def test_a_project_loses_what_was_taken_out_of_it(memory, tmp_path):
     assert {record.text: record.id for record in memory.records()} == {
         text: ids[text] for text in ("two", "end")
     }
+
+
+def chatgpt(name, month, *said):
+    """Return a ChatGPT conversation that was last changed in a month, None being unknown."""
+    nodes = {"root": {"parent": None, "message": None}}
+    before = "root"
+    for text in said:
+        content = {"content_type": "text", "parts": [text]}
+        message = {"author": {"role": "user"}, "content": content, "create_time": 1.7e9}
+        nodes[text] = {"parent": before, "message": message}
+        before = text
+    changed = month and 1.75e9 + month * 2_592_000
+    made = {"id": name, "create_time": 1.7e9, "current_node": before, "update_time": changed}
+    return {**made, "mapping": nodes}
+
+
+def claude(name, month, *said):
+    """Return a Claude conversation that was last changed in a month."""
+    messages = [
+        {"uuid": text, "sender": "human", "text": text, "created_at": "2025-01-01T00:00:00Z"}
+        for text in said
+    ]
+    updated = f"2026-0{month}-01T00:00:00Z"
+    return {"uuid": name, "name": "C", "updated_at": updated, "chat_messages": messages}
+
+
+@pytest.mark.parametrize("made", [chatgpt, claude])
+@pytest.mark.parametrize("months", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("between", [(), ("other",)])
+@pytest.mark.parametrize("size", [1, 300_000])  # small files are read another way
+def test_of_two_copies_in_one_export_the_later_one_counts(
+    memory, tmp_path, made, months, between, size
+):
+    """Each copy keeps its own date, next to the other one or apart from it."""
+    said = {1: ("one", "taken back"), 2: ("one", "two")}
+    copies = [made("c", month, *said[month]) for month in months]
+    others = [made(name, 1, "o" * size) for name in between or ("last",)]
+    listed = [copies[0], *others, copies[1]] if between else [*copies, *others]
+    path = write(tmp_path / "conversations.json", listed, 1)
+    done = import_files(memory, scan([path]))
+    assert done.complete
+    assert {record.text[:10] for record in memory.records()} == {"one", "two", "o" * min(size, 10)}
+    assert done.left_out.get("conversation or note that is stored from a later export", 0) == (
+        months == (2, 1)
+    )
+    assert import_files(memory, scan([path])).unchanged == 1
+
+
+def test_two_copies_in_two_members_of_a_zip_are_told_apart(memory, tmp_path):
+    """An export in parts may hold the older state in the first and the newer one in the next."""
+    parts = {
+        "conversations-000.json": json.dumps([chatgpt("c", 1, "one")]),
+        "conversations-001.json": json.dumps([chatgpt("c", 2, "one", "two")]),
+    }
+    import_files(memory, scan([write(tmp_path / "export.zip", parts, 1)]))
+    assert sorted(record.text for record in memory.records()) == ["one", "two"]
+
+
+def test_copies_without_a_date_are_not_joined(memory, tmp_path):
+    """Where the export does not say when they were changed, the last one of two alike counts."""
+    copies = [chatgpt("c", None, "one", "taken back"), chatgpt("c", None, "one", "two")]
+    import_files(memory, scan([write(tmp_path / "conversations.json", copies, 1)]))
+    assert sorted(record.text for record in memory.records()) == ["one", "two"]

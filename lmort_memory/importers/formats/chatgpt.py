@@ -65,8 +65,7 @@ def _turns(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
     )
     name = _name(conversation) or next((node for node in branch if _message(nodes[node])), "")
     uri = valid(f"chatgpt:{name}")
-    if (changed := _time(conversation.get("update_time"))) is not None:
-        left_out.dates[uri] = changed
+    left_out.dates[uri] = _time(conversation.get("update_time"))
     metadata: dict[str, JsonValue] = {"format": "chatgpt", "conversation_id": name}
     if title := valid(text_of(conversation, "title")).strip():
         metadata["title"] = title
@@ -198,7 +197,7 @@ FORMAT = Format(
     suffixes=(".zip", ".json"),
     matches=_matches,
     read=_read,
-    version=4,
+    version=5,
     about="ChatGPT exports: the zip, the folder, or conversations*.json",
     companions=frozenset(
         {
