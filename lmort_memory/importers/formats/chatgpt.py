@@ -21,7 +21,7 @@ from lmort_memory.importers.json_fields import Object, items_of, object_of, text
 from lmort_memory.importers.marks import without_marks
 from lmort_memory.importers.reports import report_of
 from lmort_memory.importers.times import from_epoch, from_iso
-from lmort_memory.importers.tree import Node, branch_to
+from lmort_memory.importers.tree import Node, branch_to, last_end
 from lmort_memory.text import valid
 from lmort_memory.types import JsonValue, Source, Turn
 
@@ -97,9 +97,7 @@ def _active_branch(conversation: Object, nodes: Object) -> list[str]:
     """Return the names of the nodes from the root to `current_node`."""
     tree = {name: _node(value) for name, value in nodes.items()}
     node = text_of(conversation, "current_node")
-    if node not in tree:  # the end of the branch where none is marked: what was written last
-        node = max(tree, key=lambda name: tree[name].time, default="")
-    return branch_to(node, tree)
+    return branch_to(node if node in tree else last_end(tree), tree)
 
 
 def _node(value: JsonValue) -> Node:

@@ -1,0 +1,69 @@
+"""ChatGPT conversations whose tree or messages have another shape than usual."""
+
+import pytest
+
+from tests.support.imports import read_all, write_json
+
+
+def message(text, role="user", **fields):
+    """Return a message; a field of None is one that the export leaves empty."""
+    content = {"content_type": "text", "parts": [text]}
+    return {"author": {"role": role}, "content": content, "metadata": {}, **fields}
+
+
+def conversation(*nodes, times=None, **fields):
+    """Return a conversation of (name, parent) pairs, each saying its name at its time."""
+    times = times or {}
+    mapping = {"root": {"message": None, "parent": None, "children": []}}
+    for name, parent in nodes:
+        written = message(name, create_time=times.get(name))
+        mapping[name] = {"message": written, "parent": parent, "children": []}
+        mapping[parent]["children"].append(name)
+    return {"id": "c", "title": "T", "create_time": 1.7e9, "mapping": mapping, **fields}
+
+
+def texts(tmp_path, value):
+    """Return the texts that are read of a conversation."""
+    return [turn.text for turn in read_all(write_json(tmp_path / "conversations.json", [value]))[0]]
+
+
+CHAIN = (("q", "root"), ("a", "q"), ("thanks", "a"), ("bye", "thanks"))
+AGAIN = (("q", "root"), ("first", "q"), ("again", "q"))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "times", "expected"),
+    [
+        (CHAIN, {}, ["q", "a", "thanks", "bye"]),
+        (CHAIN, {"q": 1.0, "a": 2.0}, ["q", "a", "thanks", "bye"]),
+        ((*CHAIN, ("left", "q")), {}, ["q", "a", "thanks", "bye"]),
+        ((*CHAIN, ("left", "q")), {"left": 3.0}, ["q", "left"]),
+        (AGAIN, {}, ["q", "again"]),
+        (AGAIN, {"q": 1.0, "first": 2.0, "again": 2.0}, ["q", "again"]),
+        (AGAIN, {"q": 1.0, "first": 3.0, "again": 2.0}, ["q", "first"]),
+    ],
+)
+@pytest.mark.parametrize("marked", [{}, {"current_node": None}, {"current_node": "gone"}])
+def test_without_a_current_node_the_newest_branch_is_read_to_its_end(
+    tmp_path, nodes, times, expected, marked
+):
+    """Of equally new branches it is the longest, then the last; messages may lack a time."""
+    value = conversation(*nodes, times=times, **marked)
+    assert texts(tmp_path, value) == expected
+
+
+@pytest.mark.parametrize("marked", [{}, {"current_node": "first"}])
+def test_a_tree_may_name_children_only(tmp_path, marked):
+    """A message without a parent answers the one that has it among its children."""
+    value = conversation(*AGAIN, ("more", "first"), **marked)
+    for node in value["mapping"].values():
+        del node["parent"]
+    assert texts(tmp_path, value) == (["q", "first"] if marked else ["q", "first", "more"])
+
+
+def test_a_circle_without_an_end_is_read_once(tmp_path):
+    """A damaged tree in which every message answers another one ends."""
+    value = conversation(("a", "root"), ("b", "a"))
+    value["mapping"]["a"]["parent"] = "b"
+    value["mapping"]["root"]["parent"] = "a"
+    assert sorted(texts(tmp_path, value)) == ["a", "b"]
