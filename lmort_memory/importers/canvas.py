@@ -17,6 +17,7 @@ __all__ = ["Document", "document_turns", "documents"]
 
 _CREATE, _UPDATE = "canmore.create_textdoc", "canmore.update_textdoc"
 _SIGNS = re.compile(r"[\\.*+?|()\[\]{}^$]")
+_ESCAPED = re.compile(r"\\(\W)")
 _WHOLE = (".*", "(?s).*", "^.*$", "[\\s\\S]*")
 
 
@@ -68,10 +69,10 @@ def _update(document: Document, call: Object, left_out: LeftOut) -> None:
     for item in items_of(call, "updates"):
         edit = object_of(item)
         pattern, new = text_of(edit, "pattern"), text_of(edit, "replacement")
-        plain = re.sub(r"\\(\W)", r"\1", pattern)  # what the pattern says where it is no more
+        plain = _ESCAPED.sub(r"\1", pattern)  # what the pattern says where it is no more
         if pattern in _WHOLE:
             document.text = new
-        elif plain in document.text and (pattern == re.escape(plain) or not _SIGNS.search(pattern)):
+        elif plain in document.text and not _SIGNS.search(_ESCAPED.sub("", pattern)):
             count = -1 if edit.get("multiple") is True else 1
             document.text = document.text.replace(plain, new, count)
         else:

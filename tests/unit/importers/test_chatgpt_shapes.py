@@ -1,5 +1,8 @@
 """ChatGPT conversations whose tree or messages have another shape than usual."""
 
+import json
+import re
+
 import pytest
 
 from tests.support.imports import read_all, write_json
@@ -67,3 +70,31 @@ def test_a_circle_without_an_end_is_read_once(tmp_path):
     value["mapping"]["a"]["parent"] = "b"
     value["mapping"]["root"]["parent"] = "a"
     assert sorted(texts(tmp_path, value)) == ["a", "b"]
+
+
+def letter(tmp_path, text, *edits):
+    """Return a canvas document after its edits, and the number of edits that were not made."""
+    calls = [("create", {"name": "Letter", "type": "document", "content": text})]
+    calls += [("update", {"updates": [edit]}) for edit in edits]
+    nodes = {}
+    for number, (verb, call) in enumerate(calls):
+        made = message(json.dumps(call), "assistant", recipient=f"canmore.{verb}_textdoc")
+        nodes[str(number)] = {"message": made, "parent": str(number - 1) if number else None}
+    value = {"id": "c", "current_node": str(len(calls) - 1), "mapping": nodes}
+    turns, left_out = read_all(write_json(tmp_path / "conversations.json", [value]))
+    return turns[0].text, left_out.get("canvas edit by a regular expression", 0)
+
+
+@pytest.mark.parametrize("plain", ["(by the fence)", "is fine.", "costs $5 [or 6]", "hive-body_2"])
+@pytest.mark.parametrize("escape", [re.escape, lambda text: re.sub(r"([.()\[\]$])", r"\\\1", text)])
+def test_a_canvas_edit_of_escaped_words_is_made(tmp_path, plain, escape):
+    """Python escapes spaces and hyphens too, ChatGPT the signs of patterns only."""
+    edit = {"pattern": escape(plain), "replacement": "has swarmed"}
+    assert letter(tmp_path, f"The hive {plain} today", edit) == ("The hive has swarmed today", 0)
+
+
+@pytest.mark.parametrize("pattern", [r"hive\w+", "h.ve", r"\(hive|bee\)", r"hive\."])
+def test_a_canvas_edit_by_a_pattern_is_counted_and_not_made(tmp_path, pattern):
+    """A regular expression of a file is never run, and words that are not there change nothing."""
+    edit = {"pattern": pattern, "replacement": "x"}
+    assert letter(tmp_path, "The (hive) is", edit) == ("The (hive) is", 1)
