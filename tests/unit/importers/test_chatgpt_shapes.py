@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from lmort_memory.importers.marks import without_marks
 from tests.support.imports import read_all, write_json
 
 
@@ -98,3 +99,58 @@ def test_a_canvas_edit_by_a_pattern_is_counted_and_not_made(tmp_path, pattern):
     """A regular expression of a file is never run, and words that are not there change nothing."""
     edit = {"pattern": pattern, "replacement": "x"}
     assert letter(tmp_path, "The (hive) is", edit) == ("The (hive) is", 1)
+
+
+def mark(kind, *arguments):
+    """Return a mark of ChatGPT's page."""
+    return "\ue200" + "\ue202".join((kind, *arguments)) + "\ue201"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            mark("products", '{"selections":[["turn0product1","Kettle"],["x2","Pot"]]}'),
+            "Kettle, Pot",
+        ),
+        (mark("genui", '{"math_block_v2":{"content":"E=mc^2"}}'), "E=mc^2"),
+        (mark("entity", '["city","Idrija","a town"]'), "Idrija"),
+        (mark("navlist", "News", '{"refs":["turn0news1","turn0news2"]}'), "News"),
+        (mark("new", "[" * 900 + "]" * 900), ""),
+        (mark("new", '{"a":' * 900 + "1" + "}" * 900), ""),
+    ],
+)
+def test_a_mark_keeps_its_label_however_deep_it_stands(text, shown):
+    """Titles and formulas inside lists and objects are words of the answer; references are not."""
+    assert without_marks(f"Buy{text} now") == f"Buy{shown} now"
+
+
+@pytest.mark.parametrize(
+    "citation",
+    [
+        ":contentReference[oaicite:3]{index=3}",
+        "::contentReference[oaicite:0]",
+        "[oai_citation:1‡example.com](https://example.com/a_(b))",
+        "[oai_citation_attribution:0‡Bees]",
+    ],
+)
+def test_a_citation_in_plain_characters_goes(citation):
+    """It shows a number on the page, and says nothing; other links and brackets stay."""
+    text = f"Bees rest {citation}. See [the map](https://example.org) and [oai]."
+    assert without_marks(text) == "Bees rest. See [the map](https://example.org) and [oai]."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            'So:\n\n:::writing{id="1"}\nDear Ada,\n\nbye\n:::\n\nOK?',
+            "So:\n\nDear Ada,\n\nbye\n\nOK?",
+        ),
+        ('Here: :::writing{id="1"}\nDear Ada', "Here:\nDear Ada"),
+        (":::note\nDear Ada\n:::", ":::note\nDear Ada\n:::"),
+    ],
+)
+def test_a_letter_to_copy_loses_its_frame(text, shown):
+    """What was written stays on its lines, and other frames stay as they are."""
+    assert without_marks(text) == shown
