@@ -132,6 +132,8 @@ def _silence(message: Object) -> str:
         return "custom instructions"
     if text_of(message, "recipient") not in ("", "all"):
         return "tool call"
+    if text_of(message, "channel") == "analysis":  # where models write what they think
+        return "thoughts message"
     kind = text_of(object_of(message.get("content")), "content_type")
     return "" if kind in _SPOKEN else f"{kind or 'unknown'} message"
 

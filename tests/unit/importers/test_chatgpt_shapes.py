@@ -154,3 +154,14 @@ def test_a_citation_in_plain_characters_goes(citation):
 def test_a_letter_to_copy_loses_its_frame(text, shown):
     """What was written stays on its lines, and other frames stay as they are."""
     assert without_marks(text) == shown
+
+
+def test_thoughts_of_a_channel_are_no_answer(tmp_path):
+    """The channel `analysis` is where models think; the others are said."""
+    nodes = {"q": {"message": message("q"), "parent": None}}
+    for name, before in (("analysis", "q"), ("commentary", "analysis"), ("final", "commentary")):
+        nodes[name] = {"message": message(name, "assistant", channel=name), "parent": before}
+    value = {"id": "c", "current_node": "final", "mapping": nodes}
+    turns, left_out = read_all(write_json(tmp_path / "conversations.json", [value]))
+    assert [turn.text for turn in turns] == ["q", "commentary", "final"]
+    assert left_out == {"thoughts message": 1}
