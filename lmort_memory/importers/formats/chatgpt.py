@@ -173,11 +173,16 @@ def _turn(
 
 def _text(message: Object) -> str:
     content = object_of(message.get("content"))
-    parts = [
-        part if isinstance(part, str) else _transcript(part) for part in items_of(content, "parts")
-    ]
-    text = "\n".join(part for part in parts if part) or text_of(content, "text")
+    text = "\n".join(filter(None, _parts(content))) or text_of(content, "text")
     return without_marks(text).strip()
+
+
+def _parts(content: Object) -> Iterator[str]:
+    """Yield the parts of a message; other exporters write one bare string, or lists in the list."""
+    yield text_of(content, "parts")
+    for part in items_of(content, "parts"):
+        for piece in part if isinstance(part, list) else [part]:
+            yield piece if isinstance(piece, str) else _transcript(piece)
 
 
 def _transcript(part: JsonValue) -> str:

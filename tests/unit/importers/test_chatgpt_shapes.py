@@ -165,3 +165,13 @@ def test_thoughts_of_a_channel_are_no_answer(tmp_path):
     turns, left_out = read_all(write_json(tmp_path / "conversations.json", [value]))
     assert [turn.text for turn in turns] == ["q", "commentary", "final"]
     assert left_out == {"thoughts message": 1}
+
+
+@pytest.mark.parametrize(
+    "parts", ["bees rest", ["bees rest"], [["bees rest"], None], [[5, {"text": "bees rest"}]]]
+)
+def test_parts_of_any_shape_are_read(tmp_path, parts):
+    """A bare string, and strings in a list of the list, are what was said."""
+    value = conversation(("x", "root"), current_node="x")
+    value["mapping"]["x"]["message"]["content"]["parts"] = parts
+    assert texts(tmp_path, value) == ["bees rest"]
