@@ -13,7 +13,7 @@ from pathlib import Path
 from lmort_memory.compressed import Lines
 from lmort_memory.importers.format import LeftOut
 from lmort_memory.importers.json_stream import iter_json_list
-from lmort_memory.importers.members import ZIP_DAMAGE, count_others, member_names, opened_zip
+from lmort_memory.importers.members import ZIP_DAMAGE, member_names, opened_zip
 from lmort_memory.importers.times import modified_at
 from lmort_memory.types import JsonValue
 
@@ -94,7 +94,7 @@ def members(
     with opened_zip(path) as archive:
         found = [name for name in archive.names if wanted.search(name)]
         if left_out is not None:
-            count_others(set(archive.names) - set(found), left_out)
+            archive.count_others(found, left_out)
         made_at = modified_at(path)
         yield [
             Member(name, partial(archive.stream, name), archive.written(name) or made_at)

@@ -17,10 +17,11 @@ from lmort_memory.compressed import Bounded
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.format import MAX_TEXT_BYTES, LeftOut
 
-__all__ = ["ZIP_DAMAGE", "Members", "count_others", "member_names", "opened_zip"]
+__all__ = ["ZIP_DAMAGE", "Members", "member_names", "opened_zip"]
 
 MAX_MEMBERS = 100_000  # files in one zip
 _NO_YEAR = 1980
+_DRIVE = re.compile(r"^[A-Za-z]:(?=/)")
 _ASIDE = re.compile(r"(?:^|/)(?:__MACOSX/|\.[^/]|Thumbs\.db$)")  # of systems, not of the user
 
 ZIP_DAMAGE = (
@@ -39,19 +40,21 @@ class Members:
     """The files in a zip, without what systems add beside them.
 
     Attributes:
-        names: Their paths in the zip, in order.
+        names: Their paths in the zip, in order; relative, with slashes, and inside of it.
     """
 
     def __init__(self, archive: zipfile.ZipFile, path: Path) -> None:
         self._archive = archive
         self._path = path
-        self.names = _names(archive, path)
+        self._infos, self._replaced = _by_name(archive, path)
+        self.names = tuple(sorted(self._infos))
 
     @contextmanager
     def stream(self, name: str) -> Iterator[Bounded]:
         """Open a member for reading; what is wrong with it raises one of `ZIP_DAMAGE`."""
-        with self._archive.open(name) as member:
-            yield Bounded(member, self._archive.getinfo(name).compress_size)
+        info = self._infos[name]
+        with self._archive.open(info) as member:
+            yield Bounded(member, info.compress_size)
 
     @contextmanager
     def open(self, name: str) -> Iterator[Bounded]:
@@ -71,7 +74,7 @@ class Members:
 
     def written(self, name: str) -> datetime | None:
         """Return when a member was written; None where the zip does not say."""
-        moment = self._archive.getinfo(name).date_time
+        moment = self._infos[name].date_time
         try:
             # 1980 is what writers without a clock put.
             return datetime(*moment).astimezone() if moment[0] > _NO_YEAR else None
@@ -97,6 +100,14 @@ class Members:
         r"""Read a member as UTF-8, bytes that are not replaced, with "\n" at the ends of lines."""
         text = self.read(name).decode("utf-8-sig", "replace")
         return text.replace("\r\n", "\n").replace("\r", "\n")
+
+    def count_others(self, used: Iterable[str], left_out: LeftOut) -> None:
+        """Count the members that are not used, by what they are."""
+        others = map(PurePosixPath, self._infos.keys() - set(used))
+        kinds = Counter(other.suffix.lower() or "no suffix" for other in others)
+        for kind, count in kinds.items():
+            left_out[f"file in the zip ({kind})"] += count
+        left_out["earlier file of the same name in the zip"] += self._replaced
 
 
 @contextmanager
@@ -130,18 +141,21 @@ def _known_names(path: Path, size: int, written: int) -> tuple[str, ...]:
         return members.names
 
 
-def _names(archive: zipfile.ZipFile, path: Path) -> tuple[str, ...]:
-    names = {info.filename for info in archive.infolist() if not info.is_dir()}
-    if len(names) > MAX_MEMBERS:
+def _by_name(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, zipfile.ZipInfo], int]:
+    """Return the members by name, and how many there are behind the last one of each name."""
+    named = [(_clean(info.filename), info) for info in archive.infolist()]
+    files = [(name, info) for name, info in named if name and not name.endswith("/")]
+    if len(files) > MAX_MEMBERS:
         raise ImportFileError(
-            f"{path} has {len(names)} members, a zip may have {MAX_MEMBERS} — unpack it",
+            f"{path} has {len(files)} members, a zip may have {MAX_MEMBERS} — unpack it",
             path=str(path),
         )
-    return tuple(sorted(name for name in names if not _ASIDE.search(name)))
+    wanted = [(name, info) for name, info in files if not _ASIDE.search(name)]
+    found = dict(wanted)  # of one name the last one counts: adding to a zip replaces so
+    return found, len(wanted) - len(found)
 
 
-def count_others(names: Iterable[str], left_out: LeftOut) -> None:
-    """Count members that are not read, by what they are."""
-    kinds = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names)
-    for kind, count in kinds.items():
-        left_out[f"file in the zip ({kind})"] += count
+def _clean(name: str) -> str:
+    """Return a member's path as it would be unpacked: tools of Windows write it in their way."""
+    steps = _DRIVE.sub("", name.replace("\\", "/")).split("/")
+    return "/".join([step for step in steps[:-1] if step not in ("", ".", "..")] + steps[-1:])

@@ -23,7 +23,7 @@ from lmort_memory.importers.document import Block, UniqueNames, document_turns
 from lmort_memory.importers.format import Format, LeftOut, whole
 from lmort_memory.importers.html import decode_html, parse_html
 from lmort_memory.importers.markdown_sections import sections
-from lmort_memory.importers.members import Members, count_others, member_names, opened_zip
+from lmort_memory.importers.members import Members, member_names, opened_zip
 from lmort_memory.importers.times import from_words, modified_at
 from lmort_memory.types import JsonValue, Turn
 
@@ -82,9 +82,7 @@ def _pages(
     views = {name for name in tables if name.removesuffix(".csv") + "_all.csv" in tables}
     tables -= views  # a part of what the other file has whole
     pages = [name for name in members.names if name.endswith((".md", ".html"))]
-    count_others(
-        [n for n in members.names if n not in {*pages, *tables, *views, *besides}], left_out
-    )
+    members.count_others([*pages, *tables, *views, *besides], left_out)
     titles: dict[str, set[str]] = {}
     for name in pages:
         page = PurePosixPath(name)

@@ -18,7 +18,7 @@ from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.format import Format, LeftOut, whole
 from lmort_memory.importers.json_fields import Object, items_of, object_of, text_of
 from lmort_memory.importers.json_walk import first_parts
-from lmort_memory.importers.members import Members, count_others, member_names, opened_zip
+from lmort_memory.importers.members import Members, member_names, opened_zip
 from lmort_memory.importers.messages import Room, clean
 from lmort_memory.importers.times import from_epoch
 from lmort_memory.types import JsonValue, Turn
@@ -112,7 +112,7 @@ def _read_zip(path: Path, left_out: LeftOut) -> Iterator[Turn]:
                 workspace.learn(name, _loaded(members.read(by_name[name]), f"{path}, {name}"))
         days = [name for name in members.names if _DAY.fullmatch(PurePosixPath(name).name)]
         lists = [by_name[name] for name in _LISTS if name in by_name]
-        count_others([name for name in members.names if name not in {*days, *lists}], left_out)
+        members.count_others([*days, *lists], left_out)
         for name in days:
             day = partial(_day, members, name, workspace, left_out)
             yield from whole(day, name, left_out)

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.format import Format, LeftOut, read_head, read_text
-from lmort_memory.importers.members import count_others, member_names, opened_zip
+from lmort_memory.importers.members import member_names, opened_zip
 from lmort_memory.importers.messages import Room, clean
 from lmort_memory.importers.times import dated_by_neighbours
 from lmort_memory.importers.whatsapp_phrases import (
@@ -102,7 +102,7 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
         with opened_zip(path) as members:
             chosen = _chat_member(members.names)
             text = members.text(chosen)
-            count_others([name for name in members.names if name != chosen], left_out)
+            members.count_others([chosen], left_out)
         own = PurePosixPath(chosen).stem
     else:
         text, own = read_text(path), path.stem

@@ -7,7 +7,8 @@ import pytest
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers import read, scan
-from tests.support.imports import write_zip
+from lmort_memory.importers.members import member_names
+from tests.support.imports import read_all, write_zip
 
 LONG = "the middle one " * 40
 ID = "0123456789abcdef0123456789abcde"
@@ -70,3 +71,38 @@ def test_a_damaged_member_costs_itself(tmp_path, file, member, made, besides):
     assert names[1] in str(caught.value)
     assert "first" in texts[0] and "last" in texts[-1]
     assert not any("middle" in text for text in texts)
+
+
+def gpt(text):
+    """Return a list with one ChatGPT conversation."""
+    message = {"author": {"role": "user"}, "content": {"content_type": "text", "parts": [text]}}
+    nodes = {text: {"message": message, "parent": None}}
+    return json.dumps([{"id": text, "create_time": 1.7e9, "current_node": text, "mapping": nodes}])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "export\\conversations.json",
+        "C:\\x\\conversations.json",
+        "/conversations.json",
+        "../../conversations.json",
+        "..\\conversations.json",
+    ],
+)
+def test_a_name_as_other_tools_write_it_is_a_path_inside_the_zip(tmp_path, name):
+    """Tools of Windows write backslashes and drives; no name leads out of the zip."""
+    path = write_zip(tmp_path / "a.zip", {"folder\\": "", name: gpt("bees")})
+    assert [turn.text for turn in read_all(path)[0]] == ["bees"]
+    assert all(".." not in one and one[0] != "/" and "\\" not in one for one in member_names(path))
+
+
+def test_of_two_members_of_one_name_the_last_is_read(tmp_path):
+    """Adding to a zip replaces a file so, and unpacking it keeps the last; the other is counted."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("conversations.json", gpt("before"))
+        archive.writestr("conversations.json", gpt("after"))
+    turns, left_out = read_all(path)
+    assert [turn.text for turn in turns] == ["after"]
+    assert left_out == {"earlier file of the same name in the zip": 1}
