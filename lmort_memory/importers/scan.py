@@ -252,13 +252,13 @@ class _Scan:
                 claims = [form for form in likely if form.fallback and form.matches(path)]
             if len(claims) == 1:
                 return FoundFile(path, claims[0], path.stat().st_size)
-            return _unknown(path, likely)
+            return _of_several(path, claims) if claims else _unknown(path, likely)
         except OSError as error:
             return _problem(path, f"it cannot be read: {error.strerror or error}")
         except RefusedError as error:
             return PassedOver(str(path), str(error), "unknown")
         except ImportFileError as error:
-            return _problem(path, str(error).removeprefix(f"{path} "))
+            return _problem(path, _without_path(str(error), path))
         except UNFORESEEN as error:
             return _problem(path, f"it cannot be read: {error or type(error).__name__}")
 
@@ -276,6 +276,19 @@ def _problem(path: Path, reason: str) -> PassedOver:
 def _named(path: Path) -> str:
     """Return the path as a text that can be stored and printed: bytes that are no UTF-8 escaped."""
     return str(path).encode(errors="backslashreplace").decode()
+
+
+def _without_path(message: str, path: Path) -> str:
+    """Return an error that is told behind the path without the path that it begins with."""
+    said = message.removeprefix(f"{path} ")
+    return message if said == message else f"it {said}"
+
+
+def _of_several(path: Path, claims: list[Format]) -> PassedOver:
+    """Say that a file is of more than one format: none of them would read all of it."""
+    *names, last = (form.name for form in claims)
+    found = f"it is of {len(claims)} formats, {', '.join(names)} and {last}"
+    return _problem(path, f"{found} — unpack or split it, so that each file is of one")
 
 
 def _unknown(path: Path, likely: list[Format]) -> PassedOver:

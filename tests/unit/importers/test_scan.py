@@ -10,6 +10,7 @@ import pytest
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers import FORMATS, fingerprint, scan
 from lmort_memory.importers.format import MAX_TEXT_BYTES, read_text
+from tests.support.imports import write_zip
 
 
 def test_a_folder_is_searched_and_everything_in_it_accounted_for(tmp_path):
@@ -57,7 +58,7 @@ def test_a_folder_is_searched_and_everything_in_it_accounted_for(tmp_path):
         ("a.jsonl", b'{"title": "no turn"}', "none of the formats"),
         ("a.jsonl", b"", "none of the formats"),
         ("a.jsonl", b"\xff\n", "none of the formats"),
-        ("a.zip", b"no zip", "damaged zip"),
+        ("a.zip", b"no zip", "cannot be imported: it is a damaged zip"),
         ("a.bin", b"\0", "binary file"),
     ],
 )
@@ -99,6 +100,22 @@ def test_a_zip_of_other_things_is_unknown(tmp_path):
         archive.writestr("my-conversations.json.txt", json.dumps([{"mapping": {}}]))
     with pytest.raises(ImportFileError):
         scan([path])
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".json"])
+def test_a_file_of_two_formats_is_a_problem_that_names_both(tmp_path, suffix):
+    """Each would read a part of it: the user is told which they are, and what to do."""
+    gpt = {"mapping": {}, "create_time": 1.0}
+    claude = {"uuid": "c", "chat_messages": []}
+    path = tmp_path / f"both{suffix}"
+    if suffix == ".zip":
+        members = {"conversations.json": [gpt], "claude/conversations.json": [claude]}
+        write_zip(path, {name: json.dumps(value) for name, value in members.items()})
+    else:
+        path.write_text(json.dumps([gpt, claude]))
+    with pytest.raises(ImportFileError, match="of 2 formats, chatgpt and claude — unpack or split"):
+        scan([path])
+    assert [item.kind for item in scan([tmp_path]).passed_over] == ["problem"]
 
 
 def test_a_file_named_twice_is_found_once(tmp_path):
