@@ -26,10 +26,13 @@ _OF_A_RECORD = {*_FIELDS, "id", "scope", "updated_at", "source", "origin"}
 
 
 def _is_turns(path: Path) -> bool:
+    """Whether most of the first lines are turns: the few that are not are told when it is read."""
     objects = first_objects(path)
-    return bool(objects) and all(
-        isinstance(entry.get("text"), str) and entry.keys() <= _FIELDS for entry in objects
-    )
+    return sum(map(_is_turn, objects)) * 2 > len(objects)
+
+
+def _is_turn(entry: Object) -> bool:
+    return isinstance(entry.get("text"), str) and entry.keys() <= _FIELDS
 
 
 def _is_export(path: Path) -> bool:

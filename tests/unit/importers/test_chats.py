@@ -285,18 +285,24 @@ def test_jsonl_of_turns(tmp_path):
         ('{"text": "a", "created_at": "soon"}', "soon"),
         ('{"text": "a", "metadata": 3}', "metadata"),
         ('{"text": "a", "scope": "work"}', "scope"),
-        ('{"text": "a"', "line 22"),
+        ('{"text": "a"', "cannot be read"),
         ("[1]", "no JSON object"),
-        ("\xff", "line 22"),
+        ("\xff", "cannot be read"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path, line, reason):
-    """What cannot be kept truthfully is an error that names the line."""
+@pytest.mark.parametrize("place", [2, 22])  # the first twenty lines tell the format
+def test_a_bad_line_is_named_and_costs_itself(tmp_path, line, reason, place):
+    """What cannot be kept truthfully is an error that names the line; the others are read."""
+    lines = [b'{"text": "fine"}'] * 22
+    lines.insert(place - 1, line.encode("latin-1"))
     path = tmp_path / "turns.jsonl"
-    path.write_bytes(b'{"text": "fine"}\n' * 21 + line.encode("latin-1") + b"\n")
+    path.write_bytes(b"\n".join(lines))
+    turns = []
     with pytest.raises(ImportFileError, match=reason) as caught:
-        read_all(path)
-    assert "line 22" in str(caught.value)
+        for turn in read(scan([path]).files[0]):
+            turns.append(turn)
+    assert f"line {place} " in str(caught.value)
+    assert len(turns) == 22
 
 
 @pytest.mark.parametrize(("cut", "sessions"), [(1, 2), (40, 1), (200, 1)])

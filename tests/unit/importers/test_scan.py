@@ -56,6 +56,7 @@ def test_a_folder_is_searched_and_everything_in_it_accounted_for(tmp_path):
         ("a.json", b"[1]", "none of the formats"),
         ("a.json", b"no JSON", "none of the formats"),
         ("a.jsonl", b'{"title": "no turn"}', "none of the formats"),
+        ("a.jsonl", b'{"text": "a"}\n{"title": "b"}\n', "none of the formats"),
         ("a.jsonl", b"", "none of the formats"),
         ("a.jsonl", b"\xff\n", "none of the formats"),
         ("a.zip", b"no zip", "cannot be imported: it is a damaged zip"),
