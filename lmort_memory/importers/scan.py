@@ -21,6 +21,8 @@ __all__ = ["FoundFile", "PassedOver", "ScanReport", "read_file", "scan_changed",
 _HEAD_BYTES = 8192
 _SHOWN_PROBLEMS = 3
 _OLD_COPIES = ("logseq", "bak")  # Logseq keeps there what its pages said before
+_EMPTY = "an empty list"  # such as Claude's projects.json of somebody without projects
+_EMPTY_BYTES = 16  # a few line ends may stand around it
 # Written in text, with nothing in it to remember.
 _WITHOUT_WORDS = {".svg": "picture", ".drawio": "picture", ".eps": "picture", ".base": "table view"}
 
@@ -174,11 +176,14 @@ class _Scan:
             self.add_folder(path)
             return
         found = self._examine(path) if path.exists() else _problem(path, "there is no such file")
-        if isinstance(found, PassedOver):
+        if isinstance(found, FoundFile):
+            self.files[str(path)] = found
+        elif found.reason == _EMPTY:  # one of the files of an export: the others are imported
+            self.passed_over.append(found)
+        else:
             raise ImportFileError(
                 f"{found.path} cannot be imported: {found.reason}", path=found.path
             )
-        self.files[str(path)] = found
 
     def add_folder(self, root: Path) -> None:
         """Take in what is below a folder."""
@@ -292,6 +297,8 @@ def _of_several(path: Path, claims: list[Format]) -> PassedOver:
 
 
 def _unknown(path: Path, likely: list[Format]) -> PassedOver:
+    if _is_empty_list(path):
+        return PassedOver(str(path), _EMPTY, "aside")
     if likely and path.suffix:
         names = ", ".join(form.name for form in likely)
         return PassedOver(str(path), f"its content is of none of the formats {names}", "unknown")
@@ -302,6 +309,12 @@ def _unknown(path: Path, likely: list[Format]) -> PassedOver:
         if not _is_text(stream.read(_HEAD_BYTES)):
             return PassedOver(str(path), f"binary file ({suffix})", "aside")
     return PassedOver(str(path), f"no importer reads {suffix}", "unknown")
+
+
+def _is_empty_list(path: Path) -> bool:
+    if path.suffix.lower() != ".json" or path.stat().st_size > _EMPTY_BYTES:
+        return False
+    return b"".join(path.read_bytes().removeprefix(codecs.BOM_UTF8).split()) == b"[]"
 
 
 def _is_text(head: bytes) -> bool:

@@ -52,7 +52,7 @@ def test_a_folder_is_searched_and_everything_in_it_accounted_for(tmp_path):
     [
         ("a.py", b"print()", "no importer reads .py"),
         ("a.json", b'{"mapping": {}}', "none of the formats"),
-        ("a.json", b"[]", "none of the formats"),
+        ("a.json", b"{}", "none of the formats"),
         ("a.json", b"[1]", "none of the formats"),
         ("a.json", b"no JSON", "none of the formats"),
         ("a.jsonl", b'{"title": "no turn"}', "none of the formats"),
@@ -70,6 +70,19 @@ def test_a_named_file_that_is_unknown_is_an_error(tmp_path, name, data, reason):
     with pytest.raises(ImportFileError, match=reason) as caught:
         scan([path])
     assert caught.value.path == str(path)
+
+
+@pytest.mark.parametrize("data", [b"[]", b"[ ]\n", b"\xef\xbb\xbf[\r\n]\r\n"])
+def test_an_empty_list_holds_nothing_and_is_no_stranger(tmp_path, data):
+    """An export has one where there is nothing to list, and its other files are imported."""
+    path, note = tmp_path / "projects.json", tmp_path / "a.md"
+    path.write_bytes(data)
+    note.write_text("Note.")
+    for paths in ([tmp_path], [path, note]):
+        report = scan(paths)
+        assert [file.path for file in report.files] == [note]
+        found = [(item.path, item.reason, item.kind) for item in report.passed_over]
+        assert found == [(str(path), "an empty list", "aside")]
 
 
 def test_a_missing_file_is_an_error(tmp_path):
