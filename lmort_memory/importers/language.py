@@ -31,6 +31,7 @@ _DATA = re.compile(
     r"|data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,[A-Za-z0-9+/=_-]*"
     r"|(?<![\w+/=-])(?=[A-Za-z+/_-]*\d)[A-Za-z0-9+/_-]{256,}={0,2}"
 )
+_TAG = re.compile(r"<img\b[^<>]*>", re.IGNORECASE)
 _DEFINITION = re.compile(r"^ {0,3}\[([^\]\n]{1,100})\]:[ \t]*<?data:\S*", re.MULTILINE)
 _REFERENCE = re.compile(r"!\[[^\]\n]*\]\[([^\]\n]{1,100})\]")
 # What Logseq writes below a block for itself: its name, whether it is folded, hours of work.
@@ -160,6 +161,9 @@ def _setting(path: Path, key: str) -> str:
 def _data(text: str, start: int) -> Iterator[Cut]:
     for found in _DATA.finditer(text, start):
         yield Cut(found.start(), found.end(), "inline data")
+    for found in _TAG.finditer(text, start):
+        if _DATA.search(found[0]):  # what is left of the tag would stand between two paragraphs
+            yield Cut(found.start(), found.end(), "inline data")
     pictures: set[str] = set()
     for found in _DEFINITION.finditer(text, start):
         pictures.add(found[1])

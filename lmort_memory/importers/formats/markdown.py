@@ -12,7 +12,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 
 from lmort_memory.importers.format import Format, LeftOut, file_uri, read_text
@@ -175,7 +175,7 @@ def _spans(note: _Note, left_out: LeftOut) -> Iterator[tuple[Section, int, int]]
     found = list(sections_under(note.outline.headings, note.lines, start, len(note.text)))
     bare: list[Section] = []
     for section, after in zip(found, [*found[1:], None], strict=True):
-        spans = list(pieces(note.prose, section.start, section.end))
+        spans = _joined(note, pieces(note.prose, section.start, section.end))
         said = [span for span in spans if is_language(note.prose[slice(*span)])]
         first = bare[0].heading_start if bare else section.start
         if bare and not (_beside(bare[-1], section) and section.end - first <= PIECE_CHARS):
@@ -190,6 +190,27 @@ def _spans(note: _Note, left_out: LeftOut) -> Iterator[tuple[Section, int, int]]
         elif section.headings and section.headings[-1] and not _above(section, after):
             bare.append(section)
     yield from _bare_spans(note.prose, bare)
+
+
+def _joined(note: _Note, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join pieces that only a cut between them holds apart: what is said in them fits one.
+
+    The cut counted as space when the text was cut to size, and a picture is as long as a chapter.
+    """
+    found: list[tuple[int, int]] = []
+    for start, end in spans:
+        if found and _is_cut_between(note, found[-1][1], start):
+            first = found[-1][0]
+            if len(without(note.text, first, end, note.cuts)) <= PIECE_CHARS:
+                found[-1] = (first, end)
+                continue
+        found.append((start, end))
+    return found
+
+
+def _is_cut_between(note: _Note, start: int, end: int) -> bool:
+    at = bisect_left(note.cuts, start, key=attrgetter("start"))
+    return at < len(note.cuts) and note.cuts[at].end <= end
 
 
 def _bare_spans(text: str, bare: Sequence[Section]) -> Iterator[tuple[Section, int, int]]:
