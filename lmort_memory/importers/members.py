@@ -21,6 +21,7 @@ __all__ = ["ZIP_DAMAGE", "Members", "member_names", "opened_zip"]
 
 MAX_MEMBERS = 100_000  # files in one zip
 _NO_YEAR = 1980
+_ENCRYPTED = 1  # a bit of a member's flags
 _DRIVE = re.compile(r"^[A-Za-z]:(?=/)")
 _ASIDE = re.compile(r"(?:^|/)(?:__MACOSX/|\.[^/]|Thumbs\.db$)")  # of systems, not of the user
 
@@ -53,6 +54,8 @@ class Members:
     def stream(self, name: str) -> Iterator[Bounded]:
         """Open a member for reading; what is wrong with it raises one of `ZIP_DAMAGE`."""
         info = self._infos[name]
+        if info.flag_bits & _ENCRYPTED:  # zipfile's own message shows the whole entry
+            raise RuntimeError("it is encrypted, and a password is needed")
         with self._archive.open(info) as member:
             yield Bounded(member, info.compress_size)
 

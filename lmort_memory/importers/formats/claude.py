@@ -85,8 +85,7 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
 
 def _conversation(conversation: Object, left_out: LeftOut) -> Iterator[Turn]:
     uri = valid(f"claude:{text_of(conversation, 'uuid')}")
-    if (changed := from_iso(conversation.get("updated_at"))) is not None:
-        left_out.dates[uri] = changed
+    left_out.dates[uri] = from_iso(conversation.get("updated_at"))
     metadata: dict[str, JsonValue] = {"format": "claude"}
     metadata["conversation_id"] = text_of(conversation, "uuid")
     if title := valid(text_of(conversation, "name")).strip():

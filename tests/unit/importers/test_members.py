@@ -106,3 +106,20 @@ def test_of_two_members_of_one_name_the_last_is_read(tmp_path):
     turns, left_out = read_all(path)
     assert [turn.text for turn in turns] == ["after"]
     assert left_out == {"earlier file of the same name in the zip": 1}
+
+
+def test_an_encrypted_member_is_named_with_what_it_needs(tmp_path):
+    """Others beside it are read; the message is a sentence, whatever name the member has."""
+    names = ("conversations-0.json", "x\\conversations-1.json")
+    path = write_zip(tmp_path / "a.zip", {name: gpt(name) for name in names})
+    data = bytearray(path.read_bytes())
+    data[6] |= 1
+    data[data.find(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    turns = []
+    with pytest.raises(
+        ImportFileError, match=r"0\.json: .* it is encrypted, and a password is needed"
+    ):
+        for turn in read(scan([path]).files[0]):
+            turns.append(turn)
+    assert [turn.text for turn in turns] == [names[1]]
