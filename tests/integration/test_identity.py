@@ -4,7 +4,7 @@ import pytest
 
 from lmort_memory import TunerMismatchError
 from lmort_memory.backbone import default_model_path
-from lmort_memory.encoder import open_encoder
+from lmort_memory.encoder import open_encoder, untrained
 from lmort_memory.encoder.artifact import write_artifact
 from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
 from lmort_memory.modelfile.facts import read_header
@@ -54,7 +54,7 @@ def test_a_sketch_survives_its_text(models):
             Sketch.from_text(damaged)
 
 
-def test_a_tuner_is_refused_by_the_fine_tuned_model(models, tmp_path, home):
+def test_a_tuner_is_refused_by_the_fine_tuned_model(models, tmp_path, home, monkeypatch):
     """Named, it is an error; looked up, a notice and vectors of the layers as they are."""
     header = models["F16"]
     identity = BackboneIdentity(fingerprint(header), "llama", 30, 576, sketch(header).to_text())
@@ -72,6 +72,7 @@ def test_a_tuner_is_refused_by_the_fine_tuned_model(models, tmp_path, home):
         open_encoder(models["LoRA"].path, tuner)
     # The tuner that ships was made on four bits, whose sketch sees larger changes only.
     far = merge_random_lora(header.path, tmp_path / "far.gguf", size=0.3)
+    monkeypatch.setattr(untrained, "MOST_TEXTS", 64)  # its vectors are not judged here
     opened = open_encoder(far)
     assert opened.notice is not None
     assert "fine-tuned" in opened.notice
