@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lmort_memory.errors import NewerSchemaError, PassphraseError, StoreError
 from lmort_memory.paths import chosen_db
 from lmort_memory.settings import setting, tell_library
-from lmort_memory.types import ALL_SCOPES, DEFAULT_SCOPE
+from lmort_memory.types import ALL_SCOPES, DEFAULT_SCOPE, one_scope
 
 from .passphrase import passphrase_for
 from .terminal.output import note
@@ -218,11 +218,12 @@ def scope_to_write(option: str | None) -> str:
         WrongUsage: it is "*": what is stored there could not be told from everything.
     """
     scope = setting_text("scope", option) or DEFAULT_SCOPE
-    if scope == ALL_SCOPES:
+    try:
+        return one_scope(scope)
+    except ValueError as error:
         from .options import WrongUsage
 
-        raise WrongUsage('the scope "*" means all scopes, to search in — name one to store in')
-    return scope
+        raise WrongUsage(str(error)) from error
 
 
 def setting_text(name: str, option: object) -> str | None:

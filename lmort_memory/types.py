@@ -37,6 +37,7 @@ __all__ = [
     "TokenCodes",
     "TokenEncoder",
     "Turn",
+    "one_scope",
 ]
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
@@ -47,6 +48,19 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 DEFAULT_SCOPE = "default"
 ALL_SCOPES = "*"
 """What command line and server take for every scope; nothing is stored under this name."""
+
+
+def one_scope(scope: str) -> str:
+    """Return a scope to store in.
+
+    Raises:
+        ValueError: it is "*": what is stored there could not be told from everything.
+    """
+    if scope == ALL_SCOPES:
+        raise ValueError(
+            'what is stored has one scope, and "*" means all scopes — name one to store in'
+        )
+    return scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +121,7 @@ class Turn:
                 object.__setattr__(self, name, valid(value))
         if not self.text.strip():
             raise ValueError("a turn's text must not be empty or only white space")
-        if self.scope == ALL_SCOPES:
-            raise ValueError('a turn has one scope, and "*" means all — name one to store in')
+        one_scope(self.scope)
         if not isinstance(self.metadata, Mapping):
             raise TypeError(f"metadata must be a mapping; found {self.metadata!r:.80}")
         if self.metadata:

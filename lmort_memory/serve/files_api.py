@@ -14,6 +14,7 @@ from lmort_memory.serve import inputs, schemas, wire
 from lmort_memory.serve.http import ApiError, decode, json_reply, query_of
 from lmort_memory.serve.imports import Upload
 from lmort_memory.serve.queries import ExportQuery, ImportQuery
+from lmort_memory.types import one_scope
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -55,7 +56,7 @@ class FilesAPI:
     async def begin_import(self, request: Request) -> Response:
         """Import the file that the body is; progress is at /api/imports/{id}."""
         asked = query_of(request, ImportQuery)
-        scope = inputs.one_scope(asked.scope or self._engine.options.scope)
+        scope = one_scope(asked.scope or self._engine.options.scope)
         memory = await self._engine.memory()  # before gigabytes are taken for nothing
         upload, size = Upload(asked.name), 0
         try:

@@ -30,17 +30,6 @@ def at(when: str | UnsetType | None) -> datetime | None:
     return datetime.fromisoformat(when.upper()) if isinstance(when, str) else None
 
 
-def one_scope(scope: str) -> str:
-    """Return a scope to store in.
-
-    Raises:
-        ValueError: it is "*", which means all of them, to search in.
-    """
-    if scope == "*":
-        raise ValueError('what is stored has one scope; "*" is all of them, to search in')
-    return scope
-
-
 class AddRecord(Request, frozen=True):
     """A text to remember; without a scope, in the server's."""
 

@@ -25,7 +25,7 @@ from lmort_memory.serve.queries import (
     PageQuery,
 )
 from lmort_memory.store.values import Filter
-from lmort_memory.types import Turn
+from lmort_memory.types import Turn, one_scope
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -311,7 +311,7 @@ class MemoryAPI:
         return Turn(
             asked.text,
             role=asked.role,
-            scope=usual if isinstance(asked.scope, UnsetType) else inputs.one_scope(asked.scope),
+            scope=usual if isinstance(asked.scope, UnsetType) else one_scope(asked.scope),
             session=asked.session,
             created_at=inputs.at(asked.created_at),
             metadata=asked.metadata,

@@ -15,7 +15,6 @@ from lmort_memory.chat.transcript import Asked, with_system
 from lmort_memory.messages import ChatMessage, read_messages
 from lmort_memory.serve.conversations import session_of
 from lmort_memory.serve.http import ApiError
-from lmort_memory.serve.inputs import one_scope
 from lmort_memory.serve.openai_schemas import (
     ChatRequest,
     Extension,
@@ -24,6 +23,7 @@ from lmort_memory.serve.openai_schemas import (
     Tool,
 )
 from lmort_memory.serve.tools import ToolStyle, call_grammar, style_of
+from lmort_memory.types import one_scope
 
 if TYPE_CHECKING:
     from lmort_memory.backbone import Backbone
