@@ -125,7 +125,7 @@ class Conversation:
 
     def _command(self, name: str, rest: str) -> None:
         if rest and name in _ALONE:
-            self._fail(f"{name} takes nothing behind it; found {rest!r:.40}")
+            self._fail(f"{name} takes no argument; found {rest!r:.40}")
         elif name in self._commands:
             self._commands[name][1](rest)
         else:

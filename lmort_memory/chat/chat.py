@@ -183,22 +183,21 @@ class Chat(Closing):
         text = valid(said_text(text))
         if role == "user" and not text.strip():
             raise ValueError("a turn's text must not be empty or only white space")
+        started = time.perf_counter()
         # Only a user's turn gets notes.
         notes_room = self._window.longest_notes(self.options.memory_tokens if role == "user" else 0)
         given = None if reply is None else self._given(reply)
+        tokens, before_it = self.prompts.tokenize(text), self.prompts.tokenize(lead)
         if given:
-            beside = min(self._count_tokens(text), _LEAST_READ) + notes_room
-            self._window.check_reply(len(given), self._count_tokens(lead) + beside)
+            beside = len(before_it) + min(len(tokens), _LEAST_READ) + notes_room
+            self._window.check_reply(len(given), beside)
         if self._open is not None:
             self._open.close()
-        started = time.perf_counter()
         self._drop_forgotten()
         before = self.tokens_evaluated
-        tokens = self.prompts.tokenize(text)
         longest = (
             self._window.longest_reply(self.options.max_tokens) if given is None else len(given)
         )
-        before_it = self.prompts.tokenize(lead)
         reserve = notes_room + longest
         n_tokens, read = len(tokens), text
         long: Parts | None = None

@@ -195,6 +195,7 @@ def is_pleasantry(text: str) -> bool:
     return is_courteous(plain, words(fold(plain)))
 
 
+@cached
 def looks_up(text: str) -> bool:
     """Return whether a text only names something, as people type into a search box.
 

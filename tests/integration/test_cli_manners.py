@@ -132,8 +132,8 @@ def test_a_command_that_takes_nothing_ignores_nothing(cli):
     """What it cannot do is said, and so is a slip of slashes; neither is done or remembered."""
     done = cli("chat", stdin="/clear all\n/why 3\n//\n")
     assert done.status == 3
-    assert "/clear takes nothing behind it; found 'all'" in done.out
-    assert "/why takes nothing behind it; found '3'" in done.out
+    assert "/clear takes no argument; found 'all'" in done.out
+    assert "/why takes no argument; found '3'" in done.out
     assert "unknown command //" in done.out and "a new conversation" not in done.out
     assert cli("list").err == "nothing found\n"
 

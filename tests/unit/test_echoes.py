@@ -150,6 +150,7 @@ def test_a_reply_that_knows_nothing_competes_with_no_fact(tmp_path, reply):
     [
         "I don't know his number, but he lives in Bergen.",
         "The museum has no entrance fee on Mondays.",
+        "I have no doubt that it is the blue one.",
         "It leaves at nine.",
     ],
 )

@@ -14,7 +14,7 @@ _NOTHING: Final = (
     r"\b(?:i|we) (?:do not|don'?t|did not|didn'?t|have not|haven'?t|can ?not|can'?t|could not"
     r"|couldn'?t) (?:currently |actually |really |seem to )?(?:know|have|see|find|recall|remember"
     r"|be told|been told)\b"
-    r"|\bi(?:'m| am) not (?:sure|aware|certain)\b|\bi have (?:no|nothing)\b"
+    r"|\bi(?:'m| am) not (?:sure|aware|certain)\b|\bi have (?:nothing|no (?:idea|knowledge))\b"
     r"|\b(?:no|not any) (?:information|notes?|record|mention|memory)\b"
     r"|\bnothing (?:about|on|in) (?:that|it|this|my|the)\b|\byou (?:have not|haven'?t) told me\b"
     r"|\bweiss (?:ich|es)\b.*\bnicht\b|\bich (?:weiss|habe|finde)\b.*\b(?:nicht|nichts|keine?n?)\b"
