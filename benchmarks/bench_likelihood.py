@@ -44,7 +44,8 @@ def asked(memory: Memory, texts: Sequence[str], scope: str) -> np.ndarray:
 
 def store_locomo(memory: Memory, dataset: EvalSet, work: Path, tuner: Path) -> None:
     states = in_context(work, memory.backbone, dataset, layers=memory.encoder.layers)
-    vectors = set_vectors(Tuner(read_artifact(tuner)), states)
+    text_of = memory.backbone.vocabulary.detokenize
+    vectors = set_vectors(Tuner(read_artifact(tuner), text_of), states)
     for number, document in enumerate(dataset.documents):
         own = vectors.documents[vectors.owners == number]
         spans = tuple((0, len(document.text)) for _ in own)

@@ -39,7 +39,7 @@ def write_notes(files: list[Path], each: int, folder: Path) -> None:
 
 def figures(artifact: Artifact, backbone: Backbone, data: Path, work: Path) -> dict[str, float]:
     """Judge the vectors alone, on every set."""
-    tuner, found = Tuner(artifact), {}
+    tuner, found = Tuner(artifact, backbone.vocabulary.detokenize), {}
     for name, metric in SETS.items():
         dataset = load_set(data / name)
         states = alone(work / name, backbone, dataset, layers=tuner.layers)

@@ -165,7 +165,10 @@ def main() -> None:
             vectors = peer_vectors("MiniLM", minilm(peers), dataset)
             if options.e5:
                 vectors |= peer_vectors("e5-small", e5.encoder(peers), dataset, before=False)
-            vectors |= our_vectors(tuners, backbone, dataset, options.work / model / dataset.name)
+            reading = {
+                name: one.reading(backbone.vocabulary.detokenize) for name, one in tuners.items()
+            }
+            vectors |= our_vectors(reading, backbone, dataset, options.work / model / dataset.name)
             evaluated = evaluate(dataset, vectors)
             write_questions(evaluated, options.out)
             report[dataset.name] = judged(dataset, evaluated) | {"environment": where}

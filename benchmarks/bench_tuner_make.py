@@ -30,9 +30,11 @@ TEXTS = (100, 300, 1000, 3000)
 SHOWN = ("recall@10", "ndcg@10")
 
 
-def figures(artifact: Artifact, sets: list[tuple[EvalSet, SetStates]]) -> dict[str, object]:
+def figures(
+    artifact: Artifact, backbone: Backbone, sets: list[tuple[EvalSet, SetStates]]
+) -> dict[str, object]:
     """Judge a tuner on every set."""
-    tuner = Tuner(artifact)
+    tuner = Tuner(artifact, backbone.vocabulary.detokenize)
     result: dict[str, object] = {}
     for dataset, states in sets:
         rows = evaluate(dataset, {"dense": set_vectors(tuner, states)}).rows
@@ -76,7 +78,7 @@ def main() -> None:
             for name, tier in tiers.items():
                 minutes = (plan.seconds_per_text * count + tier.seconds) / 60
                 row = {"texts": count, "tier": name, "minutes": round(minutes, 2)}
-                rows.append({**row, "sets": figures(tier.artifact, sets)})
+                rows.append({**row, "sets": figures(tier.artifact, backbone, sets)})
                 print(json.dumps(rows[-1]), flush=True)
     result = {**environment("benchmarks.bench_tuner_make"), "layers": most.layers, "rows": rows}
     given.out.write_text(json.dumps(result, indent=1) + "\n")

@@ -314,7 +314,7 @@ def _tuner(path: Path | None, backbone: Backbone) -> Tuner:
         )
     tuner = Tuner.load(path)
     TunedEncoder(backbone, tuner)  # raises if they do not belong together
-    return tuner
+    return tuner.reading(backbone.vocabulary.detokenize)
 
 
 def _n_parameters(backbone: Backbone) -> int:

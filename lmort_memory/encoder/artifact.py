@@ -43,12 +43,15 @@ __all__ = [
 _Value = TypeVar("_Value", int, str)
 
 ARCHITECTURE: Final = "lmort"
-FORMAT_VERSION: Final = 4  # 1 had no `own_layers`, 2 no `token_bits`, 3 no `in_chat`
+FORMAT_VERSION: Final = (
+    5  # 1 had no `own_layers`, 2 no `token_bits`, 3 no `in_chat`, 4 no `lexicon`
+)
 # Written if the parts that came later are not there, so that older versions can read it.
+_WITHOUT_LEXICON: Final = 4
 _WITHOUT_CHAT: Final = 3
 _WITHOUT_TOKENS: Final = 2
-_READABLE: Final = (1, _WITHOUT_TOKENS, _WITHOUT_CHAT, FORMAT_VERSION)
-_LATER: Final = ("token_bits", "in_chat")  # fields that files of earlier formats lack: 0
+_READABLE: Final = (1, _WITHOUT_TOKENS, _WITHOUT_CHAT, _WITHOUT_LEXICON, FORMAT_VERSION)
+_LATER: Final = ("token_bits", "in_chat", "lexicon")  # fields that files of earlier formats lack
 CONTRACT_VERSION: Final = 1
 """Version of the encoding contract (prefix, standardisation, pooling): part of a space."""
 
@@ -208,10 +211,10 @@ def _config(header: GgufHeader) -> TunerConfig:
         key = f"lmort.{item.name}"
         if item.name.endswith("_layers"):
             values[item.name] = _numbers(header, key)
-        elif item.name == "mode":
-            values[item.name] = _typed(header, key, str)
         elif item.name in _LATER and key not in header.metadata:
-            values[item.name] = 0  # a file of an earlier format
+            continue  # a file of an earlier format
+        elif item.name in ("mode", "lexicon"):
+            values[item.name] = _typed(header, key, str)
         else:
             values[item.name] = _typed(header, key, int)
     try:
@@ -291,7 +294,8 @@ def _fingerprint(config: TunerConfig, stored: Mapping[str, tuple[str, NDArray[An
     """Hash shape and stored bytes of everything that makes vectors; 32 hex digits."""
     shape = asdict(config)
     for name in _LATER:
-        del shape[name]
+        if name != "lexicon" or not config.lexicon:  # which words are added makes other vectors
+            del shape[name]
     if not config.own_layers:
         del shape["own_layers"]  # so that files of format 1 keep their hash
     return _hash(json.dumps(shape, sort_keys=True), config.vector_shapes(), stored)
@@ -325,7 +329,8 @@ def _write_gguf(
         name: value for name, value in asdict(card.config).items() if value or name not in _LATER
     }
     version = _WITHOUT_CHAT if card.tokens else _WITHOUT_TOKENS
-    version = FORMAT_VERSION if card.in_chat else version
+    version = _WITHOUT_LEXICON if card.in_chat else version
+    version = FORMAT_VERSION if card.config.lexicon else version
     writer.add_uint32("lmort.format_version", version)
     writer.add_uint32("lmort.contract_version", card.contract_version)
     writer.add_string("lmort.fingerprint", card.fingerprint)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["CHAT_PLACES", "LAYER_NORM_EPS", "MODES", "BackboneIdentity", "TunerConfig"]
+__all__ = ["CHAT_PLACES", "LAYER_NORM_EPS", "MODES", "WORDS_DIM", "BackboneIdentity", "TunerConfig"]
 
 MODES: Final = ("A->U", "U->A", "A", "U")
 """Connection modes: self-attention -> cross-attention; the last two have no cross-attention."""
@@ -18,6 +18,9 @@ CHAT_PLACES: Final = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 """Token indices of a turn at which a new row of what a chat adds to its states begins."""
 
 LAYER_NORM_EPS: Final = 1e-5
+
+WORDS_DIM: Final = 384
+"""Width of word vectors: that of the teacher's."""
 
 _MAX_WIDTH: Final = 1 << 17
 _MAX_LAYERS: Final = 1 << 10
@@ -66,6 +69,8 @@ class TunerConfig:
         token_bits: Bits of a token's code (`lmort_memory.encoder.token_map`), a multiple of 8; 0
             means no token codes.
         in_chat: 1 if it knows what a chat adds to states (`lmort_memory.encoder.in_chat`), else 0.
+        lexicon: Identity of the word vectors that are added to the output
+            (`lmort_memory.encoder.lexicon`); empty means none.
     """
 
     n_embd: int
@@ -82,6 +87,7 @@ class TunerConfig:
     own_layers: tuple[int, ...] = ()
     token_bits: int = 0
     in_chat: int = 0
+    lexicon: str = ""
 
     def __post_init__(self) -> None:
         """Refuse impossible shapes.
@@ -101,8 +107,13 @@ class TunerConfig:
             raise ValueError(f"token_bits must be a multiple of 8; found {self.token_bits}")
         if self.width % self.n_head:
             raise ValueError(f"n_head must divide width; found {self.n_head} and {self.width}")
-        if not self.n_layer and not self.pooled_layers:
-            raise ValueError("a tuner without blocks needs pooled_layers; found none")
+        self._check_layers()
+
+    def _check_layers(self) -> None:
+        if not self.has_network and not self.lexicon:
+            raise ValueError("a tuner without blocks needs pooled_layers or a lexicon; found none")
+        if not self.has_network and not self.own_layers:
+            raise ValueError("a tuner that reads no layer needs no model; found no own_layers")
         for name in ("pooled_layers", "own_layers"):
             layers = getattr(self, name)
             if list(layers) != sorted(set(layers)):
@@ -136,6 +147,16 @@ class TunerConfig:
             if self.second_layer is not None:
                 wanted.add(self.second_layer)
         return tuple(sorted(wanted))
+
+    @property
+    def has_network(self) -> bool:
+        """Whether there is an output beside the word vectors and the model's own directions."""
+        return bool(self.n_layer or self.pooled_layers)
+
+    @property
+    def inner_dim(self) -> int:
+        """Width of the output before the model's own directions join it."""
+        return self.dim if self.has_network else WORDS_DIM
 
     @property
     def has_projection(self) -> bool:
@@ -183,8 +204,10 @@ class TunerConfig:
             _add_linear(shapes, "output", self.dim, self.width)
         if self.pooled_layers:
             _add_linear(shapes, "pooled", self.dim, self.n_embd * len(self.pooled_layers))
+        if self.lexicon:
+            shapes["lexicon.share"] = (1,)
         if self.own_layers:
-            shapes["kept.weight"] = (self.dim, self.dim)
+            shapes["kept.weight"] = (self.dim, self.inner_dim)
             _add_linear(shapes, "own", self.dim, self.n_embd * len(self.own_layers))
         return shapes
 
@@ -215,7 +238,7 @@ class TunerConfig:
     @property
     def trained(self) -> TunerConfig:
         """The shape of what training changes: without what is found or measured afterwards."""
-        return replace(self, own_layers=(), token_bits=0, in_chat=0)
+        return replace(self, own_layers=(), token_bits=0, in_chat=0, lexicon="")
 
     @property
     def n_parameters(self) -> int:

@@ -12,7 +12,9 @@ runs text by text.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,18 +26,24 @@ from lmort_memory.blas import one_thread
 from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact
 from lmort_memory.encoder.config import LAYER_NORM_EPS, TunerConfig
 from lmort_memory.encoder.in_chat import added_by_chat
+from lmort_memory.encoder.lexicon import load_lexicon
 from lmort_memory.encoder.token_map import TokenMap
+from lmort_memory.errors import TunerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
+    from lmort_memory.encoder.lexicon import Lexicon
     from lmort_memory.types import HiddenStates
 
     Array = NDArray[np.float32]
 
-__all__ = ["Tuner"]
+__all__ = ["TextOf", "Tuner"]
+
+TextOf = Callable[[Sequence[int]], str]
+"""A detokenizer: from a text's tokens to the text."""
 
 _LARGE = 20_000_000  # parameters above which BLAS threads pay off
 _PACKED_ROWS = 4096  # tokens handled at once: bounds scratch memory to some 10 MB per 1,000 columns
@@ -109,14 +117,25 @@ class _Block:
 class Tuner:
     """A loaded tuner. Immutable after construction and safe to share between threads."""
 
-    def __init__(self, artifact: Artifact) -> None:
-        """Fold the weights of an artifact for use."""
+    def __init__(self, artifact: Artifact, text_of: TextOf | None = None) -> None:
+        """Fold the weights of an artifact for use.
+
+        Args:
+            artifact: The tuner.
+            text_of: The model's detokenizer, which a tuner with word vectors needs.
+
+        Raises:
+            TunerError: it adds word vectors that this version does not have.
+        """
         self._card = artifact.card
         config, weights = artifact.card.config, artifact.weights
         self._blocks = tuple(_block(config, weights, i) for i in range(config.n_layer))
         self._limit = one_thread if config.n_parameters < _LARGE else nullcontext
         self._first = self._second = self._context = None
         self._pooled = self._output = self._own = None
+        self._text_of = text_of
+        self._lexicon = _lexicon(config) if config.lexicon else None
+        self._share = weights["lexicon.share"] if config.lexicon else None
         self.added_by_chat = added_by_chat(artifact)
         self.token_map = (
             TokenMap(config, weights, artifact.card.tokens) if config.token_bits else None
@@ -142,6 +161,12 @@ class Tuner:
             TunerError: the file is missing, damaged, or of a newer format.
         """
         return cls(read_artifact(Path(path)))
+
+    def reading(self, text_of: TextOf) -> Self:
+        """Return this tuner with a model's detokenizer, for the words of texts."""
+        tuner = copy(self)
+        tuner._text_of = text_of
+        return tuner
 
     @property
     def config(self) -> TunerConfig:
@@ -211,7 +236,7 @@ class Tuner:
         for states in group:
             self._check(states)
         bounds = np.cumsum([0] + [len(states.tokens) for states in group])
-        vectors = np.zeros((len(group), self.dim), dtype=np.float32)
+        vectors = np.zeros((len(group), self.config.inner_dim), dtype=np.float32)
         means = _means(group, {*self.config.pooled_layers, *self.config.own_layers})
         if self._pooled is not None:
             vectors += self._pooled(_side_by_side(means, self.config.pooled_layers))
@@ -220,10 +245,18 @@ class Tuner:
             pooled: Array = np.add.reduceat(x, bounds[:-1], axis=0)
             pooled /= np.diff(bounds).astype(np.float32)[:, None]
             vectors += pooled if self._output is None else self._output(pooled)
+        if self._share is not None:
+            vectors = _to_unit(vectors) + self._share * self._words(group)
         if self._own is not None:
             vectors = _to_unit(vectors) @ self._kept
             vectors += self._own(_side_by_side(means, self.config.own_layers))
         return vectors
+
+    def _words(self, group: Sequence[HiddenStates]) -> Array:
+        """Return the word vectors of texts, (n, dim)."""
+        if self._text_of is None or self._lexicon is None:
+            raise ValueError("this tuner reads words too: it needs the model's detokenizer")
+        return self._lexicon.vectors([self._text_of(states.tokens) for states in group])
 
     def _check(self, states: HiddenStates) -> None:
         if not states.tokens:
@@ -268,6 +301,22 @@ class Tuner:
         inner = block.up(x)
         np.maximum(inner, 0, out=inner)
         return _add_and_norm(block.down(inner), x, block.ff_norm)
+
+
+def _lexicon(config: TunerConfig) -> Lexicon:
+    """Load the word vectors that a tuner adds.
+
+    Raises:
+        TunerError: this version has others.
+    """
+    lexicon = load_lexicon()
+    if (lexicon.identity, lexicon.dim) != (config.lexicon, config.inner_dim):
+        raise TunerError(
+            f"the tuner adds the word vectors {config.lexicon} of width {config.inner_dim}, but "
+            f"this version has {lexicon.identity} of width {lexicon.dim} — update lmort-memory or "
+            "make the tuner again"
+        )
+    return lexicon
 
 
 def _to_unit(vectors: Array) -> Array:

@@ -47,7 +47,7 @@ class TunedEncoder:
         """
         check_match(tuner.card, backbone)
         self._backbone = backbone
-        self._tuner = tuner
+        self._tuner = tuner.reading(backbone.vocabulary.detokenize)
         self._token_map = tuner.token_map if tokens else None
 
     @property

@@ -6,6 +6,10 @@ from statements and long texts from short ones, and drown out the topic. The nex
 directions become the vector, scaled part of the way towards equal variance. The teacher's vectors
 only help to choose the layers; they do not enter the map.
 
+Beside these stand the vectors of the text's words (`lexicon`), which know more of what a text
+means than directions that nothing was learned for, but nothing of other languages, of names and of
+what words mean together (experiment 48).
+
 The result is an ordinary tuner file without blocks, named by the model's fingerprint and marked in
 its provenance. `lmort-mem tuner make` makes a better one. Measured in `docs/experiments.md`.
 """
@@ -13,6 +17,7 @@ its provenance. `lmort-mem tuner make` makes a better one. Measured in `docs/exp
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +25,8 @@ import numpy as np
 
 from lmort_memory.blas import one_thread
 from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact, write_artifact
-from lmort_memory.encoder.config import BackboneIdentity, TunerConfig
+from lmort_memory.encoder.config import WORDS_DIM, BackboneIdentity, TunerConfig
+from lmort_memory.encoder.lexicon import load_lexicon
 from lmort_memory.encoder.pooling import pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers
 from lmort_memory.encoder.token_fit import TokenSample, with_tokens
@@ -43,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AT_ONCE",
+    "beside_words",
     "directions",
     "identity_of",
     "make_untrained",
@@ -60,6 +67,7 @@ _SECONDS: Final = 10.0  # limit on reading texts
 _MAX_TOKENS: Final = 64  # of a text
 _REMOVED: Final = 10  # directions; 3 to 20 scored the same
 _DIM: Final = 384
+_OF_WORDS: Final = 256  # axes of the words' vectors; all 384 hardly find more
 
 
 def untrained_tuner(backbone: Backbone, folder: Path) -> Path:
@@ -104,12 +112,15 @@ def _free_name(backbone: Backbone, folder: Path) -> Path:
     return path
 
 
-def make_untrained(backbone: Backbone, *, seconds: float = _SECONDS) -> Artifact:
+def make_untrained(
+    backbone: Backbone, *, seconds: float = _SECONDS, words: bool = True
+) -> Artifact:
     """Make the at-once tuner of a model.
 
     Args:
         backbone: The model.
         seconds: Time after which no more texts are read.
+        words: Whether the words' vectors stand beside the model's directions.
 
     Raises:
         BackboneError: llama.cpp refused.
@@ -124,7 +135,8 @@ def make_untrained(backbone: Backbone, *, seconds: float = _SECONDS) -> Artifact
     n_texts = pooled.pooled.shape[1]
     with one_thread():
         choice = choose_layers(pooled, kit.vectors[kit.n_held_out : kit.n_held_out + n_texts])
-        return with_tokens(project(backbone, pooled, choice.layers), sample)
+        made = with_tokens(project(backbone, pooled, choice.layers), sample)
+        return beside_words(made, kit.vectors) if words else made
 
 
 def project(backbone: Backbone, pooled: PooledStates, layers: Sequence[int]) -> Artifact:
@@ -132,6 +144,8 @@ def project(backbone: Backbone, pooled: PooledStates, layers: Sequence[int]) -> 
     rows = [pooled.layers.index(layer) for layer in layers]
     inputs = np.concatenate(list(pooled.standardised()[rows]), axis=1)
     weight, bias = directions(inputs)
+    length = np.linalg.norm(inputs @ weight.T + bias, axis=1).mean()
+    weight, bias = weight / length, bias / length  # to a mean of 1: what words are joined to
     config = TunerConfig(
         n_embd=backbone.n_embd,
         align_layer=layers[0],
@@ -151,6 +165,34 @@ def project(backbone: Backbone, pooled: PooledStates, layers: Sequence[int]) -> 
         "date": datetime.now(UTC).date().isoformat(),
     }
     return Artifact(TunerCard(config, identity_of(backbone), provenance=provenance), weights)
+
+
+def beside_words(artifact: Artifact, sample: Array) -> Artifact:
+    """Put the vectors of words before the directions of an at-once tuner.
+
+    Args:
+        artifact: A result of `project`, with tokens or without.
+        sample: Vectors of texts in the words' space, (n, 384), for its principal axes.
+    """
+    config, weights = artifact.card.config, dict(artifact.weights)
+    axes = np.linalg.eigh(sample.T @ sample)[1][:, ::-1][:, :_OF_WORDS]
+    own, bias = weights.pop("pooled.weight"), weights.pop("pooled.bias")
+    kept = np.zeros((_OF_WORDS + len(own), WORDS_DIM), np.float32)
+    kept[:_OF_WORDS] = axes.T
+    weights |= {
+        "lexicon.share": np.ones(1, np.float32),
+        "kept.weight": kept,
+        "own.weight": np.pad(own, ((_OF_WORDS, 0), (0, 0))),
+        "own.bias": np.pad(bias, (_OF_WORDS, 0)),
+    }
+    config = replace(
+        config,
+        dim=len(kept),
+        pooled_layers=(),
+        own_layers=config.pooled_layers,
+        lexicon=load_lexicon().identity,
+    )
+    return Artifact(replace(artifact.card, config=config), weights)
 
 
 def identity_of(backbone: Backbone) -> BackboneIdentity:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmort_memory.encoder.artifact import Artifact
+    from lmort_memory.encoder.lmort import TextOf
 
     from ..states.cache import StatesCache
 
@@ -63,10 +64,17 @@ def judge(vectors: Array, wanted: Array, fitted: Array | None) -> Figures:
 
 
 def encode_cache(
-    artifact: Artifact, cache: StatesCache, texts: NDArray[np.int64] | None = None
+    artifact: Artifact,
+    cache: StatesCache,
+    texts: NDArray[np.int64] | None = None,
+    *,
+    text_of: TextOf | None = None,
 ) -> Array:
-    """Encode all or some texts of a cache as the product does, float32 (n, d)."""
-    tuner = Tuner(artifact)
+    """Encode all or some texts of a cache as the product does, float32 (n, d).
+
+    `text_of` is the model's detokenizer, which a tuner with word vectors needs.
+    """
+    tuner = Tuner(artifact, text_of)
     chosen = np.arange(len(cache.lengths)) if texts is None else texts
     parts = np.array_split(chosen, range(_BATCH, len(chosen), _BATCH))
     return np.concatenate([tuner.encode_batch([cache.get(int(i)) for i in part]) for part in parts])

@@ -25,7 +25,7 @@ from lmort_memory.encoder.in_chat import with_chat
 from lmort_memory.encoder.pooling import pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers
 from lmort_memory.encoder.token_fit import with_tokens
-from lmort_memory.encoder.untrained import AT_ONCE, identity_of, project
+from lmort_memory.encoder.untrained import AT_ONCE, beside_words, identity_of, project
 
 from ..evaluate.held_out import Figures, best_tier, encode_cache, judge
 from ..states.cache import estimate, fill
@@ -33,7 +33,7 @@ from ..train.closed_form import pooled_states, ridge_behind, statistics
 from ..train.data import TrainingData
 from . import plan as plans
 from .in_chat import EXCHANGES, measure
-from .own import add_own_directions, capture_pairs
+from .own import add_own_directions, add_words, capture_pairs
 from .plan import FEWEST, Plan
 from .settings import MAX_TOKENS, lmort_recipe
 from .tokens import token_sample
@@ -184,8 +184,8 @@ class Maker:
     def tiers(self, plan: Plan, stages: Stages) -> tuple[dict[str, Tier], Plan]:
         """Make and evaluate every tier that the plan has time for, starting with the at-once tier.
 
-        Tuners fitted to the teacher also get the model's own directions (`train.blend`); their
-        cosine to the teacher is measured without these.
+        Tuners fitted to the teacher also get the vectors of words and the model's own directions
+        (`own`); their cosine to the teacher is measured without the latter.
         """
         held = self._states("held-out", 0, plan.n_held_out, plan, stages)
         first = self.kit.n_held_out
@@ -196,14 +196,11 @@ class Maker:
         tiers = {AT_ONCE: self._judged(self._at_once(plan), None, held, begun)}
         begun = time.monotonic()
         fitted = self._closed_form(plan, fit, targets)
-        tiers[CLOSED_FORM] = self._judged(
-            add_own_directions(fitted, fit, pairs), fitted, held, begun
-        )
+        tiers[CLOSED_FORM] = self._finished(fitted, fit, pairs, held, begun)
         if plan.train_s:
             begun = time.monotonic()
             fitted, plan = self._lmort(plan, fit, targets, fitted, stages)
-            whole = add_own_directions(fitted, fit, pairs)
-            tiers[LMORT] = self._judged(whole, fitted, held, begun)
+            tiers[LMORT] = self._finished(fitted, fit, pairs, held, begun)
         return tiers, plan
 
     def _added_by_chat(self, plan: Plan) -> Array | None:
@@ -215,12 +212,28 @@ class Maker:
         asked = [(pair.question, pair.answer) for pair in self.pairs[:count]]
         return measure(self.backbone, plan.layers, asked or said)
 
+    def _finished(
+        self,
+        fitted: Artifact,
+        fit: StatesCache,
+        pairs: PairStates | None,
+        held: StatesCache,
+        begun: float,
+    ) -> Tier:
+        """Add words and own directions to a fitted tuner, and evaluate it."""
+        text_of = self.backbone.vocabulary.detokenize
+        wanted = self.kit.vectors[: len(held.lengths)]
+        with_words = add_words(fitted, held, wanted, text_of=text_of)
+        whole = add_own_directions(with_words, fit, pairs, text_of=text_of)
+        return self._judged(whole, with_words, held, begun)
+
     def _judged(
         self, artifact: Artifact, fitted: Artifact | None, held: StatesCache, begun: float
     ) -> Tier:
         wanted = self.kit.vectors[: len(held.lengths)]
-        nearness = None if fitted is None else encode_cache(fitted, held)
-        figures = judge(encode_cache(artifact, held), wanted, nearness)
+        text_of = self.backbone.vocabulary.detokenize
+        nearness = None if fitted is None else encode_cache(fitted, held, text_of=text_of)
+        figures = judge(encode_cache(artifact, held, text_of=text_of), wanted, nearness)
         return Tier(artifact, figures, time.monotonic() - begun)
 
     def _choose(self, stages: Stages) -> tuple[LayerChoice, float, float]:
@@ -272,7 +285,8 @@ class Maker:
             plan.layers,
             max_tokens=MAX_TOKENS,
         )
-        return project(self.backbone, pool_states(captured), plan.layers)
+        made = project(self.backbone, pool_states(captured), plan.layers)
+        return beside_words(made, self.kit.vectors)
 
     def _closed_form(self, plan: Plan, fit: StatesCache, targets: Array) -> Artifact:
         stats = statistics(fit)

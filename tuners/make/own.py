@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from lmort_memory.encoder.artifact import Artifact
+from lmort_memory.encoder.lexicon import load_lexicon
 from lmort_memory.encoder.untrained import directions
 
+from ..evaluate.held_out import encode_cache
 from ..states.cache import fill
 from ..train.blend import DIRECTIONS, PENALTY, blend, discriminants, inputs_of
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmort_memory.backbone import Backbone
-    from lmort_memory.encoder.artifact import Artifact
+    from lmort_memory.encoder.lmort import TextOf
     from lmort_memory.kit import KitPair
     from lmort_memory.types import Progress
 
@@ -27,9 +30,18 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["FEWEST_PAIRS", "PairStates", "add_own_directions", "capture_pairs"]
+__all__ = [
+    "FEWEST_PAIRS",
+    "WORDS_SHARES",
+    "PairStates",
+    "add_own_directions",
+    "add_words",
+    "capture_pairs",
+]
 
 FEWEST_PAIRS: Final = 200  # with fewer, discriminants know less than principal directions
+WORDS_SHARES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Lengths of the words' vectors, beside 1 of the tuner's, that are tried."""
 _BOTH: Final = 2**0.5  # length of the two parts together, of 1 each
 _QUESTION_TOKENS: Final = 48
 _ANSWER_TOKENS: Final = 96
@@ -83,14 +95,16 @@ def capture_pairs(
     return PairStates(questions, answers)
 
 
-def add_own_directions(fitted: Artifact, fit: StatesCache, pairs: PairStates | None) -> Artifact:
+def add_own_directions(
+    fitted: Artifact, fit: StatesCache, pairs: PairStates | None, *, text_of: TextOf
+) -> Artifact:
     """Add the model's own directions to a fitted tuner (`train.blend`).
 
     Those are principal directions; with pairs, as many discriminants beside them, in which a
-    question and its answer agree (experiment 22).
+    question and its answer agree (experiment 22). `text_of` is the model's detokenizer.
     """
     if pairs is None:
-        return blend(fitted, fit, lambda inputs: directions(inputs)[0].T)
+        return blend(fitted, fit, lambda inputs: directions(inputs)[0].T, text_of=text_of)
     questions, answers = inputs_of(fitted, pairs.questions), inputs_of(fitted, pairs.answers)
     shared = discriminants(questions, answers, DIRECTIONS, PENALTY)
 
@@ -98,7 +112,33 @@ def add_own_directions(fitted: Artifact, fit: StatesCache, pairs: PairStates | N
         parts = (shared, directions(inputs)[0].T)
         return np.concatenate([_scaled(part, inputs) for part in parts], axis=1)
 
-    return blend(fitted, fit, find, share=_BOTH)
+    return blend(fitted, fit, find, share=_BOTH, text_of=text_of)
+
+
+def add_words(fitted: Artifact, held: StatesCache, wanted: Array, *, text_of: TextOf) -> Artifact:
+    """Add the vectors of words to a fitted tuner, both in the space of the kit's teacher.
+
+    They are as much longer than the tuner's as is nearest to the teacher on held-out texts: the
+    less a tuner was shown, the longer.
+
+    Args:
+        fitted: The tuner.
+        held: States of the held-out texts.
+        wanted: The teacher's vectors of these.
+        text_of: The model's detokenizer.
+    """
+    lexicon = load_lexicon()
+    own = encode_cache(fitted, held)
+    words = lexicon.vectors([text_of(held.get(i).tokens) for i in range(len(own))])
+    best = max(WORDS_SHARES, key=lambda share: _cosine(own + np.float32(share) * words, wanted))
+    config = replace(fitted.card.config, lexicon=lexicon.identity)
+    share = np.array([best], np.float32)
+    return Artifact(replace(fitted.card, config=config), {**fitted.weights, "lexicon.share": share})
+
+
+def _cosine(vectors: Array, wanted: Array) -> float:
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(wanted, axis=1)
+    return float(((vectors * wanted).sum(axis=1) / lengths).mean())
 
 
 def _scaled(found: Array, inputs: Array) -> Array:

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 
 from lmort_memory.encoder.artifact import Artifact, TunerCard
 from lmort_memory.encoder.config import TunerConfig
-from lmort_memory.encoder.untrained import AT_ONCE, identity_of, make_untrained
+from lmort_memory.encoder.untrained import AT_ONCE, beside_words, identity_of, make_untrained
 from lmort_memory.errors import TunerError
 from lmort_memory.kit import load_kit
 from lmort_memory.modelfile.facts import read_header, read_tensor
@@ -165,7 +165,7 @@ class NoteMaker:
             BackboneError: llama.cpp refused.
         """
         begun = time.monotonic()
-        start = make_untrained(self.backbone)
+        start = make_untrained(self.backbone, words=False)
         layers = start.card.config.layers
         texts = self._texts_that_fit(layers)
         cache = self._states("notes", texts, layers, stages)
@@ -174,9 +174,11 @@ class NoteMaker:
         kit = load_kit()
         held = self._states("held-out", kit.texts(0, kit.n_held_out), layers, stages)
         wanted = kit.vectors[: kit.n_held_out]
-        artifacts = {AT_ONCE: start, UNSUPERVISED: self._artifact(model, len(texts), steps)}
+        trained = self._artifact(model, len(texts), steps)
+        artifacts = {AT_ONCE: beside_words(start, kit.vectors), UNSUPERVISED: trained}
+        text_of = self.backbone.vocabulary.detokenize
         figures = {
-            tier: judge(encode_cache(artifact, held), wanted, None)
+            tier: judge(encode_cache(artifact, held, text_of=text_of), wanted, None)
             for tier, artifact in artifacts.items()
         }
         best = max(figures, key=lambda tier: figures[tier].mrr)

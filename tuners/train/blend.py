@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lmort_memory.encoder.lmort import TextOf
+
     from ..states.cache import StatesCache
 
     Array = NDArray[np.float32]
@@ -42,7 +44,12 @@ _SAMPLE: Final = 4000  # evenly spread texts from which lengths and axes are com
 
 
 def blend(
-    artifact: Artifact, cache: StatesCache, find: Callable[[Array], Array], *, share: float = 1.0
+    artifact: Artifact,
+    cache: StatesCache,
+    find: Callable[[Array], Array],
+    *,
+    share: float = 1.0,
+    text_of: TextOf | None = None,
 ) -> Artifact:
     """Concatenate directions of the pooled states with a tuner's output.
 
@@ -51,6 +58,7 @@ def blend(
         cache: States of texts at all layers that the tuner reads.
         find: Computes the directions, (d, k), from the standardised pooled states, (n, d).
         share: Mean length of the directions' part, relative to 1 for the tuner's.
+        text_of: The model's detokenizer, which a tuner with word vectors needs.
 
     Raises:
         ValueError: the tuner already has such a part.
@@ -63,7 +71,8 @@ def blend(
     sample = np.unique(np.linspace(0, len(inputs) - 1, _SAMPLE).astype(np.int64))
     projected = (inputs[sample] - mean) @ own
     own = own * np.float32(share / np.linalg.norm(projected, axis=1).mean())
-    parts = [encode_cache(artifact, cache, sample), (inputs[sample] - mean) @ own]
+    vectors = encode_cache(artifact, cache, sample, text_of=text_of)
+    parts = [vectors, (inputs[sample] - mean) @ own]
     axes = _axes(np.concatenate(parts, axis=1), config.dim)
     added = own @ axes[config.dim :]
     maps = {

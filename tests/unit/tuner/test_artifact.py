@@ -157,8 +157,8 @@ def test_files_of_the_first_format_are_read(artifact, tmp_path, path):
     older, newer = read_artifact(tmp_path / "older.gguf"), read_artifact(path)
     assert older.card == newer.card
     shape = json.loads(json.dumps(asdict(artifact.card.config)))
-    later = [shape.pop(name) for name in ("own_layers", "token_bits", "in_chat")]
-    assert later == [[], 0, 0]
+    later = [shape.pop(name) for name in ("own_layers", "token_bits", "in_chat", "lexicon")]
+    assert later == [[], 0, 0, ""]
     digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
     header = read_header(path)
     for name in artifact.card.config.tensor_shapes():
@@ -174,13 +174,13 @@ def test_other_files_are_refused(tmp_path, path):
     other.write_header_to_file()
     other.write_kv_data_to_file()
     other.close()
-    (tmp_path / "newer.gguf").write_bytes(with_version(path.read_bytes(), 5))
+    (tmp_path / "newer.gguf").write_bytes(with_version(path.read_bytes(), 6))
     for name, words in (
         ("missing.gguf", "missing"),
         (".", "folder"),
         ("text.gguf", "GGUF"),
         ("llama.gguf", "llama"),
-        ("newer.gguf", "format 5"),
+        ("newer.gguf", "format 6"),
     ):
         with pytest.raises(TunerError, match=words):
             Tuner.load(tmp_path / name)
