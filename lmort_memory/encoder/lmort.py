@@ -248,7 +248,9 @@ class Tuner:
         if self._share is not None:
             vectors = _to_unit(vectors) + self._share * self._words(group)
         if self._own is not None:
-            vectors = _to_unit(vectors) @ self._kept
+            # Without a network the length says how many of the words are known.
+            fitted = _to_unit(vectors) if self.config.has_network else vectors
+            vectors = fitted @ self._kept
             vectors += self._own(_side_by_side(means, self.config.own_layers))
         return vectors
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from lmort_memory.blas import one_thread
 from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact, write_artifact
+from lmort_memory.encoder.background import KEY, background_note
 from lmort_memory.encoder.config import WORDS_DIM, BackboneIdentity, TunerConfig
 from lmort_memory.encoder.lexicon import load_lexicon
 from lmort_memory.encoder.pooling import pool_states
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from lmort_memory.backbone import Backbone
     from lmort_memory.encoder.pooling import PooledStates
+    from lmort_memory.kit import KitText
     from lmort_memory.types import HiddenStates
 
     Array = NDArray[np.float32]
@@ -136,13 +138,15 @@ def make_untrained(
     with one_thread():
         choice = choose_layers(pooled, kit.vectors[kit.n_held_out : kit.n_held_out + n_texts])
         made = with_tokens(project(backbone, pooled, choice.layers), sample)
-        return beside_words(made, kit.vectors) if words else made
+        if not words:
+            return made
+        items = kit.items[kit.n_held_out : kit.n_held_out + n_texts]
+        return _with_background(beside_words(made, kit.vectors), pooled, items)
 
 
 def project(backbone: Backbone, pooled: PooledStates, layers: Sequence[int]) -> Artifact:
     """Make a tuner for these layers from pooled states."""
-    rows = [pooled.layers.index(layer) for layer in layers]
-    inputs = np.concatenate(list(pooled.standardised()[rows]), axis=1)
+    rows, inputs = _inputs(pooled, layers)
     weight, bias = directions(inputs)
     length = np.linalg.norm(inputs @ weight.T + bias, axis=1).mean()
     weight, bias = weight / length, bias / length  # to a mean of 1: what words are joined to
@@ -193,6 +197,26 @@ def beside_words(artifact: Artifact, sample: Array) -> Artifact:
         lexicon=load_lexicon().identity,
     )
     return Artifact(replace(artifact.card, config=config), weights)
+
+
+def _inputs(pooled: PooledStates, layers: Sequence[int]) -> tuple[list[int], Array]:
+    """Return the rows of these layers, and their standardised states side by side: (n, d)."""
+    rows = [pooled.layers.index(layer) for layer in layers]
+    return rows, np.concatenate(list(pooled.standardised()[rows]), axis=1)
+
+
+def _with_background(
+    artifact: Artifact, pooled: PooledStates, items: Sequence[KitText]
+) -> Artifact:
+    """Note the background of an at-once tuner, by the texts that it was made from."""
+    weights, card = artifact.weights, artifact.card
+    _, inputs = _inputs(pooled, card.config.own_layers)
+    words = load_lexicon().vectors([item.text for item in items])
+    vectors = words @ weights["kept.weight"].T + inputs @ weights["own.weight"].T
+    vectors += weights["own.bias"]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    provenance = {**card.provenance, KEY: background_note(vectors, items)}
+    return replace(artifact, card=replace(card, provenance=provenance))
 
 
 def identity_of(backbone: Backbone) -> BackboneIdentity:

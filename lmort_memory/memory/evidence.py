@@ -62,8 +62,8 @@ class Background:
         return (cosine - self.mean) / self.spread
 
 
-# The packaged tuner's; close enough for any tuner whose file does not record its own.
 FALLBACK: Final = Background(0.0655, 0.0767)
+"""The packaged tuner's, in talk; for any tuner whose file does not record its own."""
 
 
 class Signs:

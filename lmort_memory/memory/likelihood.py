@@ -49,12 +49,10 @@ __all__ = [
     "Calibration",
     "Described",
     "background_of",
-    "background_to_text",
     "likelihoods",
 ]
 
 WORTH_NOTES: Final = 0.4  # least estimate that anything answers at which notes are given
-_NOTE: Final = "background"  # key in the notes of a tuner's file
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +94,7 @@ def _logistic(z: float) -> float:
 BY_VECTORS: Final = Calibration(VECTORS["bias"], VECTORS, VECTORS_QUESTION)
 BY_PLAIN: Final = Calibration(PLAIN["bias"], PLAIN, PLAIN_QUESTION)
 BY_WORDS: Final = Calibration(WORDS["bias"], WORDS, WORDS_QUESTION)
+_OF_THE_KIT: Final = Background(0.0454, 0.0922)  # the packaged tuner's, between the kit's texts
 _HOLDS_ALL: Final = 0.5  # for a record with all words of what is looked up
 _OF_A_TIME: Final = 0.5  # for anything said at the time that a query asks about
 
@@ -154,21 +153,21 @@ class Described(Protocol):
         """How the tuner was made, by key."""
 
 
-def background_to_text(background: Background) -> str:
-    """Return a background in the form of a tuner's file, under the key "background"."""
-    return json.dumps([round(background.mean, 5), round(background.spread, 5)])
-
-
 def background_of(encoder: object) -> Background:
-    """Return the background of an encoder's space.
+    """Return the background of an encoder's space, in talk.
+
+    A tuner's file records it between texts of the kit; what talk adds is the packaged tuner's.
 
     Raises:
         ValueError: the background in the tuner's file is not two numbers.
     """
-    text = encoder.provenance.get(_NOTE) if isinstance(encoder, Described) else None
+    text = encoder.provenance.get("background") if isinstance(encoder, Described) else None
     if text is None:
         return FALLBACK
     values = json.loads(text)
     if not isinstance(values, list) or len(values) != 2 or not float(values[1]) > 0:
         raise ValueError(f"a tuner's background must be a mean and a spread; got {text[:80]!r}")
-    return Background(float(values[0]), float(values[1]))
+    mean, spread = map(float, values)
+    return Background(
+        FALLBACK.mean + mean - _OF_THE_KIT.mean, FALLBACK.spread * spread / _OF_THE_KIT.spread
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -76,6 +77,28 @@ def test_a_slow_model_reads_fewer_texts(pair):
         encoder = TunedEncoder(backbone, Tuner(artifact))
         vectors = np.concatenate([one.vectors for one in encoder.encode(TEXTS)])
     assert np.abs(vectors @ vectors.T - np.eye(3)).max() < 0.99
+
+
+def test_words_stand_beside_what_the_layers_say(pair):
+    """Where the table knows the words they decide; where it knows none the layers do."""
+    english = ["My sister is a nurse.", "Her sibling works in a hospital."]
+    foreign = ["Моя сестра медсестра.", "आज बारिश हो रही है।"]
+    with Backbone.open(pair[0], n_threads=1) as backbone:
+        tuners = [make_untrained(backbone, words=words) for words in (True, False)]
+        near, plain = (
+            np.concatenate(
+                [
+                    one.vectors
+                    for one in TunedEncoder(backbone, Tuner(made)).encode(TEXTS + english + foreign)
+                ]
+            )
+            for made in tuners
+        )
+    gaps = [vectors[3] @ (vectors[4] - vectors[1]) for vectors in (near, plain)]
+    assert gaps[0] > gaps[1] + 0.1  # the layers are those of a random model
+    first, second = (vectors[-1] @ vectors[-2] for vectors in (near, plain))
+    assert first == pytest.approx(second, abs=1e-3)
+    assert json.loads(tuners[0].card.provenance["background"])[1] > 0
 
 
 def test_a_tuner_that_comes_later_loses_nothing(pair, home, tmp_path):

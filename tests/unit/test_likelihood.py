@@ -16,7 +16,6 @@ from lmort_memory.memory.likelihood import (
     WORTH_NOTES,
     Calibration,
     background_of,
-    background_to_text,
     likelihoods,
 )
 from lmort_memory.memory.overlap import RAREST, stems, weight
@@ -109,16 +108,18 @@ def test_an_estimate_stays_a_probability_and_every_weight_has_a_sign():
     assert plain.stored([], []) == 0
 
 
-def test_a_background_survives_its_text():
-    """What a tuner's file holds is read back; without one the fallback serves."""
+def test_a_background_is_read_from_the_file_of_a_tuner():
+    """On the scale of the packaged tuner's; without one the fallback serves."""
 
     class Noted(HashEncoder):
         def __init__(self, text):
             super().__init__()
             self.provenance = {"background": text}
 
-    kept = Background(0.25, 0.125)
-    assert background_of(Noted(background_to_text(kept))) == kept
+    assert background_of(Noted("[0.0454, 0.0922]")) == FALLBACK
+    found = background_of(Noted("[0.1454, 0.0461]"))
+    assert found.mean == pytest.approx(FALLBACK.mean + 0.1)
+    assert found.spread == pytest.approx(FALLBACK.spread / 2)
     assert background_of(HashEncoder()) == FALLBACK
     assert background_of(None) == FALLBACK
     with pytest.raises(ValueError, match="mean and a spread"):

@@ -27,7 +27,7 @@ from lmort_memory.encoder.probe import ceiling, choose_layers
 from lmort_memory.encoder.token_fit import with_tokens
 from lmort_memory.encoder.untrained import AT_ONCE, beside_words, identity_of, project
 
-from ..evaluate.held_out import Figures, best_tier, encode_cache, judge
+from ..evaluate.held_out import Figures, best_tier, encode_cache, judge, with_background
 from ..states.cache import estimate, fill
 from ..train.closed_form import pooled_states, ridge_behind, statistics
 from ..train.data import TrainingData
@@ -164,6 +164,10 @@ class Maker:
         first = self.kit.n_held_out
         fit = self._states("fit", first, first + plan.n_fit, plan, stages)
         artifact = with_tokens(tiers[best].artifact, token_sample(fit))
+        held = self._states("held-out", 0, plan.n_held_out, plan, stages)
+        artifact = with_background(
+            artifact, held, self.kit, text_of=self.backbone.vocabulary.detokenize
+        )
         added = self._added_by_chat(plan)
         artifact = artifact if added is None else with_chat(artifact, added)
         return Made(artifact, best, figures, plan, time.monotonic() - start)

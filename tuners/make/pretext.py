@@ -32,7 +32,7 @@ from lmort_memory.errors import TunerError
 from lmort_memory.kit import load_kit
 from lmort_memory.modelfile.facts import read_header, read_tensor
 
-from ..evaluate.held_out import encode_cache, judge
+from ..evaluate.held_out import encode_cache, judge, with_background
 from ..states.cache import estimate, fill
 from ..train.batches import epoch_plan, packed_states
 from ..train.data import cut_words
@@ -183,7 +183,8 @@ class NoteMaker:
         }
         best = max(figures, key=lambda tier: figures[tier].mrr)
         plan = Plan(0.0, len(texts), kit.n_held_out, 60 * self.minutes - spent, layers)
-        return Made(artifacts[best], best, figures, plan, time.monotonic() - begun)
+        chosen = with_background(artifacts[best], held, kit, text_of=text_of)
+        return Made(chosen, best, figures, plan, time.monotonic() - begun)
 
     def _texts_that_fit(self, layers: tuple[int, ...]) -> list[str]:
         texts = list(self.notes.passages)
