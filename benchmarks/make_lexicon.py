@@ -117,7 +117,7 @@ def learn(texts: Texts, start: Floats, bias: Floats) -> tuple[Floats, Floats]:
             (1 - cosine).mean().backward()  # type: ignore[no-untyped-call]
             of_words.step()
             of_bias.step()
-            cosines.append(float(cosine.mean()))
+            cosines.append(float(cosine.detach().mean()))
             step += 1
         print(f"epoch {epoch + 1} of {EPOCHS}: cosine {np.mean(cosines):.3f}", flush=True)
     return table.weight.detach().numpy(), shift.detach().numpy()

@@ -43,9 +43,8 @@ __all__ = [
 _Value = TypeVar("_Value", int, str)
 
 ARCHITECTURE: Final = "lmort"
-FORMAT_VERSION: Final = (
-    5  # 1 had no `own_layers`, 2 no `token_bits`, 3 no `in_chat`, 4 no `lexicon`
-)
+# 1 had no `own_layers`, 2 no `token_bits`, 3 no `in_chat`, 4 no `lexicon`.
+FORMAT_VERSION: Final = 5
 # Written if the parts that came later are not there, so that older versions can read it.
 _WITHOUT_LEXICON: Final = 4
 _WITHOUT_CHAT: Final = 3

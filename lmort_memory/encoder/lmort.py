@@ -28,7 +28,7 @@ from lmort_memory.encoder.config import LAYER_NORM_EPS, TunerConfig
 from lmort_memory.encoder.in_chat import added_by_chat
 from lmort_memory.encoder.lexicon import load_lexicon
 from lmort_memory.encoder.token_map import TokenMap
-from lmort_memory.errors import TunerError
+from lmort_memory.errors import TunerMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -125,7 +125,7 @@ class Tuner:
             text_of: The model's detokenizer, which a tuner with word vectors needs.
 
         Raises:
-            TunerError: it adds word vectors that this version does not have.
+            TunerMismatchError: it adds word vectors that this version does not have.
         """
         self._card = artifact.card
         config, weights = artifact.card.config, artifact.weights
@@ -309,14 +309,16 @@ def _lexicon(config: TunerConfig) -> Lexicon:
     """Load the word vectors that a tuner adds.
 
     Raises:
-        TunerError: this version has others.
+        TunerMismatchError: this version has others.
     """
     lexicon = load_lexicon()
     if (lexicon.identity, lexicon.dim) != (config.lexicon, config.inner_dim):
-        raise TunerError(
+        raise TunerMismatchError(
             f"the tuner adds the word vectors {config.lexicon} of width {config.inner_dim}, but "
             f"this version has {lexicon.identity} of width {lexicon.dim} — update lmort-memory or "
-            "make the tuner again"
+            "make the tuner again",
+            expected=config.lexicon,
+            found=lexicon.identity,
         )
     return lexicon
 

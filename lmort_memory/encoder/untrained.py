@@ -28,6 +28,7 @@ from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact, wr
 from lmort_memory.encoder.background import KEY, background_note
 from lmort_memory.encoder.config import WORDS_DIM, BackboneIdentity, TunerConfig
 from lmort_memory.encoder.lexicon import load_lexicon
+from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.encoder.pooling import pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers
 from lmort_memory.encoder.token_fit import TokenSample, with_tokens
@@ -99,8 +100,10 @@ def untrained_path(backbone: Backbone, folder: Path) -> Path | None:
     """Return the at-once tuner made earlier for a model, or None."""
     for path in sorted(folder.glob(f"{backbone.fingerprint}-*.gguf")):
         try:
-            check_match(read_artifact(path).card, backbone)
-        except TunerError:  # for another fine-tuning or contract version, or damaged
+            artifact = read_artifact(path)
+            check_match(artifact.card, backbone)
+            Tuner(artifact)
+        except TunerError:  # for another fine-tuning, contract or table of words, or damaged
             continue
         return path
     return None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lmort_memory.backbone import Backbone
 from lmort_memory.encoder import TunedEncoder, open_encoder
-from lmort_memory.encoder.artifact import read_card
+from lmort_memory.encoder.artifact import read_artifact, read_card, write_artifact
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.encoder.untrained import AT_ONCE, make_untrained, untrained_path
 from lmort_memory.errors import TunerError
@@ -58,6 +59,19 @@ def test_a_damaged_file_is_made_again(pair, home):
     path.write_bytes(path.read_bytes()[:2000])
     opened = open_encoder(pair[0])
     assert untrained_path(opened.backbone, path.parent) not in (None, path)
+    opened.close()
+
+
+def test_a_map_with_an_older_table_of_words_is_made_again(pair, home):
+    """A version with another table opens the memory, in a new space, and keeps the old file."""
+    open_encoder(pair[0]).close()
+    (path,) = (home / "data/untrained").glob("*.gguf")
+    older = read_artifact(path)
+    config = replace(older.card.config, lexicon="0123456789abcdef")
+    write_artifact(path, replace(older, card=replace(older.card, config=config)))
+    opened = open_encoder(pair[0])
+    assert opened.encoder.space != read_card(path).space
+    assert len(list(path.parent.glob("*.gguf"))) == 2
     opened.close()
 
 

@@ -11,7 +11,7 @@ from lmort_memory.encoder.artifact import Artifact, read_artifact, write_artifac
 from lmort_memory.encoder.config import WORDS_DIM, TunerConfig
 from lmort_memory.encoder.lexicon import Lexicon, load_lexicon, words_of, write_lexicon
 from lmort_memory.encoder.lmort import Tuner
-from lmort_memory.errors import TunerError
+from lmort_memory.errors import TunerError, TunerMismatchError
 from lmort_memory.modelfile.header import read_header
 from lmort_memory.types import HiddenStates
 from tests.support.tuners import artifact_of, perturbed, random_states
@@ -145,7 +145,7 @@ def test_a_tuner_with_words_is_a_file_of_format_5(tmp_path):
 def test_another_table_is_refused():
     """Vectors of another table would silently be compared with its own."""
     other = reading(artifact_of(perturbed(CONFIG)), identity="0123456789abcdef")
-    with pytest.raises(TunerError, match="0123456789abcdef"):
+    with pytest.raises(TunerMismatchError, match="0123456789abcdef"):
         Tuner(other, said)
 
 
