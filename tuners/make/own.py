@@ -42,7 +42,6 @@ __all__ = [
 FEWEST_PAIRS: Final = 200  # with fewer, discriminants know less than principal directions
 WORDS_SHARES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Lengths of the words' vectors, beside 1 of the tuner's, that are tried."""
-_BOTH: Final = 2**0.5  # length of the two parts together, of 1 each
 _QUESTION_TOKENS: Final = 48
 _ANSWER_TOKENS: Final = 96
 
@@ -101,7 +100,8 @@ def add_own_directions(
     """Add the model's own directions to a fitted tuner (`train.blend`).
 
     Those are principal directions; with pairs, as many discriminants beside them, in which a
-    question and its answer agree (experiment 22). `text_of` is the model's detokenizer.
+    question and its answer agree (experiment 22). Together they are as long as the rest. `text_of`
+    is the model's detokenizer.
     """
     if pairs is None:
         return blend(fitted, fit, lambda inputs: directions(inputs)[0].T, text_of=text_of)
@@ -112,7 +112,7 @@ def add_own_directions(
         parts = (shared, directions(inputs)[0].T)
         return np.concatenate([_scaled(part, inputs) for part in parts], axis=1)
 
-    return blend(fitted, fit, find, share=_BOTH, text_of=text_of)
+    return blend(fitted, fit, find, text_of=text_of)
 
 
 def add_words(fitted: Artifact, held: StatesCache, wanted: Array, *, text_of: TextOf) -> Artifact:
