@@ -156,6 +156,8 @@ def main() -> None:
         tuners = {"linear": Tuner.load(options.linear)} | tuners
     where = environment("benchmarks.bench_quality")
     with Backbone.open(options.model or fast_default_path()) as backbone:
+        text_of = backbone.vocabulary.detokenize
+        tuners = {name: one.reading(text_of) for name, one in tuners.items()}
         model = backbone.facts.quantisation
         report = earlier(options.out, tuner, model)
         report |= {"environment": where, "tuner": tuner.fingerprint, "model": model}
@@ -165,10 +167,7 @@ def main() -> None:
             vectors = peer_vectors("MiniLM", minilm(peers), dataset)
             if options.e5:
                 vectors |= peer_vectors("e5-small", e5.encoder(peers), dataset, before=False)
-            reading = {
-                name: one.reading(backbone.vocabulary.detokenize) for name, one in tuners.items()
-            }
-            vectors |= our_vectors(reading, backbone, dataset, options.work / model / dataset.name)
+            vectors |= our_vectors(tuners, backbone, dataset, options.work / model / dataset.name)
             evaluated = evaluate(dataset, vectors)
             write_questions(evaluated, options.out)
             report[dataset.name] = judged(dataset, evaluated) | {"environment": where}

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from lmort_memory.encoder.lexicon import words_of, write_lexicon
+from lmort_memory.encoder.lexicon import LONGEST, words_of, write_lexicon
 from lmort_memory.kit import load_kit
 from lmort_memory.tuners.train.pipeline import load_data
 from lmort_memory.tuners.train.recipe import load_recipe, recipe_path
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 WORDS = 60_000
 FEWEST = 3  # occurrences of a word
-LONGEST = 24  # letters
 USUAL = 1e-3  # frequency at which a word's weight is a half (SIF's a)
 CUT = 40  # words of a text
 EPOCHS = 3

@@ -292,11 +292,11 @@ def _fingerprints(
 def _fingerprint(config: TunerConfig, stored: Mapping[str, tuple[str, NDArray[Any]]]) -> str:
     """Hash shape and stored bytes of everything that makes vectors; 32 hex digits."""
     shape = asdict(config)
-    for name in _LATER:
-        if name != "lexicon" or not config.lexicon:  # which words are added makes other vectors
-            del shape[name]
-    if not config.own_layers:
-        del shape["own_layers"]  # so that files of format 1 keep their hash
+    for name in ("token_bits", "in_chat"):  # they make no other vectors
+        del shape[name]
+    for name in ("own_layers", "lexicon"):
+        if not shape[name]:
+            del shape[name]  # so that files of earlier formats keep their hash
     return _hash(json.dumps(shape, sort_keys=True), config.vector_shapes(), stored)
 
 

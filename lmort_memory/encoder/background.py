@@ -8,6 +8,7 @@ of the kit's texts lie; `lmort_memory.memory.likelihood` reads it.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,21 +18,26 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lmort_memory.encoder.artifact import Artifact
     from lmort_memory.kit import KitText
 
-__all__ = ["KEY", "background_note"]
+__all__ = ["with_background"]
 
-KEY: Final = "background"
-"""Key in the provenance of a tuner's file."""
+_KEY: Final = "background"  # in the provenance of a tuner's file
 
 
-def background_note(vectors: NDArray[np.float32], items: Sequence[KitText]) -> str:
-    """Return mean and deviation of the cosines of questions with texts of other kinds, as JSON.
+def with_background(
+    artifact: Artifact, vectors: NDArray[np.float32], items: Sequence[KitText]
+) -> Artifact:
+    """Note mean and deviation of a tuner's cosines of questions with texts of other kinds.
 
     Args:
-        vectors: A tuner's vectors of texts of the kit, float32 (n, dim), unit norm.
-        items: The n texts; a few of them may answer each other.
+        artifact: The tuner.
+        vectors: Its vectors of texts of the kit, float32 (n, dim), unit norm.
+        items: The n texts, questions and others; a few of them may answer each other.
     """
     asking = np.array([item.kind == "question" for item in items])
     cosines = vectors[asking] @ vectors[~asking].T
-    return json.dumps([round(float(cosines.mean()), 5), round(float(cosines.std()), 5)])
+    note = json.dumps([round(float(cosines.mean()), 5), round(float(cosines.std()), 5)])
+    provenance = {**artifact.card.provenance, _KEY: note}
+    return replace(artifact, card=replace(artifact.card, provenance=provenance))

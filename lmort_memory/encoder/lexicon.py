@@ -24,24 +24,27 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from lmort_memory.errors import TunerError
+from lmort_memory.errors import TunerError, TunerMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from lmort_memory.encoder.config import TunerConfig
+
     Array = NDArray[np.float32]
 
-__all__ = ["FILE", "Lexicon", "load_lexicon", "words_of", "write_lexicon"]
+__all__ = ["LONGEST", "Lexicon", "lexicon_of", "load_lexicon", "words_of", "write_lexicon"]
 
-FILE: Final = "lexicon.npz"
+LONGEST: Final = 24
+"""Letters of the longest word; a longer one is in no table and may be a page of base64."""
 
+_FILE: Final = "lexicon.npz"
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 _ZERO: Final = 8  # code of the step 0
 _MOST: Final = 7  # steps to either side
 _CUT: Final = 0.8
-_LONGEST: Final = 24  # letters; longer words are in no table and may be a page of base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class Lexicon:
 def words_of(text: str) -> Iterator[str]:
     """Yield the words of a text in small letters, with straight apostrophes."""
     for found in _WORD.finditer(text):
-        yield found[0][: _LONGEST + 1].lower().replace("\u2019", "'")
+        yield found[0][: LONGEST + 1].lower().replace("\u2019", "'")
 
 
 @cache
@@ -111,7 +114,7 @@ def load_lexicon(path: Path | None = None) -> Lexicon:
     Raises:
         TunerError: the file is missing or damaged.
     """
-    path = path or Path(__file__).parent / "pretrained" / FILE
+    path = path or Path(__file__).parent / "pretrained" / _FILE
     try:
         data = path.read_bytes()
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
@@ -131,6 +134,25 @@ def load_lexicon(path: Path | None = None) -> Lexicon:
     rows = {word: row for row, word in enumerate(words)}
     identity = hashlib.sha256(data).hexdigest()[:16]
     return Lexicon(rows, codes, scales, weights, bias, identity)
+
+
+def lexicon_of(config: TunerConfig) -> Lexicon:
+    """Load the table whose vectors a tuner adds.
+
+    Raises:
+        TunerMismatchError: this version has another.
+        TunerError: the file is missing or damaged.
+    """
+    lexicon = load_lexicon()
+    if (lexicon.identity, lexicon.dim) != (config.lexicon, config.inner_dim):
+        raise TunerMismatchError(
+            f"the tuner adds the word vectors {config.lexicon} of width {config.inner_dim}, but "
+            f"this version has {lexicon.identity} of width {lexicon.dim} — update lmort-memory or "
+            "make the tuner again",
+            expected=config.lexicon,
+            found=lexicon.identity,
+        )
+    return lexicon
 
 
 def write_lexicon(

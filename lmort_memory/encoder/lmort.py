@@ -26,16 +26,14 @@ from lmort_memory.blas import one_thread
 from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact
 from lmort_memory.encoder.config import LAYER_NORM_EPS, TunerConfig
 from lmort_memory.encoder.in_chat import added_by_chat
-from lmort_memory.encoder.lexicon import load_lexicon
+from lmort_memory.encoder.lexicon import lexicon_of
 from lmort_memory.encoder.token_map import TokenMap
-from lmort_memory.errors import TunerMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from lmort_memory.encoder.lexicon import Lexicon
     from lmort_memory.types import HiddenStates
 
     Array = NDArray[np.float32]
@@ -134,7 +132,7 @@ class Tuner:
         self._first = self._second = self._context = None
         self._pooled = self._output = self._own = None
         self._text_of = text_of
-        self._lexicon = _lexicon(config) if config.lexicon else None
+        self._lexicon = lexicon_of(config) if config.lexicon else None
         self._share = weights["lexicon.share"] if config.lexicon else None
         self.added_by_chat = added_by_chat(artifact)
         self.token_map = (
@@ -303,24 +301,6 @@ class Tuner:
         inner = block.up(x)
         np.maximum(inner, 0, out=inner)
         return _add_and_norm(block.down(inner), x, block.ff_norm)
-
-
-def _lexicon(config: TunerConfig) -> Lexicon:
-    """Load the word vectors that a tuner adds.
-
-    Raises:
-        TunerMismatchError: this version has others.
-    """
-    lexicon = load_lexicon()
-    if (lexicon.identity, lexicon.dim) != (config.lexicon, config.inner_dim):
-        raise TunerMismatchError(
-            f"the tuner adds the word vectors {config.lexicon} of width {config.inner_dim}, but "
-            f"this version has {lexicon.identity} of width {lexicon.dim} — update lmort-memory or "
-            "make the tuner again",
-            expected=config.lexicon,
-            found=lexicon.identity,
-        )
-    return lexicon
 
 
 def _to_unit(vectors: Array) -> Array:

@@ -100,7 +100,7 @@ def left_out_cosine(kernel: Matrix, targets: Matrix) -> float:
         # Leverage: a text's share in its own prediction; 1/n is its share in the mean.
         leverage = (vectors**2 @ shrink + 1 / len(targets))[:, None]
         predicted = (fitted - leverage * targets) / (1 - leverage)
-        best = max(best, _mean_cosine(predicted, targets))
+        best = max(best, mean_cosine(predicted, targets))
     return best
 
 
@@ -115,6 +115,7 @@ def _kernel(states: NDArray[np.float32]) -> Matrix:
     return kernel
 
 
-def _mean_cosine(found: Matrix, wanted: Matrix) -> float:
+def mean_cosine(found: NDArray[np.floating], wanted: NDArray[np.floating]) -> float:
+    """Return the mean cosine of the rows of two arrays, (n, dim) each."""
     norms = np.linalg.norm(found, axis=1) * np.linalg.norm(wanted, axis=1)
     return float(np.mean((found * wanted).sum(axis=1) / norms))

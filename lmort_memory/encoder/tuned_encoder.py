@@ -14,6 +14,7 @@ from lmort_memory.batches import batched
 from lmort_memory.encoder.artifact import CONTRACT_VERSION, TunerCard
 from lmort_memory.encoder.chunking import chunk_tokens, span_of
 from lmort_memory.encoder.in_chat import places_of
+from lmort_memory.encoder.lexicon import lexicon_of
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.errors import TunerError, TunerMismatchError
 from lmort_memory.modelfile.sketch import Sketch
@@ -228,10 +229,11 @@ class TunedEncoder:
 
 
 def check_match(card: TunerCard, backbone: Backbone) -> None:
-    """Check that a tuner was made for this backbone and this version's encoding contract.
+    """Check that a tuner was made for this backbone and this version's contract and words.
 
     Raises:
-        TunerMismatchError: it was made for other weights, or for another fine-tuning of the model.
+        TunerMismatchError: it was made for other weights, for another fine-tuning of the model, or
+            with other word vectors.
         TunerError: it follows another version of the encoding contract.
     """
     name, expected, found = (
@@ -258,6 +260,8 @@ def check_match(card: TunerCard, backbone: Backbone) -> None:
             expected=f"{expected}, unchanged",
             found=f"{found}, fine-tuned",
         )
+    if card.config.lexicon:
+        lexicon_of(card.config)
 
 
 def _sketch_of(card: TunerCard) -> Sketch:

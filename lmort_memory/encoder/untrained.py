@@ -25,7 +25,7 @@ import numpy as np
 
 from lmort_memory.blas import one_thread
 from lmort_memory.encoder.artifact import Artifact, TunerCard, read_artifact, write_artifact
-from lmort_memory.encoder.background import KEY, background_note
+from lmort_memory.encoder.background import with_background
 from lmort_memory.encoder.config import WORDS_DIM, BackboneIdentity, TunerConfig
 from lmort_memory.encoder.lexicon import load_lexicon
 from lmort_memory.encoder.lmort import Tuner
@@ -36,6 +36,7 @@ from lmort_memory.encoder.tuned_encoder import check_match
 from lmort_memory.errors import TunerError
 from lmort_memory.kit import load_kit
 from lmort_memory.paths import make_private_dir
+from lmort_memory.types import HiddenStates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from lmort_memory.backbone import Backbone
     from lmort_memory.encoder.pooling import PooledStates
     from lmort_memory.kit import KitText
-    from lmort_memory.types import HiddenStates
 
     Array = NDArray[np.float32]
 
@@ -100,9 +100,7 @@ def untrained_path(backbone: Backbone, folder: Path) -> Path | None:
     """Return the at-once tuner made earlier for a model, or None."""
     for path in sorted(folder.glob(f"{backbone.fingerprint}-*.gguf")):
         try:
-            artifact = read_artifact(path)
-            check_match(artifact.card, backbone)
-            Tuner(artifact)
+            check_match(read_artifact(path).card, backbone)
         except TunerError:  # for another fine-tuning, contract or table of words, or damaged
             continue
         return path
@@ -144,12 +142,13 @@ def make_untrained(
         if not words:
             return made
         items = kit.items[kit.n_held_out : kit.n_held_out + n_texts]
-        return _with_background(beside_words(made, kit.vectors), pooled, items)
+        return _noting_background(beside_words(made, kit.vectors), pooled, items)
 
 
 def project(backbone: Backbone, pooled: PooledStates, layers: Sequence[int]) -> Artifact:
     """Make a tuner for these layers from pooled states."""
-    rows, inputs = _inputs(pooled, layers)
+    rows = [pooled.layers.index(layer) for layer in layers]
+    inputs = np.concatenate(list(pooled.standardised()[rows]), axis=1)
     weight, bias = directions(inputs)
     length = np.linalg.norm(inputs @ weight.T + bias, axis=1).mean()
     weight, bias = weight / length, bias / length  # to a mean of 1: what words are joined to
@@ -202,24 +201,19 @@ def beside_words(artifact: Artifact, sample: Array) -> Artifact:
     return Artifact(replace(artifact.card, config=config), weights)
 
 
-def _inputs(pooled: PooledStates, layers: Sequence[int]) -> tuple[list[int], Array]:
-    """Return the rows of these layers, and their standardised states side by side: (n, d)."""
-    rows = [pooled.layers.index(layer) for layer in layers]
-    return rows, np.concatenate(list(pooled.standardised()[rows]), axis=1)
-
-
-def _with_background(
+def _noting_background(
     artifact: Artifact, pooled: PooledStates, items: Sequence[KitText]
 ) -> Artifact:
-    """Note the background of an at-once tuner, by the texts that it was made from."""
-    weights, card = artifact.weights, artifact.card
-    _, inputs = _inputs(pooled, card.config.own_layers)
-    words = load_lexicon().vectors([item.text for item in items])
-    vectors = words @ weights["kept.weight"].T + inputs @ weights["own.weight"].T
-    vectors += weights["own.bias"]
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    provenance = {**card.provenance, KEY: background_note(vectors, items)}
-    return replace(artifact, card=replace(card, provenance=provenance))
+    """Note the background of an at-once tuner, by the texts that it was made from.
+
+    It reads nothing of a text but the mean of its states, so that mean stands for all tokens.
+    """
+    tuner = Tuner(artifact, lambda tokens: items[tokens[0]].text)
+    texts = [
+        HiddenStates((row,), pooled.layers, pooled.pooled[:, row : row + 1])
+        for row in range(len(items))
+    ]
+    return with_background(artifact, tuner.encode_batch(texts), items)
 
 
 def identity_of(backbone: Backbone) -> BackboneIdentity:

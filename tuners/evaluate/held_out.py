@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from lmort_memory.encoder.background import KEY, background_note
 from lmort_memory.encoder.lmort import Tuner
 from lmort_memory.encoder.untrained import AT_ONCE
 from lmort_memory.kit import HELD_OUT_GROUP
@@ -21,13 +20,12 @@ if TYPE_CHECKING:
 
     from lmort_memory.encoder.artifact import Artifact
     from lmort_memory.encoder.lmort import TextOf
-    from lmort_memory.kit import Kit
 
     from ..states.cache import StatesCache
 
     Array = NDArray[np.float32]
 
-__all__ = ["Figures", "best_tier", "encode_cache", "judge", "with_background"]
+__all__ = ["Figures", "best_tier", "encode_cache", "judge"]
 
 _BATCH: Final = 64  # texts whose states are in memory at a time
 
@@ -80,16 +78,6 @@ def encode_cache(
     chosen = np.arange(len(cache.lengths)) if texts is None else texts
     parts = np.array_split(chosen, range(_BATCH, len(chosen), _BATCH))
     return np.concatenate([tuner.encode_batch([cache.get(int(i)) for i in part]) for part in parts])
-
-
-def with_background(
-    artifact: Artifact, held: StatesCache, kit: Kit, *, text_of: TextOf
-) -> Artifact:
-    """Note the background of a tuner's space in its provenance, by the kit's held-out texts."""
-    vectors = encode_cache(artifact, held, text_of=text_of)
-    note = background_note(vectors, kit.items[: len(held.lengths)])
-    provenance = {**artifact.card.provenance, KEY: note}
-    return replace(artifact, card=replace(artifact.card, provenance=provenance))
 
 
 def best_tier(figures: Mapping[str, Figures]) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from lmort_memory.encoder.artifact import Artifact, TunerCard
+from lmort_memory.encoder.background import with_background
 from lmort_memory.encoder.config import TunerConfig
 from lmort_memory.encoder.in_chat import with_chat
 from lmort_memory.encoder.pooling import pool_states
@@ -27,7 +28,7 @@ from lmort_memory.encoder.probe import ceiling, choose_layers
 from lmort_memory.encoder.token_fit import with_tokens
 from lmort_memory.encoder.untrained import AT_ONCE, beside_words, identity_of, project
 
-from ..evaluate.held_out import Figures, best_tier, encode_cache, judge, with_background
+from ..evaluate.held_out import Figures, best_tier, encode_cache, judge
 from ..states.cache import estimate, fill
 from ..train.closed_form import pooled_states, ridge_behind, statistics
 from ..train.data import TrainingData
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmort_memory.backbone import Backbone
+    from lmort_memory.encoder.lmort import TextOf
     from lmort_memory.encoder.probe import LayerChoice
     from lmort_memory.kit import Kit, KitPair
     from lmort_memory.types import HiddenStates
@@ -125,6 +127,10 @@ class Maker:
     train: bool = True
     pairs: tuple[KitPair, ...] = ()
 
+    @property
+    def _text_of(self) -> TextOf:
+        return self.backbone.vocabulary.detokenize
+
     def plan(self) -> Plan:
         """Measure this machine and plan the work, or read the plan of an earlier call.
 
@@ -165,9 +171,8 @@ class Maker:
         fit = self._states("fit", first, first + plan.n_fit, plan, stages)
         artifact = with_tokens(tiers[best].artifact, token_sample(fit))
         held = self._states("held-out", 0, plan.n_held_out, plan, stages)
-        artifact = with_background(
-            artifact, held, self.kit, text_of=self.backbone.vocabulary.detokenize
-        )
+        vectors = encode_cache(artifact, held, text_of=self._text_of)
+        artifact = with_background(artifact, vectors, self.kit.items[: plan.n_held_out])
         added = self._added_by_chat(plan)
         artifact = artifact if added is None else with_chat(artifact, added)
         return Made(artifact, best, figures, plan, time.monotonic() - start)
@@ -225,19 +230,17 @@ class Maker:
         begun: float,
     ) -> Tier:
         """Add words and own directions to a fitted tuner, and evaluate it."""
-        text_of = self.backbone.vocabulary.detokenize
         wanted = self.kit.vectors[: len(held.lengths)]
-        with_words = add_words(fitted, held, wanted, text_of=text_of)
-        whole = add_own_directions(with_words, fit, pairs, text_of=text_of)
+        with_words = add_words(fitted, held, wanted, text_of=self._text_of)
+        whole = add_own_directions(with_words, fit, pairs, text_of=self._text_of)
         return self._judged(whole, with_words, held, begun)
 
     def _judged(
         self, artifact: Artifact, fitted: Artifact | None, held: StatesCache, begun: float
     ) -> Tier:
         wanted = self.kit.vectors[: len(held.lengths)]
-        text_of = self.backbone.vocabulary.detokenize
-        nearness = None if fitted is None else encode_cache(fitted, held, text_of=text_of)
-        figures = judge(encode_cache(artifact, held, text_of=text_of), wanted, nearness)
+        nearness = None if fitted is None else encode_cache(fitted, held, text_of=self._text_of)
+        figures = judge(encode_cache(artifact, held, text_of=self._text_of), wanted, nearness)
         return Tier(artifact, figures, time.monotonic() - begun)
 
     def _choose(self, stages: Stages) -> tuple[LayerChoice, float, float]:

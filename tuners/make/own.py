@@ -9,6 +9,7 @@ import numpy as np
 
 from lmort_memory.encoder.artifact import Artifact
 from lmort_memory.encoder.lexicon import load_lexicon
+from lmort_memory.encoder.probe import mean_cosine
 from lmort_memory.encoder.untrained import directions
 
 from ..evaluate.held_out import encode_cache
@@ -130,15 +131,10 @@ def add_words(fitted: Artifact, held: StatesCache, wanted: Array, *, text_of: Te
     lexicon = load_lexicon()
     own = encode_cache(fitted, held)
     words = lexicon.vectors([text_of(held.get(i).tokens) for i in range(len(own))])
-    best = max(WORDS_SHARES, key=lambda share: _cosine(own + np.float32(share) * words, wanted))
+    best = max(WORDS_SHARES, key=lambda share: mean_cosine(own + np.float32(share) * words, wanted))
     config = replace(fitted.card.config, lexicon=lexicon.identity)
     share = np.array([best], np.float32)
     return Artifact(replace(fitted.card, config=config), {**fitted.weights, "lexicon.share": share})
-
-
-def _cosine(vectors: Array, wanted: Array) -> float:
-    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(wanted, axis=1)
-    return float(((vectors * wanted).sum(axis=1) / lengths).mean())
 
 
 def _scaled(found: Array, inputs: Array) -> Array:

@@ -26,13 +26,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lmort_memory.encoder.artifact import Artifact, TunerCard
+from lmort_memory.encoder.background import with_background
 from lmort_memory.encoder.config import TunerConfig
 from lmort_memory.encoder.untrained import AT_ONCE, beside_words, identity_of, make_untrained
 from lmort_memory.errors import TunerError
 from lmort_memory.kit import load_kit
 from lmort_memory.modelfile.facts import read_header, read_tensor
 
-from ..evaluate.held_out import encode_cache, judge, with_background
+from ..evaluate.held_out import encode_cache, judge
 from ..states.cache import estimate, fill
 from ..train.batches import epoch_plan, packed_states
 from ..train.data import cut_words
@@ -177,13 +178,14 @@ class NoteMaker:
         trained = self._artifact(model, len(texts), steps)
         artifacts = {AT_ONCE: beside_words(start, kit.vectors), UNSUPERVISED: trained}
         text_of = self.backbone.vocabulary.detokenize
-        figures = {
-            tier: judge(encode_cache(artifact, held, text_of=text_of), wanted, None)
+        vectors = {
+            tier: encode_cache(artifact, held, text_of=text_of)
             for tier, artifact in artifacts.items()
         }
+        figures = {tier: judge(found, wanted, None) for tier, found in vectors.items()}
         best = max(figures, key=lambda tier: figures[tier].mrr)
         plan = Plan(0.0, len(texts), kit.n_held_out, 60 * self.minutes - spent, layers)
-        chosen = with_background(artifacts[best], held, kit, text_of=text_of)
+        chosen = with_background(artifacts[best], vectors[best], kit.items[: kit.n_held_out])
         return Made(chosen, best, figures, plan, time.monotonic() - begun)
 
     def _texts_that_fit(self, layers: tuple[int, ...]) -> list[str]:
