@@ -60,8 +60,8 @@ class MemoryStatus:
         store: Sizes and counts of the database.
         model: File name of the loaded model, or None.
         space: The vector space in use, or None if recall is by words only.
-        tier: How the loaded model's tuner was made; "at once" uses the model's layers as they are,
-            and `lmort-mem tuner make` makes a better one. None without a model.
+        tier: How the loaded model's tuner was made; "at once" uses the model's layers as they are
+            and vectors of words, and `lmort-mem tuner make` fits a tuner. None without a model.
         pending: Records without vectors in that space.
         notice: One line for the user about the model, or None.
         replica: This device among those it is synced with; None if it never was.
