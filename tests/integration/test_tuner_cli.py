@@ -118,7 +118,7 @@ def test_info_says_which_tuner_was_made_at_once(world):
     assert set(found) == {"trained", "at once"}  # the one that ships, and this
     with Backbone.open(world / "tiny.gguf") as backbone:
         assert found["at once"]["backbone"]["fingerprint"] == backbone.fingerprint
-    assert "`lmort-mem tuner make` makes a better one" in call("info")
+    assert "`lmort-mem tuner make` fits a tuner" in call("info")
 
 
 def test_a_damaged_tuner_hides_no_other(home):
