@@ -59,8 +59,8 @@ def main() -> None:
         return
     if not options.pairs or options.work is None:
         parser.error("a map is trained on --pairs, in a folder --work; or taken over with --like")
-    tuner = Tuner(artifact)
     with Backbone.open(options.model or fast_default_path()) as backbone:
+        tuner = Tuner(artifact, backbone.vocabulary.detokenize)
         sources = [
             capture(backbone, tuner, path, options.each, options.work) for path in options.pairs
         ]

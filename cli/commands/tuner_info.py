@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["card_of_space", "tier_text"]
 
 _TIERS = {
-    "at once": "at once: the model's layers and words; `lmort-mem tuner make` fits a tuner",
+    "at once": "at once: made in seconds, not fitted; `lmort-mem tuner make` fits a tuner",
     "closed form": "closed form: fitted on this machine by `lmort-mem tuner make`",
     "LMORT": "LMORT: trained on this machine by `lmort-mem tuner make`",
     "unsupervised": "unsupervised: learned from notes alone by `lmort-mem tuner make`",

@@ -92,5 +92,5 @@ def _look_up(backbone: Backbone, *, tokens: bool) -> OpenedEncoder:
         backbone,
         encoder,
         f"{reason}; using an untrained map of its layers {layers} — "
-        "for better recall run `lmort-mem tuner make` (minutes)",
+        "`lmort-mem tuner make` (minutes) fits one, which often finds a little more",
     )

@@ -11,7 +11,7 @@ means than directions that nothing was learned for, but nothing of other languag
 what words mean together (experiment 48).
 
 The result is an ordinary tuner file without blocks, named by the model's fingerprint and marked in
-its provenance. `lmort-mem tuner make` makes a better one. Measured in `docs/experiments.md`.
+its provenance. `lmort-mem tuner make` fits a tuner. Measured in `docs/experiments.md`.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ def test_a_model_without_a_tuner_adds_and_recalls(monkeypatch, capsys, pair):
     outcome = cli("recall", "bees", "--json")
     assert [hit["record"]["text"] for hit in outcome.json["hits"]] == ["Ada keeps bees."]
     for shown in (cli("status").out, cli("status", "--with-model").out):
-        assert "tuner   at once: the model's layers and words; `lmort-mem tuner make`" in shown
+        assert "tuner   at once: made in seconds, not fitted; `lmort-mem tuner make`" in shown
     assert cli("status", "--with-model", "--json").json["tier"] == "at once"
     checks = {check["name"]: check for check in cli("doctor", "--json").json}
     assert checks["tuner"]["state"] == "note"

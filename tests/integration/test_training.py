@@ -17,15 +17,18 @@ import torch
 
 from lmort_memory.backbone import Backbone
 from lmort_memory.encoder import TunedEncoder
-from lmort_memory.encoder.artifact import read_card, write_artifact
+from lmort_memory.encoder.artifact import Artifact, read_artifact, read_card, write_artifact
 from lmort_memory.encoder.config import CHAT_PLACES, TunerConfig
 from lmort_memory.encoder.in_chat import with_chat
+from lmort_memory.encoder.lexicon import load_lexicon
 from lmort_memory.encoder.lmort import Tuner
+from lmort_memory.encoder.probe import mean_cosine
 from lmort_memory.errors import TunerError
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 from lmort_memory.tuners.states import cache as states_module
 from lmort_memory.tuners.states.cache import estimate, fill, open_cache
 from lmort_memory.tuners.train.batches import packed_states
+from lmort_memory.tuners.train.blend import with_words
 from lmort_memory.tuners.train.closed_form import pooled_states, ridge, statistics
 from lmort_memory.tuners.train.data import TrainingData
 from lmort_memory.tuners.train.pipeline import Workshop, to_artifact
@@ -37,6 +40,7 @@ from lmort_memory.tuners.train.recipe import (
     SourceRecipe,
     TrainRecipe,
 )
+from lmort_memory.tuners.train.teacher import Teacher
 from lmort_memory.tuners.train.trainer import Trainer, TrainingSet, new_model, rate_factor
 from tests.support.tuners import SMALL, artifact_of, perturbed
 
@@ -361,6 +365,38 @@ def test_a_recipe_becomes_a_tuner(model_path, backbone, tmp_path):
     assert card.provenance["recipe"] == "tiny, then second"
     assert card.provenance["data_licences"] == "CC0-1.0, MIT"
     assert card.provenance["blend"] == tuner.provenance["blend"]
+
+
+def test_a_recipe_with_words_trains_what_they_lack(backbone, tmp_path):
+    """Held-out texts are nearer to the teacher than where words are added after training."""
+    folder = tmp_path / "data/text"
+    folder.mkdir(parents=True)
+    with gzip.open(folder / "notes.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps({"text": text}) + "\n" for text in TEXTS[:64])
+    shape = {"align_layer": 1, "uniform_layer": 3, "n_head": 2, "width": 16, "n_ff": 32}
+    source = SourceRecipe("text/notes", "paragraphs", 64, "MIT")
+    recipe = replace(
+        RECIPE,
+        tuner={**shape, "pooled_layers": (1,), "dim": 384},
+        data=DataRecipe(max_tokens=64, sources=(source,)),
+        loss=LossRecipe(distillation=1.0),
+        train=replace(RECIPE.train, words=1.0),
+    )
+    plain = replace(recipe, train=replace(recipe.train, words=0.0))
+    for name, one in (("plain", plain), ("with words", recipe)):
+        workshop = Workshop(one, backbone, tmp_path / "data", tmp_path / name)
+        workshop.make(tmp_path / f"{name}.gguf", lambda _: lambda *_: None)
+    trained = read_artifact(tmp_path / "with words.gguf")
+    assert trained.card.config.lexicon == load_lexicon().identity
+    added = with_words(read_artifact(tmp_path / "plain.gguf"), trained.card.config.lexicon, 1.0)
+    wanted = Teacher().encode(TEXTS[64:])
+
+    def nearness(artifact: Artifact) -> float:
+        encoder = TunedEncoder(backbone, Tuner(artifact, backbone.vocabulary.detokenize))
+        vectors = [text.vectors for text in encoder.encode(TEXTS[64:])]
+        return mean_cosine(np.concatenate(vectors), wanted)
+
+    assert nearness(trained) > nearness(added)
 
 
 def test_cutting_rows_is_cutting_text(backbone, training):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from lmort_memory.encoder.untrained import directions
 
 from ..evaluate.held_out import encode_cache
 from ..states.cache import fill
-from ..train.blend import DIRECTIONS, PENALTY, blend, discriminants, inputs_of
+from ..train.blend import DIRECTIONS, PENALTY, blend, discriminants, inputs_of, with_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,9 +132,7 @@ def add_words(fitted: Artifact, held: StatesCache, wanted: Array, *, text_of: Te
     own = encode_cache(fitted, held)
     words = lexicon.vectors([text_of(held.get(i).tokens) for i in range(len(own))])
     best = max(WORDS_SHARES, key=lambda share: mean_cosine(own + np.float32(share) * words, wanted))
-    config = replace(fitted.card.config, lexicon=lexicon.identity)
-    share = np.array([best], np.float32)
-    return Artifact(replace(fitted.card, config=config), {**fitted.weights, "lexicon.share": share})
+    return with_words(fitted, lexicon.identity, best)
 
 
 def _scaled(found: Array, inputs: Array) -> Array:

@@ -36,7 +36,15 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["DIRECTIONS", "PENALTY", "blend", "discriminants", "inputs_of", "own_directions"]
+__all__ = [
+    "DIRECTIONS",
+    "PENALTY",
+    "blend",
+    "discriminants",
+    "inputs_of",
+    "own_directions",
+    "with_words",
+]
 
 DIRECTIONS: Final = 384
 PENALTY: Final = 1.0  # 3 and 10 scored lower, 0.3 the same
@@ -94,6 +102,19 @@ def own_directions(artifact: Artifact) -> Array:
         raise TunerError("the tuner has no own directions to take over — name one that is blended")
     found: Array = np.asarray(artifact.weights["own.weight"], np.float32).T
     return found
+
+
+def with_words(artifact: Artifact, identity: str, share: float) -> Artifact:
+    """Let a tuner add the vectors of words (`encoder.lexicon`) to its own, not yet blended.
+
+    Args:
+        artifact: The tuner.
+        identity: The table's identity.
+        share: Length of the words' vectors, beside 1 of the tuner's.
+    """
+    card = replace(artifact.card, config=replace(artifact.card.config, lexicon=identity))
+    added = {"lexicon.share": np.array([share], np.float32)}
+    return Artifact(card, {**artifact.weights, **added})
 
 
 def inputs_of(artifact: Artifact, cache: StatesCache) -> Array:

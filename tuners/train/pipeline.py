@@ -19,11 +19,12 @@ from lmort_memory.encoder.artifact import (
     read_card,
     write_artifact,
 )
+from lmort_memory.encoder.lexicon import load_lexicon
 from lmort_memory.encoder.untrained import identity_of
 from lmort_memory.types import Progress
 
 from ..states.cache import estimate, fill
-from .blend import DIRECTIONS, PENALTY, blend, discriminants, own_directions
+from .blend import DIRECTIONS, PENALTY, blend, discriminants, own_directions, with_words
 from .corpus import corpus_states, corpus_targets
 from .data import TrainingData, load_folder
 from .msmarco import load_msmarco
@@ -32,6 +33,7 @@ from .trainer import Trainer, TrainingSet
 
 if TYPE_CHECKING:
     from lmort_memory.backbone import Backbone
+    from lmort_memory.encoder.lmort import TextOf
 
     from ..states.cache import Estimate, StatesCache
     from .model import Lmort
@@ -129,12 +131,20 @@ class Workshop:
         artifact = to_artifact(
             model, self.backbone, provenance_of(self.recipe, training, trainer.step)
         )
+        if self.recipe.train.words:
+            artifact = with_words(artifact, load_lexicon().identity, self.recipe.train.words)
         recipe = self.recipe.blend
         if recipe is not None and kept is not None:
-            artifact = with_own_of(kept, artifact, training.cache, share=recipe.share)
+            artifact = with_own_of(
+                kept, artifact, training.cache, share=recipe.share, text_of=self._text_of
+            )
         elif recipe is not None:
             artifact = self._blended(artifact, recipe, stages)
         return write_artifact(out, artifact, matrix_type=matrix_type)
+
+    @property
+    def _text_of(self) -> TextOf:
+        return self.backbone.vocabulary.detokenize
 
     def _kept(self) -> Artifact | None:
         """Read the tuner whose own directions are kept; None if none are."""
@@ -169,6 +179,7 @@ class Workshop:
                 inputs[data.anchors], inputs[data.positives], DIRECTIONS, PENALTY
             ),
             share=recipe.share,
+            text_of=self._text_of,
         )
         before = artifact.card.provenance
         after = {**before, **_blend_provenance(before, data)}
@@ -182,7 +193,12 @@ def to_artifact(model: Lmort, backbone: Backbone, provenance: dict[str, str]) ->
 
 
 def with_own_of(
-    start: Artifact, artifact: Artifact, cache: StatesCache, *, share: float = 1.0
+    start: Artifact,
+    artifact: Artifact,
+    cache: StatesCache,
+    *,
+    share: float = 1.0,
+    text_of: TextOf | None = None,
 ) -> Artifact:
     """Add the own directions of the tuner that another began with to that other one.
 
@@ -191,12 +207,13 @@ def with_own_of(
         artifact: A tuner of the same layers and statistics, not blended.
         cache: States of texts at these layers; lengths and axes are theirs.
         share: Length of the own part, relative to 1 for the trained part.
+        text_of: The model's detokenizer, which a tuner with word vectors needs.
 
     Raises:
         TunerError: `start` is not blended.
     """
     own = own_directions(start)
-    blended = blend(artifact, cache, lambda _: own, share=share)
+    blended = blend(artifact, cache, lambda _: own, share=share, text_of=text_of)
     kept = {key: text for key, text in start.card.provenance.items() if key == "blend"}
     provenance = {**artifact.card.provenance, **kept}
     return replace(blended, card=replace(blended.card, provenance=provenance))

@@ -113,6 +113,8 @@ class TrainRecipe:
         warmup_ratio: Share of the steps in which the learning rate rises.
         schedule: "linear" or "cosine" decay after the warm-up.
         closed_form: Start the pooled path from the ridge solution on the teacher's vectors.
+        words: Length of the vectors of a text's words (`lmort_memory.encoder.lexicon`), beside 1
+            of the network, which learns what they lack; 0 trains without them.
         pooled_rate: Factor on the learning rate of the pooled path. That path sums thousands of
             correlated inputs, so an AdamW step moves its output far more than elsewhere.
     """
@@ -125,6 +127,7 @@ class TrainRecipe:
     warmup_ratio: float = 0.1
     schedule: str = "cosine"
     closed_form: bool = False
+    words: float = 0.0
     pooled_rate: float = 0.1
     seed: int = 0
 
@@ -270,6 +273,8 @@ def _check(name: str, recipe: Recipe) -> None:
         raise _bad(name, "closed_form would discard what `start` names; set one of them")
     if recipe.train.closed_form and not recipe.loss.distillation:
         raise _bad(name, "closed_form needs a teacher; set distillation above 0")
+    if recipe.train.words and not recipe.loss.distillation:
+        raise _bad(name, "word vectors are in the teacher's space; set distillation above 0")
 
 
 def _check_blend(name: str, blend: BlendRecipe, start: str) -> None:

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from lmort_memory.encoder.artifact import read_artifact
+from lmort_memory.encoder.lexicon import load_lexicon
 from lmort_memory.errors import TunerError
 
 from .batches import Batch, epoch_plan, make_batch, packed_states
@@ -154,6 +156,7 @@ class Trainer:
         self.step = 0
         self.total = recipe.train.epochs * len(self._plan(0))
         self._identity = _identity(config, recipe, training)
+        self._words = load_lexicon().vectors(training.data.texts) if recipe.train.words else None
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         resumes = (folder / _CHECKPOINT).is_file()
         self.model = Lmort(config) if resumes else new_model(config, recipe.train, training)
@@ -221,6 +224,9 @@ class Trainer:
             limits=self._limits(batch),
         )
         vectors = self.model(states.to(self.device, torch.float32), lengths.to(self.device))
+        if self._words is not None:
+            words = torch.from_numpy(self._words[batch.texts]).to(self.device)
+            vectors = F.normalize(vectors, dim=-1) + self.recipe.train.words * words
         weights = self.recipe.loss
         loss = torch.zeros((), device=self.device)
         if weights.distillation and self.training.targets is not None:
