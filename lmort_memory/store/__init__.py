@@ -2,7 +2,7 @@
 
     SQLiteStore (sqlite.py)        protocol.py: what any store can do; values.py: in which values
       ├── connection.py, schema.py    one file, many threads and processes; tables, migrations
-      ├── records/       rows, versions, sources, ledgers; filters.py: a Filter as SQL
+      ├── records/       keeping.py, order.py, sources, ledgers; filters.py: a Filter as SQL
       ├── words/         BM25 under a filter
       ├── vectors/       the nearest vectors under a filter: exactly, or with HNSW
       ├── deleting/      forgetting without a trace

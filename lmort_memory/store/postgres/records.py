@@ -12,8 +12,8 @@ from lmort_memory.store.filters import Condition
 from lmort_memory.store.postgres.connection import Connection
 from lmort_memory.store.postgres.stems import any_of, index_of, phrase_of
 from lmort_memory.store.records import rows
-from lmort_memory.store.records.edits import place_of
 from lmort_memory.store.records.links import LOOKED_AT, names_of, pick
+from lmort_memory.store.records.order import place_of
 from lmort_memory.store.records.supersession import followed
 from lmort_memory.store.values import Around, Facets, SessionInfo, Stored
 from lmort_memory.store.words.tokenizer import fold

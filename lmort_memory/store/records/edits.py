@@ -1,4 +1,4 @@
-"""Changing one record, its history, and the turns around it; inside the caller's transaction."""
+"""Changing one record, and its history; inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.store.clock import now_us, to_us
-from lmort_memory.store.filters import Condition
 from lmort_memory.store.records import rows
-from lmort_memory.store.records.links import linking
-from lmort_memory.store.values import Around
 from lmort_memory.store.vectors.spaces import drop_vectors
-from lmort_memory.types import Record, Source, Turn
+from lmort_memory.types import Record, Turn
 
-__all__ = ["around", "followers", "history", "keep", "place_of", "set_expiry", "update", "versions"]
+__all__ = ["history", "keep", "set_expiry", "update", "versions"]
 
 KEEP = """
 INSERT INTO history (n, text, role, updated_at, expires_at, metadata)
@@ -36,8 +32,6 @@ SELECT r.n, r.id, h.text, h.role, r.scope, r.session, r.created_at, h.updated_at
        r.valid_from, r.valid_to, r.superseded_by
 FROM history h JOIN records r USING (n)
 """
-SAME_SESSION = "r.session = :session AND r.scope = :scope"
-SAME_SOURCE = "r.session IS NULL AND r.source_uri = :uri AND r.scope = :scope"
 
 
 def update(connection: sqlite3.Connection, record_id: str, turn: Turn) -> Record:
@@ -48,7 +42,7 @@ def update(connection: sqlite3.Connection, record_id: str, turn: Turn) -> Record
     Raises:
         RecordNotFoundError: no record has the id.
     """
-    n, old = _find(connection, record_id)
+    n, old = rows.find(connection, record_id)
     connection.execute(KEEP, (n,))
     now = max(now_us(), to_us(old.updated_at) + 1)  # every version has its own time
     expires = None if turn.expires_at is None else to_us(turn.expires_at)
@@ -61,7 +55,7 @@ def update(connection: sqlite3.Connection, record_id: str, turn: Turn) -> Record
     connection.execute("UPDATE words SET body = ? WHERE rowid = ?", (rows.searchable(turn), n))
     if turn.text != old.text:
         drop_vectors(connection, n)
-    return _find(connection, record_id)[1]
+    return rows.find(connection, record_id)[1]
 
 
 def set_expiry(
@@ -80,7 +74,7 @@ def history(connection: sqlite3.Connection, record_id: str) -> list[Record]:
     Raises:
         RecordNotFoundError: no record has the id.
     """
-    present = _find(connection, record_id)[1]
+    present = rows.find(connection, record_id)[1]
     return [*versions(connection, [record_id]).get(record_id, ()), present]
 
 
@@ -109,71 +103,3 @@ def keep(connection: sqlite3.Connection, n: int, old: Iterable[Record]) -> None:
             for one in old
         ],
     )
-
-
-def around(connection: sqlite3.Connection, record_id: str, n: int) -> Around:
-    """Return the `n` turns before and the `n` after a record in its session, in order.
-
-    For a record without a session, these are its neighbours in its source, with up to `n` records
-    of other sources that link to its note.
-
-    Raises:
-        RecordNotFoundError: no record has the id.
-    """
-    number, record = _find(connection, record_id)
-    if record.session is None and record.source is None:
-        return Around()
-    by_session = record.session is not None
-    key = "r.created_at" if by_session else "IFNULL(r.source_start, 0)"
-    values = {**place_of(record), "n": number, "now": now_us(), "limit": n}
-    same = SAME_SESSION if by_session else SAME_SOURCE
-    found = []
-    for sign, order in (("<", "DESC"), (">", "ASC")):
-        sql = (
-            f"SELECT {rows.COLUMNS} FROM records r WHERE {same} AND ({key}, r.n) {sign} (:key, :n)"
-            " AND (r.expires_at IS NULL OR r.expires_at > :now)"
-            f" ORDER BY {key} {order}, r.n {order} LIMIT :limit"
-        )
-        found.append([rows.to_record(row) for row in connection.execute(sql, values)])
-    links = [] if by_session else linking(connection, record, n)
-    return Around(tuple(reversed(found[0])), tuple(found[1]), tuple(links))
-
-
-def place_of(record: Record) -> dict[str, object]:
-    """Return where a record is: in its session by time in microseconds, else in its source.
-
-    These are the values of `SAME_SESSION` and `SAME_SOURCE`, and the `key` that orders either.
-    """
-    source = record.source or Source("")
-    by_session = record.session is not None
-    return {
-        "session": record.session,
-        "scope": record.scope,
-        "uri": source.uri,
-        "key": to_us(record.created_at) if by_session else source.start or 0,
-    }
-
-
-def followers(
-    connection: sqlite3.Connection, ids: Sequence[str], chosen: Condition
-) -> dict[str, str]:
-    """Return the id of the turn after each record in its session, in order of time.
-
-    If that turn does not pass the filter there is no follower, rather than a later one.
-    """
-    condition, values = chosen
-    sql = (
-        "SELECT b.id, r.id FROM json_each(?) wanted JOIN records b ON b.id = wanted.value"
-        " JOIN records r ON r.n = (SELECT f.n FROM records f WHERE f.session = b.session"
-        " AND f.scope = b.scope AND (f.created_at, f.n) > (b.created_at, b.n)"
-        f" ORDER BY f.created_at, f.n LIMIT 1) WHERE {condition} AND typeof(r.id) = 'text'"
-    )
-    return dict(connection.execute(sql, [json.dumps(list(ids)), *values]).fetchall())
-
-
-def _find(connection: sqlite3.Connection, record_id: str) -> tuple[int, Record]:
-    sql = f"SELECT {rows.COLUMNS} FROM records r WHERE r.id = ?"
-    row = connection.execute(sql, (record_id,)).fetchone()
-    if row is None:
-        raise RecordNotFoundError(record_id)
-    return row[0], rows.to_record(row)

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from types import UnionType
 from typing import Any
 
+from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.store.clock import from_us, now_us, to_us
 from lmort_memory.store.damaged import reading
 from lmort_memory.store.ulid import new_id
@@ -19,6 +20,7 @@ __all__ = [
     "COLUMNS",
     "again",
     "dump_metadata",
+    "find",
     "insert",
     "insert_record",
     "load_metadata",
@@ -89,6 +91,19 @@ def again(origin: bytes) -> bytes:
     keeps its own.
     """
     return blake2b(origin, digest_size=16).digest()
+
+
+def find(connection: sqlite3.Connection, record_id: str) -> tuple[int, Record]:
+    """Return the row number and the record of an id.
+
+    Raises:
+        RecordNotFoundError: no record has the id.
+    """
+    sql = f"SELECT {COLUMNS} FROM records r WHERE r.id = ?"
+    row = connection.execute(sql, (record_id,)).fetchone()
+    if row is None:
+        raise RecordNotFoundError(record_id)
+    return row[0], to_record(row)
 
 
 def insert(connection: sqlite3.Connection, turn: Turn, origin: bytes) -> tuple[int, Record]:
