@@ -35,8 +35,8 @@ def dumped_records(path: Path) -> Iterator[Iterator[Dumped | LedgerEntry]]:
         ImportFileError: it is not a database of this library, has a newer version, or is damaged.
     """
     from lmort_memory.store import SQLiteStore
-    from lmort_memory.store.connection import refuse_foreign
     from lmort_memory.store.copying import copy_database
+    from lmort_memory.store.file_checks import refuse_foreign
 
     try:
         refuse_foreign(path)

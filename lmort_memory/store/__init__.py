@@ -2,6 +2,7 @@
 
     SQLiteStore (sqlite.py)        protocol.py: what any store can do; values.py: in which values
       ├── connection.py, schema.py    one file, many threads and processes; tables, migrations
+      ├── file_checks.py, sqlite_errors.py   whose file it is; what went wrong, and what helps
       ├── records/       keeping.py, order.py, sources, ledgers; filters.py: a Filter as SQL
       ├── words/         BM25 under a filter
       ├── vectors/       the nearest vectors under a filter: exactly, or with HNSW

@@ -1,4 +1,4 @@
-"""Connections to one SQLite file: opening it safely, reading, writing, and error messages.
+"""Connections to one SQLite file: opening it, reading and writing.
 
 Each thread has its own connection, because a connection with an open transaction cannot be shared.
 Every write is a `BEGIN IMMEDIATE` transaction. It takes the lock before it reads, so a writer waits
@@ -10,39 +10,35 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-import struct
 import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
-from lmort_memory.errors import DamagedStoreError, PassphraseError, StoreError
+from lmort_memory.errors import StoreError
 from lmort_memory.paths import beside, make_private_dir, touch_private
 from lmort_memory.store import schema
-from lmort_memory.store.aside import put_back
-from lmort_memory.store.damaged import DAMAGED
-from lmort_memory.store.encryption import MAGIC, Key, connect, failures, is_encrypted
+from lmort_memory.store.encryption import Key, connect, failures
+from lmort_memory.store.file_checks import (
+    FileInUse,
+    is_writable,
+    refuse_foreign,
+    refuse_second_name,
+)
 from lmort_memory.store.locks import someone_waits, waiting
+from lmort_memory.store.sqlite_errors import translated
 
 __all__ = ["Database"]
 
 BUSY_S = 60.0  # how long a writer waits for others; a write takes milliseconds
 TRY_AGAIN_S = (0.0005, 0.002)  # between two attempts; a commit takes a few milliseconds
 CHECKPOINT_S = 5.0  # how long a checkpoint waits for readers; it can also happen later
-LEAST_BYTES = 512  # of a database that is not empty: SQLite's smallest page
-HEADER = struct.Struct(">16s44xI4xI")  # magic, user_version at 60, application_id at 68
 
 # What other openers cause: a lock, or its protocol when they win the race for it time and again.
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
-_OF_DAMAGE = (
-    *("malformed", "not a database", "corrupt", "no such table", "no such column"),
-    "decode to utf-8",  # text that is not valid UTF-8
-)
-_GARBLED = "a name in it is not text"
 PRAGMAS = """
 PRAGMA foreign_keys = ON;
 PRAGMA secure_delete = ON;
@@ -76,21 +72,20 @@ class Database:
     ) -> None:
         self.path = path
         self.key = key
-        self._named = named or path
-        self._file: _Identity | None = None
+        self._file = FileInUse(named or path)
         self._queue = beside(path, "-queue")
         self._closed = False
         self._forget_connections()
         if key is None:
             refuse_foreign(path)
-        self.read_only = read_only or (path.exists() and not _writable(path))
+        self.read_only = read_only or (path.exists() and not is_writable(path))
         with self.translated("open"):
             if not self.read_only:
                 make_private_dir(path.parent)
                 touch_private(path)
-                _refuse_second_name(path)
+                refuse_second_name(path)
             self._prepare(self._connection())
-            self._file = _identity(self._named)
+            self._file.remember()
 
     @contextmanager
     def read(self, doing: str = "read") -> Iterator[sqlite3.Connection]:
@@ -124,7 +119,7 @@ class Database:
             connection = self._connection()
             self._begin(connection)
             try:
-                self._check_file()  # again, now that no other process writes
+                self._file.check()  # again, now that no other process writes
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -184,22 +179,9 @@ class Database:
             # columns; `executescript` runs to the end.
             connection.executescript("PRAGMA incremental_vacuum")
 
-    @contextmanager
-    def translated(self, doing: str) -> Iterator[None]:
+    def translated(self, doing: str) -> AbstractContextManager[None]:
         """Turn errors from SQLite and the file system into StoreError."""
-        try:
-            yield
-        except failures() as error:
-            kind = DamagedStoreError if means_damage(error) else StoreError
-            raise kind(f"cannot {doing} {self.path}: {error} — {advice(error)}") from error
-        except UnicodeDecodeError as error:  # SQLite quotes a garbled name of its schema
-            message = f"cannot {doing} {self.path}: {_GARBLED} — {DAMAGED}"
-            raise DamagedStoreError(message) from error
-        except OSError as error:
-            raise StoreError(
-                f"cannot {doing} {self.path}: {error.strerror or error} — "
-                "check that the folder exists, is writable and has free space"
-            ) from error
+        return translated(self.path, doing)
 
     def close(self) -> None:
         """Close the connections of all threads; calling it again does nothing."""
@@ -216,7 +198,7 @@ class Database:
             raise StoreError(f"cannot use {self.path}: it was closed — open it again")
         if os.getpid() != self._process:
             self._forget_connections()
-        self._check_file()
+        self._file.check()
         held: _Held | None = getattr(self._local, "held", None)
         if held is None:
             held = self._local.held = self._connect()
@@ -240,26 +222,6 @@ class Database:
         self._all: set[sqlite3.Connection] = set()
         self._guard = threading.RLock()
         self._writing = threading.RLock()
-
-    def _check_file(self) -> None:
-        """Refuse a file that is no longer at its path: what is written to it would be lost.
-
-        Raises:
-            StoreError: the database was moved, deleted, replaced or emptied while open.
-        """
-        if self._file is None:  # it is being opened
-            return
-        found = _identity(self._named)
-        if found is None or (found.device, found.number) != (self._file.device, self._file.number):
-            raise StoreError(
-                f"cannot use {self._named}: it was moved, deleted or replaced while open"
-                " — open the memory again"
-            )
-        if self._file.holds_pages and not found.holds_pages:
-            raise StoreError(
-                f"cannot use {self._named}: another program emptied the file while it was open"
-                " — restore a backup: lmort-mem restore BACKUP"
-            )
 
     def _connect(self) -> _Held:
         connection = self._read_only() if self.read_only else self._opened(str(self.path))
@@ -335,78 +297,6 @@ def _let_go(
         connection.close()
 
 
-def _writable(path: Path) -> bool:
-    effective = os.access in os.supports_effective_ids
-    places = (path, path.parent)  # SQLite makes files beside the database
-    return all(os.access(place, os.W_OK, effective_ids=effective) for place in places)
-
-
-class _Identity(NamedTuple):
-    """Which file is at a path, and whether it holds at least one page."""
-
-    device: int
-    number: int
-    holds_pages: bool
-
-
-def _identity(path: Path) -> _Identity | None:
-    """Return the identity of the file at this path; None if there is none."""
-    try:
-        found = os.stat(path)  # noqa: PTH116  half the time of Path.stat, and on every read
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return _Identity(found.st_dev, found.st_ino, found.st_size >= LEAST_BYTES)
-
-
-def _refuse_second_name(path: Path) -> None:
-    """Refuse a file with a second name: SQLite's log lies beside one name only.
-
-    Raises:
-        StoreError: the file has hard links.
-    """
-    for _ in range(20):
-        if path.stat().st_nlink <= 1:
-            return
-        time.sleep(0.01)  # another process is between two names, as in a restore
-    put_back(path)  # a restore that was killed there
-    if path.stat().st_nlink <= 1:
-        return
-    raise StoreError(
-        f"cannot open {path}: the file has another name too (a hard link), and writing under two"
-        f" names would damage it — give it a file of its own: cp '{path}' '{path}.copy' &&"
-        f" mv '{path}.copy' '{path}'"
-    )
-
-
-def refuse_foreign(path: Path) -> None:
-    """Refuse another program's file before SQLite opens, and perhaps changes, it.
-
-    Raises:
-        StoreError: the file is not a database, not this program's, or has a newer schema.
-    """
-    try:
-        if not path.exists() or (path.is_file() and path.stat().st_size == 0):
-            return
-        if not path.is_file():
-            raise StoreError(f"cannot open {path}: it is not a file — name a database file")
-        with path.open("rb") as file:
-            head = file.read(HEADER.size)
-    except OSError as error:
-        raise StoreError(f"cannot open {path}: {error.strerror} — check its permissions") from error
-    if is_encrypted(path):
-        raise PassphraseError(
-            f"cannot open {path}: it is encrypted — give its passphrase (--passphrase-file FILE,"
-            " or passphrase=… in Python)"
-        )
-    if len(head) < HEADER.size or not head.startswith(MAGIC):
-        raise DamagedStoreError(
-            f"cannot open {path}: found a file that is not a SQLite database — "
-            "name another with --db; this one was not touched"
-        )
-    _, version, application = HEADER.unpack(head)
-    schema.refuse_other(path, application, version)
-
-
 def switch_to_wal(connection: sqlite3.Connection) -> None:
     """Turn on write-ahead logging, waiting for other openers, which SQLite does not do here.
 
@@ -421,24 +311,3 @@ def switch_to_wal(connection: sqlite3.Connection) -> None:
             if time.monotonic() > deadline or error.sqlite_errorcode & 0xFF not in _PASSING:
                 raise
             time.sleep(0.01)
-
-
-def means_damage(error: sqlite3.Error) -> bool:
-    """Return whether SQLite reports damage; not all such errors have a code of their own."""
-    return any(word in str(error).lower() for word in _OF_DAMAGE)
-
-
-def advice(error: sqlite3.Error) -> str:
-    """Return what the user can do about an SQLite error."""
-    text = str(error)
-    if "full" in text or "disk I/O" in text:
-        return "check that the disk has free space; everything stored before is intact"
-    if "readonly" in text:
-        return "it can be read and searched; to change it, copy it to a writable folder"
-    if "unable to open" in text:
-        return "check that the folder and the file are writable"
-    if "locked" in text or "busy" in text:
-        return "another process has locked it for a minute; close that process"
-    if means_damage(error):
-        return DAMAGED
-    return "nothing was changed"

@@ -10,7 +10,6 @@ from urllib.parse import quote
 from lmort_memory.errors import PassphraseError, StoreError
 from lmort_memory.paths import make_private_dir, put_in_place, touch_private
 from lmort_memory.store import schema
-from lmort_memory.store.connection import refuse_foreign
 from lmort_memory.store.encryption import (
     MAGIC,
     SALT_BYTES,
@@ -22,6 +21,7 @@ from lmort_memory.store.encryption import (
     new_key,
     sqlcipher,
 )
+from lmort_memory.store.file_checks import refuse_foreign
 
 __all__ = ["check_passphrase", "create_encrypted", "unlock"]
 
