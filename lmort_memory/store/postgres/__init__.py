@@ -5,7 +5,8 @@
       ├── connection.py     pool, transactions, retries
       ├── schema.py         tables, migrations, row-level security
       ├── filters.py        a Filter in PostgreSQL's SQL
-      ├── records.py, sources.py, ledgers.py, deleting.py, moving.py
+      ├── keeping.py, order.py, moving.py   the parts of the protocol that are about records
+      ├── records.py, sources.py, ledgers.py, deleting.py
       ├── stems.py, words.py   tsvector finds the rows, BM25 ranks them
       └── vectors.py, nearest.py   pgvector: exactly, or with HNSW on halfvec
 

@@ -1,36 +1,28 @@
-"""Records as rows: stored, changed, browsed; inside the caller's transaction."""
+"""Records as rows: stored, changed, replaced; inside the caller's transaction."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from lmort_memory.errors import RecordNotFoundError
-from lmort_memory.store.clock import from_us, now_us, to_us
+from lmort_memory.store.clock import now_us, to_us
 from lmort_memory.store.filters import Condition
 from lmort_memory.store.postgres.connection import Connection
-from lmort_memory.store.postgres.stems import any_of, index_of, phrase_of
+from lmort_memory.store.postgres.stems import index_of
 from lmort_memory.store.records import rows
-from lmort_memory.store.records.links import LOOKED_AT, names_of, pick
-from lmort_memory.store.records.order import place_of
 from lmort_memory.store.records.supersession import followed
-from lmort_memory.store.values import Around, Facets, SessionInfo, Stored
-from lmort_memory.store.words.tokenizer import fold
+from lmort_memory.store.values import Stored
 from lmort_memory.types import Record, Turn
 
 __all__ = [
     "add",
-    "around",
-    "facets",
     "find",
-    "followers",
     "history",
     "insert",
     "keep",
     "predecessors",
     "reindex",
-    "sessions",
     "set_expiry",
     "supersede",
     "update",
@@ -83,15 +75,6 @@ WITH RECURSIVE chain (id) AS (
 )
 SELECT 1 FROM chain WHERE id = %s
 """
-FOLLOWERS = """
-SELECT b.id, r.id FROM unnest(%s::text[]) AS wanted (id) JOIN records b ON b.id = wanted.id
-JOIN LATERAL (SELECT f.n FROM records f WHERE f.session = b.session AND f.scope = b.scope
-              AND (f.created_at, f.n) > (b.created_at, b.n)
-              ORDER BY f.created_at, f.n LIMIT 1) after ON TRUE
-JOIN records r ON r.n = after.n
-"""
-SAME_SESSION = "r.session = %(session)s AND r.scope = %(scope)s"
-SAME_SOURCE = "r.session IS NULL AND r.source_uri = %(uri)s AND r.scope = %(scope)s"
 
 
 def add(
@@ -302,75 +285,6 @@ def predecessors(connection: Connection, ids: Iterable[str]) -> dict[str, list[R
     return found
 
 
-def around(connection: Connection, record_id: str, n: int) -> Around:
-    """Return the turns around a record in its session or source, and what links to its note.
-
-    Raises:
-        RecordNotFoundError: no record has the id.
-    """
-    number, record = find(connection, record_id)
-    if record.session is None and record.source is None:
-        return Around()
-    by_session = record.session is not None
-    key = "r.created_at" if by_session else "COALESCE(r.source_start, 0)"
-    values = {**place_of(record), "n": number, "now": now_us(), "limit": n}
-    same = SAME_SESSION if by_session else SAME_SOURCE
-    found = []
-    for sign, order in (("<", "DESC"), (">", "ASC")):
-        sql = (
-            f"SELECT {rows.COLUMNS} FROM records r WHERE {same} AND ({key}, r.n) {sign}"
-            " (%(key)s::bigint, %(n)s::bigint)"
-            " AND (r.expires_at IS NULL OR r.expires_at > %(now)s)"
-            f" ORDER BY {key} {order}, r.n {order} LIMIT %(limit)s"
-        )
-        found.append([rows.to_record(row) for row in connection.execute(sql, values)])
-    links = [] if by_session else _linking(connection, record, n)
-    return Around(tuple(reversed(found[0])), tuple(found[1]), tuple(links))
-
-
-def followers(connection: Connection, ids: Sequence[str], chosen: Condition) -> dict[str, str]:
-    """Return the id of the turn after each record in its session, if it passes the filter."""
-    condition, values = chosen
-    found = connection.execute(f"{FOLLOWERS} WHERE {condition}", [list(ids), *values])
-    return dict(found.fetchall())
-
-
-def facets(connection: Connection, chosen: Condition) -> Facets:
-    """Count records by scope and by role, and their sessions."""
-    scopes: Counter[str] = Counter()
-    roles: Counter[str] = Counter()
-    for scope, role, n in connection.execute(
-        f"SELECT r.scope, r.role, count(*) FROM records r WHERE {chosen[0]} GROUP BY 1, 2",
-        chosen[1],
-    ):
-        scopes[scope] += n
-        roles[role] += n
-    (sessions,) = connection.execute(
-        "SELECT count(*) FROM (SELECT DISTINCT r.scope, r.session FROM records r"
-        f" WHERE r.session IS NOT NULL AND {chosen[0]}) counted",
-        chosen[1],
-    ).fetchone()
-    return Facets(sum(scopes.values()), dict(scopes), dict(roles), sessions)
-
-
-def sessions(connection: Connection, chosen: Condition, *, limit: int) -> list[SessionInfo]:
-    """Return the most recently active sessions, newest at the end."""
-    found = connection.execute(
-        f"""
-        SELECT g.turns, g.last_at, {rows.COLUMNS}
-        FROM (SELECT count(*) AS turns, min(r.id) AS first, max(r.created_at) AS last_at
-              FROM records r WHERE r.session IS NOT NULL AND {chosen[0]}
-              GROUP BY r.session, r.scope ORDER BY last_at DESC, first DESC LIMIT %s) g
-        JOIN records r ON r.id = g.first ORDER BY g.last_at, g.first
-        """,
-        [*chosen[1], limit],
-    )
-    return [
-        SessionInfo(first=rows.to_record(row[2:]), turns=row[0], last_at=from_us(row[1]))
-        for row in found
-    ]
-
-
 def _said_anew(connection: Connection, origins: Iterable[bytes]) -> dict[bytes, bytes]:
     """Return the origin under which each of these is said anew, of those that were replaced."""
     later: dict[bytes, bytes] = {}
@@ -389,21 +303,6 @@ def _by_origin(connection: Connection, origins: Sequence[bytes]) -> dict[bytes, 
         f"SELECT r.origin, {rows.COLUMNS} FROM records r WHERE r.origin = ANY (%s)", [list(origins)]
     )
     return {bytes(row[0]): rows.to_record(row[1:]) for row in found}
-
-
-def _linking(connection: Connection, record: Record, n: int) -> list[Record]:
-    """Return up to `n` records of other sources whose links name the note of a record."""
-    names = names_of(record)
-    terms = [term for name in names if (term := phrase_of(fold(name)))]
-    if not terms or record.source is None:
-        return []
-    found = connection.execute(
-        f"SELECT {rows.COLUMNS} FROM words w JOIN records r USING (n)"
-        " WHERE w.body @@ %s::tsquery AND w.scope = %s AND r.source_uri IS DISTINCT FROM %s"
-        " AND (r.expires_at IS NULL OR r.expires_at > %s) ORDER BY r.n DESC LIMIT %s",
-        [any_of(terms), record.scope, record.source.uri, now_us(), LOOKED_AT],
-    )
-    return pick(map(rows.to_record, found), names, n)
 
 
 def superseded(connection: Connection, condition: Condition, limit: int) -> dict[str, str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from datetime import datetime
-from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,44 +14,25 @@ from numpy.typing import NDArray
 from lmort_memory.closing import Closing
 from lmort_memory.errors import StoreError
 from lmort_memory.paths import data_dir
-from lmort_memory.store.paging import PAGE, Row, pages
-from lmort_memory.store.postgres import (
-    deleting,
-    ledgers,
-    moving,
-    records,
-    schema,
-    sources,
-    upkeep,
-    vectors,
-)
+from lmort_memory.store.postgres import deleting, ledgers, schema, sources, upkeep, vectors
 from lmort_memory.store.postgres.address import parse_address
-from lmort_memory.store.postgres.connection import (
-    Connection,
-    Server,
-    fetching,
-    marked,
-    pipelined,
-)
+from lmort_memory.store.postgres.connection import Server, marked
 from lmort_memory.store.postgres.filters import condition_of
-from lmort_memory.store.postgres.ledgers import restore as restore_ledger
+from lmort_memory.store.postgres.keeping import PostgresRecords
+from lmort_memory.store.postgres.moving import PostgresMoving
 from lmort_memory.store.postgres.nearest import NearestSearch
+from lmort_memory.store.postgres.order import PostgresOrder
 from lmort_memory.store.postgres.words import WordSearch
 from lmort_memory.store.records import rows
 from lmort_memory.store.values import (
-    Around,
     DenseMatch,
-    Dumped,
-    Facets,
     Filter,
     LedgerEntry,
     LexicalMatch,
     Receipt,
-    SessionInfo,
     SourceChange,
     SourceState,
     SpaceInfo,
-    Stored,
     StoreStatus,
     Verification,
 )
@@ -71,7 +50,7 @@ AND NOT EXISTS (SELECT 1 FROM vectors v
 """
 
 
-class PostgresStore(moving.PostgresMoving, Closing):
+class PostgresStore(PostgresRecords, PostgresOrder, PostgresMoving, Closing):
     """Records, words and vectors in one schema of a database; safe for threads and processes.
 
     Args:
@@ -101,127 +80,6 @@ class PostgresStore(moving.PostgresMoving, Closing):
         """Close the connections; calling it again does nothing."""
         self._nearest.close()
         self._server.close()
-
-    def add(
-        self,
-        turns: Sequence[Turn],
-        *,
-        space: str | None = None,
-        encoded: Sequence[Encoded] | None = None,
-    ) -> list[Stored]:
-        """Store turns in one transaction; the same content from the same origin is stored once.
-
-        `encoded` holds the vectors of all turns, in the space `space`; without it the records are
-        pending. An existing record keeps its vectors.
-
-        Raises:
-            ValueError: the metadata is not valid JSON, or there is not one Encoded per turn.
-            SpaceMismatchError: the vectors' width is not the space's.
-        """
-        given = [(rows.new_record(turn), rows.origin_of(turn)) for turn in turns]
-        anew = [rows.origin_of(turn) for turn in turns if rows.says_anew(turn)]
-
-        def work(connection: Connection) -> list[Stored]:
-            with pipelined(connection):
-                stored, placed = records.add(connection, given, anew=anew)
-                if encoded is not None and space is not None:
-                    vectors.put_added(connection, space, stored, placed, encoded)
-            return stored
-
-        return self._server.write("add to", work)
-
-    def get(self, ids: Iterable[str]) -> dict[str, Record]:
-        """Return the records that exist and have not expired, by id, in the order of `ids`."""
-        wanted = tuple(ids)
-        if not wanted:
-            return {}
-        found = {one.id: one for one in self._select(Filter(ids=wanted))}
-        return {id_: found[id_] for id_ in wanted if id_ in found}
-
-    def update(self, record_id: str, turn: Turn) -> Record:
-        """Replace text, role, metadata and expiry of a record; the old version becomes history.
-
-        Raises:
-            RecordNotFoundError: no record has the id.
-        """
-        return self._server.write("update", lambda c: records.update(c, record_id, turn))
-
-    def set_expiry(self, ids: Sequence[str], expires_at: datetime | None) -> int:
-        """Change when records expire, without a new version; returns how many were changed."""
-        return self._server.write("change", lambda c: records.set_expiry(c, ids, expires_at))
-
-    def history(self, record_id: str) -> list[Record]:
-        """Return the versions of a record, oldest first; the current one is last.
-
-        Raises:
-            RecordNotFoundError: no record has the id.
-        """
-        return self._server.snapshot("read", lambda c: records.history(c, record_id))
-
-    def supersede(
-        self, old_id: str, new_id: str, *, at: datetime | None = None
-    ) -> tuple[Record, Record]:
-        """Replace one record by another from `at` on; returns both after the change."""
-        return self._server.write("update", lambda c: records.supersede(c, old_id, new_id, at))
-
-    def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
-        """Return the records that each of these has replaced, latest first."""
-        wanted = list(ids)
-        return self._server.read("read", lambda c: records.predecessors(c, wanted))
-
-    def superseded(self, chosen: Filter, *, limit: int) -> dict[str, str]:
-        """Return the ids of the latest replaced records, and of those that replaced them last."""
-        condition = condition_of(chosen)
-        return self._server.read("read", lambda c: records.superseded(c, condition, limit))
-
-    def records(self, chosen: Filter, *, after: str | None = None) -> Iterator[Record]:
-        """Iterate in order of id, starting after `after`; concurrent writes repeat no record."""
-        for page in self._pages(chosen, after):
-            yield from map(rows.to_record, page)
-
-    def dump(self, chosen: Filter, *, vectors: bool = False) -> Iterator[Dumped]:
-        """Iterate like `records`, with what `restore` needs."""
-        names = [space.name for space in self.spaces()] if vectors else []
-        for page in self._pages(chosen, None):
-            yield from self._server.read("export", partial(moving.dump, page=page, names=names))
-
-    def restore(self, dumped: Sequence[Dumped], *, ledgers: Sequence[LedgerEntry] = ()) -> int:
-        """Import exported records and ledger entries under their ids; returns how many records."""
-        scope = self._address.scope
-
-        def work(connection: Connection) -> int:
-            for entry in ledgers:
-                restore_ledger(connection, entry, tenant=scope)
-            return moving.restore(connection, dumped)
-
-        return self._server.write("import into", work)
-
-    def latest(self, chosen: Filter, *, limit: int) -> list[Record]:
-        """Return the records stored last, newest at the end."""
-        return self._select(chosen, order="ORDER BY r.id DESC LIMIT %s", values=[limit])[::-1]
-
-    def sessions(self, chosen: Filter, *, limit: int) -> list[SessionInfo]:
-        """Return the most recently active sessions, newest at the end."""
-        condition = condition_of(chosen)
-        return self._server.read("read", lambda c: records.sessions(c, condition, limit=limit))
-
-    def facets(self, chosen: Filter) -> Facets:
-        """Count the chosen records by scope and by role, and their sessions, each of one scope."""
-        condition = condition_of(chosen)
-        return self._server.read("read", lambda c: records.facets(c, condition))
-
-    def around(self, record_id: str, n: int) -> Around:
-        """Return the `n` turns before and after a record in its session (else its source).
-
-        Raises:
-            RecordNotFoundError: no record has the id.
-        """
-        return self._server.snapshot("read", lambda c: records.around(c, record_id, n))
-
-    def followers(self, ids: Sequence[str], chosen: Filter) -> dict[str, str]:
-        """Return the turn after each of these in its session, if it passes the filter."""
-        condition = condition_of(chosen)
-        return self._server.read("read", lambda c: records.followers(c, ids, condition))
 
     def dense(
         self, space: str, vector: NDArray[np.float32], chosen: Filter, *, limit: int
@@ -404,15 +262,6 @@ class PostgresStore(moving.PostgresMoving, Closing):
             )
         return owner
 
-    def _select(
-        self, chosen: Filter, *, order: str = "", values: Sequence[object] = ()
-    ) -> list[Record]:
-        condition, given = condition_of(chosen)
-        sql = f"SELECT {rows.COLUMNS} FROM records r WHERE {condition} {order}"
-        return self._server.read(
-            "read", lambda c: [rows.to_record(row) for row in c.execute(sql, [*given, *values])]
-        )
-
     def _waiting(
         self, condition: str, values: Sequence[object], *, limit: int, after: str | None
     ) -> list[Record]:
@@ -424,18 +273,6 @@ class PostgresStore(moving.PostgresMoving, Closing):
         return self._server.read(
             "read", lambda c: [rows.to_record(row) for row in c.execute(sql, given)]
         )
-
-    def _pages(self, chosen: Filter, after: str | None) -> Iterator[list[Row]]:
-        condition, values = condition_of(chosen)
-        sql = (
-            f"SELECT {rows.COLUMNS} FROM records r WHERE r.id > %s AND {condition}"
-            f" ORDER BY r.id LIMIT {PAGE}"
-        )
-
-        def read(last: Sequence[object]) -> list[Row]:
-            return self._server.read("read", fetching(sql, [*last, *values]))
-
-        return pages(read, [after or ""], slice(1, 2))
 
 
 def check_server(url: str) -> None:
