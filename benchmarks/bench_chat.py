@@ -42,8 +42,9 @@ from benchmarks.environment import environment
 from benchmarks.minilm import Embedder
 from lmort_memory import Backbone, Chat, ChatOptions, Encoded, Memory, Sampling
 from lmort_memory.backbone import fast_default_path
+from lmort_memory.chat.message import Message
 from lmort_memory.chat.notes import pack_notes, worth_a_note
-from lmort_memory.chat.window import Message, Window, WindowOptions
+from lmort_memory.chat.window import Window, WindowOptions
 from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.store import SQLiteStore
 

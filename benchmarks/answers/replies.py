@@ -8,8 +8,9 @@ from typing import Self
 
 from lmort_memory.backbone import Backbone, Sampling
 from lmort_memory.chat import ChatOptions
+from lmort_memory.chat.message import Message
 from lmort_memory.chat.stream import ReplyStream
-from lmort_memory.chat.window import Message, Window, WindowOptions
+from lmort_memory.chat.window import Window, WindowOptions
 
 MAX_TOKENS = 40
 LIKELIEST = Sampling(temperature=0.0)

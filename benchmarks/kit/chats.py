@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.first_hand.people import Utterance
 from lmort_memory import Chat, ChatOptions, Hit, Memory
 from lmort_memory.chat import SYSTEM
-from lmort_memory.chat.window import Message
+from lmort_memory.chat.message import Message
 from lmort_memory.types import DEFAULT_SCOPE
 
 if TYPE_CHECKING:

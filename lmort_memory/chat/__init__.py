@@ -2,6 +2,8 @@
 
 Chat (chat.py)                 options.py: how it behaves
 ├── window.py        the turns in the model's context, token for token
+│     ├── exchanges.py    its messages as one prompt; message.py: one of them
+│     └── generating.py   a reply token by token
 ├── turn_vectors.py  vectors from the states that talking has computed
 ├── long_text.py     what is read of a text that does not fit
 ├── recalling.py     what a turn is given from memory
@@ -16,11 +18,12 @@ Chat (chat.py)                 options.py: how it behaves
 
 from lmort_memory.chat.chat import Chat
 from lmort_memory.chat.ledger import Ledger, Repeat, Timings
+from lmort_memory.chat.message import Message
 from lmort_memory.chat.notes import Injected
 from lmort_memory.chat.options import SYSTEM, ChatOptions
 from lmort_memory.chat.repetition import Link
 from lmort_memory.chat.reply import Reply, ReplyPiece
-from lmort_memory.chat.window import Message, OldNotes, RoomMade
+from lmort_memory.chat.window import OldNotes, RoomMade
 
 __all__ = [
     "SYSTEM",

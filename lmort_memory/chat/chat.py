@@ -20,13 +20,14 @@ from lmort_memory.backbone import Backbone
 from lmort_memory.chat.keeping import Keeper
 from lmort_memory.chat.ledger import Ledger, from_entry, to_entry
 from lmort_memory.chat.long_text import Parts, excerpt
+from lmort_memory.chat.message import Message
 from lmort_memory.chat.options import ChatOptions
 from lmort_memory.chat.recalling import Recaller
 from lmort_memory.chat.reply import Kept, Reply, TurnSoFar, in_thread
 from lmort_memory.chat.resume import exchanges, said_in
 from lmort_memory.chat.stream import ReplyStream
 from lmort_memory.chat.turn_vectors import TurnVectors
-from lmort_memory.chat.window import Message, Window, WindowOptions
+from lmort_memory.chat.window import Window, WindowOptions
 from lmort_memory.closing import Closing
 from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.messages import Said, said_text

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lmort_memory.chat.ledger import repeats_of
+from lmort_memory.chat.message import Message
 from lmort_memory.chat.repetition import join, quoted
-from lmort_memory.chat.window import Message
 from lmort_memory.store.values import Filter
 
 if TYPE_CHECKING:

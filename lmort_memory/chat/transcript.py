@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from lmort_memory.chat.message import Message
 from lmort_memory.chat.options import ChatOptions
 from lmort_memory.chat.resume import said_in
-from lmort_memory.chat.window import Message
 from lmort_memory.errors import BackboneError
 from lmort_memory.messages import ChatMessage, to_openai
 from lmort_memory.types import Turn

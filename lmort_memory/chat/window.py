@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lmort_memory.backbone.sequence import common_prefix
 from lmort_memory.backbone.thinking import Thinking
+from lmort_memory.chat.exchanges import Exchanges
+from lmort_memory.chat.generating import Keep, Spoken, dictate, generate
+from lmort_memory.chat.message import Message, dump_messages, load_messages
 from lmort_memory.errors import BackboneError
 from lmort_memory.memory.follow_ups import Earlier
 
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lmort_memory.backbone import Backbone, Sampling
-    from lmort_memory.backbone.prompt import Prompt, PromptWriter
-    from lmort_memory.backbone.thread import Pending
+    from lmort_memory.backbone.prompt import PromptWriter
 
 # After an overflow this share of the context stays filled: whole old turns leave together, so
 # the rest is moved or evaluated again once in a while and not at every turn.
@@ -28,42 +29,6 @@ _LAST_WORDS = 64  # tokens of an earlier turn that a question may refer to
 
 RoomMade: TypeAlias = Literal["shifted", "evaluated again"]
 OldNotes: TypeAlias = Literal["shift", "evaluate", "keep"]
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message in the window.
-
-    Attributes:
-        role: "system", "user", "assistant" or "tool".
-        tokens: Its tokens.
-        notes: Notes from memory that follow it.
-        records: The records that hold its text.
-        quoted: Those of them of which it shows a part.
-        noted: The records that the notes show.
-        more: Further fields for the template, such as `tool_calls` in OpenAI's format.
-    """
-
-    role: str
-    tokens: tuple[int, ...]
-    notes: tuple[int, ...] = ()
-    records: tuple[str, ...] = ()
-    noted: tuple[str, ...] = ()
-    quoted: tuple[str, ...] = ()
-    more: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def shown(self) -> tuple[str, ...]:
-        """The records whose text the model sees in this message, or a part of it."""
-        return self.records + self.noted
-
-    @property
-    def shown_whole(self) -> frozenset[str]:
-        """The records whose whole text the model sees in this message."""
-        return frozenset(self.records).difference(self.quoted).union(self.noted)
-
-
-_EMPTY = Message("user", ())  # stands for the user's next words
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +67,18 @@ class Window:
         n_ctx = min(options.n_ctx, backbone.facts.n_ctx_train or options.n_ctx)
         self._sequence = backbone.open_sequence(n_ctx=n_ctx, layers=layers)
         self._old_notes = options.old_notes
-        self._messages: list[Message] = []
-        if options.system and self._prompts.template.takes_system:
-            self._messages.append(Message("system", tuple(self._prompts.tokenize(options.system))))
-        self._n_fixed = len(self._messages)
-        self._tools: tuple[Mapping[str, Any], ...] = ()
+        system: list[Message] = []
+        if options.system and prompts.template.takes_system:
+            system.append(Message("system", tuple(prompts.tokenize(options.system))))
+        self._exchanges = Exchanges(prompts, system)
         self._dropped_for_room = False
         self._reply_start = 0
         self.room: RoomMade | None = None
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The messages, system messages first."""
+        return tuple(self._exchanges.messages)
 
     @property
     def tokens_evaluated(self) -> int:
@@ -134,17 +103,17 @@ class Window:
     @property
     def record_ids(self) -> frozenset[str]:
         """Records of whose text anything is in the window."""
-        return frozenset(id_ for message in self._messages for id_ in message.shown)
+        return self._exchanges.record_ids
 
     @property
     def in_view(self) -> frozenset[str]:
         """Records whose whole text is in the window, so that the model sees them anyway."""
-        return frozenset(id_ for message in self._messages for id_ in message.shown_whole)
+        return self._exchanges.in_view
 
     def said_before(self) -> Iterator[Earlier]:
         """Yield what the user said before the last message, the latest first."""
         text, reply = self._vocabulary.detokenize, ""
-        for message in reversed(self._messages[:-1]):
+        for message in reversed(self.messages[:-1]):
             if message.role == "user":
                 yield Earlier(text(message.tokens[-_LAST_WORDS:]), reply)
             reply = text(message.tokens[:_LAST_WORDS]) if message.role == "assistant" else ""
@@ -164,8 +133,7 @@ class Window:
 
     def longest_message(self, reserve: int) -> int:
         """Return the most tokens that a message may have in an otherwise empty window."""
-        fixed = self._size([*self._messages[: self._n_fixed], _EMPTY])
-        return max(0, self._sequence.n_ctx - fixed - reserve)
+        return max(0, self._sequence.n_ctx - self._exchanges.least_size - reserve)
 
     def check_reply(self, n_tokens: int, beside: int) -> None:
         """Refuse a given reply that does not fit with `beside` tokens of its turn and notes.
@@ -174,7 +142,7 @@ class Window:
             BackboneError: it does not fit even with nothing before the turn.
         """
         n_ctx = self._sequence.n_ctx
-        needed = self._size([*self._messages[: self._n_fixed], _EMPTY]) + beside + n_tokens
+        needed = self._exchanges.least_size + beside + n_tokens
         if needed > n_ctx:
             raise BackboneError(
                 f"a given reply of {n_tokens} tokens with its turn and notes needs a context of"
@@ -193,11 +161,11 @@ class Window:
             BackboneError: it does not fit even then; nothing has left.
         """
         n_ctx = self._sequence.n_ctx
-        self._dropped_for_room = self._size([*self._messages, message]) + reserve > n_ctx
+        self._dropped_for_room = self._exchanges.size_with([message]) + reserve > n_ctx
         if not self._dropped_for_room:
             return 0
-        stay = self._messages[self._last_exchange() :] if message.role == "tool" else []
-        least = self._size([*self._messages[: self._n_fixed], *stay, message]) + reserve
+        stay = self._exchanges.needed_by(message)
+        least = self._exchanges.size_alone([*stay, message]) + reserve
         if least > n_ctx:
             said = "a tool's result" if stay else "a message"
             beside = "question, call and reply" if stay else "reply and notes"
@@ -207,8 +175,8 @@ class Window:
             )
         target = max(n_ctx * _KEEP, least)
         gone = 0
-        while self._size([*self._messages, message]) + reserve > target:
-            gone += self._drop_exchange(self._n_fixed)
+        while self._exchanges.size_with([message]) + reserve > target:
+            gone += self._exchanges.drop_oldest()
         return gone
 
     def capture(self, wanted: bool) -> None:
@@ -222,10 +190,7 @@ class Window:
             messages: The messages, system messages first; those never leave the window.
             tools: Tool descriptions in OpenAI's format.
         """
-        self._messages = list(messages)
-        self._tools = tuple(tools)
-        fixed = (i for i, message in enumerate(self._messages) if message.role != "system")
-        self._n_fixed = next(fixed, len(self._messages))
+        self._exchanges.replace(messages, tools)
 
     def enter(
         self,
@@ -244,8 +209,8 @@ class Window:
             Their states, float32 (layers, len(tokens), n_embd). No layers if none are captured:
             then `open_reply` evaluates the words with what follows them, in one pass.
         """
-        self._messages.append(Message(role, (*lead, *tokens), more=more or {}))
-        prompt = self._write(self._messages, reply=True)
+        self._exchanges.messages.append(Message(role, (*lead, *tokens), more=more or {}))
+        prompt = self._exchanges.prompt(reply=True)
         start, end = prompt.spans[-1]
         # Without capture the words may keep their cells; their states would be missing otherwise.
         known = prompt.tokens[: start + 1] if self._sequence.capturing else prompt.tokens
@@ -260,14 +225,11 @@ class Window:
 
     def leave(self) -> None:
         """Remove a user's message that `enter` could not evaluate."""
-        if self._messages[self._n_fixed :] and self._messages[-1].role in ("user", "tool"):
-            self._messages.pop()
+        self._exchanges.take_back()
 
     def name_last(self, records: Sequence[str], quoted: Sequence[str] = ()) -> None:
         """Set the records that hold the last message, and those of them that it shows a part of."""
-        self._messages[-1] = replace(
-            self._messages[-1], records=tuple(records), quoted=tuple(quoted)
-        )
+        self._exchanges.change(-1, records=tuple(records), quoted=tuple(quoted))
 
     def open_reply(self, notes: str, records: Sequence[str] = ()) -> int:
         """Append notes to the user's message and evaluate up to the reply's first token.
@@ -280,66 +242,31 @@ class Window:
             Tokens of the notes.
         """
         tokens = tuple(self._vocabulary.tokenize(notes))
-        self._messages[-1] = replace(self._messages[-1], notes=tokens, noted=tuple(records))
-        prompt = self._write(self._messages, reply=True)
+        self._exchanges.change(-1, notes=tokens, noted=tuple(records))
+        prompt = self._exchanges.prompt(reply=True)
         kept = self._sequence.sync(prompt.tokens).kept
         self._sequence.extend(prompt.tokens[kept:])
         self._reply_start = len(self._sequence.tokens)
         return len(tokens)
 
-    def generate(
-        self, sampling: Sampling, max_tokens: int, keep: Callable[[NDArray[np.float32]], None]
-    ) -> Generator[tuple[int, bytes], None, None]:
+    def generate(self, sampling: Sampling, max_tokens: int, keep: Keep) -> Spoken:
         """Yield each token of a reply and its bytes, while the token is evaluated.
 
         Ends at the model's end of turn, at `max_tokens`, or when the context is full. However it
         ends, every token is evaluated and `keep` has got its states, float32 (layers, 1, n_embd).
         """
-        left = self.room_for_reply(max_tokens)
-        if not left:
-            return
-        sampler = self._sequence.sampler(sampling)
-        waiting: int | None = None  # chosen, and not evaluated yet
+        return generate(
+            self._sequence,
+            self._vocabulary,
+            sampling=sampling,
+            thinking=self.thinking,
+            at_most=self.room_for_reply(max_tokens),
+            keep=keep,
+        )
 
-        def evaluated(states: NDArray[np.float32]) -> None:
-            nonlocal waiting
-            waiting = None
-            keep(states)
-
-        pending: Pending[int] | None = None
-        try:
-            pending = self._sequence.advance(None, sampler, evaluated)
-            while left and not self._vocabulary.is_end(token := pending.result()):
-                waiting = token
-                left -= 1
-                if left:
-                    pending = self._sequence.advance(token, sampler, evaluated)
-                yield token, self._piece(token)
-        finally:
-            try:
-                if pending is not None:
-                    pending.wait()  # it uses the sampler
-            finally:
-                sampler.close()
-                if waiting is not None:
-                    evaluated(self._sequence.extend([waiting], logits=False))
-
-    def _piece(self, token: int) -> bytes:
-        """Return the text of a token; for control tokens only what may mark reasoning."""
-        piece = self._vocabulary.piece(token)
-        if piece or not self._vocabulary.is_control(token):
-            return piece
-        control = self._vocabulary.piece(token, special=True)
-        return control if self.thinking.may_be_part(control.decode("utf-8", "replace")) else b""
-
-    def dictate(
-        self, tokens: Sequence[int], keep: Callable[[NDArray[np.float32]], None]
-    ) -> Generator[tuple[int, bytes], None, None]:
+    def dictate(self, tokens: Sequence[int], keep: Keep) -> Spoken:
         """Evaluate a given reply in one pass; yields what `generate` would."""
-        states = self._sequence.extend(tokens, logits=False)
-        for i, token in enumerate(tokens):
-            keep(states[:, i : i + 1])
-            yield token, self._vocabulary.piece(token)
+        return dictate(self._sequence, self._vocabulary, tokens=tokens, keep=keep)
 
     def close_reply(
         self,
@@ -357,7 +284,7 @@ class Window:
             quoted: Those of them of which it shows a part.
             n_before: Number of reasoning tokens generated before them.
         """
-        self._messages.append(
+        self._exchanges.messages.append(
             Message("assistant", tuple(tokens), records=tuple(records), quoted=tuple(quoted))
         )
         if n_before:
@@ -371,25 +298,12 @@ class Window:
 
         They are evaluated with the next message.
         """
-        latest: list[Message] = []
-        for exchange in reversed(exchanges):
-            size = self._size([*self._messages, *exchange, *latest, _EMPTY])
-            if size > self._sequence.n_ctx * _KEEP:
-                break
-            latest[:0] = exchange
-        self._messages += latest
+        self._exchanges.take(exchanges, at_most=self._sequence.n_ctx * _KEEP)
 
     def remove(self, records: Collection[str]) -> None:
         """Drop every exchange that shows one of these records, and all cells computed after it."""
-        at, found = self._n_fixed, False
-        while at < len(self._messages):
-            shown = {id_ for m in self._messages[at : self._end(at)] for id_ in m.shown}
-            if shown.isdisjoint(records):
-                at = self._end(at)
-            else:
-                found = bool(self._drop_exchange(at))
-        if found:
-            prompt = self._write(self._messages, reply=False)
+        if self._exchanges.drop_showing(records):
+            prompt = self._exchanges.prompt(reply=False)
             have = self._sequence.tokens
             self._sequence.cut(common_prefix(have, prompt.tokens), len(have), move=False)
 
@@ -398,19 +312,14 @@ class Window:
 
         `label` identifies what they are the state of; `restore` accepts no other.
         """
-        messages = [asdict(message) for message in self._messages]
-        written = json.dumps({"label": [*label], "messages": messages})
-        return self._sequence.save(path, label=written)
+        return self._sequence.save(path, label=dump_messages(self._exchanges.messages, label=label))
 
     def restore(self, path: Path, *, label: Sequence[str]) -> bool:
         """Load messages and cells from a file; False if it has another label or window."""
         written = self._sequence.restore(path)
-        saved = {} if written is None else json.loads(written)
-        messages = [_message(fields) for fields in saved.get("messages", [])]
-        if saved.get("label") != [*label] or messages[: self._n_fixed] != self._messages:
-            return False  # the next `enter` drops cells loaded before the failure
-        self._messages = messages
-        return True
+        messages = None if written is None else load_messages(written, label=label)
+        # Where it is False, the next `enter` drops the cells that were loaded.
+        return messages is not None and self._exchanges.restore(messages)
 
     def close(self) -> None:
         """Free the context."""
@@ -423,55 +332,13 @@ class Window:
         "shift" moves it up without a forward pass; its cells still carry what they saw of the
         notes.
         """
-        at = len(self._messages) - 2
-        notes = self._messages[at].notes
+        at = len(self._exchanges.messages) - 2
+        notes = self._exchanges.messages[at].notes
         if not notes or self._old_notes == "keep":
             return
-        prompt = self._write(self._messages, reply=False)
+        prompt = self._exchanges.prompt(reply=False)
         end = prompt.spans[at][1]
-        self._messages[at] = replace(self._messages[at], notes=(), noted=())
+        self._exchanges.change(at, notes=(), noted=())
         # A stopped pass may have left fewer tokens: the next `sync` handles that.
         if self._sequence.tokens[:end] == prompt.tokens[:end]:
             self._sequence.cut(end - len(notes), end, move=self._old_notes == "shift")
-
-    def _drop_exchange(self, at: int) -> int:
-        """Drop a user's message with its reply: templates require alternating roles."""
-        gone = self._end(at) - at
-        del self._messages[at : at + gone]
-        return gone
-
-    def _last_exchange(self) -> int:
-        """Return where the user's last message is, and what it has led to so far begins."""
-        users = (i for i, message in enumerate(self._messages) if message.role == "user")
-        return max(users, default=self._n_fixed)
-
-    def _end(self, at: int) -> int:
-        end = at + 1
-        while end < len(self._messages) and self._messages[end].role != "user":
-            end += 1
-        return end
-
-    def _size(self, messages: Sequence[Message]) -> int:
-        """Return a prompt's token count: these messages and a reply without words."""
-        return len(self._write([*messages, Message("assistant", ())], reply=False).tokens)
-
-    def _write(self, messages: Sequence[Message], *, reply: bool) -> Prompt:
-        return self._prompts.write(
-            [m.role for m in messages],
-            [m.tokens + m.notes for m in messages],
-            reply=reply,
-            more=[m.more for m in messages],
-            tools=self._tools,
-        )
-
-
-def _message(fields: Mapping[str, Any]) -> Message:
-    return Message(
-        role=str(fields["role"]),
-        tokens=tuple(fields["tokens"]),
-        notes=tuple(fields["notes"]),
-        records=tuple(fields["records"]),
-        noted=tuple(fields.get("noted", ())),
-        quoted=tuple(fields.get("quoted", ())),
-        more=fields.get("more", {}),
-    )

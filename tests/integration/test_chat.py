@@ -169,12 +169,12 @@ def test_a_reply_that_never_fits_is_refused_before_anything_changes(memory):
     with Chat(memory, options=OPTIONS) as chat:
         say(chat, "Hello.")
         unheard = chat.say("And this one is not answered yet.")
-        before = chat.tokens_evaluated, len(list(memory.records())), list(chat._window._messages)
+        before = chat.tokens_evaluated, len(list(memory.records())), list(chat._window.messages)
         with pytest.raises(BackboneError, match=r"given reply of 1000 tokens .+ shorten the reply"):
             chat.say("Hello there, how is it going?", reply="x" * 1000)
         with pytest.raises(ValueError, match="white space"):
             chat.say("  ")
-        after = chat.tokens_evaluated, len(list(memory.records())), list(chat._window._messages)
+        after = chat.tokens_evaluated, len(list(memory.records())), list(chat._window.messages)
         assert after == before
         assert list(unheard)
         say(chat, "Still here.")
@@ -206,13 +206,13 @@ def test_a_tools_result_keeps_its_question(memory):
         with_tool_call(chat, earlier=10)
         reply = chat.say("r" * 270, role="tool")
         list(reply)
-        roles = [message.role for message in chat._window._messages]
+        roles = [message.role for message in chat._window.messages]
         assert roles == ["user", "assistant", "tool", "assistant"]
         assert reply.ledger.left_window == 2
         with_tool_call(chat, earlier=10)
         with pytest.raises(BackboneError, match=r"result of 400 tokens .+ needs a context"):
             chat.say("r" * 400, role="tool")
-        assert len(chat._window._messages) == 4
+        assert len(chat._window.messages) == 4
 
 
 def test_a_broken_off_reply_is_kept_as_far_as_it_came(memory):

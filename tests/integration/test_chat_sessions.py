@@ -77,10 +77,10 @@ def test_without_a_state_the_latest_turns_are_evaluated_again(memory):
     with Chat(memory, session="trip", options=OPTIONS) as chat:
         tell(chat, "The tent has a hole near the door.")
         tell(chat, "We leave on Friday.")
-        before = chat._window._messages
+        before = chat._window.messages
     with Chat(memory, session="trip", options=OPTIONS) as chat:
         assert chat.resumed == "evaluated again"
-        assert chat._window._messages == before
+        assert chat._window.messages == before
         tell(chat, "What about the tent?")
         assert chat.tokens_evaluated == len(chat._window._sequence.tokens)
     with Chat(memory, session="other", options=OPTIONS) as chat:
@@ -97,7 +97,7 @@ def test_a_state_that_is_behind_the_store_is_not_used(memory):
         tell(chat, "The hole is mended.")
     with Chat(memory, session="trip", options=OPTIONS) as chat:
         assert chat.resumed == "evaluated again"
-        assert len(chat._window._messages) == 5
+        assert len(chat._window.messages) == 5
     with Chat(memory, session="trip", options=replace(OPTIONS, system="Be kind.")) as chat:
         assert chat.resumed == "evaluated again"
 
@@ -108,7 +108,7 @@ def test_only_as_much_comes_back_as_half_a_context_holds(memory):
         for i in range(12):
             tell(chat, f"Stage {i} of the walk is as long as any other.")
     with Chat(memory, session="trip", options=OPTIONS) as chat:
-        messages = chat._window._messages[1:]
+        messages = chat._window.messages[1:]
         tell(chat, "How long is the next stage?")
         assert len(chat._window._sequence.tokens) < 1024
     assert 2 <= len(messages) < 24
@@ -169,7 +169,7 @@ def test_what_was_only_repeated_is_there_when_the_session_goes_on(memory):
     assert len(list(memory.records(session="trip"))) == 5
     with Chat(memory, session="trip", options=OPTIONS) as chat:
         said = memory.backbone.vocabulary.detokenize(
-            token for message in chat._window._messages[1:] for token in message.tokens
+            token for message in chat._window.messages[1:] for token in message.tokens
         )
     assert said.count("The tent has a hole near the door") == 2
 
