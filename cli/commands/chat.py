@@ -102,7 +102,7 @@ def chat(
     Each line from a pipe is a turn; replies are printed as plain text, or with --json as one object
     per line.
     """
-    from ..conversation import Conversation
+    from ..chat.conversation import Conversation
     from ..terminal.screen import Pipe, Terminal
 
     person = sys.stdin.isatty() and is_terminal(sys.stdout) and not base.json
