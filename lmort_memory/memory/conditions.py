@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypedDict
 
+from lmort_memory.store.filters import names_nothing
 from lmort_memory.store.values import Filter
 from lmort_memory.types import ScopeTree
 
 if TYPE_CHECKING:
     from lmort_memory.types import JsonValue
 
-__all__ = ["Conditions", "to_filter"]
+__all__ = ["Conditions", "to_filter", "to_forget"]
 
 
 class Conditions(TypedDict, total=False):
@@ -85,6 +87,28 @@ def to_filter(
         where=given.get("where"),
         current=not given.get("include_superseded", include_superseded),
     )
+
+
+def to_forget(ids: str | Iterable[str] | None, given: Conditions) -> Filter:
+    """Return which records a call of `forget` names.
+
+    Raises:
+        TypeError: as `to_filter`.
+        ValueError: no ids and no condition, or a `where` that matches every record.
+    """
+    named = to_filter(given, call="forget", include_superseded=True)
+    chosen_ids = (ids,) if isinstance(ids, str) else ids if ids is None else tuple(ids)
+    chosen = replace(named, ids=chosen_ids, expired=True)
+    if names_nothing(named.where):
+        raise ValueError(
+            f"where={named.where!r} matches every record — leave it out, or name a condition"
+            " that selects the records to forget"
+        )
+    if replace(chosen, exclude=()) == Filter(expired=True):
+        raise ValueError(
+            "forget needs ids or a condition; got neither, which would delete everything"
+        )
+    return chosen
 
 
 def _check(call: str, name: str, value: object, kind: type) -> None:

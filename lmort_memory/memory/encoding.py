@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     from lmort_memory.types import AskedTokens, Encoded
 
-__all__ = ["Encoding"]
+__all__ = ["BATCH", "Encoding"]
 
+BATCH: Final = 64
+"""Records that are encoded, and on disk with their vectors, before the next."""
 
 _BOOK: Final = 50_000  # characters: a minute of reading
 
@@ -109,7 +111,7 @@ class Encoding:
         compared = None if codes is None or tokens is None else Tokens(codes, tokens)
         return Question({self._encoder.space: vector} | spaces, compared)
 
-    def renew(self, *, progress: Progress | None, batch_size: int) -> int:
+    def renew(self, *, progress: Progress | None) -> int:
         """Make the vectors of a drifted space anew; returns of how many records."""
         if self._encoder is None:
             return 0
@@ -117,7 +119,7 @@ class Encoding:
         return canaries.renew(
             self._encoder,
             self._store,
-            batch_size=batch_size,
+            batch_size=BATCH,
             stop=self._closing,
             progress=progress,
         )
@@ -161,7 +163,7 @@ class Encoding:
             return encoder
         return None
 
-    def add_tokens(self, *, progress: Progress | None, batch_size: int) -> int:
+    def add_tokens(self, *, progress: Progress | None) -> int:
         """Add token codes to records whose vectors lack them; returns how many got some.
 
         If token codes are switched off, the space's codes are deleted. An encoder without token
@@ -175,9 +177,7 @@ class Encoding:
             self._store.drop_tokens(space)
             return 0
         done, last = 0, None
-        while batch := self._store.lacking_tokens(
-            space, codes.token_kind, limit=batch_size, after=last
-        ):
+        while batch := self._store.lacking_tokens(space, codes.token_kind, limit=BATCH, after=last):
             if self._closing.is_set():
                 return done
             self.encode(batch)
@@ -195,7 +195,7 @@ class Encoding:
                 return space.pending
         return self._store.status().records
 
-    def catch_up(self, *, progress: Progress | None, batch_size: int) -> int:
+    def catch_up(self, *, progress: Progress | None, batch_size: int = BATCH) -> int:
         """Encode every pending record, batch by batch; returns how many got vectors."""
         if self._encoder is None:
             return 0
@@ -236,22 +236,20 @@ class Encoding:
             if space.name != self._encoder.space:
                 self._store.drop_space(space.name)
 
-    def begin(self, *, batch_size: int) -> None:
+    def begin(self) -> None:
         """Start encoding in the background; harmless if it is already running."""
         with self._beginning:
             self._wanted = True
             if self._working:
                 return  # it looks for records once more before it ends
             self._working = True
-            self._worker = threading.Thread(
-                target=self._work, args=(batch_size,), name="lmort-encode", daemon=True
-            )
+            self._worker = threading.Thread(target=self._work, name="lmort-encode", daemon=True)
             self._worker.start()
 
-    def _work(self, batch_size: int) -> None:
+    def _work(self) -> None:
         """Catch up until nobody has asked for it since."""
         while self._is_wanted():
-            self._quietly(batch_size)
+            self._quietly()
 
     def _is_wanted(self) -> bool:
         with self._beginning:
@@ -278,9 +276,9 @@ class Encoding:
         if self._closing.is_set():
             raise _Closing
 
-    def _quietly(self, batch_size: int) -> None:
+    def _quietly(self) -> None:
         try:
-            self.catch_up(progress=None, batch_size=batch_size)
+            self.catch_up(progress=None)
         except LmortError as error:
             if not self._closing.is_set():
                 self.trouble = f"encoding in the background stopped: {error}"

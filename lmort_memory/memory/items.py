@@ -1,4 +1,4 @@
-"""What callers pass to `Memory.add`, converted to turns."""
+"""What callers pass to `Memory.add` and `Memory.update`, converted to turns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lmort_memory.messages import ChatMessage, read_messages
 from lmort_memory.thoughts import as_said
 from lmort_memory.types import JsonValue, Record, Turn
 
-__all__ = ["Added", "Item", "nothing_in", "to_turns"]
+__all__ = ["Added", "Item", "changed", "nothing_in", "to_turns"]
 
 Item: TypeAlias = "str | Mapping[str, Any] | Turn"
 """A text, a Turn, or a message: `role` and `content` and any other field of Turn, in the dialects
@@ -72,6 +72,27 @@ def to_turns(
     given = {"scope": scope, "session": session, "metadata": metadata}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return [replace(turn, **changes) for turn in turns] if changes else turns
+
+
+def changed(
+    old: Record,
+    *,
+    text: str | None,
+    metadata: Mapping[str, JsonValue] | None,
+    expires_at: datetime | None,
+) -> Turn:
+    """Return a record as the turn that replaces it; arguments that are None leave it as it is."""
+    return Turn(
+        text=old.text if text is None else text,
+        role=old.role,
+        scope=old.scope,
+        session=old.session,
+        # A note without time and place is stored once, whenever it is added: see `origin_of`.
+        created_at=old.created_at if old.session or old.source else None,
+        metadata=old.metadata if metadata is None else metadata,
+        source=old.source,
+        expires_at=old.expires_at if expires_at is None else expires_at,
+    )
 
 
 def _said(turn: Turn, left_out: Counter[str]) -> list[Turn]:

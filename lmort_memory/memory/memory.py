@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack, overload
 
 from lmort_memory.closing import Closing
-from lmort_memory.errors import ImportFileError, RecordNotFoundError
-from lmort_memory.memory.checks import Mode, as_vector, check_recall, id_of
+from lmort_memory.memory.checks import Mode, as_vector, check_recall
 from lmort_memory.memory.conditions import Conditions, to_filter
-from lmort_memory.memory.encoding import Encoding
+from lmort_memory.memory.copying import MemoryCopies
+from lmort_memory.memory.encoding import BATCH, Encoding
 from lmort_memory.memory.items import Added, Item, nothing_in, to_turns
 from lmort_memory.memory.later import later
 from lmort_memory.memory.likelihood import background_of, likelihoods
+from lmort_memory.memory.opening import open_all
 from lmort_memory.memory.recall import Question, Recall
-from lmort_memory.memory.syncing import replica_of, sync_memory
-from lmort_memory.memory.transfer import (
-    export_records,
-    refuse_plain,
-    restore_records,
-    restoring,
-    salvage_records,
-)
-from lmort_memory.paths import expanded
+from lmort_memory.memory.records import MemoryRecords
+from lmort_memory.memory.status import MemoryStatus
+from lmort_memory.memory.syncing import replica_of
 from lmort_memory.redaction import Redactor
-from lmort_memory.store.filters import names_nothing
 from lmort_memory.store.protocol import Store
-from lmort_memory.store.values import Filter, Receipt, StoreStatus
 from lmort_memory.text import valid
-from lmort_memory.times import check_time
-from lmort_memory.types import DEFAULT_SCOPE, Hit, Turn
+from lmort_memory.types import DEFAULT_SCOPE, Hit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,40 +35,12 @@ if TYPE_CHECKING:
 
     from lmort_memory.backbone import Backbone
     from lmort_memory.encoder import OpenedEncoder
-    from lmort_memory.store.replica.state import Replica
-    from lmort_memory.sync import SyncReport
     from lmort_memory.types import AskedTokens, Encoded, Encoder, JsonValue, Progress, Record
 
-__all__ = ["Memory", "MemoryStatus", "Mode"]
-
-BATCH = 64
+__all__ = ["Memory"]
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryStatus:
-    """What a memory holds and how recall works.
-
-    Attributes:
-        store: Sizes and counts of the database.
-        model: File name of the loaded model, or None.
-        space: The vector space in use, or None if recall is by words only.
-        tier: How the loaded model's tuner was made; "at once" uses the model's layers as they are
-            and vectors of words, and `lmort-mem tuner make` fits a tuner. None without a model.
-        pending: Records without vectors in that space.
-        notice: One line for the user about the model, or None.
-        replica: This device among those it is synced with; None if it never was.
-    """
-
-    store: StoreStatus
-    model: str | None
-    space: str | None
-    tier: str | None
-    pending: int
-    notice: str | None
-    replica: Replica | None = None
-
-
-class Memory(Closing):
+class Memory(MemoryRecords, MemoryCopies, Closing):
     """A memory of texts and conversations, stored in one file and searched by meaning and words.
 
     Without an encoder, recall uses words alone, and new records get their vectors later
@@ -150,18 +114,11 @@ class Memory(Closing):
         open_store = find_store(chosen_db(path), passphrase)
         if not with_model:
             return cls(None, open_store(), redact=redact)
-        from lmort_memory.encoder import open_encoder
-
-        with ExitStack() as undo:
-            opened = [undo.enter_context(closing(open_encoder(model, tuner, tokens=token_codes)))]
-            if previous is not None:
-                opened.append(undo.enter_context(closing(open_encoder(*previous))))
-            store = undo.enter_context(closing(open_store()))
-            older = [*_still_asked(opened[0], store), *(one.encoder for one in opened[1:])]
-            memory = cls(opened[0].encoder, store, previous=older, redact=redact)
-            memory._opened = tuple(opened)
-            store.sweep()
-            undo.pop_all()
+        opened = open_all(open_store, model, tuner, previous=previous, token_codes=token_codes)
+        memory = cls(
+            opened.encoders[0].encoder, opened.store, previous=opened.previous, redact=redact
+        )
+        memory._opened = opened.encoders
         return memory
 
     def close(self) -> None:
@@ -317,7 +274,7 @@ class Memory(Closing):
 
     def encode_in_background(self) -> None:
         """Run `encode_pending` in the background; `status` shows its progress."""
-        self._encoding.begin(batch_size=BATCH)
+        self._encoding.begin()
 
     def reencode(self, *, progress: Progress | None = None, drop_old: bool = False) -> int:
         """Give every record vectors of the current model; returns how many got some.
@@ -331,9 +288,9 @@ class Memory(Closing):
             progress: Called with the number of records done and the total.
             drop_old: Delete the vectors of other spaces at the end.
         """
-        done = self._encoding.renew(progress=progress, batch_size=BATCH)
+        done = self._encoding.renew(progress=progress)
         done += self.encode_pending(progress=progress)
-        done += self._encoding.add_tokens(progress=progress, batch_size=BATCH)
+        done += self._encoding.add_tokens(progress=progress)
         if drop_old:
             self._encoding.drop_others()
         return done
@@ -443,92 +400,6 @@ class Memory(Closing):
         """
         return likelihoods(query, hits, self.encoder, now=datetime.now(UTC).astimezone())
 
-    def get(self, record_id: str) -> Record:
-        """Return a record.
-
-        Raises:
-            RecordNotFoundError: there is none, or it has expired.
-        """
-        record_id = valid(record_id)
-        found = self.store.get([record_id])
-        if record_id not in found:
-            raise RecordNotFoundError(record_id)
-        return found[record_id]
-
-    def records(
-        self, *, after: str | None = None, **conditions: Unpack[Conditions]
-    ) -> Iterator[Record]:
-        """Iterate over records in order of id, each once, even while others write.
-
-        `after` continues after an id; use it with `itertools.islice` for stable pages. The
-        conditions are those of `recall`; without any, all records of all scopes are returned,
-        including outdated ones.
-        """
-        chosen = to_filter(conditions, call="records", include_superseded=True)
-        return self.store.records(chosen, after=None if after is None else valid(after))
-
-    def update(
-        self,
-        record_id: str,
-        text: str | None = None,
-        *,
-        metadata: Mapping[str, JsonValue] | None = None,
-        expires_at: datetime | None = None,
-    ) -> Record:
-        """Change a record, keep its old version as history, and encode a new text.
-
-        Arguments that are None leave the field unchanged.
-
-        Raises:
-            RecordNotFoundError: there is none, or it has expired.
-            ValueError: a text of only white space, metadata that is not JSON, or a naive time.
-        """
-        old = self.get(record_id)
-        turn = Turn(
-            text=old.text if text is None else text,
-            role=old.role,
-            scope=old.scope,
-            session=old.session,
-            # A note without time and place is stored once, whenever it is added: see `origin_of`.
-            created_at=old.created_at if old.session or old.source else None,
-            metadata=old.metadata if metadata is None else metadata,
-            source=old.source,
-            expires_at=old.expires_at if expires_at is None else expires_at,
-        )
-        new = self.store.update(record_id, self.cleaned(turn))
-        if new.text != old.text:
-            self._encoding.encode([new])
-        return new
-
-    def supersede(
-        self, old: str | Record, new: str | Record, *, at: datetime | None = None
-    ) -> Record:
-        """Replace one record by another; nothing is deleted.
-
-        The old one is valid until `at`, the new one from then on. `recall` leaves the old one out
-        unless called with `include_superseded=True`, and a chat passes it to its model as the
-        earlier state.
-
-        Args:
-            old: The outdated record, or its id.
-            new: The record that replaces it, or its id.
-            at: Since when; None takes the time when the new one was said.
-
-        Returns:
-            The updated old record.
-
-        Raises:
-            RecordNotFoundError: one of them does not exist.
-            ValueError: a record would replace itself, or the time is naive.
-        """
-        if at is not None:
-            check_time("at", at)
-        return self.store.supersede(id_of(old), id_of(new), at=at)[0]
-
-    def predecessors(self, ids: Iterable[str]) -> dict[str, list[Record]]:
-        """Return the records that each of these has replaced, the latest first."""
-        return self.store.predecessors(ids)
-
     def later(self, records: Collection[Record]) -> dict[str, Record]:
         """Find what the speakers of records said later about the same thing.
 
@@ -545,143 +416,6 @@ class Memory(Closing):
             return {}
         return later(self.store, self.encoder.space, background_of(self.encoder), records)
 
-    def history(self, record_id: str) -> list[Record]:
-        """Return the versions of a record, oldest first, the current one last.
-
-        Raises:
-            RecordNotFoundError: there is none.
-        """
-        return self.store.history(valid(record_id))
-
-    def forget(
-        self,
-        ids: str | Iterable[str] | None = None,
-        **conditions: Unpack[Conditions],
-    ) -> Receipt:
-        """Delete records and every trace of them; returns what was removed.
-
-        The conditions are those of `recall`, and a record must meet all of them. Without `scope`,
-        all scopes are searched; outdated records are included.
-
-        Raises:
-            ValueError: no ids and no condition, or a `where` that matches every record.
-        """
-        chosen_ids = (ids,) if isinstance(ids, str) else ids if ids is None else tuple(ids)
-        named = to_filter(conditions, call="forget", include_superseded=True)
-        chosen = replace(named, ids=chosen_ids, expired=True)
-        if names_nothing(named.where):
-            raise ValueError(
-                f"where={named.where!r} matches every record — leave it out, or name a condition"
-                " that selects the records to forget"
-            )
-        if replace(chosen, exclude=()) == Filter(expired=True):
-            raise ValueError(
-                "forget needs ids or a condition; got neither, which would delete everything"
-            )
-        return self.store.forget(chosen)
-
-    def export(
-        self,
-        path: str | Path,
-        *,
-        vectors: bool = False,
-        scope: str | None = None,
-        plain: bool = False,
-    ) -> int:
-        """Write records to a new JSONL file, mode 0600, that `restore` reads; returns how many.
-
-        Args:
-            path: The file; it must not exist.
-            vectors: Include the vectors (4 bytes per number), which saves encoding again.
-            scope: Only this scope; None for all.
-            plain: Required for an encrypted memory, because anyone can read an export.
-
-        Raises:
-            StoreError: the file exists or cannot be written, or `plain` is missing.
-        """
-        refuse_plain(self.store, plain=plain)
-        return export_records(self.store, expanded(path), scope=scope, vectors=vectors)
-
-    def salvage(self, path: str | Path, *, scope: str | None = None, plain: bool = False) -> int:
-        """Write what can be read of a damaged database to a new file, as `export` does.
-
-        Vectors are not included. `restore` reads the file into a new database. Returns how many
-        records were written.
-
-        Raises:
-            StoreError: the file exists or cannot be written.
-        """
-        refuse_plain(self.store, plain=plain)
-        return salvage_records(self.store, expanded(path), scope=scope)
-
-    def restore(self, path: str | Path, *, progress: Progress | None = None) -> int:
-        """Restore what `export` or `backup` wrote, including ids and times.
-
-        Returns how many records were new; existing ones stay unchanged. Each batch is on disk
-        before the next is read.
-        The file may be gzipped.
-
-        Raises:
-            ImportFileError: the file cannot be read, or some lines are not records; all others were
-                restored.
-        """
-        place = expanded(path)
-        done = restore_records(restoring(self.store, self.redactor), place, progress=progress)
-        if done.damage:
-            raise ImportFileError(done.describe(place), path=str(place))
-        return done.new
-
-    def sync(
-        self,
-        folder: str | Path,
-        *,
-        passphrase: str,
-        defer: bool = False,
-        progress: Progress | None = None,
-    ) -> SyncReport:
-        """Exchange changes with the same memory on other devices, through a folder.
-
-        Any tool may replicate the folder. What this device has changed since the last sync is
-        written there, encrypted; what others have written is merged, in whatever order it arrives.
-        Forgetting wins, for ever and on every device. If two devices edit a record at the same
-        time, the later version holds and the other is in its history. Vectors travel where the
-        space is the same. Needs the extra `sync`.
-
-        Args:
-            folder: The folder; it must exist. Each device writes only to its own part of it.
-            passphrase: The same on every device; nobody can read the folder without it.
-            defer: Leave missing vectors to `encode_pending`.
-            progress: Called with the number of bundles done and the total, then with the number of
-                records encoded.
-
-        Raises:
-            PassphraseError: the passphrase is wrong; nothing was changed.
-            StoreError: the folder cannot be read or written, another sync of this database runs,
-                or it is not an SQLite database.
-        """
-        report = sync_memory(
-            self.store,
-            expanded(folder),
-            passphrase,
-            space=self._encoding.space,
-            redactor=self.redactor,
-            progress=progress,
-        )
-        encoded = 0 if defer else self.encode_pending(progress=progress)
-        return replace(report, encoded=encoded)
-
-    def cleaned(self, turn: Turn) -> Turn:
-        """Return a turn as it will be stored: without secrets, if this memory redacts."""
-        return turn if self.redactor is None else self.redactor.clean(turn)
-
-    def backup(self, path: str | Path) -> None:
-        """Copy the database to a new file while it is in use.
-
-        Raises:
-            StoreError: the file exists, its folder does not, or it cannot be written.
-        """
-        self.store.backup(expanded(path))
-
     def status(self) -> MemoryStatus:
         """Return what the memory holds and how recall works."""
         return MemoryStatus(
@@ -693,18 +427,3 @@ class Memory(Closing):
             notice=self.notice,
             replica=replica_of(self.store),
         )
-
-
-def _still_asked(opened: OpenedEncoder, store: Store) -> list[Encoder]:
-    """Return the at-once encoder if the model's tuner has yet to replace vectors that it made.
-
-    So making a tuner loses nothing that was found before: both are searched until `Memory.reencode`
-    is done.
-    """
-    if opened.earlier is None:
-        return []  # before the vectors of every space are counted
-    spaces = {space.name: space for space in store.spaces()}
-    if opened.earlier.space not in spaces:
-        return []
-    present = spaces.get(opened.encoder.space)
-    return [opened.earlier] if present is None or present.pending else []

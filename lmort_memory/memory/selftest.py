@@ -21,7 +21,8 @@ from lmort_memory.memory.reservoir import Reservoir
 from lmort_memory.types import DEFAULT_SCOPE, Progress, Record
 
 if TYPE_CHECKING:
-    from lmort_memory.memory.memory import Memory, Mode
+    from lmort_memory.memory.checks import Mode
+    from lmort_memory.memory.memory import Memory
 
 __all__ = ["ModeResult", "Question", "SelfTest", "self_test", "wilson"]
 
