@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lmort_memory.chat.notes import Notes, chosen, pack_notes
-from lmort_memory.memory.evidence import DEPTH
+from lmort_memory.chat.judged import judge
+from lmort_memory.chat.notes import Notes
 from lmort_memory.memory.likelihood import WORTH_NOTES
 from lmort_memory.types import DEFAULT_SCOPE
 
@@ -56,21 +55,14 @@ def notes_for(
         options: How much to give.
     """
     options = options or NotesOptions()
-    nothing = Notes("", (), ())
     if not options.at_most or not text.strip():
-        return nothing
-    exclude = tuple(exclude)
-    hits = memory.recall(
-        text, top_k=max(DEPTH, options.at_most), scope=scope, exclude=exclude, explain=True
-    )
-    chances, likelihood = memory.likelihoods(text, hits)
-    if not hits or likelihood < options.min_likelihood:
-        return nothing
-    return pack_notes(
-        chosen(memory, hits, chances, seen=exclude, at_most=options.at_most),
+        return Notes("", (), ())
+    found = judge(memory, text, at_most=options.at_most, scope=scope, seen=tuple(exclude))
+    return found.notes(
+        at_most=options.at_most,
+        min_likelihood=options.min_likelihood,
         budget=options.max_tokens,
         count_tokens=_counter(memory),
-        now=datetime.now(UTC).astimezone(),
     )
 
 

@@ -7,6 +7,7 @@ Chat (chat.py)                 options.py: how it behaves
 ├── turn_vectors.py  vectors from the states that talking has computed
 ├── long_text.py     what is read of a text that does not fit
 ├── recalling.py     what a turn is given from memory
+│     ├── judged.py      what was found for a question, and how likely it answers
 │     └── notes.py       recalled records as the notes block of a prompt
 ├── keeping.py       how a turn is kept: as a record, as links, or not at all
 │     └── repetition.py  what a turn only repeats

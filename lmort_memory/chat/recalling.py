@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lmort_memory.blas import one_thread
-from lmort_memory.chat.notes import Found, Notes, chosen, pack_notes
+from lmort_memory.chat.judged import judge
+from lmort_memory.chat.notes import Notes
 from lmort_memory.encoder import mean_vector
-from lmort_memory.memory.evidence import DEPTH
 from lmort_memory.memory.follow_ups import in_full
 from lmort_memory.memory.kinds import is_shouted
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from lmort_memory.backbone import Vocabulary
     from lmort_memory.chat.options import ChatOptions
     from lmort_memory.chat.window import Window
     from lmort_memory.memory import Memory
-    from lmort_memory.types import AskedTokens, Encoded, Hit
+    from lmort_memory.types import AskedTokens, Encoded
 
 __all__ = ["Recaller"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What was found for a query, how likely each hit answers it, and whether any does."""
-
-    hits: Sequence[Hit]
-    chances: Sequence[float]
-    likelihood: float
 
 
 class Recaller:
@@ -78,45 +64,18 @@ class Recaller:
         seen = self._window.in_view.union(exclude)
         if is_shouted(text):  # a short forward pass for vectors that can be compared
             encoded = asked = None
-        search = partial(
-            self._search, top_k=max(DEPTH, options.memories), scope=scope, exclude=seen
-        )
+        search = partial(judge, self._memory, at_most=options.memories, scope=scope, seen=seen)
         with one_thread():
-            best = search(text, None if encoded is None else mean_vector(encoded), asked)
+            vector = None if encoded is None else mean_vector(encoded)
+            best = search(text, vector=vector, tokens=asked)
             for full in in_full(text, self._window.said_before()):
                 if best.likelihood >= options.min_likelihood:
                     break
-                best = max(best, search(full, None, None), key=lambda one: one.likelihood)
-        found: list[Found] = []
-        if best.likelihood >= options.min_likelihood:
-            found = chosen(
-                self._memory, best.hits, best.chances, seen=seen, at_most=options.memories
-            )
-        notes = pack_notes(
-            found,
+                best = max(best, search(full), key=lambda one: one.likelihood)
+        notes = best.notes(
+            at_most=options.memories,
+            min_likelihood=options.min_likelihood,
             budget=self._window.longest_notes(options.memory_tokens),
             count_tokens=lambda line: len(self._vocabulary.tokenize(line)),
-            now=datetime.now(UTC).astimezone(),
         )
         return best.likelihood, notes
-
-    def _search(
-        self,
-        query: str,
-        vector: NDArray[np.float32] | None,
-        tokens: AskedTokens | None,
-        *,
-        top_k: int,
-        scope: str,
-        exclude: Collection[str],
-    ) -> _Judged:
-        hits = self._memory.recall(
-            query,
-            vector=vector,
-            tokens=tokens,
-            top_k=top_k,
-            scope=scope,
-            exclude=exclude,
-            explain=True,
-        )
-        return _Judged(hits, *self._memory.likelihoods(query, hits))
