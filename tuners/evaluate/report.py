@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from lmort_memory.memory import ranking
 from lmort_memory.memory.echoes import LOOKED_AT
 from lmort_memory.memory.exchanges import asks, together
 from lmort_memory.memory.overlap import overlap
-from lmort_memory.memory.ranking import (
-    LEAST_SPREAD,
-    LEAST_TOKEN_SPREAD,
-    NEARNESS_LENT,
-    WORDS_LENT,
-)
 from lmort_memory.memory.speakers import CONSIDERED, Said, boosts
-from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of, weights_of
+from lmort_memory.memory.weights import USUAL_COVERAGE, talk_of
+from lmort_memory.store.values import DenseMatch, LexicalMatch
 
 from .analyze import alignment_loss, uniformity_loss
 from .bm25 import bm25_scores
@@ -275,9 +271,7 @@ def fuse(
     coverage: NDArray[np.float64] | None = None,
     talk: NDArray[np.float64] | None = None,
 ) -> Scores:
-    """Rank by all parts: the formula of `lmort_memory.memory.ranking.fuse` for many queries.
-
-    The overall strength is omitted, because it does not change the order.
+    """Rank by all parts, as the product does for each query: `lmort_memory.memory.ranking.fuse`.
 
     Args:
         dense: Cosines, (n_queries, n_documents); -inf where a document may not be found.
@@ -287,32 +281,22 @@ def fuse(
         coverage: See `coverages`.
         talk: See `about_talk`.
     """
-    near = _scaled(np.where(_is_first(dense), dense, -np.inf), LEAST_SPREAD)
-    alike = np.zeros_like(near)
-    if tokens is not None:
-        alike = _scaled(tokens, LEAST_TOKEN_SPREAD)
-    worded = np.zeros_like(near)
-    if lexical is not None:
-        words = np.where(_is_first(lexical), lexical, 0)
-        worded = words / np.maximum(words.max(axis=1, keepdims=True, initial=0), 1e-9)
-    lends = _lending(dense, lexical)[:, asking]
-    near = _with_lent(near, asking, NEARNESS_LENT * lends)
-    worded = _with_lent(worded, asking, WORDS_LENT * lends)
-    covered = np.full(len(dense), USUAL_COVERAGE) if coverage is None else coverage
-    talked = np.zeros(len(dense)) if talk is None else talk
-    fused = np.empty_like(dense)
-    for row, share in enumerate(covered):
-        weights = weights_of(
-            dense=True,
-            tokens=tokens is not None,
-            words=lexical is not None,
-            coverage=share,
-            talk=talked[row],
+    found, lending = _candidates(dense, lexical, asking), _lending(dense, lexical)
+    fused = np.full_like(dense, -np.inf)
+    for row in range(len(dense)):
+        ranked = ranking.fuse(
+            [[DenseMatch(str(i), score, (0, 0)) for i, score in _best(dense[row])]],
+            None
+            if lexical is None
+            else [LexicalMatch(str(i), score) for i, score in _best(lexical[row])],
+            {str(i): str(i + 1) for i in asking[lending[row, asking] & found[row, asking + 1]]},
+            {} if tokens is None else {str(i): score for i, score in _best(tokens[row], None)},
+            coverage=USUAL_COVERAGE if coverage is None else float(coverage[row]),
+            talk=0.0 if talk is None else float(talk[row]),
         )
-        fused[row] = (
-            weights.dense * near[row] + weights.tokens * alike[row] + weights.words * worded[row]
-        )
-    fused[~_candidates(dense, lexical, asking)] = -np.inf
+        for one in ranked:
+            if found[row, int(one.id)]:
+                fused[row, int(one.id)] = one.score
     return fused
 
 
@@ -346,29 +330,16 @@ def _candidates(
     return found
 
 
-def _scaled(scores: Scores, least: float) -> Scores:
-    """Scale each row so that its best is 1 and its worst 0; -inf is 0."""
-    there = ~np.isneginf(scores)
-    low = np.where(there, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
-    top = scores.max(axis=1, keepdims=True, initial=-np.inf)
-    with np.errstate(invalid="ignore"):  # a query without candidates has only -inf
-        scaled: Scores = np.where(there, 1 - (top - scores) / np.maximum(top - low, least), 0)
-    return scaled
-
-
 def _lending(dense: Scores, lexical: Scores | None) -> NDArray[np.bool_]:
     """Mark the documents that may lend: the best of each ranking."""
     best = _is_first(dense, LOOKED_AT)
     return best if lexical is None else best | _is_first(lexical, LOOKED_AT)
 
 
-def _with_lent(
-    scores: Scores, asking: NDArray[np.int64], shares: NDArray[np.floating[Any]]
-) -> Scores:
-    total = scores.copy()
-    total[:, asking + 1] += shares * scores[:, asking]
-    scaled: Scores = total / np.maximum(total.max(axis=1, keepdims=True), 1)
-    return scaled
+def _best(scores: Scores, count: int | None = _DEPTH) -> list[tuple[int, float]]:
+    """Return the first documents of one query with their scores, best first."""
+    order = np.argsort(-scores, kind="stable")[:count]
+    return [(int(i), float(scores[i])) for i in order if not np.isneginf(scores[i])]
 
 
 def _is_first(scores: Scores, count: int = _DEPTH) -> NDArray[np.bool_]:

@@ -165,9 +165,7 @@ def test_fusion_is_that_of_the_product(folder):
             coverage=coverage[row],
             talk=talk[row],
         )
-        # The product's scores also have the strength of the question's best match.
-        strength = min(1.0, float(max(dense[row].max(), alike[row].max())))
-        here = {str(i): strength * score for i, score in enumerate(fused) if score > -np.inf}
+        here = {str(i): score for i, score in enumerate(fused) if score > -np.inf}
         assert here == pytest.approx({one.id: one.score for one in expected}, abs=1e-5)
 
 
