@@ -378,3 +378,79 @@ def test_the_words_of_a_time_are_those_that_were_said(text, words):
     span = spoken(text, NOW)
     assert span.words == words
     assert words not in without(text, span)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("What did I do last Tuesday but one?", "2026-11-17", "2026-11-18"),
+        ("Who rang last week but one?", "2026-11-09", "2026-11-16"),
+        ("What did I pay last month but one?", "2026-09-01", "2026-10-01"),
+        ("Where were we the last weekend but one?", "2026-11-14", "2026-11-16"),
+        ("Where were we last summer but one?", "2025-06-01", "2025-09-01"),
+        ("What broke the January before last?", "2025-01-01", "2025-02-01"),
+        ("What broke the November before last?", "2024-11-01", "2024-12-01"),
+    ],
+)
+def test_the_last_but_one_is_the_one_before(text, start, end):
+    """ "Last Tuesday but one" is not last Tuesday."""
+    assert _dates(text) == (start, end)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("Where did we live in the nineties?", "1990-01-01", "2000-01-01"),
+        ("What did she paint in the 1920s?", "1920-01-01", "1930-01-01"),
+        ("Who sang that song of the '80s?", "1980-01-01", "1990-01-01"),
+        ("Where did we live in the early 2000s?", "2000-01-01", "2004-01-01"),
+        ("What did I drive in the late eighties?", "1985-12-31", "1990-01-01"),
+        ("What did we own before the seventies?", "0002-01-01", "1970-01-01"),
+        ("What have we got since the noughties?", "2000-01-01", "2026-11-26"),
+        ("What did I plant in May '25?", "2025-05-01", "2025-06-01"),
+        ("What did I sell on 4 May '25?", "2025-05-04", "2025-05-05"),
+        ("Where did we go in the summer of '69?", "1969-06-01", "1969-09-01"),
+        ("Where did we live in '98?", "1998-01-01", "1999-01-01"),
+    ],
+)
+def test_a_decade_or_a_short_year_is_read(text, start, end):
+    """A year of two figures is the latest that has begun."""
+    assert _dates(text) == (start, end)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Who is in her nineties?",
+        "What was it like in my twenties?",
+        "Who directed in '24 Hours'?",
+        "Was the humidity in the 90s percent?",
+    ],
+)
+def test_an_age_or_a_title_is_no_decade(text):
+    """Numbers like those of decades."""
+    assert _dates(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("What did I note in 2025-W12?", "2025-03-17", "2025-03-24"),
+        ("What did I note in week 12 of 2025?", "2025-03-17", "2025-03-24"),
+        ("What did I note in 2025-11?", "2025-11-01", "2025-12-01"),
+        ("What did I note in 11/2025?", "2025-11-01", "2025-12-01"),
+        ("What changed since 06/2026?", "2026-06-01", "2026-11-26"),
+        ("What did I say on the first Monday of this month?", "2026-11-02", "2026-11-03"),
+        ("What did I say on the last day of last month?", "2026-10-31", "2026-11-01"),
+        ("What happened on the 29th of February?", "2024-02-29", "2024-03-01"),
+        ("What happened on the 29th of February 2020?", "2020-02-29", "2020-03-01"),
+        ("Where was I in August and September?", "2026-08-01", "2026-10-01"),
+        ("Where was I in December or January 2025?", "2024-12-01", "2025-02-01"),
+        ("Where was I in March and October?", "2026-03-01", "2026-04-01"),
+        ("What did I buy two or three days ago?", "2026-11-23", "2026-11-25"),
+        ("What did I buy 3-4 weeks ago?", "2026-10-26", "2026-11-09"),
+    ],
+)
+def test_months_and_weeks_in_figures_and_pairs_are_read(text, start, end):
+    """The time that is named, and not the year or the day that a part of it would be."""
+    assert _dates(text) == (start, end)

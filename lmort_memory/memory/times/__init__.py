@@ -5,6 +5,7 @@ reading.py              the first time in a text that is surely one, and past
 ├── ranges.py           "between 3 and 7 November", made of other times
 ├── phrases.py          every pattern, in order
 │     ├── counted.py        "twelve days ago", "the last six months"
+│     ├── decades.py        "the late nineties"
 │     ├── dates.py          "on the 5th", "3.5.2026"
 │     ├── feasts.py         "at Easter", "on Halloween 2024"
 │     └── named_days.py     "two Fridays ago", "the first week of May"

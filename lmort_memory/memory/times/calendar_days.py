@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 __all__ = [
@@ -33,6 +34,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 OF_A_YEAR = r"(?:,? (?:of )?((?:19|20)\d\d))?"
 IN_A_YEAR = r"(?:,? (?:of |in )?((?:19|20)\d\d))?"
+_LEAPS = 8  # years between two 29ths of February, at most
 
 Read = Callable[["re.Match[str]", datetime], "tuple[datetime, datetime] | None"]
 """Reads what a pattern found, seen from today: its start and its end."""
@@ -51,10 +53,14 @@ def week(today: datetime, weeks: int) -> tuple[datetime, datetime]:
 
 def latest(today: datetime, month: int, day: int = 1, *, year: str | None = None) -> datetime:
     """Return a day of a year; without one, the latest such day that is not after today."""
-    start = today.replace(month=month, day=day)
     if year:
-        return start.replace(year=int(year))
-    return start if start <= today else year_before(start)
+        return today.replace(year=int(year), month=month, day=day)
+    for back in range(_LEAPS + 1):
+        with suppress(ValueError):  # 29 February
+            start = today.replace(year=today.year - back, month=month, day=day)
+            if start <= today:
+                return start
+    raise ValueError(f"no month {month} has a day {day}")
 
 
 def month_or_year(

@@ -89,6 +89,14 @@ def _and_a_half_ago(found: re.Match[str], today: datetime) -> tuple[datetime, da
     return _so_far_back(number(found[1] or found[2]) + 0.5, found[3] or found[4], today)
 
 
+def _either_ago(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """Read "two or three days ago", "10 to 15 years ago"."""
+    one, other = (number(found[n] or found[n + 1]) for n in (1, 3))
+    near = _so_far_back(min(one, other), found[5], today)
+    far = _so_far_back(max(one, other), found[5], today)
+    return None if near is None or far is None else (far[0], near[1])
+
+
 def _so_far_back(count: float, unit: str, today: datetime) -> tuple[datetime, datetime] | None:
     length = min(_length(1, unit) or 0, 365)
     centre = round(count * _DAYS[unit]) if unit in _DAYS else _length(int(count), unit)
@@ -130,5 +138,6 @@ COUNTED: tuple[tuple[str, Read], ...] = (
         rf"\b{COUNT} (?:and a half {UNIT}|{UNIT} and a half) (?:ago|back)\b",
         _and_a_half_ago,
     ),
+    (rf"\b{COUNT}(?: or | to |(?<=\d)-(?=\d)){COUNT} {UNIT} (?:ago|back)\b", _either_ago),
     (rf"(?<!and )(?<!put the )\b{COUNT} {UNIT} (?:ago|back)\b", _ago),
 )

@@ -46,7 +46,10 @@ def _weekends_ago(found: re.Match[str], today: datetime) -> tuple[datetime, date
 
 
 def _before_last(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
-    """A month, year or season before the last; a season that still lasts is the last one."""
+    """A month, year or season before the last; a season that still lasts is the last one.
+
+    So with a name: "the January before last" is a year before "last January".
+    """
     if found[1] == "month":
         start = today.replace(day=1)
         for _ in range(2):
@@ -55,6 +58,9 @@ def _before_last(found: re.Match[str], today: datetime) -> tuple[datetime, datet
     if found[1] == "year":
         start = today.replace(year=today.year - 2, month=1, day=1)
         return start, months_after(start, 12)
+    if found[1] in MONTHS:
+        start = year_before(_last_month_named(found, today)[0])
+        return start, next_month(start)
     start = year_before(latest(today, SEASONS[found[1]]))
     return start, months_after(start, 3)
 
@@ -104,8 +110,8 @@ def _a_year_ago(_: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
 
 
 def _in_order(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
-    """Read "the first Monday of November", "the last day of October"."""
-    month = latest(today, MONTHS.index(found[3]) + 1, year=found[4])
+    """Read "the first Monday of November", "the last day of last month"."""
+    month = _month_of(found, today)
     every = [month + timedelta(days=n) for n in range((next_month(month) - month).days)]
     if found[2] == "weekend":  # Saturday and Sunday, with the month's own Saturdays
         every = [day for day in every if day.weekday() == 5]
@@ -116,10 +122,18 @@ def _in_order(found: re.Match[str], today: datetime) -> tuple[datetime, datetime
     return start, start + timedelta(days=1)
 
 
+def _month_of(found: re.Match[str], today: datetime) -> datetime:
+    """Return the beginning of the month that a match names, or counts from this one."""
+    if found[3]:
+        return latest(today, MONTHS.index(found[3]) + 1, year=found[4])
+    this = today.replace(day=1)
+    return (this - timedelta(days=1)).replace(day=1) if found[5] == "last" else this
+
+
 NAMED: tuple[tuple[str, Read], ...] = (
     (rf"\b(?:{COUNT} {_DAY}s ago|{_DAY} {BEFORE_LAST})", _weekdays_ago),
     (rf"\b(?:{COUNT} weekends ago|weekend {BEFORE_LAST})", _weekends_ago),
-    (rf"\b(month|year|{'|'.join(SEASONS)}) {BEFORE_LAST}", _before_last),
+    (rf"\b(month|year|{'|'.join((*MONTHS, *SEASONS))}) {BEFORE_LAST}", _before_last),
     (r"\b(half a year|a year and a half) ago\b", _halves_ago),
     (rf"\b{COUNT} ({'|'.join(SEASONS)})s ago\b", _seasons_ago),
     (rf"\bnight {BEFORE_LAST}", lambda _, today: days(today, -2, -1)),
@@ -133,7 +147,7 @@ NAMED: tuple[tuple[str, Read], ...] = (
     (rf"\b({'|'.join(_PLACES)}) quarter{OF_A_YEAR}\b", _quarter),
     (
         rf"\b({'|'.join(_PLACES)}) (day|weekend|{'|'.join(WEEKDAYS)}) (?:of|in) "
-        rf"{MONTH}{OF_A_YEAR}\b",
+        rf"(?:{MONTH}{OF_A_YEAR}|(this|last|the) month)\b",
         _in_order,
     ),
     (rf"\blast {MONTH}\b(?!,? (?:19|20)\d\d)", _last_month_named),

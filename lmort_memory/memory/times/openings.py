@@ -14,6 +14,7 @@ from lmort_memory.memory.times.calendar_days import (
     year_before,
 )
 from lmort_memory.memory.times.counted import COUNT, number
+from lmort_memory.memory.times.decades import DECADE
 from lmort_memory.memory.times.feasts import the_day_of
 from lmort_memory.memory.times.spans import Span, everything_before
 
@@ -31,7 +32,7 @@ _PART = re.compile(
 # "Early" and "late" narrow no day or week: "who came late yesterday".
 _LONG = re.compile(
     rf"(?:in |of |the |last |this )*"
-    rf"(?:{MONTH}|{'|'.join(SEASONS)}|month|year|(?:19|20)\d\d|q[1-4]\b)"
+    rf"(?:{MONTH}|{'|'.join(SEASONS)}|month|year|(?:19|20)\d\d|q[1-4]\b|{DECADE})"
 )
 _OPENERS = r"(since|before|until|till|after|prior to|up to|following)"
 _OPENED_BY = re.compile(rf"\b{_OPENERS}\s+(?:on\s+)?(?:the\s+)?$")

@@ -6,7 +6,7 @@ The order matters: the first pattern that finds a time is the one.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from lmort_memory.memory.times.calendar_days import (
     IN_A_YEAR,
@@ -22,6 +22,7 @@ from lmort_memory.memory.times.calendar_days import (
     week,
     year_before,
 )
+from lmort_memory.memory.times.decades import DECADES
 from lmort_memory.memory.times.named_days import BEFORE_LAST, NAMED
 
 __all__ = ["PHRASES"]
@@ -68,6 +69,29 @@ def _months(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] 
     return (start, months_after(start, (last - first) % 12 + 1)) if start <= today else None
 
 
+def _both_months(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """Two months that follow each other; of others, the first alone is taken."""
+    follows = (MONTHS.index(found[2]) - MONTHS.index(found[1])) % 12 == 1
+    return _months(found, today) if follows else None
+
+
+def _month_in_figures(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """Read "2025-11" and "11/2025"."""
+    year, month = int(found[1] or found[4]), int(found[2] or found[3])
+    start = today.replace(year=year, month=month, day=1)
+    return (start, next_month(start)) if start <= today else None
+
+
+def _week_in_figures(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """Read "2025-W12" and "week 12 of 2025", as ISO 8601 counts them."""
+    try:
+        monday = date.fromisocalendar(int(found[1] or found[4]), int(found[2] or found[3]), 1)
+    except ValueError:
+        return None
+    start = today.replace(year=monday.year, month=monday.month, day=monday.day)
+    return start, start + timedelta(days=7)
+
+
 def _month(found: re.Match[str], today: datetime) -> tuple[datetime, datetime]:
     """The latest such month that has begun."""
     start = latest(today, MONTHS.index(found[1]) + 1)
@@ -103,6 +127,17 @@ PHRASES: tuple[tuple[re.Pattern[str], Read], ...] = tuple(
             rf"\b(?:between|from) {MONTH} (?:and|to|until|till) {MONTH}{IN_A_YEAR}\b",
             _months,
         ),
+        (rf"\b(?:in|during) {MONTH} (?:and|or) {MONTH}{IN_A_YEAR}\b", _both_months),
+        (
+            r"\b((?:19|20)\d\d)-?w(\d\d?)\b(?!-)"
+            r"|\b(?:calendar )?week (\d\d?)(?: of|,| in)? ((?:19|20)\d\d)\b",
+            _week_in_figures,
+        ),
+        (
+            rf"(?:\b(?:in|during|of) |{_OPENING})"
+            r"(?:((?:19|20)\d\d)-(0[1-9]|1[0-2])|(0?[1-9]|1[0-2])/((?:19|20)\d\d))(?![\w/.-]\d)\b",
+            _month_in_figures,
+        ),
         *NAMED,
         (r"\b(?:last night|yesterday evening)\b", lambda _, today: days(today, -1, 0)),
         (r"\bthis (?:morning|afternoon|evening)\b", lambda _, today: days(today, 0, 1)),
@@ -129,5 +164,6 @@ PHRASES: tuple[tuple[re.Pattern[str], Read], ...] = tuple(
             r"(?!,? (?:of )?(?:the )?\d|['\u2019]s)",
             _month,
         ),
+        *DECADES,
     )
 )

@@ -59,6 +59,15 @@ _YEAR_BEFORE = re.compile(
     rf"(?P<name>{_NAME})\b",
     re.IGNORECASE,
 )
+_DAY_OR_NAME = "|".join((*WEEKDAYS, "night", "week", "weekend", "month", "year", *MONTHS, *SEASONS))
+_BUT_ONE = re.compile(rf"\blast ({_DAY_OR_NAME}) but one\b", re.IGNORECASE)
+# "May '25" and "in '98", but not "in '24 Hours'".
+_APOSTROPHE = re.compile(
+    rf"\b(?P<before>{_NAME},? (?:of |in )?)['\u2019](?P<year>\d\d)\b(?!['\u2019])"
+    r"|\b(?P<in>(?:in|since|until|till|before|after|during|of) )['\u2019](?P<bare>\d\d)"
+    r"(?=\s*(?:[?.,;:!)]|$)|\s+(?:i|we|you|he|she|they|did|was|were|and|when|with|the|at)\b)",
+    re.IGNORECASE,
+)
 # A month that may be a person or a verb is a month after such a word: "whom did May see last year?"
 _DOUBTFUL = re.compile(r"(?:may|march|june|april|august)$", re.IGNORECASE)
 _MONTH_BEFORE = re.compile(
@@ -100,6 +109,8 @@ def in_full(said: str, now: datetime) -> Wording:
         (_SHORT, lambda found: _ALWAYS[found[1].casefold()]),
         (_SHORT_DAY, lambda found: f"{found[1]} {_SHORT_DAYS[found[2].casefold()]}"),
         (_SHORT_MONTH, lambda found: f"{found[1]} {_SHORT_MONTHS[found[2].casefold()]}"),
+        (_BUT_ONE, lambda found: f"{found[1]} before last"),
+        (_APOSTROPHE, lambda found: _with_century(found, now)),
         (_YEAR_AFTER, lambda found: _with_year(found, now)),
         (_YEAR_BEFORE, lambda found: _with_year(found, now)),
     )
@@ -145,6 +156,13 @@ def _with_year(found: re.Match[str], now: datetime) -> str | None:
         return f"{name} {year}"
     of = "of " if found["of"] and not after else ""
     return f"{name} {of}{year}" if year > 1900 else None
+
+
+def _with_century(found: re.Match[str], now: datetime) -> str:
+    """Return "May 2025" for "May '25": the latest such year that has begun."""
+    year = int(found["year"] or found["bare"])
+    year += 2000 if 2000 + year <= now.year else 1900
+    return f"{found['before'] or found['in']}{year}"
 
 
 def _years_back(found: re.Match[str]) -> int:
