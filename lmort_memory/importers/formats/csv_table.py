@@ -10,13 +10,14 @@ import csv
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
 from lmort_memory.errors import ImportFileError
+from lmort_memory.importers.dates_in_figures import from_figures, month_first
 from lmort_memory.importers.format import Format, LeftOut, RefusedError, encoding_of, file_uri
 from lmort_memory.importers.times import from_epoch, from_words
 from lmort_memory.types import JsonValue, Source, Turn
@@ -73,7 +74,7 @@ class Columns:
 
 def csv_format(columns: Columns) -> Format:
     """Return a format that reads tables which have these columns."""
-    chosen = zlib.crc32(repr(columns).encode())  # other columns: the file is read again
+    chosen = zlib.crc32(f"2 {columns!r}".encode())  # other columns: the file is read again
     return Format(
         name="csv",
         suffixes=(".csv", ".tsv"),
@@ -99,7 +100,7 @@ def _refuse(path: Path) -> bool:
 def _header(path: Path) -> list[str]:
     try:
         with _opened(path) as (delimiter, lines):
-            return next(csv.reader(lines, delimiter=delimiter), [])
+            return [name.strip() for name in next(csv.reader(lines, delimiter=delimiter), [])]
     except UnicodeDecodeError as error:
         raise RefusedError("it is not UTF-8 — save it as “CSV UTF-8”") from error
     except csv.Error:
@@ -128,12 +129,14 @@ def _delimiter(line: str) -> str:
 def _read(path: Path, columns: Columns, left_out: LeftOut) -> Iterator[Turn]:
     before = csv.field_size_limit(_MOST_CHARS)
     try:
-        with _opened(path) as (delimiter, lines):
-            for row in csv.DictReader(lines, delimiter=delimiter):
-                if turn := _turn(row, columns, path):
-                    yield turn
-                else:
-                    left_out["row without text"] += 1
+        months_lead = _months_lead(path, columns)
+        for row in _rows(path):
+            if turn := _turn(row, columns, path, months_lead=months_lead):
+                if turn.created_at is None and _cell(row, _dates(columns)):
+                    left_out["date that cannot be read"] += 1
+                yield turn
+            else:
+                left_out["row without text"] += 1
     except (UnicodeDecodeError, csv.Error) as error:
         raise ImportFileError(
             f"{path} cannot be read: {error} — save it as CSV in UTF-8", path=str(path)
@@ -142,9 +145,33 @@ def _read(path: Path, columns: Columns, left_out: LeftOut) -> Iterator[Turn]:
         csv.field_size_limit(before)
 
 
-def _turn(row: dict[str, str], columns: Columns, path: Path) -> Turn | None:
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    with _opened(path) as (delimiter, lines):
+        rows = csv.DictReader(lines, delimiter=delimiter)
+        rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
+        yield from rows
+
+
+def _cell(row: dict[str, str], column: str) -> str:
+    return (row.get(column) or "").strip("\0 \t\r\n")
+
+
+def _dates(columns: Columns) -> str:
+    """Return the column of the dates; there may be none."""
+    return dict(columns.fields).get("created_at", "")
+
+
+def _months_lead(path: Path, columns: Columns) -> bool:
+    """Return whether 3/4/2024 is in March, as all of the dates have it."""
+    column = _dates(columns)
+    with suppress(UnicodeDecodeError, csv.Error):  # said when the rows are read
+        return bool(column) and month_first(_cell(row, column) for row in _rows(path))
+    return False
+
+
+def _turn(row: dict[str, str], columns: Columns, path: Path, *, months_lead: bool) -> Turn | None:
     def cell(column: str) -> str:
-        return (row.get(column) or "").strip("\0 \t\r\n")
+        return _cell(row, column)
 
     body = "\n\n".join(text for column in columns.text if (text := cell(column)))
     if not body:
@@ -157,15 +184,15 @@ def _turn(row: dict[str, str], columns: Columns, path: Path) -> Turn | None:
         text=f"{title}\n\n{body}" if title else body,
         role=fields.get("role") or "note",
         session=fields.get("session") or None,
-        created_at=_time(fields.get("created_at", "")),
+        created_at=_time(fields.get("created_at", ""), months_lead=months_lead),
         metadata=metadata,
         source=Source(file_uri(path)),
     )
 
 
-def _time(text: str) -> datetime | None:
-    """Read ISO 8601, English words, or seconds since 1970."""
-    return from_epoch(text) or from_words(text)
+def _time(text: str, *, months_lead: bool) -> datetime | None:
+    """Read ISO 8601, English words, figures as spreadsheets have them, or seconds since 1970."""
+    return from_epoch(text) or from_words(text) or from_figures(text, months_lead=months_lead)
 
 
 FORMAT = Format(

@@ -117,6 +117,39 @@ def test_tables_are_read_by_the_columns_that_somebody_names(tmp_path):
     assert left_out == {"row without text": 1}
 
 
+def _dates_of_table(path, *cells):
+    """Return when the rows of a table with these dates were written, and what was left out."""
+    rows = "".join(f'"{cell}",row {n}\n' for n, cell in enumerate(cells))
+    path.write_text(f"When , Body\n{rows}", encoding="utf-8")
+    form = csv_format(Columns.parse(["text=Body", "created_at=When"]))
+    [file] = scan([path], formats=(form,)).files
+    left_out = Counter()
+    times = [turn.created_at for turn in read(file, left_out)]
+    return [time and f"{time.astimezone():%Y-%m-%d %H:%M}" for time in times], +left_out
+
+
+def test_dates_of_tables_are_read_as_spreadsheets_write_them(tmp_path):
+    """One number over 12 in a file says whether its days or its months come first."""
+    path = tmp_path / "log.csv"
+    days, _ = _dates_of_table(path, "03/05/2024 21:05", "31/12/23 9:05 pm", "31.12.2023 21.05")
+    assert days == ["2024-05-03 21:05", "2023-12-31 21:05", "2023-12-31 21:05"]
+    months, _ = _dates_of_table(path, "03/05/2024 21:05", "12/31/99 09:05", "1.2.2024 10:00")
+    assert months == ["2024-03-05 21:05", "1999-12-31 09:05", "2024-02-01 10:00"]
+    american, _ = _dates_of_table(path, "3/4/24 12:05 AM", "3/5/24 12:05 PM")
+    assert american == ["2024-03-04 00:05", "2024-03-05 12:05"]
+    doubtful, _ = _dates_of_table(path, "3/4/2024 10:00")
+    assert doubtful == ["2024-04-03 10:00"]
+
+
+def test_a_date_of_a_table_that_cannot_be_read_is_counted(tmp_path):
+    """Such a row would be dated by the import without a word; one without a date may be."""
+    times, left_out = _dates_of_table(
+        tmp_path / "log.csv", "31/02/2024", "13:05 PM", "3/4/2024 13:05 pm", "45291.5", ""
+    )
+    assert times == [None] * 5
+    assert left_out == {"date that cannot be read": 4}
+
+
 def test_a_table_without_named_columns_says_what_it_needs(tmp_path):
     """A table is never guessed at: it says which option it needs, or which columns it has."""
     path = tmp_path / "log.csv"
