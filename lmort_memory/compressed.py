@@ -1,4 +1,4 @@
-"""Files that may be gzipped or UTF-16, read as UTF-8 within bounds.
+"""Files that may be gzipped, UTF-16 or UTF-32, read as UTF-8 within bounds.
 
 A small file cannot expand without end. PowerShell's `>` and Notepad write UTF-16.
 """
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
+
+from lmort_memory.text import marked
 
 __all__ = ["DAMAGE", "FREE_BYTES", "MAX_RATIO", "Bounded", "Lines", "open_bytes"]
 
@@ -67,12 +69,12 @@ class Bounded:
         return data
 
 
-class _FromUtf16(io.RawIOBase):
-    """UTF-16 text as UTF-8; what is not valid becomes U+FFFD."""
+class _FromWide(io.RawIOBase):
+    """Text of UTF-16 or UTF-32 as UTF-8; what is not valid becomes U+FFFD."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], encoding: str) -> None:
         self._stream = stream
-        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
         self._ready = b""
 
     def readable(self) -> bool:
@@ -98,12 +100,12 @@ def open_bytes(path: Path) -> Iterator[Lines]:
         OSError: unreadable.
     """
     with path.open("rb") as raw:
-        magic = raw.read(2)
+        magic = raw.read(4)
         raw.seek(0)
-        if magic in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            yield io.BufferedReader(_FromUtf16(raw))
+        if wide := marked(magic):
+            yield io.BufferedReader(_FromWide(raw, wide[0]))
             return
-        if magic != b"\x1f\x8b":
+        if not magic.startswith(b"\x1f\x8b"):
             yield raw
             return
         with gzip.GzipFile(fileobj=raw) as stream:

@@ -8,6 +8,7 @@ command line, the importers and the chat need no check of their own.
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ __all__ = [
     "Replaced",
     "counted",
     "escaped_controls",
+    "marked",
     "valid",
     "valid_json",
     "whole_json",
@@ -35,6 +37,10 @@ REPLACEMENT = "\ufffd"
 MAX_BITS = 1023  # of an integer: beyond that a double, and with it SQLite and JavaScript, has none
 MAX_DEPTH = 100  # levels of metadata; SQLite's JSON functions refuse a value beyond 1,000
 
+_MARKS = (  # that of UTF-32 begins with that of UTF-16
+    ((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32", 4),
+    ((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16", 2),
+)
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _INVALID = re.compile("[\ud800-\udfff\0]")
 # What a terminal may obey and JSON does not escape: DEL, C1, line separators, marks of direction.
@@ -137,3 +143,11 @@ def _key(key: object) -> str:
     if not isinstance(key, str):
         raise ValueError(f"metadata must be JSON with string keys; found {key!r:.80}")
     return valid(key)
+
+
+def marked(data: bytes) -> tuple[str, int] | None:
+    """Name the encoding that a byte order mark declares, and the bytes of its unit.
+
+    None for UTF-8, with its mark or without any.
+    """
+    return next(((name, unit) for marks, name, unit in _MARKS if data.startswith(marks)), None)

@@ -5,7 +5,6 @@ Nothing here knows the store. Reading is lazy, so that a gigabyte of chats never
 
 from __future__ import annotations
 
-import codecs
 import csv
 import hashlib
 import os
@@ -19,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lmort_memory.errors import ImportFileError
-from lmort_memory.text import REPLACEMENT, valid
+from lmort_memory.text import REPLACEMENT, marked, valid
 from lmort_memory.types import Turn
 
 __all__ = [
@@ -65,7 +64,6 @@ class RefusedError(Exception):
     """A file that a format knows and does not read; the text says what would help."""
 
 
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAX_TEXT_BYTES = 64 * 1024 * 1024  # a note is read whole; nothing a person wrote is larger
 _FEW_BAD, _BAD_SHARE = 8, 20  # more than both, one in twenty: it is not text with a slip in it
 
@@ -163,8 +161,8 @@ def fingerprint(path: Path, form: Format) -> str:
 def read_text(path: Path) -> str:
     r"""Read a text file whole, with line ends as "\n" and no byte order mark.
 
-    It is UTF-8, or UTF-16 with a byte order mark. Bytes that are neither become U+FFFD and are
-    counted (see `lmort_memory.text`).
+    It is UTF-8, or UTF-16 or UTF-32 with a byte order mark. Bytes that are neither become U+FFFD
+    and are counted (see `lmort_memory.text`).
 
     Raises:
         ImportFileError: unreadable, binary, or larger than `MAX_TEXT_BYTES`.
@@ -197,7 +195,8 @@ def encoding_of(path: Path) -> str:
         OSError: unreadable.
     """
     with path.open("rb") as stream:
-        return "utf-16" if stream.read(2) in _UTF16 else "utf-8-sig"
+        wide = marked(stream.read(4))
+    return wide[0] if wide else "utf-8-sig"
 
 
 def read_head(path: Path, size: int = 64 * 1024) -> str:
@@ -208,16 +207,20 @@ def read_head(path: Path, size: int = 64 * 1024) -> str:
     """
     with path.open("rb") as stream:
         data = stream.read(size)
-    if data.startswith(_UTF16):
-        text = data[: len(data) // 2 * 2].decode("utf-16", "replace")
+    if wide := marked(data):
+        encoding, unit = wide
+        text = data[: len(data) // unit * unit].decode(encoding, "replace")
     else:
         text = data.decode("utf-8-sig", "ignore")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _decode(data: bytes) -> str:
-    if data.startswith(_UTF16):
-        return data.decode("utf-16", "surrogatepass" if len(data) % 2 == 0 else "replace")
+    if wide := marked(data):
+        encoding, unit = wide
+        if encoding == "utf-16" and len(data) % unit == 0:
+            return data.decode(encoding, "surrogatepass")
+        return data.decode(encoding, "replace")
     # A crash of the system leaves NULs at the end of a file that was being written.
     return data.rstrip(b"\0").decode("utf-8-sig", "surrogateescape")
 

@@ -5,12 +5,14 @@ Scripts, styles, navigation and what is hidden are passed over; pictures are cou
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from lmort_memory.importers.document import Block, Outline
+from lmort_memory.text import marked
 
 __all__ = ["HtmlDocument", "decode_html", "html_text", "parse_html"]
 
@@ -61,9 +63,10 @@ def decode_html(data: bytes) -> str:
 
     What is neither declared nor UTF-8 is windows-1252, the standard's default.
     """
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16")):
-        if data.startswith(mark):
-            return data.decode(encoding, "replace")
+    if wide := marked(data):
+        return data.decode(wide[0], "replace")
+    if data.startswith(codecs.BOM_UTF8):
+        return data.decode("utf-8-sig", "replace")
     declared = _CHARSET.search(data[:4096])
     encodings = [declared[1].decode("ascii")] if declared else []
     for encoding in (*encodings, "utf-8"):

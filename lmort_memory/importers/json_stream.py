@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from lmort_memory.text import marked
 from lmort_memory.types import JsonValue
 
 __all__ = ["MAX_ELEMENT_CHARS", "Bytes", "iter_json_list"]
@@ -200,7 +201,7 @@ class _Window:
 
 
 def _decoder(first: bytes) -> codecs.IncrementalDecoder:
-    """Return the decoder of a file that begins so: UTF-16 with its mark, else UTF-8."""
-    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return codecs.getincrementaldecoder("utf-16")("replace")
+    """Return the decoder of a file that begins so: what its mark declares, else UTF-8."""
+    if wide := marked(first):
+        return codecs.getincrementaldecoder(wide[0])("replace")
     return codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from lmort_memory.compressed import Bounded
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.format import MAX_TEXT_BYTES, LeftOut
+from lmort_memory.text import marked
 
 __all__ = ["ZIP_DAMAGE", "Members", "member_names", "opened_zip"]
 
@@ -100,8 +101,13 @@ class Members:
         return data
 
     def text(self, name: str) -> str:
-        r"""Read a member as UTF-8, bytes that are not replaced, with "\n" at the ends of lines."""
-        text = self.read(name).decode("utf-8-sig", "replace")
+        r"""Read a member as its byte order mark says, else UTF-8, with "\n" at the ends of lines.
+
+        What is not valid becomes U+FFFD.
+        """
+        data = self.read(name)
+        wide = marked(data)
+        text = data.decode(wide[0] if wide else "utf-8-sig", "replace")
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def count_others(self, used: Iterable[str], left_out: LeftOut) -> None:

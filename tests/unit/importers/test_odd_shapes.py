@@ -21,21 +21,37 @@ def spoken(name, said):
     return {"type": "user", "uuid": name, "sessionId": "s", "message": {"content": said}}
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+_MARKS = {
+    "utf-16-le": codecs.BOM_UTF16_LE,
+    "utf-16-be": codecs.BOM_UTF16_BE,
+    "utf-32-le": codecs.BOM_UTF32_LE,
+    "utf-32-be": codecs.BOM_UTF32_BE,
+}
+
+
+@pytest.mark.parametrize("encoding", _MARKS)
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
         ("t.jsonl", '{"text": "Grüße"}\n{"text": "zwei"}\n', ["Grüße", "zwei"]),
         ("m.json", '[{"id": "1", "memory": "Grüße", "user_id": "u"}]', ["Grüße"]),
         ("_chat.txt", "[25/11/23, 21:05:33] Ada: Grüße\n", ["Ada: Grüße"]),
-        ("n.opml", '<opml><body><outline text="Grüße"/></body></opml>', ["n\n\n- Grüße"]),
+        ("n.md", "Grüße", ["n\n\nGrüße"]),
+        ("n.html", "<!doctype html><title>n</title><p>Grüße", ["n\n\nGrüße"]),
     ],
 )
-def test_utf_16_with_its_mark_is_read_everywhere(tmp_path, encoding, name, content, expected):
+def test_a_byte_order_mark_is_believed_everywhere(tmp_path, encoding, name, content, expected):
     """PowerShell and Notepad write UTF-16, and nothing of it is lost."""
-    mark = codecs.BOM_UTF16_LE if encoding == "utf-16-le" else codecs.BOM_UTF16_BE
-    (tmp_path / name).write_bytes(mark + content.encode(encoding))
+    (tmp_path / name).write_bytes(_MARKS[encoding] + content.encode(encoding))
     assert texts(read_all(tmp_path / name)[0]) == expected
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_xml_may_be_utf_16(tmp_path, encoding):
+    """The parser of XML reads it by itself; UTF-32 it does not know."""
+    outline = '<opml><body><outline text="Grüße"/></body></opml>'
+    (tmp_path / "n.opml").write_bytes(_MARKS[encoding] + outline.encode(encoding))
+    assert texts(read_all(tmp_path / "n.opml")[0]) == ["n\n\n- Grüße"]
 
 
 def test_whatsapp_says_what_people_said(tmp_path):
