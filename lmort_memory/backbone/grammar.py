@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Any
 
 from lmort_memory.backbone.library import llama, take_errors, take_log_back
+from lmort_memory.backbone.plain_schema import plain_schema
 from lmort_memory.errors import BackboneError, MissingDependencyError
 
 __all__ = ["json_grammar", "new_grammar_sampler", "wrapped"]
@@ -26,6 +27,7 @@ _WRITTEN = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"}
 _OF_GBNF = re.compile(r'[\\"\n\r]')
 _TIMES = re.compile(r"\{(\d*),?(\d*)\}")
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems")
+_NO_NAME = re.compile(r"[^A-Za-z0-9-]+")  # what a rule's name has not
 _MOST_NESTED = 1100  # brackets; the converter writes a bracket for each optional repetition
 _MOST_TIMES = 1000
 _MOST_TIMES_IN_ALL = 20_000  # the converter writes every repetition out
@@ -87,13 +89,29 @@ def _converted(schema: Mapping[str, Any], base: type[Any], order: Sequence[str])
                 literal = json.dumps(json.loads(literal), ensure_ascii=False)
             return '"' + _OF_GBNF.sub(lambda found: _WRITTEN[found[0]], literal) + '"'
 
+        def _resolve_ref(self, ref: str) -> str:
+            """Return the rule of a reference.
+
+            The original names it by the last word alone, which two tools may both use, and a
+            schema that holds itself by a name that the rule need not get.
+            """
+            if ref not in named:
+                name = f"ref-{_NO_NAME.sub('-', ref.rpartition('/')[2])}"
+                while name in self._rules or name in named.values():
+                    name += "-"
+                named[ref] = name
+                named[ref] = self.visit(self._refs[ref], name)
+            return named[ref]
+
+    named: dict[str, str] = {}
     converter = Converter(
         prop_order={name: i for i, name in enumerate(order)},
         allow_fetch=False,
         dotall=False,
         raw_pattern=False,
     )
-    converter.visit(converter.resolve_refs(json.loads(json.dumps(schema)), "stdin"), "")
+    plain = plain_schema(json.loads(json.dumps(schema)))
+    converter.visit(converter.resolve_refs(plain, "stdin"), "")
     return str(converter.format_grammar())
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmort_memory.backbone.grammar import json_grammar, wrapped
+from lmort_memory.backbone.plain_schema import moved
 from lmort_memory.messages import ToolCall
 from lmort_memory.store.ulid import new_id
 
@@ -38,19 +39,23 @@ def style_of(template: str | None) -> ToolStyle:
 
 def call_grammar(tools: Sequence[Mapping[str, Any]], style: ToolStyle) -> str:
     """Return the GBNF of one call of one of these tools."""
-    calls = [
-        {
-            "type": "object",
-            "properties": {
-                "name": {"const": tool["function"]["name"]},
-                style.arguments: tool["function"].get("parameters") or {"type": "object"},
-            },
-            "required": ["name", style.arguments],
-            "additionalProperties": False,
-        }
-        for tool in tools
-    ]
-    schema = calls[0] if len(calls) == 1 else {"anyOf": calls}
+    calls, given = [], {}
+    for number, tool in enumerate(tools):
+        name = f"arguments-{number}"
+        parameters = tool["function"].get("parameters") or {"type": "object"}
+        given[name] = moved(parameters, f"#/$defs/{name}")
+        calls.append(
+            {
+                "type": "object",
+                "properties": {
+                    "name": {"const": tool["function"]["name"]},
+                    style.arguments: {"$ref": f"#/$defs/{name}"},
+                },
+                "required": ["name", style.arguments],
+                "additionalProperties": False,
+            }
+        )
+    schema = {"anyOf": calls, "$defs": given}
     grammar = json_grammar(schema, order=("name", style.arguments))
     return wrapped(grammar, f"{_OPEN}\n", f"\n{_CLOSE}") if style.tagged else grammar
 

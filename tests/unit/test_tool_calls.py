@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmort_memory.serve.tools import ToolReader, ToolStyle
+from lmort_memory.serve.tools import ToolReader, ToolStyle, call_grammar
 
 HERMES, BARE = ToolStyle(tagged=True, arguments="arguments"), ToolStyle(False, "parameters")
 
@@ -44,3 +44,31 @@ def test_calls_are_told_from_text(style, written, text, calls, step):
     """However the pieces fall, text comes out whole and calls come out as calls."""
     pieces = [written[i : i + step] for i in range(0, len(written), step)]
     assert _read(style, pieces) == (text, calls)
+
+
+def _tool(name, definition, reference="#/$defs/Place"):
+    parameters = {
+        "type": "object",
+        "properties": {"place": {"$ref": reference}},
+        "$defs": {"Place": definition},
+    }
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+def test_parameters_of_a_tool_may_refer_to_its_definitions():
+    """Each tool's schema is a document of its own: two may define the same name."""
+    tools = [_tool("see", {"enum": ["Bodø"]}), _tool("go", {"enum": ["Ørland"]})]
+    lines = call_grammar(tools, BARE).splitlines()
+    rules = dict(line.split(" ::= ", 1) for line in lines)
+    assert rules["ref-arguments-0-place"] != rules["ref-arguments-1-place"]
+    places = {rules[rules[f"ref-arguments-{n}-place"]] for n in (0, 1)}
+    assert places == {r'"\"Bodø\""', r'"\"Ørland\""'}
+
+
+def test_parameters_of_a_tool_may_hold_themselves():
+    """A reference to the whole means the parameters, not the call around them."""
+    rules = dict(
+        line.split(" ::= ", 1)
+        for line in call_grammar([_tool("see", {"type": "null"}, "#")], BARE).splitlines()
+    )
+    assert rules["ref-arguments-0-place"] == "ref-arguments-0"

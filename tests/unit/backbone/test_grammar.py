@@ -53,3 +53,67 @@ def test_a_grammar_that_nests_too_deep_is_refused():
 def test_values_are_written_as_they_are(value, written):
     """Quotes, line ends and emoji of a schema's values can be generated, as JSON."""
     assert json_grammar({"enum": [value]}).splitlines()[0] == written
+
+
+def _rules(schema):
+    """Return the rules of a schema's grammar by their names."""
+    return dict(line.split(" ::= ", 1) for line in json_grammar(schema).splitlines())
+
+
+@pytest.mark.parametrize("anything", [True, {}, {"title": "A", "description": "whatever fits"}])
+def test_a_field_of_any_type_takes_any_value(anything):
+    """A field that is only described, and the entries of a bare list, may be anything."""
+    rules = _rules({"type": "object", "properties": {"a": anything}, "required": ["a"]})
+    assert rules["a-kv"].endswith(" value")
+    assert rules["value"].startswith("object | array | string")
+    listed = _rules({"type": "array", "items": anything})
+    assert listed["root"] == '"[" space (value ("," space value)*)? "]" space'
+    more = _rules({"properties": {"a": {"type": "null"}}, "additionalProperties": True})
+    assert more["additional-kv"].endswith(" value")
+
+
+def test_what_stands_beside_a_list_of_types_counts():
+    """An optional enumeration, list or object is not just any string, list or object."""
+    optional = _rules({"type": ["string", "null"], "enum": ["red", None]})
+    assert optional["root"] == r'"\"red\"" | "null"'
+    listed = _rules({"type": ["array", "null"], "items": {"type": "boolean"}})
+    assert "(boolean" in listed["alternative-0"]
+    assert _rules({"type": ["string", "null"]})["root"] == "string | null"
+
+
+def test_one_schema_in_all_of_is_that_schema():
+    """Libraries wrap a reference so to describe it; an empty object would come of it."""
+    colour = {"enum": ["red", "green"]}
+    field = {"allOf": [{"$ref": "#/$defs/Colour"}], "description": "of the hive", "default": "red"}
+    rules = _rules({"properties": {"c": field}, "$defs": {"Colour": colour}})
+    assert rules["c"] == "ref-Colour"
+    assert rules["ref-Colour"] == r'"\"red\"" | "\"green\""'
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "$ref": "#/$defs/Node",
+            "$defs": {
+                "Node": {
+                    "type": "object",
+                    "properties": {"next": {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]}},
+                }
+            },
+        },
+        {"type": "object", "properties": {"next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}}},
+        {"type": ["object", "null"], "properties": {"next": {"$ref": "#"}}},
+    ],
+)
+def test_a_schema_may_hold_itself(schema):
+    """A class that refers to itself: the whole schema is a reference, or is referred to."""
+    rules = _rules(schema)
+    assert any("null" in rule for rule in rules.values())
+    assert any("next-kv" in rule for rule in rules.values())
+
+
+def test_a_schema_that_is_nothing_but_itself_is_refused():
+    """It would never end."""
+    with pytest.raises(ValueError, match="left recursion"):
+        json_grammar({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}})
