@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lmort_memory.errors import LmortError, RecordNotFoundError
+from lmort_memory.serve.schemas import FORMS
 from lmort_memory.text import whole_json
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "failure",
     "from_json",
     "guarded",
+    "in_words",
     "json_reply",
     "place_of",
     "query_of",
@@ -122,7 +124,7 @@ async def decode(request: Request, kind: type[T]) -> T:
     try:
         return from_json(await request.body(), kind)
     except msgspec.ValidationError as error:
-        raise ApiError(422, str(error), param=place_of(str(error))) from error
+        raise ApiError(422, in_words(error), param=place_of(str(error))) from error
 
 
 def from_json(body: bytes, kind: type[T]) -> T:
@@ -159,7 +161,15 @@ def query_of(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.convert(fields, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise ApiError(422, str(error), param=place_of(str(error))) from error
+        raise ApiError(422, in_words(error), param=place_of(str(error))) from error
+
+
+def in_words(error: msgspec.ValidationError) -> str:
+    """Return what is wrong with a request; a form is named by what it is, not by its regex."""
+    message = str(error)
+    for pattern, words in FORMS.items():
+        message = message.replace(f"`str` matching regex {pattern!r}", words)
+    return message
 
 
 def place_of(message: str) -> str | None:

@@ -15,7 +15,15 @@ from starlette.routing import Route
 from lmort_memory.encoder import mean_vector
 from lmort_memory.errors import LmortError
 from lmort_memory.serve.completion import Completion
-from lmort_memory.serve.http import ApiError, from_json, guarded, json_reply, place_of, to_json
+from lmort_memory.serve.http import (
+    ApiError,
+    from_json,
+    guarded,
+    in_words,
+    json_reply,
+    place_of,
+    to_json,
+)
 from lmort_memory.serve.openai_schemas import ChatRequest, EmbeddingRequest
 from lmort_memory.serve.planning import MEMORY_SUFFIX, plan
 
@@ -144,7 +152,7 @@ async def _decode(request: Request, kind: type[Any]) -> Any:  # noqa: ANN401 —
     try:
         return from_json(await request.body(), kind)
     except msgspec.ValidationError as error:
-        message = str(error)
+        message = in_words(error)
         unknown = message.startswith("Object contains unknown field")
         raise ApiError(
             400,

@@ -11,9 +11,22 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
-# Python's \s has more white space than that of JSON Schema, in which this is described.
-Text = Annotated[str, Meta(min_length=1, max_length=1_000_000, pattern=r"[^\s\x1c-\x1f\x85]")]
+# Python's $ takes a line end after it, that of JSON Schema, in which this is described, does not.
+_NAME = r"^[^\x00-\x1f\x7f]+$(?!\n)"
+# Python's \s has more white space than that of JSON Schema.
+_TEXT = r"[^\s\x1c-\x1f\x85]"
+WHEN = (
+    r"^(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
+    r"([Zz]|[+-](0[0-9]|1[0-4]):[0-5][0-9])$(?!\n)"
+)
+FORMS = {
+    _NAME: "a name without control characters",
+    _TEXT: "a text that is not only white space",
+    WHEN: "a time with its zone, such as 2024-05-01T09:30:00Z",
+}
+Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=_NAME)]
+Text = Annotated[str, Meta(min_length=1, max_length=1_000_000, pattern=_TEXT)]
 Where = dict[str, Any]
 
 

@@ -7,7 +7,8 @@ import pytest
 from starlette.requests import Request
 
 from lmort_memory.serve.guard import LOOPBACK, Guard
-from lmort_memory.serve.http import ApiError, from_json
+from lmort_memory.serve.http import ApiError, from_json, in_words
+from lmort_memory.serve.inputs import AddRecord
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,25 @@ def test_another_kind_is_told_apart():
     """Each API has its own status for it."""
     with pytest.raises(msgspec.ValidationError):
         from_json(b"5", str)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("role", "user\\n", "a name without control characters"),
+        ("session", "a\\u001bb", "a name without control characters"),
+        ("text", " \\n", "a text that is not only white space"),
+        ("created_at", "2024-05-01", "a time with its zone, such as 2024-05-01T09:30:00Z"),
+        ("created_at", "2024-05-01T09:30:00Z\\n", "a time with its zone"),
+    ],
+)
+def test_a_form_is_named_by_what_it_is(field, value, words):
+    """Not by a regular expression; and a line end after a name is one in it."""
+    body = f'{{"text": "x", "{field}": "{value}"}}'.replace('"text": "x", "text"', '"text"')
+    with pytest.raises(msgspec.ValidationError) as refused:
+        from_json(body.encode(), AddRecord)
+    assert f"Expected {words}" in in_words(refused.value)
+    assert f"`$.{field}`" in in_words(refused.value)
 
 
 def status_of(host):
