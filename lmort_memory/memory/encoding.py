@@ -13,6 +13,7 @@ from lmort_memory.memory.kinds import is_shouted
 from lmort_memory.memory.recall import Question, Tokens
 from lmort_memory.store.protocol import Named, Preparing, Store, TokenCodesKeeper
 from lmort_memory.store.values import Filter
+from lmort_memory.text import REPLACEMENT
 from lmort_memory.types import Encoder, Progress, Record, TokenEncoder
 
 if TYPE_CHECKING:
@@ -27,6 +28,14 @@ BATCH: Final = 64
 """Records that are encoded, and on disk with their vectors, before the next."""
 
 _BOOK: Final = 50_000  # characters: a minute of reading
+
+
+def _readable(text: str) -> str:
+    """Return a text, or U+FFFD for control characters alone: a model may have no token for them.
+
+    One such record would end every import after it.
+    """
+    return text if any(map(str.isprintable, text)) or not text.strip() else REPLACEMENT
 
 
 class _Closing(Exception):
@@ -80,7 +89,8 @@ class Encoding:
     def encode(self, records: Sequence[Record], *, progress: Progress | None = None) -> None:
         """Encode records, if there is an encoder; what `progress` raises stops it."""
         if self._encoder is not None and records:
-            encoded = self._encoder.encode([record.text for record in records], progress=progress)
+            texts = [_readable(record.text) for record in records]
+            encoded = self._encoder.encode(texts, progress=progress)
             self._store.put_vectors(self._encoder.space, records, encoded)
             self._watch()
 
@@ -95,7 +105,7 @@ class Encoding:
         If its vector is given, only tokens given with it are used. A shouted query is encoded as
         if it were said.
         """
-        query = query.lower() if is_shouted(query) else query
+        query = _readable(query.lower() if is_shouted(query) else query)
         if self._encoder is None:
             return Question({})
         if isinstance(self._store, Preparing):

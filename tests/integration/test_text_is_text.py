@@ -2,6 +2,7 @@
 
 import pytest
 
+from lmort_memory import Memory
 from lmort_memory.backbone import Backbone
 from lmort_memory.testing.tiny_gguf import CHATML, write_tiny_gguf
 from tests.support.templates import GEMMA, LLAMA_3, MISTRAL
@@ -77,3 +78,16 @@ def test_stand_alone_text_stands_where_a_users_words_stand(models, name):
     prefix = backbone.prompts.prefix
     own = prefix[1:] if backbone.vocabulary.adds_bos else prefix
     assert list(prompt.tokens[start - len(own) : start]) == own
+
+
+def test_a_text_without_tokens_ends_nothing(tmp_path):
+    """The packaged model has none for some control characters; what comes after is still read."""
+    with Memory.open(tmp_path / "memory.db") as memory:
+        silent = "\x04\x06\n\x13"
+        assert memory.backbone.vocabulary.tokenize("\x04") == []
+        record = memory.add(silent)
+        memory.add(["\x16", "Ada keeps bees."], defer=True)
+        assert memory.encode_pending() == 2
+        assert memory.get(record.id).text == silent
+        assert memory.recall("\x14")
+        assert memory.recall("Who keeps bees?", top_k=1)[0].record.text == "Ada keeps bees."
