@@ -210,7 +210,8 @@ class Commands:
         for one in found:
             mark = "*" if one.first.session == self._current.chat.session else " "
             about = f"{one.turns} turns, last {day(one.last_at)}, began "
-            self._screen.say(_fitted(f"{mark} {one.first.session}: {about}", one.first))
+            name = one_line(one.first.session or "", _WIDTH)
+            self._screen.say(_fitted(f"{mark} {name}: {about}", one.first))
         if not found:
             self._screen.say("no sessions yet")
 

@@ -15,7 +15,7 @@ from lmort_memory.settings import setting
 
 from ..app import command
 from ..opening import open_memory, scope_to_write, setting_text
-from ..options import Base, Models
+from ..options import Base, Models, WrongUsage
 from ..terminal.output import is_terminal
 
 if TYPE_CHECKING:
@@ -142,9 +142,12 @@ def _options(style: Style) -> ChatOptions:
         "stop": tuple(style.stop or filter(None, [setting_text("stop", None)])),
     }
     heat = setting("temperature", style.temperature).value
-    if heat is not None:
-        chosen["sampling"] = Sampling(temperature=float(heat))
-    return ChatOptions(**{name: value for name, value in chosen.items() if value is not None})
+    try:
+        if heat is not None:
+            chosen["sampling"] = Sampling(temperature=float(heat))
+        return ChatOptions(**{name: value for name, value in chosen.items() if value is not None})
+    except ValueError as error:
+        raise WrongUsage(str(error)) from error
 
 
 def _template(named: str | None) -> str | None:

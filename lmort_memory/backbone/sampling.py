@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,10 +44,14 @@ class Sampling:
 
     def __post_init__(self) -> None:
         """Raise ValueError if an option is out of range."""
-        if self.temperature < 0 or not 0 < self.top_p <= 1 or not 0 <= self.min_p < 1:
+        if (
+            not 0 <= self.temperature < math.inf
+            or not 0 < self.top_p <= 1
+            or not 0 <= self.min_p < 1
+        ):
             raise ValueError(
-                "temperature must be at least 0, top_p in (0, 1] and min_p in [0, 1); found "
-                f"{self.temperature}, {self.top_p}, {self.min_p}"
+                "temperature must be at least 0 and finite, top_p in (0, 1] and min_p in [0, 1);"
+                f" found {self.temperature}, {self.top_p}, {self.min_p}"
             )
 
 

@@ -55,3 +55,8 @@ class ChatOptions:
     remember: bool | Callable[[str, str], bool] = True
     template: str | None = None
     speakers: tuple[str, str] = SPEAKERS
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if a stop text is empty: every reply would end before it begins."""
+        if "" in self.stop:
+            raise ValueError("a stop text must not be empty")

@@ -158,6 +158,24 @@ def test_numbers_of_a_list(cli):
     assert done.out.endswith("no sessions yet\n")
 
 
+def test_a_session_has_one_line(cli):
+    """A name may have line ends; in a list they would be lines of their own."""
+    done = cli(
+        "chat", "--session", "two\n  lines: 9 turns", "--max-tokens", "1", stdin="Hi.\n/sessions\n"
+    )
+    assert "two lines: 9 turns: " in done.out
+
+
+def test_what_breaks_every_reply_is_refused(cli):
+    """An empty stop text would end each before it begins, and infinite heat is no temperature."""
+    done = cli("chat", "--stop", "", stdin="Hi.\n")
+    assert (done.status, done.out) == (2, "")
+    assert "a stop text must not be empty" in done.err
+    done = cli("chat", "--temperature", "inf", stdin="Hi.\n")
+    assert (done.status, done.out) == (2, "")
+    assert "temperature must be at least 0 and finite" in done.err
+
+
 def test_forget_in_a_chat_lists_what_repeats_it(cli):
     """What still holds the text is listed, and can be forgotten from there."""
     cli("add", "The code of the gate of the old mill is 8306, says Ada.")
