@@ -21,6 +21,7 @@ from lmort_memory.importers.json_walk import first_parts
 from lmort_memory.importers.members import Members, member_names, opened_zip
 from lmort_memory.importers.messages import Room, clean
 from lmort_memory.importers.times import from_epoch
+from lmort_memory.text import marked
 from lmort_memory.types import JsonValue, Turn
 
 __all__ = ["FORMAT"]
@@ -125,7 +126,9 @@ def _day(members: Members, name: str, workspace: _Workspace, left_out: LeftOut) 
 
 def _loaded(data: bytes, where: str) -> JsonValue:
     try:
-        value: JsonValue = json.loads(data)
+        wide = marked(data)
+        text = data.decode(wide[0]) if wide else data.decode("utf-8-sig", "surrogateescape")
+        value: JsonValue = json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
         raise ImportFileError(
             f"{where} is damaged: {error} — export it again", path=where
@@ -232,7 +235,7 @@ FORMAT = Format(
     suffixes=(".zip", ".json"),
     matches=_matches,
     read=_read,
-    version=2,
+    version=3,
     about="Slack exports: the zip or the unpacked folder",
     appends=True,
 )

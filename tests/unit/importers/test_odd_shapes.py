@@ -8,6 +8,7 @@ import pytest
 
 from lmort_memory.importers import scan
 from lmort_memory.importers.formats.csv_table import Columns, csv_format
+from lmort_memory.text import valid
 from tests.support.imports import read_all, write_json, write_zip
 
 
@@ -274,6 +275,13 @@ def test_claudes_artifacts_are_notes_in_their_last_version(tmp_path):
     assert texts(turns) == ["Done.", "Bees wake."]
     assert turns[1].metadata["title"] == "Poem" and turns[1].session == "claude:u"
     assert left_out == {"program or drawing of an artifact": 1}
+
+
+def test_a_wrong_byte_of_slack_costs_a_character(tmp_path):
+    """Not the day that it stands in."""
+    day = b'[{"type": "message", "ts": "1704067200.000100", "user": "U1", "text": "to \xff sea"}]'
+    write_zip(tmp_path / "x.zip", {"users.json": '[{"id": "U1"}]', "bees/2024-01-01.json": day})
+    assert [valid(text) for text in texts(read_all(tmp_path / "x.zip")[0])] == ["U1: to \ufffd sea"]
 
 
 def test_slack_messages_of_blocks_alone(tmp_path):
