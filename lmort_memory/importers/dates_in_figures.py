@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 from lmort_memory.times import day_as_time
 
-__all__ = ["from_figures", "month_first"]
+__all__ = ["from_clear_figures", "from_figures", "month_first"]
 
 _DATE = re.compile(
     r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})"
@@ -63,6 +63,18 @@ def from_figures(text: str, *, months_lead: bool) -> datetime | None:
         minute, second = int(found["minute"]), int(found["second"] or 0)
         return datetime(year, month, day, _hour(found), minute, second).astimezone()
     return None
+
+
+def from_clear_figures(text: str) -> datetime | None:
+    """Read a date in figures that can be read in one way only: 31.12.2023, 12/31/2023.
+
+    Args:
+        text: A date without others beside it; None for 3/4/2024.
+    """
+    found = _DATE.fullmatch(text.strip())
+    if found is None or (found[2] != "." and int(found[1]) <= 12 and int(found[3]) <= 12):
+        return None
+    return from_figures(text, months_lead=month_first([text]))
 
 
 def _hour(found: re.Match[str]) -> int:

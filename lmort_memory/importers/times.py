@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from lmort_memory.importers.dates_in_figures import from_clear_figures
 from lmort_memory.times import day_as_time, representable
 from lmort_memory.types import Turn
 
@@ -96,7 +97,7 @@ def _loose_moment(text: str) -> datetime | None:
 def from_words(value: object) -> datetime | None:
     """Read ISO 8601, or English words, as of letters too: "Thursday, May 2nd 2024, 9:15:00 am".
 
-    A month is its first day.
+    A month is its first day. Figures are read where they can mean one date only: 31.12.2023.
     """
     if not isinstance(value, str) or len(value) > _LONGEST:
         return None
@@ -113,7 +114,7 @@ def from_words(value: object) -> datetime | None:
         for time in _TIMES_IN_WORDS:
             if (when := _parsed(text, f"{day} {time}")) is not None:
                 return _utc(when)
-    return None
+    return from_clear_figures(value)
 
 
 def from_epoch(value: object) -> datetime | None:

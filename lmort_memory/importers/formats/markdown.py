@@ -273,6 +273,6 @@ FORMAT = Format(
     suffixes=(".md", ".markdown", ".mdown"),
     matches=lambda path: True,
     read=_read,
-    version=6,
+    version=7,
     about="Markdown notes and Obsidian vaults",
 )

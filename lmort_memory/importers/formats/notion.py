@@ -212,6 +212,6 @@ FORMAT = Format(
     suffixes=(".zip",),
     matches=_matches,
     read=_read,
-    version=2,
+    version=3,
     about="Notion exports: the zip of Markdown & CSV, or of HTML",
 )

@@ -194,6 +194,15 @@ def test_dates_as_programs_write_them(value, expected):
     assert from_words(value) == expected
 
 
+def test_figures_that_mean_one_date_are_read():
+    """The day is told by points or by a number over 12; 3/4/2024 may be either."""
+    for text in ("31.12.2023", "12/31/2023", "31/12/2023", "31-12-23"):
+        assert from_words(text) == from_iso("2023-12-31"), text
+    assert from_words("12/31/2023 9:05 PM") == datetime(2023, 12, 31, 21, 5).astimezone()
+    assert from_words("3.4.2024 21:05") == datetime(2024, 4, 3, 21, 5).astimezone()
+    assert from_words("3/4/2024") is None
+
+
 def test_a_date_in_words_is_local_time():
     """What the linter of Obsidian writes is read."""
     found = from_words("Thursday, May 2nd 2024, 9:15:00 am")
