@@ -393,7 +393,7 @@ def test_the_words_of_a_time_are_those_that_were_said(text, words):
     ],
 )
 def test_the_last_but_one_is_the_one_before(text, start, end):
-    """ "Last Tuesday but one" is not last Tuesday."""
+    """It is not the last one."""
     assert _dates(text) == (start, end)
 
 
