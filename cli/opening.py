@@ -211,6 +211,12 @@ def chosen_scope(option: str | None) -> str | None:
     return None if scope == ALL_SCOPES else scope
 
 
+_ORIGINS = {
+    "environment": "; it comes from $LMORT_SCOPE",
+    "file": "; it comes from the settings: lmort-mem config scope",
+}
+
+
 def scope_to_write(option: str | None) -> str:
     """Return the scope to store in.
 
@@ -223,7 +229,8 @@ def scope_to_write(option: str | None) -> str:
     except ValueError as error:
         from .options import WrongUsage
 
-        raise WrongUsage(str(error)) from error
+        origin = _ORIGINS.get(setting("scope", option).origin, "")
+        raise WrongUsage(f"{error}{origin}") from error
 
 
 def setting_text(name: str, option: object) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ MOST = 1_000_000  # maximum records per call
 _MOST_DIGITS = 4_000
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_YEAR_OR_MONTH = re.compile(r"\d{4}(?:-\d{2})?")
 
 
 def parse_time(text: str | datetime) -> datetime:
@@ -85,12 +87,13 @@ def parse_time(text: str | datetime) -> datetime:
     except (ValueError, OverflowError) as error:
         from lmort_memory.memory.times import spoken
 
-        span = spoken(text, datetime.now(UTC).astimezone())
+        asked = f"in {text}" if _YEAR_OR_MONTH.fullmatch(text) else text
+        span = spoken(asked, datetime.now(UTC).astimezone())
         if span is not None:
             return span.start
         raise typer.BadParameter(
-            f"{text!r} is not a time — give 2024-05-01, 2024-05-01T10:00, an age such as 7d, or"
-            ' "last week"'
+            f"{text!r} is not a time — give 2024-05-01, 2024-05-01T10:00, 2024-05, an age such as"
+            ' 7d, or "last week"'
         ) from error
 
 

@@ -301,7 +301,9 @@ def _unknown(path: Path, likely: list[Format]) -> PassedOver:
         return PassedOver(str(path), _EMPTY, "aside")
     if likely and path.suffix:
         names = ", ".join(form.name for form in likely)
-        return PassedOver(str(path), f"its content is of none of the formats {names}", "unknown")
+        advice = " — unpack it to import the files in it" if path.suffix.lower() == ".zip" else ""
+        reason = f"its content is of none of the formats {names}{advice}"
+        return PassedOver(str(path), reason, "unknown")
     suffix = path.suffix.lower() or "files without a suffix"
     if suffix in _WITHOUT_WORDS:
         return PassedOver(str(path), f"{_WITHOUT_WORDS[suffix]} ({suffix})", "aside")

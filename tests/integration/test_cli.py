@@ -103,6 +103,8 @@ def test_filters_narrow_what_is_recalled(cli):
     assert found("--scope", "*") == {"Bees in May", "Bees in June", "Bees at work"}
     assert found("--scope", "garden", "--since", "2024-05-15") == {"Bees in June"}
     assert found("--scope", "garden", "--until", "2024-05-15") == {"Bees in May"}
+    assert found("--scope", "garden", "--since", "2024-06") == {"Bees in June"}
+    assert found("--scope", "garden", "--since", "2024") == {"Bees in May", "Bees in June"}
     assert found("--scope", "garden", "--where", '{"n": {"$gt": 1}}') == {"Bees in June"}
     assert found("--role", "user") == set()
 

@@ -237,8 +237,12 @@ def test_nothing_is_stored_in_all_scopes(cli, tmp_path, monkeypatch):
         refused = cli(*command, "--scope", "*")
         assert refused.status == 2 and "means all scopes" in refused.err
     monkeypatch.setenv("LMORT_SCOPE", "*")
-    assert cli("add", "Bees.").status == 2
+    refused = cli("add", "Bees.")
+    assert refused.status == 2 and "it comes from $LMORT_SCOPE" in refused.err
     assert cli("list").err == "nothing found\n"
+    monkeypatch.delenv("LMORT_SCOPE")
+    cli("config", "scope", "*")
+    assert "lmort-mem config scope" in cli("add", "Bees.").err
     assert 'in this scope; "*": in all scopes' in cli("forget", "--help").out
     with pytest.raises(ValueError, match='"\\*" means all'):
         Turn("Bees.", scope="*")

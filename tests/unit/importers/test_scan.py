@@ -72,6 +72,14 @@ def test_a_named_file_that_is_unknown_is_an_error(tmp_path, name, data, reason):
     assert caught.value.path == str(path)
 
 
+def test_a_zip_of_notes_is_to_be_unpacked(tmp_path):
+    """No importer reads it as it is; the error says what to do."""
+    path = tmp_path / "notes.zip"
+    write_zip(path, {"a.md": "Bees.", "b.md": "Figs."})
+    with pytest.raises(ImportFileError, match="unpack it to import the files in it"):
+        scan([path])
+
+
 @pytest.mark.parametrize("data", [b"[]", b"[ ]\n", b"\xef\xbb\xbf[\r\n]\r\n"])
 def test_an_empty_list_holds_nothing_and_is_no_stranger(tmp_path, data):
     """An export has one where there is nothing to list, and its other files are imported."""
