@@ -130,7 +130,7 @@ def _read(path: Path, columns: Columns, left_out: LeftOut) -> Iterator[Turn]:
     before = csv.field_size_limit(_MOST_CHARS)
     try:
         months_lead = _months_lead(path, columns)
-        for row in _rows(path):
+        for row in _rows(path, left_out):
             if turn := _turn(row, columns, path, months_lead=months_lead):
                 if turn.created_at is None and _cell(row, _dates(columns)):
                     left_out["date that cannot be read"] += 1
@@ -145,11 +145,33 @@ def _read(path: Path, columns: Columns, left_out: LeftOut) -> Iterator[Turn]:
         csv.field_size_limit(before)
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
+def _rows(path: Path, left_out: LeftOut | None = None) -> Iterator[dict[str, str]]:
+    """Yield the rows; count those that a quote without an end makes part of another."""
     with _opened(path) as (delimiter, lines):
-        rows = csv.DictReader(lines, delimiter=delimiter)
+        latest: list[str] = []  # lines of the latest row
+        rows = csv.DictReader(_noting(lines, latest), delimiter=delimiter)
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
-        yield from rows
+        latest.clear()
+        for row in rows:
+            if left_out is not None and len(latest) > 1 and _is_open(latest, delimiter):
+                left_out["row behind a quote that is never closed"] += len(latest) - 1
+            latest.clear()
+            yield row
+
+
+def _noting(lines: Iterator[str], noted: list[str]) -> Iterator[str]:
+    for line in lines:
+        noted.append(line)
+        yield line
+
+
+def _is_open(lines: list[str], delimiter: str) -> bool:
+    """Return whether a row ends within a quoted cell, as only the last one of a table can."""
+    try:
+        list(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        return "end of data" in str(error)
+    return False
 
 
 def _cell(row: dict[str, str], column: str) -> str:

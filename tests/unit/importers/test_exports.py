@@ -117,6 +117,23 @@ def test_tables_are_read_by_the_columns_that_somebody_names(tmp_path):
     assert left_out == {"row without text": 1}
 
 
+def test_rows_behind_a_quote_without_an_end_are_counted(tmp_path):
+    """They are in the text of the row that it begins in; cells of several lines are nothing odd."""
+    path = tmp_path / "log.csv"
+    form = csv_format(Columns.parse(["text=Body"]))
+    for body, lost in (
+        ('"Two\nlines",x\n', 0),
+        ('5" pipe,x\nb,"y"\n', 0),
+        ('"Open,x\nb,y\nc,z\n', 2),
+    ):
+        path.write_text(f"Body,More\n{body}")
+        [file] = scan([path], formats=(form,)).files
+        left_out = Counter()
+        turns = list(read(file, left_out))
+        assert left_out == Counter({"row behind a quote that is never closed": lost})
+    assert [turn.text for turn in turns] == ["Open,x\nb,y\nc,z"]
+
+
 def _dates_of_table(path, *cells):
     """Return when the rows of a table with these dates were written, and what was left out."""
     rows = "".join(f'"{cell}",row {n}\n' for n, cell in enumerate(cells))
