@@ -73,7 +73,6 @@ MOST = 1_000_000  # maximum records per call
 _MOST_DIGITS = 4_000
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
-_IN_FIGURES = re.compile(r"0?(\d{1,2})[/-]0?(\d{1,2})[/-](?:\d\d|\d{4})")
 _YEAR_OR_MONTH = re.compile(r"\d{4}(?:-\d{2})?")
 
 
@@ -86,12 +85,14 @@ def parse_time(text: str | datetime) -> datetime:
             return datetime.now(UTC) - timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError) as error:
-        from lmort_memory.importers.dates_in_figures import from_clear_figures
+        from lmort_memory.importers.dates_in_figures import from_figures
         from lmort_memory.memory.times import spoken
 
-        if clear := from_clear_figures(text):
-            return clear
-        if _is_of_two_days(text):
+        read = {from_figures(text, months_lead=lead) for lead in (False, True)}
+        days = [day for day in read if day is not None]
+        if len(days) == 1:
+            return days[0]
+        if days:
             raise typer.BadParameter(
                 f"{text!r} is another day in Britain than in America — give 2024-05-01"
             ) from error
@@ -103,12 +104,6 @@ def parse_time(text: str | datetime) -> datetime:
             f"{text!r} is not a time — give 2024-05-01, 2024-05-01T10:00, 2024-05, an age such as"
             ' 7d, or "last week"'
         ) from error
-
-
-def _is_of_two_days(text: str) -> bool:
-    """Return whether a date in figures is one day with the month first, and another without."""
-    found = _IN_FIGURES.fullmatch(text.strip())
-    return found is not None and found[1] != found[2] and max(int(found[1]), int(found[2])) <= 12
 
 
 def parse_object(text: str | dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
-from lmort_memory.text import marked
+from lmort_memory.text import marked_encoding
 
 __all__ = ["DAMAGE", "FREE_BYTES", "MAX_RATIO", "Bounded", "Lines", "open_bytes"]
 
@@ -102,8 +102,8 @@ def open_bytes(path: Path) -> Iterator[Lines]:
     with path.open("rb") as raw:
         magic = raw.read(4)
         raw.seek(0)
-        if wide := marked(magic):
-            yield io.BufferedReader(_FromWide(raw, wide[0]))
+        if wide := marked_encoding(magic):
+            yield io.BufferedReader(_FromWide(raw, wide))
             return
         if not magic.startswith(b"\x1f\x8b"):
             yield raw

@@ -27,7 +27,7 @@ __all__ = [
     "Replaced",
     "counted",
     "escaped_controls",
-    "marked",
+    "marked_encoding",
     "valid",
     "valid_json",
     "whole_json",
@@ -38,8 +38,8 @@ MAX_BITS = 1023  # of an integer: beyond that a double, and with it SQLite and J
 MAX_DEPTH = 100  # levels of metadata; SQLite's JSON functions refuse a value beyond 1,000
 
 _MARKS = (  # that of UTF-32 begins with that of UTF-16
-    ((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32", 4),
-    ((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16", 2),
+    ((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),
+    ((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16"),
 )
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _INVALID = re.compile("[\ud800-\udfff\0]")
@@ -145,9 +145,9 @@ def _key(key: object) -> str:
     return valid(key)
 
 
-def marked(data: bytes) -> tuple[str, int] | None:
-    """Name the encoding that a byte order mark declares, and the bytes of its unit.
+def marked_encoding(data: bytes) -> str | None:
+    """Name the encoding that a byte order mark declares: "utf-16" or "utf-32".
 
     None for UTF-8, with its mark or without any.
     """
-    return next(((name, unit) for marks, name, unit in _MARKS if data.startswith(marks)), None)
+    return next((name for marks, name in _MARKS if data.startswith(marks)), None)

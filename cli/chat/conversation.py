@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lmort_memory.errors import LmortError
 
 from .commands import Commands
-from .current import CurrentChat
 from .lines import is_command, leaves
 
 if TYPE_CHECKING:
-    from lmort_memory.chat import ChatOptions, Reply
-    from lmort_memory.memory import Memory
+    from lmort_memory.chat import Reply
 
     from ..terminal.screen import Screen
+    from .current import CurrentChat
 
 __all__ = ["Conversation"]
 
@@ -24,25 +22,14 @@ class Conversation:
     """A chat with a person or a program.
 
     Args:
-        memory: The memory to talk with; `/model` closes it and continues with another.
-        screen: The user's side of the chat.
-        scope: Turns are stored and recalled here.
-        options: The chat's settings.
-        reopen: Opens the same database with another model.
+        current: The chat, which commands may exchange for another.
+        screen: The user's side of it.
     """
 
-    def __init__(
-        self,
-        memory: Memory,
-        screen: Screen,
-        *,
-        scope: str,
-        options: ChatOptions,
-        reopen: Callable[[str], Memory],
-    ) -> None:
+    def __init__(self, current: CurrentChat, screen: Screen) -> None:
         self._screen = screen
-        self._current = CurrentChat(memory, screen, scope=scope, options=options, reopen=reopen)
-        self._commands = Commands(self._current, screen)
+        self._current = current
+        self._commands = Commands(current, screen)
         self._failed = False
 
     @property

@@ -103,6 +103,7 @@ def chat(
     per line.
     """
     from ..chat.conversation import Conversation
+    from ..chat.current import CurrentChat
     from ..terminal.screen import Pipe, Terminal
 
     person = sys.stdin.isatty() and is_terminal(sys.stdout) and not base.json
@@ -116,13 +117,14 @@ def chat(
         screen = Terminal() if person else Pipe(json_lines=base.json)
         if person:
             screen.say("Ctrl-D leaves, /help lists the commands")
-        conversation = Conversation(
+        current = CurrentChat(
             memory,
             screen,
             scope=scope_to_write(scope),
             options=_options(style),
             reopen=reopen,
         )
+        conversation = Conversation(current, screen)
         conversation.run(session)
     if conversation.failed and not person:
         raise typer.Exit(_PARTLY)

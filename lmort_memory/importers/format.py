@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lmort_memory.errors import ImportFileError
-from lmort_memory.text import REPLACEMENT, marked, valid
+from lmort_memory.text import REPLACEMENT, marked_encoding, valid
 from lmort_memory.types import Turn
 
 __all__ = [
@@ -64,6 +64,7 @@ class RefusedError(Exception):
     """A file that a format knows and does not read; the text says what would help."""
 
 
+_UNITS = {"utf-16": 2, "utf-32": 4}  # bytes
 MAX_TEXT_BYTES = 64 * 1024 * 1024  # a note is read whole; nothing a person wrote is larger
 _FEW_BAD, _BAD_SHARE = 8, 20  # more than both, one in twenty: it is not text with a slip in it
 
@@ -195,8 +196,7 @@ def encoding_of(path: Path) -> str:
         OSError: unreadable.
     """
     with path.open("rb") as stream:
-        wide = marked(stream.read(4))
-    return wide[0] if wide else "utf-8-sig"
+        return marked_encoding(stream.read(4)) or "utf-8-sig"
 
 
 def read_head(path: Path, size: int = 64 * 1024) -> str:
@@ -207,20 +207,18 @@ def read_head(path: Path, size: int = 64 * 1024) -> str:
     """
     with path.open("rb") as stream:
         data = stream.read(size)
-    if wide := marked(data):
-        encoding, unit = wide
-        text = data[: len(data) // unit * unit].decode(encoding, "replace")
+    if wide := marked_encoding(data):
+        unit = _UNITS[wide]
+        text = data[: len(data) // unit * unit].decode(wide, "replace")
     else:
         text = data.decode("utf-8-sig", "ignore")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _decode(data: bytes) -> str:
-    if wide := marked(data):
-        encoding, unit = wide
-        if encoding == "utf-16" and len(data) % unit == 0:
-            return data.decode(encoding, "surrogatepass")
-        return data.decode(encoding, "replace")
+    if wide := marked_encoding(data):
+        whole = wide == "utf-16" and len(data) % _UNITS[wide] == 0
+        return data.decode(wide, "surrogatepass" if whole else "replace")
     # A crash of the system leaves NULs at the end of a file that was being written.
     return data.rstrip(b"\0").decode("utf-8-sig", "surrogateescape")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from lmort_memory.importers.document import Block, Outline
-from lmort_memory.text import marked
+from lmort_memory.text import marked_encoding
 
 __all__ = ["HtmlDocument", "decode_html", "html_text", "parse_html"]
 
@@ -63,8 +63,8 @@ def decode_html(data: bytes) -> str:
 
     What is neither declared nor UTF-8 is windows-1252, the standard's default.
     """
-    if wide := marked(data):
-        return data.decode(wide[0], "replace")
+    if wide := marked_encoding(data):
+        return data.decode(wide, "replace")
     if data.startswith(codecs.BOM_UTF8):
         return data.decode("utf-8-sig", "replace")
     declared = _CHARSET.search(data[:4096])

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from lmort_memory.text import marked
+from lmort_memory.text import marked_encoding
 from lmort_memory.types import JsonValue
 
 __all__ = ["MAX_ELEMENT_CHARS", "Bytes", "iter_json_list"]
@@ -202,6 +202,6 @@ class _Window:
 
 def _decoder(first: bytes) -> codecs.IncrementalDecoder:
     """Return the decoder of a file that begins so: what its mark declares, else UTF-8."""
-    if wide := marked(first):
-        return codecs.getincrementaldecoder(wide[0])("replace")
+    if wide := marked_encoding(first):
+        return codecs.getincrementaldecoder(wide)("replace")
     return codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")

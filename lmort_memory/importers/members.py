@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from lmort_memory.compressed import Bounded
 from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.format import MAX_TEXT_BYTES, LeftOut
-from lmort_memory.text import marked
+from lmort_memory.text import marked_encoding
 
 __all__ = ["ZIP_DAMAGE", "Members", "member_names", "opened_zip"]
 
@@ -106,8 +106,7 @@ class Members:
         What is not valid becomes U+FFFD.
         """
         data = self.read(name)
-        wide = marked(data)
-        text = data.decode(wide[0] if wide else "utf-8-sig", "replace")
+        text = data.decode(marked_encoding(data) or "utf-8-sig", "replace")
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def count_others(self, used: Iterable[str], left_out: LeftOut) -> None:

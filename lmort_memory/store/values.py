@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from lmort_memory.errors import ImportFileError
 from lmort_memory.text import valid
@@ -167,6 +168,16 @@ class Facets:
     scopes: Mapping[str, int]
     roles: Mapping[str, int]
     sessions: int
+
+    @classmethod
+    def of(cls, counted: Iterable[tuple[str, str, int]], sessions: int) -> Self:
+        """Add up the counts of each scope and role."""
+        scopes: Counter[str] = Counter()
+        roles: Counter[str] = Counter()
+        for scope, role, n in counted:
+            scopes[scope] += n
+            roles[role] += n
+        return cls(sum(scopes.values()), dict(scopes), dict(roles), sessions)
 
 
 @dataclass(frozen=True, slots=True)

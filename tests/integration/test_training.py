@@ -388,7 +388,7 @@ def test_a_recipe_with_words_trains_what_they_lack(backbone, tmp_path):
         workshop.make(tmp_path / f"{name}.gguf", lambda _: lambda *_: None)
     trained = read_artifact(tmp_path / "with words.gguf")
     assert trained.card.config.lexicon == load_lexicon().identity
-    added = with_words(read_artifact(tmp_path / "plain.gguf"), trained.card.config.lexicon, 1.0)
+    added = with_words(read_artifact(tmp_path / "plain.gguf"), 1.0)
     wanted = Teacher().encode(TEXTS[64:])
 
     def nearness(artifact: Artifact) -> float:

@@ -132,7 +132,7 @@ def add_words(fitted: Artifact, held: StatesCache, wanted: Array, *, text_of: Te
     own = encode_cache(fitted, held)
     words = lexicon.vectors([text_of(held.get(i).tokens) for i in range(len(own))])
     best = max(WORDS_SHARES, key=lambda share: mean_cosine(own + np.float32(share) * words, wanted))
-    return with_words(fitted, lexicon.identity, best)
+    return with_words(fitted, best)
 
 
 def _scaled(found: Array, inputs: Array) -> Array:

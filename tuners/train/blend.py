@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from lmort_memory.encoder.artifact import Artifact
+from lmort_memory.encoder.lexicon import load_lexicon
 from lmort_memory.errors import TunerError
 
 from ..evaluate.held_out import encode_cache
@@ -104,15 +105,15 @@ def own_directions(artifact: Artifact) -> Array:
     return found
 
 
-def with_words(artifact: Artifact, identity: str, share: float) -> Artifact:
+def with_words(artifact: Artifact, share: float) -> Artifact:
     """Let a tuner add the vectors of words (`encoder.lexicon`) to its own, not yet blended.
 
     Args:
         artifact: The tuner.
-        identity: The table's identity.
         share: Length of the words' vectors, beside 1 of the tuner's.
     """
-    card = replace(artifact.card, config=replace(artifact.card.config, lexicon=identity))
+    config = replace(artifact.card.config, lexicon=load_lexicon().identity)
+    card = replace(artifact.card, config=config)
     added = {"lexicon.share": np.array([share], np.float32)}
     return Artifact(card, {**artifact.weights, **added})
 

@@ -19,7 +19,6 @@ from lmort_memory.encoder.artifact import (
     read_card,
     write_artifact,
 )
-from lmort_memory.encoder.lexicon import load_lexicon
 from lmort_memory.encoder.untrained import identity_of
 from lmort_memory.types import Progress
 
@@ -132,7 +131,7 @@ class Workshop:
             model, self.backbone, provenance_of(self.recipe, training, trainer.step)
         )
         if self.recipe.train.words:
-            artifact = with_words(artifact, load_lexicon().identity, self.recipe.train.words)
+            artifact = with_words(artifact, self.recipe.train.words)
         recipe = self.recipe.blend
         if recipe is not None and kept is not None:
             artifact = with_own_of(

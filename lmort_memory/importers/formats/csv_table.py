@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 
@@ -129,7 +130,7 @@ def _delimiter(line: str) -> str:
 def _read(path: Path, columns: Columns, left_out: LeftOut) -> Iterator[Turn]:
     before = csv.field_size_limit(_MOST_CHARS)
     try:
-        months_lead = _months_lead(path, columns)
+        months_lead = cache(partial(_months_lead, path, columns))
         for row in _rows(path, left_out):
             if turn := _turn(row, columns, path, months_lead=months_lead):
                 if turn.created_at is None and _cell(row, _dates(columns)):
@@ -148,15 +149,17 @@ def _read(path: Path, columns: Columns, left_out: LeftOut) -> Iterator[Turn]:
 def _rows(path: Path, left_out: LeftOut | None = None) -> Iterator[dict[str, str]]:
     """Yield the rows; count those that a quote without an end makes part of another."""
     with _opened(path) as (delimiter, lines):
-        latest: list[str] = []  # lines of the latest row
-        rows = csv.DictReader(_noting(lines, latest), delimiter=delimiter)
+        taken: list[str] = []  # lines since the row before
+        rows = csv.DictReader(_noting(lines, taken), delimiter=delimiter)
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
-        latest.clear()
+        taken.clear()
+        last: list[str] = []
         for row in rows:
-            if left_out is not None and len(latest) > 1 and _is_open(latest, delimiter):
-                left_out["row behind a quote that is never closed"] += len(latest) - 1
-            latest.clear()
+            last = taken.copy()
+            taken.clear()
             yield row
+        if left_out is not None and len(last) > 1 and _is_open(last, delimiter):
+            left_out["row behind a quote that is never closed"] += len(last) - 1
 
 
 def _noting(lines: Iterator[str], noted: list[str]) -> Iterator[str]:
@@ -191,7 +194,9 @@ def _months_lead(path: Path, columns: Columns) -> bool:
     return False
 
 
-def _turn(row: dict[str, str], columns: Columns, path: Path, *, months_lead: bool) -> Turn | None:
+def _turn(
+    row: dict[str, str], columns: Columns, path: Path, *, months_lead: Callable[[], bool]
+) -> Turn | None:
     def cell(column: str) -> str:
         return _cell(row, column)
 
@@ -212,9 +217,13 @@ def _turn(row: dict[str, str], columns: Columns, path: Path, *, months_lead: boo
     )
 
 
-def _time(text: str, *, months_lead: bool) -> datetime | None:
-    """Read ISO 8601, English words, figures as spreadsheets have them, or seconds since 1970."""
-    return from_epoch(text) or from_words(text) or from_figures(text, months_lead=months_lead)
+def _time(text: str, *, months_lead: Callable[[], bool]) -> datetime | None:
+    """Read ISO 8601, English words, figures as spreadsheets have them, or seconds since 1970.
+
+    `months_lead` reads the table, so it is asked only where a date can be two days.
+    """
+    when = from_epoch(text) or from_words(text)
+    return when or (from_figures(text, months_lead=months_lead()) if text else None)
 
 
 FORMAT = Format(

@@ -21,7 +21,7 @@ from lmort_memory.importers.json_walk import first_parts
 from lmort_memory.importers.members import Members, member_names, opened_zip
 from lmort_memory.importers.messages import Room, clean
 from lmort_memory.importers.times import from_epoch
-from lmort_memory.text import marked
+from lmort_memory.text import marked_encoding
 from lmort_memory.types import JsonValue, Turn
 
 __all__ = ["FORMAT"]
@@ -126,8 +126,8 @@ def _day(members: Members, name: str, workspace: _Workspace, left_out: LeftOut) 
 
 def _loaded(data: bytes, where: str) -> JsonValue:
     try:
-        wide = marked(data)
-        text = data.decode(wide[0]) if wide else data.decode("utf-8-sig", "surrogateescape")
+        wide = marked_encoding(data)
+        text = data.decode(wide) if wide else data.decode("utf-8-sig", "surrogateescape")
         value: JsonValue = json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
         raise ImportFileError(

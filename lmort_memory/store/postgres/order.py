@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
-from lmort_memory.store.clock import from_us, now_us
+from lmort_memory.store.clock import now_us
 from lmort_memory.store.postgres.connection import Connection, Server, fetching
 from lmort_memory.store.postgres.filters import condition_of
 from lmort_memory.store.postgres.records import find
@@ -53,10 +52,7 @@ class PostgresOrder:
         JOIN records r ON r.id = g.first ORDER BY g.last_at, g.first
         """
         found = self._server.read("read", fetching(sql, [*values, limit]))
-        return [
-            SessionInfo(first=rows.to_record(row[2:]), turns=row[0], last_at=from_us(row[1]))
-            for row in found
-        ]
+        return [rows.to_session(row) for row in found]
 
     def facets(self, chosen: Filter) -> Facets:
         """Count the chosen records by scope and by role, and their sessions, each of one scope."""
@@ -71,13 +67,9 @@ class PostgresOrder:
         )
 
         def work(connection: Connection) -> Facets:
-            scopes: Counter[str] = Counter()
-            roles: Counter[str] = Counter()
-            for scope, role, n in connection.execute(by_kind, values):
-                scopes[scope] += n
-                roles[role] += n
+            counted = connection.execute(by_kind, values).fetchall()
             (sessions,) = connection.execute(by_session, values).fetchone()
-            return Facets(sum(scopes.values()), dict(scopes), dict(roles), sessions)
+            return Facets.of(counted, sessions)
 
         return self._server.read("read", work)
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Sequence
 
-from lmort_memory.store.clock import from_us, now_us, to_us
+from lmort_memory.store.clock import now_us, to_us
 from lmort_memory.store.connection import Database
-from lmort_memory.store.damaged import reading
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.records import rows
 from lmort_memory.store.records.links import linking
@@ -47,11 +45,7 @@ class SQLiteOrder:
         """
         with self._database.read() as connection:
             found = connection.execute(sql, [*values, limit]).fetchall()
-        with reading("a time of a session"):
-            return [
-                SessionInfo(first=rows.to_record(row[2:]), turns=row[0], last_at=from_us(row[1]))
-                for row in found
-            ]
+        return [rows.to_session(row) for row in found]
 
     def facets(self, chosen: Filter) -> Facets:
         """Count the chosen records by scope and by role, and their sessions, each of one scope."""
@@ -67,12 +61,7 @@ class SQLiteOrder:
                 f" WHERE r.session NOT NULL AND {condition})",
                 values,
             ).fetchone()
-        scopes: Counter[str] = Counter()
-        roles: Counter[str] = Counter()
-        for scope, role, n in counted:
-            scopes[scope] += n
-            roles[role] += n
-        return Facets(sum(scopes.values()), dict(scopes), dict(roles), sessions)
+        return Facets.of(counted, sessions)
 
     def around(self, record_id: str, n: int) -> Around:
         """Return the `n` turns before and after a record in its session (else its source).

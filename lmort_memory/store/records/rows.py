@@ -13,6 +13,7 @@ from lmort_memory.errors import RecordNotFoundError
 from lmort_memory.store.clock import from_us, now_us, to_us
 from lmort_memory.store.damaged import reading
 from lmort_memory.store.ulid import new_id
+from lmort_memory.store.values import SessionInfo
 from lmort_memory.store.words.tokenizer import indexed
 from lmort_memory.types import JsonValue, Record, Source, Turn
 
@@ -30,6 +31,7 @@ __all__ = [
     "searchable",
     "to_record",
     "to_row",
+    "to_session",
 ]
 
 COLUMNS = (
@@ -190,6 +192,17 @@ def to_record(row: tuple[Any, ...]) -> Record:
     """
     with reading(f"the record {row[1]!r:.40}"):
         return _to_record(row)
+
+
+def to_session(row: tuple[Any, ...]) -> SessionInfo:
+    """Return the session of a row: its turns, its last time, and `COLUMNS` of its first record.
+
+    Raises:
+        DamagedStoreError: the row is damaged: it holds a value that this program never writes.
+    """
+    turns, last_at, *first = row
+    with reading("a time of a session"):
+        return SessionInfo(first=to_record(tuple(first)), turns=turns, last_at=from_us(last_at))
 
 
 def _to_record(row: tuple[Any, ...]) -> Record:
