@@ -94,7 +94,7 @@ def parse_time(text: str | datetime) -> datetime:
             return days[0]
         if days:
             raise typer.BadParameter(
-                f"{text!r} is another day in Britain than in America — give 2024-05-01"
+                f"{text!r} is one day in Britain and another in America — write 2024-05-01"
             ) from error
         asked = f"in {text}" if _YEAR_OR_MONTH.fullmatch(text) else text
         span = spoken(asked, datetime.now(UTC).astimezone())

@@ -159,7 +159,7 @@ def _rows(path: Path, left_out: LeftOut | None = None) -> Iterator[dict[str, str
             taken.clear()
             yield row
         if left_out is not None and len(last) > 1 and _is_open(last, delimiter):
-            left_out["row behind a quote that is never closed"] += len(last) - 1
+            left_out["row after a quote that is never closed"] += len(last) - 1
 
 
 def _noting(lines: Iterator[str], noted: list[str]) -> Iterator[str]:

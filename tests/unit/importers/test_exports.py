@@ -130,7 +130,7 @@ def test_rows_behind_a_quote_without_an_end_are_counted(tmp_path):
         [file] = scan([path], formats=(form,)).files
         left_out = Counter()
         turns = list(read(file, left_out))
-        assert left_out == Counter({"row behind a quote that is never closed": lost})
+        assert left_out == Counter({"row after a quote that is never closed": lost})
     assert [turn.text for turn in turns] == ["Open,x\nb,y\nc,z"]
 
 
