@@ -10,10 +10,13 @@ from __future__ import annotations
 import codecs
 import ctypes
 from collections.abc import Iterable, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from lmort_memory.backbone.library import llama
 from lmort_memory.errors import BackboneError
+
+_KNOWN: Final = 1 << 15  # pieces that are kept: what an import reads for most of its tokens
 
 
 class Vocabulary:
@@ -24,6 +27,8 @@ class Vocabulary:
 
     def __init__(self, vocab: Any) -> None:  # noqa: ANN401 — llama_vocab_p
         self._loaded: Any = vocab
+        self._piece = lru_cache(maxsize=_KNOWN)(self._read_piece)
+        self._opening = lru_cache(maxsize=8)(self.tokenize)
         cpp = llama()
         self._adds_space = cpp.llama_vocab_type(vocab) == cpp.LLAMA_VOCAB_TYPE_SPM
         self.size: int = cpp.llama_vocab_n_tokens(vocab)
@@ -54,7 +59,7 @@ class Vocabulary:
         """
         if not opening:
             return self.tokenize(text)
-        before = self.tokenize(opening)
+        before = self._opening(opening)
         both = self.tokenize(opening + text)
         return both[len(before) :] if both[: len(before)] == before else self.tokenize(text)
 
@@ -111,6 +116,9 @@ class Vocabulary:
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """Return the bytes of one token; those of a control token only when `special`."""
+        return self._piece(token, special)
+
+    def _read_piece(self, token: int, special: bool) -> bytes:
         cpp = llama()
         room = 64
         while True:
@@ -122,7 +130,7 @@ class Vocabulary:
 
     def detokenize(self, tokens: Iterable[int]) -> str:
         """Return the text of tokens; invalid UTF-8 becomes U+FFFD."""
-        return b"".join(self.piece(token) for token in tokens).decode("utf-8", "replace")
+        return b"".join([self.piece(token) for token in tokens]).decode("utf-8", "replace")
 
     def character_ends(self, text: str, tokens: Sequence[int]) -> list[int]:
         """Return the index of the character where each token of a text ends.
