@@ -97,6 +97,15 @@ def _either_ago(found: re.Match[str], today: datetime) -> tuple[datetime, dateti
     return None if near is None or far is None else (far[0], near[1])
 
 
+def _and_more_ago(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
+    """Read "two years and three months ago": as exact as its smaller unit."""
+    more = _length(number(found[1] or found[2]), found[3])
+    near = _so_far_back(number(found[4] or found[5]), found[6], today)
+    if more is None or more > _FURTHEST // 2 or near is None:
+        return None
+    return near[0] - timedelta(days=more), near[1] - timedelta(days=more)
+
+
 def _so_far_back(count: float, unit: str, today: datetime) -> tuple[datetime, datetime] | None:
     length = min(_length(1, unit) or 0, 365)
     centre = round(count * _DAYS[unit]) if unit in _DAYS else _length(int(count), unit)
@@ -139,5 +148,6 @@ COUNTED: tuple[tuple[str, Read], ...] = (
         _and_a_half_ago,
     ),
     (rf"\b{COUNT}(?: or | to |(?<=\d)-(?=\d)){COUNT} {UNIT} (?:ago|back)\b", _either_ago),
+    (rf"\b{COUNT} {UNIT}(?:,? and|,) {COUNT} {UNIT} (?:ago|back)\b", _and_more_ago),
     (rf"(?<!and )(?<!put the )\b{COUNT} {UNIT} (?:ago|back)\b", _ago),
 )

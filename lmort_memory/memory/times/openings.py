@@ -34,10 +34,16 @@ _LONG = re.compile(
     rf"(?:in |of |the |last |this )*"
     rf"(?:{MONTH}|{'|'.join(SEASONS)}|month|year|(?:19|20)\d\d|q[1-4]\b|{DECADE})"
 )
-_OPENERS = r"(since|before|until|till|after|prior to|up to|following)"
+_FROM_IT_ON = ("since", "not before", "not earlier than", "no earlier than")
+_AFTER_IT = ("after", "following")
+_UNTIL_ITS_END = ("not after", "not later than", "no later than")
+_UNTIL_IT = ("before", "until", "till", "prior to", "up to")
+_OPENERS = rf"({'|'.join((*_FROM_IT_ON, *_UNTIL_ITS_END, *_AFTER_IT, *_UNTIL_IT))})"
 _OPENED_BY = re.compile(rf"\b{_OPENERS}\s+(?:on\s+)?(?:the\s+)?$")
 # At the beginning of what parsedatetime takes for one time: "after 3 November".
 BEGINS_OPEN = re.compile(rf"{_OPENERS}\s+(?:on\s+)?(?:the\s+)?(?=\S)", re.IGNORECASE)
+# "More than a year ago", "less than a week ago".
+_SO_FAR = re.compile(r"\b(?:(more than|over|at least)|less than|under|at most)\s+$")
 # "What were you up to on Friday?" is about Friday; "what was the total up to Friday?" is not.
 _DOING = re.compile(
     r"(?:\b(?:get|gets|getting|got|gotten|been|being|turned|showed|shown|signed)(?: \w+)?"
@@ -74,12 +80,20 @@ def opened(before: str, span: Span, now: datetime) -> Span:
     beside = _BESIDE.search(before)
     if beside is not None:
         return _beside(beside, span)
+    far = _SO_FAR.search(before) if span.words.endswith((" ago", " back")) else None
+    if far is not None:
+        words, middle = far[0] + span.words, span.start + (span.end - span.start) / 2
+        if far[1]:
+            return Span(everything_before(now), middle, words)
+        return Span(middle, now, words)
     found = _OPENED_BY.search(before)
     if found is None or (found[1] == "up to" and _DOING.search(before[: found.start()])):
         return span
-    if found[1] in ("since", "after", "following"):
-        return Span(span.start if found[1] == "since" else span.end, now, found[0] + span.words)
-    return Span(everything_before(now), span.start, found[0] + span.words)
+    words = found[0] + span.words
+    if found[1] in (*_FROM_IT_ON, *_AFTER_IT):
+        return Span(span.end if found[1] in _AFTER_IT else span.start, now, words)
+    end = span.end if found[1] in _UNTIL_ITS_END else span.start
+    return Span(everything_before(now), end, words)
 
 
 def _beside(found: re.Match[str], span: Span) -> Span:
