@@ -9,7 +9,7 @@ from datetime import datetime
 
 from lmort_memory.importers.front_matter import FrontMatter
 from lmort_memory.importers.markdown_parser import wiki_target
-from lmort_memory.importers.times import from_epoch, from_words
+from lmort_memory.importers.times import from_epoch, from_stamp, from_words
 from lmort_memory.types import JsonValue
 
 __all__ = ["created_in", "links_in", "properties_text", "property_metadata", "tags_in", "title_in"]
@@ -40,8 +40,8 @@ def created_in(values: Mapping[str, JsonValue]) -> datetime | None:
         if isinstance(value, int) and 1900_00_00 < value < 2101_00_00:  # 20240501
             value = str(value)
         large = isinstance(value, int | float) and value > 1e9  # no year, but seconds since 1970
-        since_1970 = from_epoch(value) if large or isinstance(value, str) else None
-        if (when := since_1970 or from_words(value)) is not None:
+        since_1970 = from_epoch(str(value)) if large or isinstance(value, str) else None
+        if (when := from_stamp(value) or since_1970 or from_words(value)) is not None:
             return when
     return None
 

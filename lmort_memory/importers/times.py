@@ -21,6 +21,7 @@ __all__ = [
     "from_epoch",
     "from_iso",
     "from_name",
+    "from_stamp",
     "from_words",
     "modified_at",
 ]
@@ -32,6 +33,7 @@ _MOMENT_IN_NAME = re.compile(  # Denote, zettelkasten: 20240502T091500, 20240502
     r"(?<!\d)(\d{4})-?(\d\d)-?(\d\d)[T_ -]?"
     r"([01]\d|2[0-3])[:.h-]?([0-5]\d)(?:[:.-]?([0-5]\d))?(?!\d)"
 )
+_STAMP = re.compile(r"\d{10}(?:\d\d){0,2}")  # 2024050609, 202405060915, 20240506091500
 _YEARS_IN_NAMES = range(1900, 2101)  # any other is a number of something else
 _DAY_IN_NAME = re.compile(
     r"(?<!\d)(?:(\d{4})-(\d\d)-(\d\d)|(\d{4})(\d\d)(\d\d)|(\d{4})[_.](\d\d)[_.](\d\d))(?!\d)"
@@ -103,7 +105,7 @@ def from_words(value: object) -> datetime | None:
         return None
     if month := _MONTH.fullmatch(value.strip()):
         return _day(month[1], month[2], "1")
-    if (when := from_iso(value)) is not None:
+    if (when := from_iso(value) or from_stamp(value)) is not None:
         return when
     text = _UTC_NAME.sub(" +0000", value.strip())
     text = _ORDINAL.sub("", _WEEKDAY.sub("", text)).replace(",", " ")
@@ -135,6 +137,18 @@ def from_epoch(value: object) -> datetime | None:
         return representable(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(0, seconds / per_second))
     except OverflowError:
         return None
+
+
+def from_stamp(value: object) -> datetime | None:
+    """Read a moment in figures alone, as a Zettelkasten numbers its notes: 202405020915.
+
+    No count of seconds that has passed begins as one of these years does.
+    """
+    text = str(value).strip()
+    if not _STAMP.fullmatch(text):
+        return None
+    when = _parsed(text.ljust(14, "0"), "%Y%m%d%H%M%S")
+    return _utc(when) if when is not None and when.year in _YEARS_IN_NAMES else None
 
 
 def from_name(stem: str) -> datetime | None:

@@ -18,14 +18,19 @@ __all__ = ["FORMAT"]
 _BEGINNING = re.compile(
     r"(?:\s|<!--.*?-->|<\?xml[^>]*>)*<(?:!doctype\s+html|html|head|body)[\s>]", re.I | re.S
 )
-_ACTIVITY = "outer-cell mdl-cell"  # of Takeout
+# Chats as pages, where nothing says who spoke; each program also writes JSON.
+_CHATS = {
+    "outer-cell mdl-cell": "it is a list of Google's activities as HTML — ask Takeout for JSON",
+    'class="message default clearfix"': "it is a chat of Telegram as HTML — export it as JSON",
+}
 
 
 def _matches(path: Path) -> bool:
     with path.open("rb") as stream:
         head = decode_html(stream.read(64 * 1024))
-    if _ACTIVITY in head:
-        raise RefusedError("it is a list of Google's activities as HTML — ask Takeout for JSON")
+    for sign, refused in _CHATS.items():
+        if sign in head:
+            raise RefusedError(refused)
     return bool(_BEGINNING.match(head))
 
 

@@ -34,6 +34,7 @@ _SAYS_WHEN = re.compile(
 # "Every Monday" is no Monday, and these are names: of a shop, and of days that move.
 _NO_SINGLE_DAY = re.compile(
     r"\b(?:every|each|any|most|some|no|a|an|tgi|casual|black|cyber|ash|shrove|super|fat|palm"
+    r"|whit|maundy|holy|remembrance|mothering|bloody|holiday"
     r"|giving|ruby|sheffield)\s+$"
 )
 _AT = re.compile(r"\bat\s+$")  # "at Friday's"

@@ -35,13 +35,22 @@ _LONG = re.compile(
     rf"(?:{MONTH}|{'|'.join(SEASONS)}|month|year|(?:19|20)\d\d|q[1-4]\b|{DECADE})"
 )
 _FROM_IT_ON = ("since", "not before", "not earlier than", "no earlier than")
-_AFTER_IT = ("after", "following")
+_AFTER_IT = ("after", "following", "later than", "newer than")
 _UNTIL_ITS_END = ("not after", "not later than", "no later than")
-_UNTIL_IT = ("before", "until", "till", "prior to", "up to")
+_UNTIL_IT = ("before", "until", "till", "prior to", "up to", "earlier than", "older than")
 _OPENERS = rf"({'|'.join((*_FROM_IT_ON, *_UNTIL_ITS_END, *_AFTER_IT, *_UNTIL_IT))})"
 _OPENED_BY = re.compile(rf"\b{_OPENERS}\s+(?:on\s+)?(?:the\s+)?$")
 # At the beginning of what parsedatetime takes for one time: "after 3 November".
 BEGINS_OPEN = re.compile(rf"{_OPENERS}\s+(?:on\s+)?(?:the\s+)?(?=\S)", re.IGNORECASE)
+# What follows a clock is the day: after 3 pm yesterday it was yesterday still.
+_CLOCK = re.compile(
+    r"(?:\d{1,2}(?::\d\d)?\s*(?:[ap]\.?m\b\.?|o['\u2019]clock)|\d{1,2}:\d\d"
+    r"|noon|midnight|breakfast|lunch|dinner)\s+\S"
+)
+_RUN_UP = re.compile(r"\b(?:in |during )?(?:the )?(?:run|lead|build)[- ]?up to\s+(?:the\s+)?$")
+_RUN_UP_DAYS = 21
+# "What did I sign up to in March?" names March, whatever the verb.
+_NAMED_WITH = ("in ", "at ", "during ", "over ")
 # "More than a year ago", "less than a week ago".
 _SO_FAR = re.compile(r"\b(?:(more than|over|at least)|less than|under|at most)\s+$")
 # "What were you up to on Friday?" is about Friday; "what was the total up to Friday?" is not.
@@ -56,9 +65,11 @@ _DOING = re.compile(
 _DAYS = ("day", "night", "evening", "morning", "afternoon")
 _BESIDE = re.compile(
     rf"\b(?:on |in |during )?(?:the )?(?:(?:very|first|last|next|previous) )?(?:{COUNT} )?"
-    rf"({'|'.join((*_DAYS, *WEEKDAYS))}|weekend|week|fortnight|month|year)s?"
-    r" (before|after|following|preceding|prior to)\s+(?:on\s+)?(?:the\s+)?$"
+    rf"({'|'.join((*_DAYS, *WEEKDAYS))}|weekend|week|fortnight|month|year)(?P<many>s)?"
+    r" (?P<side>before|after|following|preceding|prior to|leading up to)\s+(?:on\s+)?(?:the\s+)?$"
 )
+_ALL_OF_THEM = re.compile(r"(?:on |in |during )?the ")  # "the two weeks before", all of both
+_SOME = 7  # "in the days before Christmas"
 _LENGTHS = {"week": 7, "fortnight": 14, "month": 30, "year": 365}
 _FURTHEST = 1000  # units
 
@@ -86,25 +97,39 @@ def opened(before: str, span: Span, now: datetime) -> Span:
         if far[1]:
             return Span(everything_before(now), middle, words)
         return Span(middle, now, words)
+    near = _RUN_UP.search(before)
+    if near is not None:
+        start = span.start - timedelta(days=_RUN_UP_DAYS)
+        return Span(start, span.start, near[0] + span.words)
     found = _OPENED_BY.search(before)
-    if found is None or (found[1] == "up to" and _DOING.search(before[: found.start()])):
+    if found is None or (found[1] == "up to" and _is_doing(before[: found.start()], span)):
         return span
-    words = found[0] + span.words
+    words, clock = found[0] + span.words, _CLOCK.match(span.words.casefold()) is not None
     if found[1] in (*_FROM_IT_ON, *_AFTER_IT):
-        return Span(span.end if found[1] in _AFTER_IT else span.start, now, words)
-    end = span.end if found[1] in _UNTIL_ITS_END else span.start
+        after = found[1] in _AFTER_IT and not clock
+        return Span(span.end if after else span.start, now, words)
+    end = span.end if clock or found[1] in _UNTIL_ITS_END else span.start
     return Span(everything_before(now), end, words)
+
+
+def _is_doing(before: str, span: Span) -> bool:
+    """Return whether "up to" belongs to what was done."""
+    return span.words.casefold().startswith(_NAMED_WITH) or _DOING.search(before) is not None
 
 
 def _beside(found: re.Match[str], span: Span) -> Span:
     """Read "the day after Christmas", "two weeks before the 5th", "the Sunday after Easter"."""
-    counted, unit, earlier = found[1] or found[2], found[3], found[4] not in ("after", "following")
+    counted, unit = found[1] or found[2], found[3]
+    earlier = found["side"] not in ("after", "following")
     span = replace(span, words=found[0] + span.words)
     start, end = the_day_of(span.words, span.start, span.end)
     if unit in WEEKDAYS or unit == "weekend":
         first = WEEKDAYS.index("saturday" if unit == "weekend" else unit)
         return _at(span, _next_to(start, end, (first, 2 if unit == "weekend" else 1), earlier))
     count = min(number(counted), _FURTHEST) if counted else 1
+    if _ALL_OF_THEM.match(found[0]) and (counted or found["many"]):
+        away = timedelta(days=(count if counted else _SOME) * _LENGTHS.get(unit, 1))
+        return _at(span, (start - away, start) if earlier else (end, end + away))
     if unit in _DAYS:
         day = start - timedelta(days=count) if earlier else end + timedelta(days=count - 1)
         return _at(span, (day, day + timedelta(days=1)))

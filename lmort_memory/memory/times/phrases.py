@@ -70,9 +70,9 @@ def _months(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] 
 
 
 def _both_months(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
-    """Two months that follow each other; of others, the first alone is taken."""
+    """Two months that follow each other, or are of one year; of others, the first alone counts."""
     follows = (MONTHS.index(found[2]) - MONTHS.index(found[1])) % 12 == 1
-    return _months(found, today) if follows else None
+    return _months(found, today) if follows or found[3] else None
 
 
 def _month_in_figures(found: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
@@ -127,7 +127,7 @@ PHRASES: tuple[tuple[re.Pattern[str], Read], ...] = tuple(
             rf"\b(?:between|from) {MONTH} (?:and|to|until|till) {MONTH}{IN_A_YEAR}\b",
             _months,
         ),
-        (rf"\b(?:in|during) {MONTH} (?:and|or) {MONTH}{IN_A_YEAR}\b", _both_months),
+        (rf"\b(?:in|during) {MONTH}(?: (?:and|or) | ?/ ?){MONTH}{IN_A_YEAR}\b", _both_months),
         (
             r"\b((?:19|20)\d\d)-?w(\d\d?)\b(?!-)"
             r"|\b(?:calendar )?week (\d\d?)(?: of|,| in)? ((?:19|20)\d\d)\b",
@@ -154,7 +154,12 @@ PHRASES: tuple[tuple[re.Pattern[str], Read], ...] = tuple(
             _season,
         ),
         (r"\bq([1-4]),? (?:of |in )?((?:19|20)\d\d)\b", _quarter),
-        (rf"(?:\b(?:in|of|during|last) |{_OPENING})q([1-4])()\b", _quarter),
+        (
+            # "Q4 FY25" is of a year that begins when a firm says.
+            rf"(?:\b(?:in|of|during|last) |{_OPENING})q([1-4])()\b"
+            r"(?! (?:of )?(?:fy|['\u2019]?\d\d\b))",
+            _quarter,
+        ),
         (r"(?<=(?:end|art|ing|dle) of the )(month|year)\b", _this),
         (rf"(?:\b(?:in|during|of|last) |{_OPENING})((?:19|20)\d\d)\b(?![-/.:]\d)", _year),
         (rf"\b(a week )?last ({'|'.join(WEEKDAYS)})\b", _weekday),

@@ -7,6 +7,7 @@ latest one. English only: phrases in other languages are ignored, and only the b
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -24,6 +25,8 @@ from lmort_memory.times import day_of
 
 __all__ = ["ago", "dated", "spoken", "without"]
 
+_FROM = re.compile(r"\b(?:starting )?from (?:the )?$")
+_ON = re.compile(r"\s*(?:onwards?|forwards?|on(?!\s+(?:the|my|our|your|a|an|this|that)\b))\b")
 _LONGEST = 1000  # characters that are searched for a time; a pasted document is not a question
 _MOST = 5  # places of one phrase that are tried
 
@@ -78,8 +81,22 @@ def _single(text: str, small: str, now: datetime) -> Span | None:
             before = small[: found.start()]
             span = None if doubtful(before, found[0], small[found.end() :]) else read(found, today)
             if span is not None:
-                return past(opened(before, Span(*span, found[0]), now), now)
-    return past(parsed(text, now), now)
+                return past(_onward(small, opened(before, Span(*span, found[0]), now), now), now)
+    span = parsed(text, now)
+    return None if span is None else past(_onward(small, span, now), now)
+
+
+def _onward(small: str, span: Span, now: datetime) -> Span:
+    """Read "from March onwards", "from Monday on" and "as from March": up to now."""
+    words = lowered(span.words)
+    begins = small.find(words)
+    before, after = small[: max(begins, 0)], small[begins + len(words) :]
+    if begins < 0 or not (words.startswith("from ") or _FROM.search(before)):
+        return span
+    on = _ON.match(after)
+    if on is None and not before.endswith("as "):
+        return span
+    return Span(span.start, now, span.words + (on[0] if on else ""))
 
 
 def without(text: str, span: Span) -> str:

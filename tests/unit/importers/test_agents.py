@@ -204,3 +204,12 @@ def test_takeout_as_html_says_what_to_ask_for(tmp_path):
     path.write_text('<html><body><div class="outer-cell mdl-cell">Prompted hi</div></body></html>')
     [passed] = scan([tmp_path]).passed_over
     assert passed.reason.endswith("ask Takeout for JSON")
+
+
+def test_a_chat_of_telegram_as_a_page_is_refused(tmp_path):
+    """As a note it would have no dates, and all speakers in one."""
+    path = tmp_path / "messages.html"
+    message = '<div class="message default clearfix" id="message2">Ada: Hello</div>'
+    path.write_text(f"<!DOCTYPE html><html><body>{message}</body></html>")
+    [passed] = scan([tmp_path]).passed_over
+    assert passed.reason.endswith("export it as JSON")

@@ -191,6 +191,21 @@ def test_an_open_front_matter_is_text(tmp_path):
     assert turn.text == "a\n\n---\nkey: value"
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("20240506091500", "2024-05-06 09:15"),
+        ("202405060915", "2024-05-06 09:15"),
+        ("2024050609", "2024-05-06 09:00"),
+        ("'202405060915'", "2024-05-06 09:15"),
+    ],
+)
+def test_a_moment_in_figures_is_no_count_of_seconds(tmp_path, value, expected):
+    """Zettelkasten number their notes so; as milliseconds it was the year 2611."""
+    (turn,) = turns_of(tmp_path / "a.md", f"---\ncreated: {value}\n---\nBody\n")
+    assert turn.created_at.astimezone().strftime("%Y-%m-%d %H:%M") == expected
+
+
 def test_the_date_is_in_the_name_or_is_the_time_of_writing(tmp_path):
     """A daily note is of its day, any other of the time when the file was written."""
     (daily,) = turns_of(tmp_path / "2023-11-05 walk.md", "Rain.")
