@@ -33,9 +33,9 @@ HALVES = "|".join(
 
 _EDITED = re.compile(
     r"\s*(?:\u200e\s*<[^<>\n]{3,80}>"
-    r"|<(?:This message was edited|Diese Nachricht wurde bearbeitet|Se editó este mensaje\.?"
+    r"|<(?:This message was edited|Diese Nachricht wurde bearbeitet|Se editó este mensaje"
     r"|Mensagem editada|Ce message a été modifié|Questo messaggio è stato modificato"
-    r"|Dit bericht is bewerkt)>)\s*$"
+    r"|Dit bericht is bewerkt)\.?>)\s*$"
 )
 _OMITTED = r"(?:omitted|weggelassen|omitido|omitida|omesso|omessa|omis|omise|weggelaten)"
 _FILE = re.compile(
@@ -44,6 +44,7 @@ _FILE = re.compile(
     r"|(?:image|video|audio|sticker|GIF|document|Contact card|Bild|Video|Audio|Sticker|Dokument|"
     rf"imagen|imagem|vídeo|áudio|documento|immagine|afbeelding) {_OMITTED}"
     r"|<(?:attached|Anhang|adjunto|anexado|allegato|pièce jointe|bijgevoegd)\s?: [^<>\n]+>"
+    r"|\u200e<[^<>:\n]{3,40}: [^<>\n]+\.\w{2,5}>"  # attached, in every language
     r"|^\u200e?[A-Z]{3,5}-\d{8}-WA\d{4,}\.\w{2,5}(?: \([^()\n]{3,40}\))?"
     r"|^\u200e[^\n]{1,200}\.\w{2,5} \([^()\n]{3,40}\)"
     r"|[^\n]{1,200}\.\w{2,5} \((?:file attached|Datei angehängt|archivo adjunto|arquivo anexado|"
@@ -58,7 +59,13 @@ _DELETED = re.compile(
     r"Eliminaste este mensaje|Mensagem apagada|Esta mensagem foi apagada|"
     r"Você apagou esta mensagem|Ce message a été supprimé|Vous avez supprimé ce message|"
     r"Questo messaggio è stato eliminato|Hai eliminato questo messaggio|"
-    r"Dit bericht is verwijderd|(?:U hebt|Je hebt) dit bericht verwijderd|null)\.?"
+    r"Dit bericht is verwijderd|(?:U hebt|Je hebt) dit bericht verwijderd|"
+    r"Данное сообщение удалено|Вы удалили данное сообщение|"
+    r"Bu mesaj silindi|Bu mesajı sildiniz|"  # noqa: RUF001
+    r"Detta meddelande raderades|Det här meddelandet har raderats|"
+    r"Du raderade det här meddelandet|"
+    r"Ta wiadomość została usunięta|Usunięto tę wiadomość|"
+    r"Pesan ini dihapus|Anda menghapus pesan ini|null)\.?"
 )
 _ENCRYPTED = re.compile(
     r".{0,40}(?:end-to-end|Ende-zu-Ende|de extremo a extremo|bout en bout)", re.S
@@ -70,7 +77,8 @@ def without_files(text: str) -> str:
 
     `text` still has its invisible marks.
     """
-    rest, files = _FILE.subn("", _EDITED.sub("", text))
+    rest, files = _FILE.subn("", text)  # first: the mark of an edit may look like that of a file
+    rest = _EDITED.sub("", rest)
     bare = re.sub(f"[{MARKS}]", "", rest).strip()
     if _ALL_IN_BRACKETS.fullmatch(bare) or (files and _FILE_NAME.fullmatch(bare)):
         return ""
@@ -97,6 +105,6 @@ def is_notice(text: str) -> bool:
 
     What an iPhone adds begins with U+200E; polls and places, which people make, do too.
     """
-    bare = text.strip(" \u00a0\u202f")
+    bare = text.rstrip().lstrip(" \u00a0\u202f")  # the last message of a file has its line's end
     marked = bare.startswith("\u200e") and "\n" not in bare and "http" not in bare
     return marked or _ENCRYPTED.match(re.sub(f"[{MARKS}]", "", bare)) is not None

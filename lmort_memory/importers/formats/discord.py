@@ -1,6 +1,7 @@
 """Discord channels, as DiscordChatExporter (2.x) writes them to JSON.
 
-Joins, pins, calls and other lines that Discord wrote, attachments and stickers are left out.
+Joins, pins, calls and other lines that Discord wrote, attachments and stickers are left out. A
+forwarded message is said by who forwarded it: Discord does not tell whose it was.
 """
 
 from __future__ import annotations
@@ -47,19 +48,23 @@ def _room(head: Object) -> Room:
 
 
 def _turn(message: Object, room: Room, left_out: LeftOut) -> Turn | None:
-    left_out["attachment"] += len(items_of(message, "attachments"))
-    left_out["sticker"] += len(items_of(message, "stickers"))
+    forwarded = object_of(message.get("forwardedMessage"))
+    for one in (message, forwarded):
+        left_out["attachment"] += len(items_of(one, "attachments"))
+        left_out["sticker"] += len(items_of(one, "stickers"))
     kind = text_of(message, "type")
     if kind not in _SPOKEN:
         left_out[f"message of Discord's own ({kind})"] += 1
         return None
-    text = clean(_EMOJI.sub(r"\1", text_of(message, "content"))) or _embedded(message)
+    text = "\n".join(filter(None, (_words(message), _words(forwarded))))
     if not text:
         left_out["message without text"] += 1
         return None
     author = object_of(message.get("author"))
     metadata: dict[str, JsonValue] = {"message_id": text_of(message, "id")}
-    if answered := text_of(object_of(message.get("reference")), "messageId"):
+    if forwarded:  # its reference names the message that was forwarded
+        metadata["forwarded"] = True
+    elif answered := text_of(object_of(message.get("reference")), "messageId"):
         metadata["answers"] = answered
     if message.get("isPinned") is True:
         metadata["pinned"] = True
@@ -71,11 +76,31 @@ def _turn(message: Object, room: Room, left_out: LeftOut) -> Turn | None:
     )
 
 
-def _embedded(message: Object) -> str:
-    """Return what the cards of a message say that has no words of its own, as those of bots."""
-    cards = (object_of(item) for item in items_of(message, "embeds"))
-    said = (text_of(card, key).strip() for card in cards for key in ("title", "description"))
-    return "\n".join(part for part in said if part)
+def _words(message: Object) -> str:
+    """Return the words of a message, or of its cards if it has none of its own, as those of bots.
+
+    Beside words, cards are mostly previews of the pages that a message links to.
+    """
+    if said := clean(_EMOJI.sub(r"\1", text_of(message, "content"))):
+        return said
+    cards = (_card(object_of(item)) for item in items_of(message, "embeds"))
+    return clean(_EMOJI.sub(r"\1", "\n".join(filter(None, cards))))
+
+
+def _card(card: Object) -> str:
+    fields = map(object_of, items_of(card, "fields"))
+    said = (
+        text_of(object_of(card.get("author")), "name"),
+        text_of(card, "title"),
+        text_of(card, "description"),
+        *(": ".join(filter(None, map(str.strip, _pair(field)))) for field in fields),
+        text_of(object_of(card.get("footer")), "text"),
+    )
+    return "\n".join(part.strip() for part in said if part.strip())
+
+
+def _pair(field: Object) -> tuple[str, str]:
+    return text_of(field, "name"), text_of(field, "value")
 
 
 FORMAT = Format(
@@ -83,6 +108,7 @@ FORMAT = Format(
     suffixes=(".json",),
     matches=_matches,
     read=_read,
+    version=2,
     about="Discord channels: JSON of DiscordChatExporter",
     appends=True,
 )

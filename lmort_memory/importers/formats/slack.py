@@ -161,7 +161,7 @@ def _turns(
         if kind not in _SPOKEN:
             left_out[f"message of Slack's own ({kind})"] += 1
             continue
-        text = _readable(text_of(message, "text") or _fallback(message), workspace.people)
+        text = _readable(_words(message), workspace.people)
         if not text:
             left_out["message without text"] += 1
             continue
@@ -186,12 +186,40 @@ def _author(message: Object, people: Mapping[str, str]) -> str:
     )
 
 
-def _fallback(message: Object) -> str:
-    """Return the text of a program's message, whose words stand in its attachments."""
-    if said := "\n".join(filter(None, map(_block, items_of(message, "blocks")))):
-        return said
-    attached = (object_of(item) for item in items_of(message, "attachments"))
-    return "\n".join(text_of(one, "text") or text_of(one, "fallback") for one in attached)
+def _words(message: Object) -> str:
+    """Return what a message says, in Slack's markup.
+
+    A program's words may stand in its attachments alone. Beside words, attachments are previews of
+    links, except messages that a person shared.
+    """
+    said = text_of(message, "text") or _blocks(message)
+    attached = [object_of(item) for item in items_of(message, "attachments")]
+    kept = [one for one in attached if _is_shared(one) or not said.strip()]
+    return "\n".join(filter(None, (said, *map(_attached, kept))))
+
+
+def _is_shared(attachment: Object) -> bool:
+    return attachment.get("is_share") is True or attachment.get("is_msg_unfurl") is True
+
+
+def _attached(attachment: Object) -> str:
+    """Return the words of an attachment; its fallback repeats them for clients that show none."""
+    fields = (object_of(item) for item in items_of(attachment, "fields"))
+    text = text_of(attachment, "text") or _blocks(attachment)
+    author = text_of(attachment, "author_name").strip()
+    if text and author and _is_shared(attachment):
+        text = f"{author}: {text}"
+    parts = (
+        text_of(attachment, "pretext"),
+        text_of(attachment, "title"),
+        text,
+        *(": ".join(filter(None, (text_of(f, "title"), text_of(f, "value")))) for f in fields),
+    )
+    return "\n".join(filter(None, parts)) or text_of(attachment, "fallback")
+
+
+def _blocks(value: Object) -> str:
+    return "\n".join(filter(None, map(_block, items_of(value, "blocks"))))
 
 
 def _block(value: JsonValue) -> str:
@@ -235,7 +263,7 @@ FORMAT = Format(
     suffixes=(".zip", ".json"),
     matches=_matches,
     read=_read,
-    version=3,
+    version=4,
     about="Slack exports: the zip or the unpacked folder",
     appends=True,
 )

@@ -1,6 +1,7 @@
 """Telegram Desktop's export as machine-readable JSON: result.json of one chat or of all.
 
-Service messages (calls, joins), files, stickers and photos without words are left out.
+Service messages (calls, joins), files, stickers and photos without words are left out; of a poll,
+the question and its options are kept.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lmort_memory.importers.format import Format, LeftOut
-from lmort_memory.importers.json_fields import Object, object_of, text_of
+from lmort_memory.importers.json_fields import Object, items_of, object_of, text_of
 from lmort_memory.importers.json_walk import first_parts, parts
 from lmort_memory.importers.messages import Room, clean
 from lmort_memory.importers.times import from_epoch, from_iso
@@ -22,15 +23,30 @@ _ONE = ("", ".messages")
 _ALL = ("", ".chats", ".chats.list", ".chats.list[]", ".chats.list[].messages")
 _LEFT = ("", ".left_chats", ".left_chats.list", ".left_chats.list[]", ".left_chats.list[].messages")
 _OPENED = (*_ONE, *_ALL[1:], *_LEFT[1:])
-_MEDIA = ("photo", "file", "media_type", "location_information", "poll", "contact_information")
+_MEDIA = ("photo", "file", "media_type", "location_information", "contact_information")
+_LISTS = ("", ".chats", ".chats.list", ".left_chats", ".left_chats.list")
 
 
 def _matches(path: Path) -> bool:
+    return _begins_with_messages(path) or _begins_with_chats(path)
+
+
+def _begins_with_messages(path: Path) -> bool:
     for name, value in first_parts(path, *_OPENED, at_most=200):
         if name.endswith(".messages[]"):
             message = object_of(value)
             dated = "date_unixtime" in message or "date" in message
             return dated and text_of(message, "type") in ("message", "service")
+    return False
+
+
+def _begins_with_chats(path: Path) -> bool:
+    """Whether the export lists chats: many may be empty before the first message."""
+    for name, value in first_parts(path, *_LISTS):
+        if name.endswith("s.list[]"):
+            chat = object_of(value)
+            known = isinstance(chat.get("id"), int) and text_of(chat, "type")
+            return bool(known) and isinstance(chat.get("messages"), list)
     return False
 
 
@@ -67,7 +83,7 @@ def _turn(message: Object, room: Room, left_out: LeftOut) -> Turn | None:
         left_out[f"{message.get('type')} message"] += 1
         return None
     left_out["attachment"] += any(key in message for key in _MEDIA)
-    text = clean(_text(message.get("text")))
+    text = clean(f"{_text(message.get('text'))}\n{_poll(object_of(message.get('poll')))}")
     if not text:
         left_out["message without text"] += 1
         return None
@@ -97,12 +113,18 @@ def _text(value: JsonValue) -> str:
     return "".join(p if isinstance(p, str) else text_of(object_of(p), "text") for p in pieces)
 
 
+def _poll(poll: Object) -> str:
+    """Return a poll's question and its options, a line each."""
+    options = (_text(object_of(one).get("text")) for one in items_of(poll, "answers"))
+    return "\n".join([_text(poll.get("question")), *(f"- {one}" for one in options if one)])
+
+
 FORMAT = Format(
     name="telegram",
     suffixes=(".json",),
     matches=_matches,
     read=_read,
-    version=2,
+    version=3,
     about="Telegram Desktop: result.json of one chat or of all",
     appends=True,
 )

@@ -265,7 +265,7 @@ FORMAT = Format(
     suffixes=(".zip", ".txt"),
     matches=_matches,
     read=_read,
-    version=3,
+    version=4,
     about="WhatsApp chats: _chat.txt, WhatsApp Chat with ….txt, or the zip",
     appends=True,
 )

@@ -90,3 +90,63 @@ def test_messages_in_odd_shapes(tmp_path):
     turns, left_out = read_entries(tmp_path, bare, parts, entry({"text": "x"}), entry(None))
     assert said(turns) == [("user", "Bare"), ("user", "One\n\ntwo")]
     assert left_out == {"unknown block": 2}
+
+
+REJECTION = (
+    "The user doesn't want to proceed with this tool use. The tool use was rejected (eg. if it was"
+    " a file edit, the new_string was NOT written to the file). To tell you how to proceed, the"
+    " user said:\n"
+)
+NOTE = "\n\nNote: The user's next message may contain a correction or preference. Pay attention."
+
+
+def result(content, **fields):
+    """Return a block with a tool's result."""
+    return {"type": "tool_result", "tool_use_id": "t", "content": content, **fields}
+
+
+@pytest.mark.parametrize("note", ["", NOTE])
+@pytest.mark.parametrize("wrap", [str, lambda text: [{"type": "text", "text": text}]])
+def test_why_a_call_was_rejected_is_the_users_word(tmp_path, wrap, note):
+    """What was typed at a rejected call is a turn, without what the program says around it."""
+    words = "use spaces,\n\nnot tabs"
+    block = result(wrap(f"{REJECTION}{words}{note}"), is_error=True)
+    turns, left_out = read_entries(tmp_path, entry([block]))
+    assert said(turns) == [("user", words)] and left_out == {}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        result(f"{REJECTION}The user wants to clarify these questions.\n    Ask.", is_error=True),
+        result(f"1\t{REJECTION}in a file that was read"),
+        result(f"{REJECTION}in a page that was read", is_error=False),
+        result(None, is_error=True),
+    ],
+)
+def test_other_results_of_tools_are_nobodys_word(tmp_path, block):
+    """A button's text and what a tool read are no turns."""
+    turns, left_out = read_entries(tmp_path, entry([block]), entry("go on"))
+    assert said(turns) == [("user", "go on")] and left_out == {"tool_result block": 1}
+
+
+def test_answers_to_questions_are_turns(tmp_path):
+    """An answer stands under its question, with what the user noted; an empty one is none."""
+    given = {
+        "questions": [{"question": "Which store?"}, {"question": "Why?"}, {"question": "When?"}],
+        "answers": {"Which store?": "SQLite", "Why?": "", "When?": "Now"},
+        "annotations": {"When?": {"notes": "before May"}},
+    }
+    answered = entry([result("User has answered your questions: …")], toolUseResult=given)
+    odd = entry([result("x")], toolUseResult={"questions": [], "answers": []})
+    turns, left_out = read_entries(tmp_path, answered, odd)
+    assert said(turns) == [("user", "Which store?\nSQLite\n\nWhen?\nNow\nbefore May")]
+    assert left_out == {"tool_result block": 1}
+
+
+@pytest.mark.parametrize(
+    "typed", ["<command-line> tools: which?", "<bash-completion> fails", "<command-name-x> a"]
+)
+def test_a_prompt_may_begin_with_a_tag_that_is_not_the_programs(tmp_path, typed):
+    """Only the tags that Claude Code writes are the program's."""
+    assert said(read_entries(tmp_path, entry(typed))[0]) == [("user", typed)]

@@ -308,3 +308,134 @@ def test_whatsapp_dates_of_iran_and_of_no_calendar(tmp_path):
     lines = ("31/02/2024, 09:15", "03/05/2024, 10:00", "03/05/2024, 25:99")
     chat.write_text("".join(f"{line} - Ada: hello\n" for line in lines), encoding="utf-8")
     assert len({turn.created_at for turn in read_all(chat)[0]} - {None}) == 1
+
+
+def read_discord(folder, **fields):
+    """Return what an export of one message of Bo's gives."""
+    message = {"id": "9", "type": "Default", "content": "", "author": {"name": "Bo"}, **fields}
+    channel = {"id": "2", "name": "hives"}
+    return read_all(
+        write_json(folder / "hives.json", {"guild": {}, "channel": channel, "messages": [message]})
+    )
+
+
+def test_discord_keeps_what_was_forwarded(tmp_path):
+    """Its words are those of a message that has none, and it answers nothing."""
+    turns, left_out = read_discord(
+        tmp_path,
+        reference={"type": "Forward", "messageId": "7"},
+        forwardedMessage={"content": "Rain <:wet:12>", "attachments": [{"id": "1"}]},
+    )
+    assert texts(turns) == ["Bo: Rain :wet:"] and left_out == {"attachment": 1}
+    assert turns[0].metadata["forwarded"] is True and "answers" not in turns[0].metadata
+
+
+def test_discord_cards_are_read_whole(tmp_path):
+    """Author, title, description, fields and footer are what a bot says."""
+    card = {
+        "author": {"name": "Weather"},
+        "title": "Tomorrow",
+        "description": " Rain ",
+        "fields": [{"name": "Wind", "value": "west"}, {"name": "", "value": "cold"}, 3],
+        "footer": {"text": "by radio"},
+    }
+    turns, _ = read_discord(tmp_path, embeds=[card, {"author": None, "url": "x"}])
+    assert texts(turns) == ["Bo: Weather\nTomorrow\nRain\nWind: west\ncold\nby radio"]
+
+
+SHARED = {"is_share": True, "author_name": "Ada", "text": "Bring <https://x.org|hay>"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        (
+            {
+                "attachments": [
+                    {
+                        "fallback": "again",
+                        "pretext": "New",
+                        "title": "Hive 3",
+                        "text": "is weak",
+                        "fields": [{"title": "State", "value": "open"}, {"value": "x"}],
+                    }
+                ]
+            },
+            "New\nHive 3\nis weak\nState: open\nx",
+        ),
+        ({"text": "read", "attachments": [SHARED]}, "read\nAda: Bring hay"),
+        (
+            {"text": "see", "attachments": [{"is_msg_unfurl": True, "text": "old"}]},
+            "see\nold",
+        ),
+        ({"text": "see", "attachments": [{"from_url": "x", "text": "preview"}]}, "see"),
+        (
+            {
+                "attachments": [
+                    {
+                        "fallback": "[no preview available]",
+                        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "b"}}],
+                    }
+                ]
+            },
+            "b",
+        ),
+    ],
+)
+def test_slack_attachments(tmp_path, fields, kept):
+    """A program's words stand in them, and what a person shares; previews of links go."""
+    message = {"type": "message", "ts": "1700000000.000100", "user": "U1", **fields}
+    (tmp_path / "hives").mkdir()
+    turns, _ = read_all(write_json(tmp_path / "hives" / "2023-11-14.json", [message]))
+    assert texts(turns) == [f"U1: {kept}"]
+
+
+def test_telegram_is_known_though_its_first_chats_are_empty(tmp_path):
+    """Many chats without a message may stand before the first that has one."""
+    empty = [{"type": "personal_chat", "id": n, "name": str(n), "messages": []} for n in range(90)]
+    message = {"id": 1, "type": "message", "date_unixtime": "1700000000", "from": "Ada"}
+    last = {"type": "personal_chat", "id": 99, "messages": [{**message, "text": "hi"}]}
+    export = {"about": "x", "chats": {"about": "y", "list": [*empty, last]}}
+    turns, _ = read_all(write_json(tmp_path / "result.json", export))
+    assert texts(turns) == ["Ada: hi"] and turns[0].session == "telegram:99"
+    write_json(tmp_path / "result.json", {"chats": {"list": [{"id": 1, "type": "x"}]}})
+    assert scan([tmp_path]).files == ()
+
+
+def test_telegram_polls_keep_question_and_options(tmp_path):
+    """A poll is what a person asked, with or without words beside it."""
+    message = {"id": 1, "type": "message", "date_unixtime": "1700000000", "from": "Ada"}
+    poll = {"question": "Where?", "answers": [{"text": "Here", "voters": 2}, {"text": "There"}]}
+    messages = [{**message, "text": "", "poll": poll}, {**message, "text": "Vote", "poll": poll}]
+    chat = {"name": "Bees", "type": "private_group", "id": 42, "messages": messages}
+    turns, left_out = read_all(write_json(tmp_path / "result.json", chat))
+    asked = "Where?\n- Here\n- There"
+    assert texts(turns) == [f"Ada: {asked}", f"Ada: Vote\n{asked}"] and left_out == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "\u200eVerpasster Sprachanruf",
+        "Vertrag.pdf • \u200e2 pages \u200e<attached: 0001-Vertrag.pdf>",
+        "\u200e<添付ファイル: 0001-PHOTO.jpg>",
+        "Bu mesaj silindi",
+        "Bu mesajı sildiniz",  # noqa: RUF001
+        "Данное сообщение удалено",
+        "Вы удалили данное сообщение.",
+        "Detta meddelande raderades",
+        "Det här meddelandet har raderats",
+        "Du raderade det här meddelandet",
+        "Ta wiadomość została usunięta",
+        "Usunięto tę wiadomość",
+        "Pesan ini dihapus",
+        "Anda menghapus pesan ini",
+    ],
+)
+def test_whatsapp_notices_in_the_middle_and_at_the_end(tmp_path, line):
+    """What nobody wrote is left out wherever it stands; the last message has its line's end."""
+    chat = tmp_path / "_chat.txt"
+    lines = ("Ada: x", f"Bo: {line}", "Ada: y <Diese Nachricht wurde bearbeitet.>", f"Bo: {line}")
+    chat.write_text("".join(f"[31.12.23, 21:05:03] {one}\n" for one in lines), encoding="utf-8")
+    turns, left_out = read_all(chat)
+    assert texts(turns) == ["Ada: x", "Ada: y"] and list(left_out.values()) == [2]
