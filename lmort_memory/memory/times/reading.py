@@ -82,8 +82,8 @@ def _single(text: str, small: str, now: datetime) -> Span | None:
             span = None if doubtful(before, found[0], small[found.end() :]) else read(found, today)
             if span is not None:
                 return past(_onward(small, opened(before, Span(*span, found[0]), now), now), now)
-    span = parsed(text, now)
-    return None if span is None else past(_onward(small, span, now), now)
+    other = parsed(text, now)
+    return None if other is None else past(_onward(small, other, now), now)
 
 
 def _onward(small: str, span: Span, now: datetime) -> Span:
