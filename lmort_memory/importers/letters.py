@@ -7,7 +7,7 @@ that is missing, unknown or wrong costs no letter.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from email.message import EmailMessage, MIMEPart
 
 from lmort_memory.importers.format import LeftOut
@@ -47,6 +47,18 @@ _FORWARDED = re.compile(
     r"|转发|轉寄)[^\n]*\Z",
     re.I,
 )
+# What programs put before the subject of a letter that is passed on; "AW: WG:" answers one.
+_PASSED_ON_SUBJECT = re.compile(
+    r"\s*(?:fwd?|wg|tr|rv|enc|i|pd|vb|vl|doorst(?:uren)?|转发|轉寄)\s*[:：]",  # noqa: RUF001
+    re.I,
+)
+# "From: Berlin", "To: Prague" heads no letter: that has an address, a clock, or when it was sent.
+_ADDRESSED = re.compile(
+    r"@|\d[:.h]\d\d|^[ \t>*]*(?:sent|gesendet|envoyé|enviad[oa]|inviato|verzonden|skickat|sendt"
+    r"|lähetetty|wysłano|subject|betreff|objet|asunto|assunto|oggetto|onderwerp|ämne|emne|aihe"
+    r"|temat)\b",
+    re.I | re.M,
+)
 # The head that Outlook and others put above the letter that is answered, in the reader's language.
 _HEAD = re.compile(
     r"(?:^[ \t>]*+(?:_{8,}+|-{8,}+)?[ \t]*+\n{1,4}+)?"
@@ -55,6 +67,7 @@ _HEAD = re.compile(
     r"(?:^[ \t]*\*?[^\s:：*][^:：\n*]{0,20}\*?[ \u00a0]?[:：].+(?:\n+|\Z)){2}",  # noqa: RUF001
     re.M,
 )
+_QUOTED = re.compile(r"^(?:> ?)+", re.M)
 _SIGNATURE = re.compile(r"^-- \n|^--\n(?=(?:.*\n){0,7}.*\n?\Z)", re.M)
 _ENCRYPTED = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\Z)", re.S)
 _SIGNED = re.compile(
@@ -64,39 +77,40 @@ _SIGNED = re.compile(
 
 def body_of(letter: EmailMessage, left_out: LeftOut) -> str:
     """Return what the author wrote, "" where that is nothing but attachments."""
-    return "\n\n".join(_parts(letter, left_out))
+    passed_on = _PASSED_ON_SUBJECT.match(str(letter.get("subject", ""))) is not None
+    return "\n\n".join(_parts(letter, left_out, passed_on=passed_on))
 
 
-def _parts(part: MIMEPart, left_out: LeftOut) -> Iterator[str]:
+def _parts(part: MIMEPart, left_out: LeftOut, *, passed_on: bool) -> Iterator[str]:
     """Yield the texts of a part: of alternatives one, of a mixture all."""
     kind = part.get_content_type()
     if not part.is_multipart() or kind == "message/rfc822":
-        yield from _text(part, left_out)
+        yield from _text(part, left_out, passed_on=passed_on)
         return
     inside = [one for one in part.iter_parts() if isinstance(one, MIMEPart)]
     if kind == "multipart/alternative":
-        yield from _best(inside, left_out)
+        yield from _best(inside, left_out, passed_on=passed_on)
     elif kind == "multipart/encrypted":
         left_out["encrypted passage"] += 1
     elif kind == "multipart/signed":
-        yield from _parts(inside[0], left_out) if inside else ()
+        yield from _parts(inside[0], left_out, passed_on=passed_on) if inside else ()
     else:
         for one in inside:
-            yield from _parts(one, left_out)
+            yield from _parts(one, left_out, passed_on=passed_on)
 
 
-def _best(inside: list[MIMEPart], left_out: LeftOut) -> Iterator[str]:
+def _best(inside: list[MIMEPart], left_out: LeftOut, *, passed_on: bool) -> Iterator[str]:
     """Yield the plain form if it says anything, else the next one that does."""
     plain = [one for one in inside if one.get_content_type() == "text/plain"]
     for one in [*plain, *(other for other in inside if other not in plain)]:
         counted = LeftOut()
-        if texts := list(_parts(one, counted)):
+        if texts := list(_parts(one, counted, passed_on=passed_on)):
             left_out.update(counted)
             yield from texts
             return
 
 
-def _text(part: MIMEPart, left_out: LeftOut) -> Iterator[str]:
+def _text(part: MIMEPart, left_out: LeftOut, *, passed_on: bool) -> Iterator[str]:
     kind = part.get_content_type()
     named = part.get_filename() is not None
     broken = part.get_content_maintype() == "multipart"  # its parts are not to be found
@@ -108,7 +122,7 @@ def _text(part: MIMEPart, left_out: LeftOut) -> Iterator[str]:
         text = html_text(text)
     elif str(part.get_param("format", "")).lower() == "flowed":
         text = _unfolded(text, joined=str(part.get_param("delsp", "")).lower() == "yes")
-    if said := own_words(text, left_out):
+    if said := own_words(text, left_out, passed_on=passed_on):
         yield said
 
 
@@ -142,29 +156,46 @@ def _unfolded(text: str, *, joined: bool) -> str:
     return "\n".join(lines)
 
 
-def own_words(text: str, left_out: LeftOut) -> str:
-    """Cut off what is quoted, with the line that introduces it, and the signature."""
+def own_words(text: str, left_out: LeftOut, *, passed_on: bool = False) -> str:
+    """Cut off what is quoted, with the line that introduces it, and the signature.
+
+    Of a letter that is passed on, all stays: what its sender wanted to say stands in the quotation.
+    """
     text, encrypted = _ENCRYPTED.subn("", text)
     left_out["encrypted passage"] += encrypted
-    text = _SIGNATURE.split(_SIGNED.sub("", text), maxsplit=1)[0]
-    for mark in (_PASSED_ON, _HEAD):
-        found = mark.search(text)
+    text = _SIGNED.sub("", text)
+    if passed_on:
+        return clean(_QUOTED.sub("", text))
+    text = _SIGNATURE.split(text, maxsplit=1)[0]
+    for found in (_PASSED_ON.search(text), _head_in(text)):
         before = clean(text[: found.start()]) if found else ""
         if found and before and not _FORWARDED.search(before):
             left_out["quoted passage"] += 1
             text = text[: found.start()]
+    return clean("\n".join(_not_quoted(text.split("\n"), left_out)))
+
+
+def _head_in(text: str) -> re.Match[str] | None:
+    return next((one for one in _HEAD.finditer(text) if _ADDRESSED.search(one[0])), None)
+
+
+def _not_quoted(lines: Iterable[str], left_out: LeftOut) -> list[str]:
+    """Return the lines without quotations, but with one that is said to be forwarded."""
     kept: list[str] = []
-    quoting = False
-    for line in text.split("\n"):
+    quoting = forwarded = False
+    for line in lines:
         if line.startswith(">"):
             if not quoting:
-                left_out["quoted passage"] += 1
-                kept = _without_introduction(kept)
+                forwarded = _FORWARDED.search("\n".join(kept).rstrip()) is not None
+                left_out["quoted passage"] += not forwarded
+                kept = kept if forwarded else _without_introduction(kept)
             quoting = True
+            if forwarded:
+                kept.append(_QUOTED.sub("", line))
         else:
             quoting = quoting and not line.strip()
             kept.append(line)
-    return clean("\n".join(kept))
+    return kept
 
 
 def _without_introduction(lines: list[str]) -> list[str]:

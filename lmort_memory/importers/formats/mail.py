@@ -23,6 +23,7 @@ from lmort_memory.importers.format import MAX_TEXT_BYTES, Format, LeftOut
 from lmort_memory.importers.letters import body_of
 from lmort_memory.importers.messages import clean
 from lmort_memory.importers.split import pieces
+from lmort_memory.importers.times import from_iso
 from lmort_memory.types import JsonValue, Source, Turn
 
 __all__ = ["FORMAT"]
@@ -184,6 +185,8 @@ def _sent_at(letter: EmailMessage) -> datetime | None:
         with suppress(ValueError, TypeError, IndexError, OverflowError):
             when = parsedate_to_datetime(text.replace("-0000", "+0000"))
             return when.astimezone()
+        if (written := from_iso(text)) is not None:  # as programs that write letters do
+            return written
     return None
 
 
@@ -192,7 +195,7 @@ FORMAT = Format(
     suffixes=(".mbox", ".eml", ".emlx", ".mbx", ""),
     matches=_matches,
     read=_read,
-    version=2,
+    version=3,
     about="mail: mbox files, with or without a suffix, .eml and .emlx messages",
     appends=True,
 )

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+from datetime import UTC, datetime
 from email.message import EmailMessage
 
 import pytest
@@ -171,6 +172,43 @@ def test_letters_as_mailers_write_them(tmp_path, content, kind, expected):
     path = tmp_path / "a.eml"
     path.write_bytes(letter(content, Content_Type=kind))
     assert texts(read_all(path)[0]) == [f"Ada\n\n{expected}"]
+
+
+PASSED_BY_OUTLOOK = (
+    "See this.\n\n-----Original Message-----\nFrom: Cleo\nSent: Monday\nTo: Ada\n\nIt weighs 30 kg."
+)
+PASSED_BY_APPLE = "See this.\n\nBegin forwarded message:\n\n> From: Cleo\n> To: Ada\n>\n> 30 kg."
+
+
+@pytest.mark.parametrize(
+    ("subject", "content", "expected"),
+    [
+        ("FW: Hive", PASSED_BY_OUTLOOK, PASSED_BY_OUTLOOK),
+        ("WG: Hive", PASSED_BY_OUTLOOK, PASSED_BY_OUTLOOK),
+        ("Re: FW: Hive", PASSED_BY_OUTLOOK, "See this."),
+        ("Hive", PASSED_BY_OUTLOOK, "See this."),
+        ("Fwd: Hive", PASSED_BY_APPLE, PASSED_BY_APPLE.replace("> ", "").replace(">", "")),
+        ("Hive", PASSED_BY_APPLE, PASSED_BY_APPLE.replace("> ", "").replace(">", "")),
+        (
+            "Plan",
+            "My plan:\n\nFrom: Berlin\nTo: Prague\nDate: 6 May\n\nSee you!",
+            "My plan:\n\nFrom: Berlin\nTo: Prague\nDate: 6 May\n\nSee you!",
+        ),
+    ],
+)
+def test_what_is_passed_on_stays(tmp_path, subject, content, expected):
+    """What a sender forwards is what he wants to say; an answer quotes what is stored anyway."""
+    path = tmp_path / "a.eml"
+    path.write_bytes(letter(content, Subject=subject))
+    assert texts(read_all(path)[0]) == [f"Ada: {subject}\n\n{expected}"]
+
+
+def test_a_date_that_a_program_wrote_is_read(tmp_path):
+    """ISO 8601 is not what the standard asks for, and clear."""
+    path = tmp_path / "a.eml"
+    path.write_bytes(letter("x", Date="2024-05-06T08:00:00+02:00"))
+    (turn,) = read_all(path)[0]
+    assert turn.created_at == datetime(2024, 5, 6, 6, tzinfo=UTC)
 
 
 def test_letters_without_an_id_or_a_zone_and_deleted_ones(tmp_path):
