@@ -42,12 +42,15 @@ class _Rule:
         pattern: Its group `secret` is the secret, or the whole match where it has no such group.
         sign: A text without this, in lower case, has none: a quick test before the slow one.
         holds: A second test that no pattern can make.
+        trims: Whether the pattern takes everything up to white space, so that the marks which close
+            the sentence or the markup around the secret must go.
     """
 
     kind: str
     pattern: re.Pattern[str]
     sign: str = ""
     holds: Callable[[str], bool] = lambda text: True
+    trims: bool = False
 
 
 def find_secrets(text: str) -> list[Secret]:
@@ -121,8 +124,22 @@ class Redactor:
 def _matches(rule: _Rule, text: str) -> Iterator[Secret]:
     group = "secret" if "secret" in rule.pattern.groupindex else 0
     for match in rule.pattern.finditer(text):
-        if rule.holds(match[group]):
-            yield Secret(rule.kind, *match.span(group))
+        value = _trimmed(match[group]) if rule.trims else match[group]
+        if rule.holds(value):
+            start = match.start(group)
+            yield Secret(rule.kind, start, start + len(value))
+
+
+def _trimmed(value: str) -> str:
+    """Return a value without the marks that close what is around it, as in "(password: x9)."."""
+    for _ in range(8):  # more marks than any sentence closes with, and no long work on a long row
+        last = value[-1:]
+        opening = {")": "(", "]": "[", "}": "{"}.get(last, "")
+        unopened = opening and value.count(last) > value.count(opening)
+        if not last or not (unopened or last in ".,;:*_`~\"'"):
+            break
+        value = value[:-1]
+    return value
 
 
 def _is_card(text: str) -> bool:
@@ -147,25 +164,44 @@ def _is_mixed(text: str) -> bool:
     return any(sign.isdigit() for sign in text) and any(sign.isalpha() for sign in text)
 
 
+# The whole value must be a placeholder: people do begin passwords with "my-", "$" or "true".
 _PLACEHOLDER = re.compile(
-    r"[<\[{(%*…]|\$[\w{(]|x{3,}|[/~]\w|[A-Za-z]:\\|\d{4}-\d\d-\d\d|(?:your|my)[_-]|\w[\w.]*\("
+    r"<.*>|\{.*\}|\{\w+\}&.*|%\(\w+\)[sd]|\[.*\](?:\(.*\))?|%.*%|[x*•.…-]+"
+    r"|\$[{(].*|\$(?:[a-z_]+|(?-i:[A-Z_][A-Z0-9_]+)|\w+(?:\[|-).*)"
+    r"|~?/[\w.-]+/.*|~/.*|\.{1,2}/.*|[a-z]:\\.*|\d{4}-\d\d-\d\d(?:[t ].*)?"
+    r"|\w+(?:\.\w+)+[(\[].*|\w+[(\[](?:[a-z_\"')\]].*)?|n?(?:var)?char(?:\(\d+\))?"
+    r"|(?:self|this|process|os|env|import|config|settings|request)(?:\.[a-z_]\w*)+"
+    r"|your[_-].*|(?:my|some|example)(?:[_-][a-z]+)*[_-](?:password|passwd|pass|pwd|key|token|secret)"
     r"|(?:your|my|some|example|changeme|placeholder|redacted|none|null|nil|true|false|undefined"
     r"|string|required|optional|forgotten|vergessen|reset|changed|wrong|expired|invalid|missing|unknown"
-    r"|hidden|empty|same|siehe|see|ask|self|this|process|os|env|import|config|settings|request)\b",
+    r"|hidden|empty|same|siehe|see|ask|self|this|process|os|env|import|config|settings|request)[.!?]*",
     re.I,
+)
+# What stands behind "token =" in code and recipes: a dotted name, a long name, words with hyphens.
+_WORDS = re.compile(
+    r"[a-z_]+\d?(?:\.[a-z_]+\d?)+|[a-z]+(?:_[a-z]+\d{0,2}){2,}|\d+[ -]?tokens?"
+    r"|(?:[a-z]+|\d{1,3})(?:-(?:[a-z]+|\d{1,3})){3,}"
 )
 
 
 def _is_value(text: str) -> bool:
     """Whether what stands behind "token:" is a value, and neither prose nor a placeholder."""
-    return not _PLACEHOLDER.match(text) and (
-        any(sign.isdigit() for sign in text) or not text.isalpha()
-    )
+    return not _PLACEHOLDER.fullmatch(text) and not _WORDS.fullmatch(text) and _is_mixed(text)
 
 
 def _is_password(text: str) -> bool:
     """Whether what stands alone behind "password:" is one; people do choose plain words."""
-    return not _PLACEHOLDER.match(text)
+    return len(text) > 3 and not _PLACEHOLDER.fullmatch(text)
+
+
+def _is_mixed_password(text: str) -> bool:
+    """Whether what stands in running text behind "password" is one, and not the next word."""
+    return len(text) > 4 and _is_password(text) and _is_mixed(text) and not _SENTENCE.search(text)
+
+
+def _is_codes(text: str) -> bool:
+    """Whether recovery codes have letters and digits, or are long numbers all of them."""
+    return _is_mixed(text) or all(len(code) > 5 for code in re.split(r"[ ,;\n]+", text))
 
 
 _SENTENCE = re.compile(r"://|\.\w{2,4}$")  # an address, or the name of a file
@@ -185,7 +221,17 @@ _KEY = (
     r"(?:api[ _-]?key|secret[ _-]?(?:access[ _-]?)?key|client[ _-]?secret|access[ _-]?key|"
     r"(?:access|auth|bearer|refresh|bot|api)[ _-]?token|private[ _-]?key|secret|token)"
 )
-_SAID = r"[\"']?\s*(?::=|=>|[:=：])\s*"  # noqa: RUF001  a wide colon
+# Markup and quotes stand on either side of the colon: **Password:** `x`, "password": "x".
+_MARKS = r"(?:[*_`\"']|~~){0,4}"
+_SAID = (
+    rf"{_MARKS}\s*(?::=|=>|[:=：])"  # noqa: RUF001  a wide colon
+    rf"(?!\s*(?:\"\"|''|``)){_MARKS}\s*"  # an empty value is none, and nor is what comes after it
+)
+_IS = rf"{_MARKS}\s+(?:is|was|ist|lautet|est|es|är|er|è)(?::\s*|\s+)"
+# "Pass" and "pw" are labels where a sign follows; a test that has run says "PASS: its-name".
+_PASS = r"(?<![A-Za-z0-9])(?!(?<!_)(?-i:PASS: ))(?:pass|pw)"
+# Behind a sign a value goes on up to white space: passwords have commas, brackets and quotes.
+_ALL = r"[^\s\"'`<>|,;)\]}][^\s\"<>|]{3,}"
 
 _RULES: tuple[_Rule, ...] = (
     _Rule(
@@ -218,7 +264,12 @@ _RULES: tuple[_Rule, ...] = (
     ),
     _token("npm token", r"npm_[A-Za-z0-9]{36}", "npm_"),
     _token("PyPI token", r"pypi-AgE[\w-]{50,}", "pypi-"),
-    _token("Hugging Face token", r"hf_[A-Za-z0-9]{30,40}", "hf_", lambda text: True),
+    _token(
+        "Hugging Face token",
+        r"hf_[A-Za-z0-9]{30,40}",
+        "hf_",
+        lambda text: text != text.lower() or any(sign.isdigit() for sign in text),
+    ),
     _token("SendGrid key", r"SG\.[\w-]{22}\.[\w-]{43}", "sg."),
     _token("Mailgun key", r"key-[0-9a-f]{32}", "key-"),
     _token("Mailchimp key", r"[0-9a-f]{32}-us\d{1,2}", "-us"),
@@ -263,9 +314,10 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         "password on a command line",
         re.compile(
-            r"\b(?:curl\b[^\n]*\s(?:-u|--user)\s+[\"']?(?!https?:)[^\s:]+:"
-            r"|(?:mysql|mysqldump|mariadb)\b[^\n]*\s-p(?=\S)"
-            r"|(?:(?:docker|podman|registry|az|oc) login|sshpass)\b[^\n]*\s(?:-p|--password)[ =]"
+            r"\b(?:curl\b[^\n]{0,1000}?\s(?:-u|--user)\s+[\"']?(?!https?:)[^\s:]+:"
+            r"|(?:mysql|mysqldump|mariadb)\b[^\n]{0,1000}?\s-p(?!\w+-[a-z-]+(?:\s|$))(?=\S)"
+            r"|(?:(?:docker|podman|registry|az|oc) login|sshpass)\b"
+            r"[^\n]{0,1000}?\s(?:-p|--password)[ =]"
             r"|machine\s+\S+\s+login\s+\S+\s+password\s+)"
             r"[\"']?(?P<secret>[^\s\"']{4,})"
         ),
@@ -301,7 +353,7 @@ _RULES: tuple[_Rule, ...] = (
             re.I,
         ),
         " code",
-        _is_mixed,
+        _is_codes,
     ),
     _Rule(
         "Azure key",
@@ -316,7 +368,8 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         "password in an address",
         re.compile(
-            r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]*:(?!\d{1,5}/)(?P<secret>[^\s\"'<>]{3,})"
+            r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]*(?:@[\w.-]+)?:(?!\d{1,5}[/?#])"
+            r"(?P<secret>[^\s\"'<>]{3,500})"
             r"@(?=[\w.-]+(?::\d+)?(?:[/?,\s\"'>]|$))",
             re.I,
         ),
@@ -335,38 +388,89 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         "password",
         re.compile(
-            rf"{_PASSWORD}{_SAID}(?P<quote>[\"'`])(?P<secret>[^\"'`\n]{{4,}})(?P=quote)", re.I
+            rf"{_PASSWORD}{_SAID}{_MARKS}(?P<quote>[\"'`])"
+            r"(?P<secret>(?:(?!(?P=quote)(?!\w))[^\n]){4,200})(?P=quote)",
+            re.I,
         ),
         "",
         _is_password,
     ),
-    _Rule(
+    _Rule(  # alone on the rest of its line
         "password",
-        re.compile(rf"{_PASSWORD}{_SAID}(?P<secret>[^\s\"'`,;)]{{4,}})[ \t]*(?=\n|$)", re.I),
+        re.compile(
+            rf"{_PASSWORD}{_SAID}{_MARKS}(?P<secret>{_ALL})(?<![,;:)])[ \t\r]*(?=\n|$)", re.I
+        ),
         "",
         _is_password,
+        trims=True,
+    ),
+    _Rule(
+        "password",
+        re.compile(rf"{_PASSWORD}{_SAID}{_MARKS}(?P<secret>{_ALL})", re.I),
+        "",
+        _is_mixed_password,
+        trims=True,
+    ),
+    _Rule(
+        "password",
+        re.compile(rf"{_PASS}{_SAID}{_MARKS}(?P<secret>{_ALL})", re.I),
+        "",
+        lambda text: len(text) > 5 and _is_mixed_password(text),
+        trims=True,
     ),
     _Rule(
         "password",
         re.compile(
-            rf"{_PASSWORD}(?:{_SAID}|\s+(?:is|was|ist|lautet|est|es|är|er|è)\s+|\s+(?=\S{{8}}))"
-            r"(?P<secret>[^\s\"'`,;)]{5,}?)(?=[.!?]?(?:[\s,;)]|$))",
+            rf"{_PASSWORD}(?:{_IS}{_MARKS}|\s+(?=\S{{8}}))"
+            r"(?P<secret>(?:[^\s\"'`<>|,;)\]}]|[,;)](?=\w)){5,}?)"
+            r"(?=[.!?]?(?:[\s,;)\"'`<>|\]}*]|$))(?![,;)]\w)",
             re.I,
         ),
         "",
-        lambda text: _is_password(text) and _is_mixed(text) and not _SENTENCE.search(text),
+        _is_mixed_password,
+    ),
+    _Rule(  # <password>x</password>
+        "password",
+        re.compile(rf"{_PASSWORD}>(?P<secret>[^\s<>]{{4,}})</", re.I),
+        "</",
+        _is_password,
+    ),
+    _Rule(  # | password | x |, the label in the first cell, for a row of headings has it elsewhere
+        "password",
+        re.compile(
+            rf"^[ \t]*\|[^|\n]{{0,40}}{_PASSWORD}{_MARKS}:?{_MARKS}[ \t]*\|[ \t]*{_MARKS}"
+            r"(?P<secret>[^\s|]{4,})[ \t]*\|",
+            re.I | re.M,
+        ),
+        "|",
+        _is_mixed_password,
+        trims=True,
     ),
     _Rule(
         "key",
-        re.compile(rf"(?<![A-Za-z0-9]){_KEY}{_SAID}[\"'`]?(?P<secret>[\w.~+/=-]{{12,}})", re.I),
+        re.compile(rf"(?<![A-Za-z0-9]){_KEY}{_SAID}{_MARKS}(?P<secret>[\w.~+/=-]{{12,}})", re.I),
         "",
-        lambda text: _is_value(text) and _is_mixed(text),
+        _is_value,
+    ),
+    _Rule(
+        "key",
+        re.compile(
+            rf"^[ \t]*\|[^|\n]{{0,40}}(?<![A-Za-z0-9]){_KEY}{_MARKS}:?{_MARKS}"
+            rf"[ \t]*\|[ \t]*{_MARKS}"
+            r"(?P<secret>[\w.~+/=-]{12,})[*_`]{0,3}[ \t]*\|",
+            re.I | re.M,
+        ),
+        "|",
+        _is_value,
     ),
     _Rule(
         "PIN",
         re.compile(
-            r"\b(?:(?:PIN|PUK|CVV|CVC|TAN)(?:[ -]?(?:code|number))?\b\s*(?:[:=]|is|ist)\s*"
-            r"|CV[VC]2?\s+(?=\d{3}\b))(?P<secret>\d{3,8})\b"
+            r"(?<![A-Za-z0-9])(?:(?:(?i:PIN|PUK|CV[VC]2?)|TAN)(?i:[ -]?(?:code|number))?"
+            # A word says less than a sign: "the TAN is 300 km away".
+            rf"{_MARKS}(?:\s*[:=]{_MARKS}\s*|\s+(?:is|ist)\s+(?=\d{{4}}))"
+            rf"|(?i:CV[VC])2?\s+(?=\d{{3}}\b)){_MARKS}"
+            r"(?P<secret>\d{3,8}(?:-\d{3,4})?)\b(?![-./:]?\d)"
         ),
         "",
     ),
