@@ -67,6 +67,12 @@ _HEAD = re.compile(
     r"(?:^[ \t]*\*?[^\s:：*][^:：\n*]{0,20}\*?[ \u00a0]?[:：].+(?:\n+|\Z)){2}",  # noqa: RUF001
     re.M,
 )
+# A plain form of so many characters may be but a notice that the letter is to be read as HTML.
+_LONGEST_NOTICE = 500
+_MUCH_LONGER = 3  # times
+_NAMES_HTML = re.compile(r"\bhtml\b", re.I)
+_NOT_SAID = re.compile(r"https?://\S+|[\W_]+")  # what the two forms of a letter differ in
+_COMPARED = 12  # characters at a time
 _QUOTED = re.compile(r"^(?:> ?)+", re.M)
 _SIGNATURE = re.compile(r"^-- \n|^--\n(?=(?:.*\n){0,7}.*\n?\Z)", re.M)
 _ENCRYPTED = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\Z)", re.S)
@@ -75,9 +81,9 @@ _SIGNED = re.compile(
 )
 
 
-def body_of(letter: EmailMessage, left_out: LeftOut) -> str:
+def body_of(letter: EmailMessage, left_out: LeftOut, *, subject: str) -> str:
     """Return what the author wrote, "" where that is nothing but attachments."""
-    passed_on = _PASSED_ON_SUBJECT.match(str(letter.get("subject", ""))) is not None
+    passed_on = _PASSED_ON_SUBJECT.match(subject) is not None
     return "\n\n".join(_parts(letter, left_out, passed_on=passed_on))
 
 
@@ -100,14 +106,38 @@ def _parts(part: MIMEPart, left_out: LeftOut, *, passed_on: bool) -> Iterator[st
 
 
 def _best(inside: list[MIMEPart], left_out: LeftOut, *, passed_on: bool) -> Iterator[str]:
-    """Yield the plain form if it says anything, else the next one that does."""
+    """Yield the plain form if it says anything but that there is another, else that one."""
     plain = [one for one in inside if one.get_content_type() == "text/plain"]
-    for one in [*plain, *(other for other in inside if other not in plain)]:
+    others = [one for one in inside if one not in plain]
+    texts, counted = _first(plain, passed_on=passed_on)
+    if sum(map(len, texts)) <= _LONGEST_NOTICE:  # a longer one is a letter: no other is parsed
+        richer, also_counted = _first(others, passed_on=passed_on)
+        if not texts or _is_notice("\n".join(texts), "\n".join(richer)):
+            texts, counted = richer, also_counted
+    left_out.update(counted)
+    yield from texts
+
+
+def _first(inside: list[MIMEPart], *, passed_on: bool) -> tuple[list[str], LeftOut]:
+    """Return the texts of the first part that has any, and what was left out of it."""
+    for one in inside:
         counted = LeftOut()
         if texts := list(_parts(one, counted, passed_on=passed_on)):
-            left_out.update(counted)
-            yield from texts
-            return
+            return texts, counted
+    return [], LeftOut()
+
+
+def _is_notice(plain: str, richer: str) -> bool:
+    """Whether the plain form only sends its reader to the other: "Please view this as HTML".
+
+    It is one where the other says much more, or it speaks of HTML, and most of it is not there.
+    """
+    said, there = (_NOT_SAID.sub("", text.casefold()) for text in (plain, richer))
+    much_more = len(there) >= _MUCH_LONGER * len(said) or _NAMES_HTML.search(plain) is not None
+    if not (said and there and much_more):
+        return False
+    pieces = [said[start : start + _COMPARED] for start in range(0, len(said), _COMPARED)]
+    return 2 * sum(piece in there for piece in pieces) < len(pieces)
 
 
 def _text(part: MIMEPart, left_out: LeftOut, *, passed_on: bool) -> Iterator[str]:
@@ -167,7 +197,8 @@ def own_words(text: str, left_out: LeftOut, *, passed_on: bool = False) -> str:
     if passed_on:
         return clean(_QUOTED.sub("", text))
     text = _SIGNATURE.split(text, maxsplit=1)[0]
-    for found in (_PASSED_ON.search(text), _head_in(text)):
+    for find in (_PASSED_ON.search, _head_in):  # the second in what the first has left
+        found = find(text)
         before = clean(text[: found.start()]) if found else ""
         if found and before and not _FORWARDED.search(before):
             left_out["quoted passage"] += 1

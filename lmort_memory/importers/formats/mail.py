@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
@@ -57,13 +57,14 @@ def _begun(data: bytes) -> bytes:
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     if path.suffix.lower() in _ALONE:
-        letters: Iterable[bytes] = [_alone(path.read_bytes())]
+        letters: Iterable[tuple[bytes, bytes]] = [(b"", _alone(path.read_bytes()))]
     else:
         letters = _letters(path, left_out)
     parser = BytesParser(policy=email.policy.default)
-    for data in letters:
+    for line, data in letters:
         letter = parser.parsebytes(data)
         if isinstance(letter, EmailMessage):
+            letter.set_unixfrom(line.decode("ascii", "replace"))
             yield from _turns(letter, _digest(data), left_out)
 
 
@@ -79,24 +80,24 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data.strip()).hexdigest()[:32]
 
 
-def _letters(path: Path, left_out: LeftOut) -> Iterator[bytes]:
-    """Yield the letters of an mbox: a line "From …" after an empty one begins the next."""
+def _letters(path: Path, left_out: LeftOut) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the letters of an mbox, each after its line "From …", before which one is empty."""
     lines: list[bytes] = []
-    size, after_empty = 0, True
+    size, after_empty, begun_by = 0, True, b""
     with path.open("rb") as stream:
         stream.seek(len(codecs.BOM_UTF8) * (stream.read(3) == codecs.BOM_UTF8))
         while line := stream.readline(MAX_TEXT_BYTES):
             if after_empty and _FROM.match(line):
                 if lines:
-                    yield _ESCAPED.sub(rb"\1", b"".join(lines))
-                lines, size = [], 0
+                    yield begun_by, _ESCAPED.sub(rb"\1", b"".join(lines))
+                lines, size, begun_by = [], 0, line
             elif size <= MAX_TEXT_BYTES:
                 lines.append(line)
                 size += len(line)
                 left_out["end of a letter that is too long"] += size > MAX_TEXT_BYTES
             after_empty = not line.strip()
     if lines:
-        yield _ESCAPED.sub(rb"\1", b"".join(lines))
+        yield begun_by, _ESCAPED.sub(rb"\1", b"".join(lines))
 
 
 def _turns(letter: EmailMessage, fallback: str, left_out: LeftOut) -> Iterator[Turn]:
@@ -107,13 +108,13 @@ def _turns(letter: EmailMessage, fallback: str, left_out: LeftOut) -> Iterator[T
     if _is_deleted(letter):
         left_out["letter that was deleted"] += 1
         return
-    body = body_of(letter, left_out)
+    subject = clean(_header(letter, "Subject"))
+    body = body_of(letter, left_out, subject=subject)
     if not body:
         left_out["letter without text"] += 1
         return
     own = _ID.search(_header(letter, "Message-ID"))
     uri = f"mail:{own[1] if own else fallback}"
-    subject = clean(_header(letter, "Subject"))
     author = _people(letter, "From")
     heading = f"{author}: {subject}" if subject else author
     session, sent_at = f"mail:{_thread(letter, uri)}", _sent_at(letter)
@@ -187,6 +188,14 @@ def _sent_at(letter: EmailMessage) -> datetime | None:
             return when.astimezone()
         if (written := from_iso(text)) is not None:  # as programs that write letters do
             return written
+    return _stored_at(letter.get_unixfrom() or "")
+
+
+def _stored_at(line: str) -> datetime | None:
+    """Return the date of the line "From …" above a letter in an mbox: UTC, if it names no zone."""
+    with suppress(ValueError, TypeError, IndexError, OverflowError):
+        when = parsedate_to_datetime(line.split(None, 2)[2])
+        return when if when.tzinfo else when.replace(tzinfo=UTC)
     return None
 
 

@@ -211,6 +211,68 @@ def test_a_date_that_a_program_wrote_is_read(tmp_path):
     assert turn.created_at == datetime(2024, 5, 6, 6, tzinfo=UTC)
 
 
+NOTICE = "Please view this email in an HTML-capable client."
+IMPRINT = "Your mailer shows no pictures. See https://x.org/a/b/c?d=e for this letter."
+REPLY = "Yes, at nine. See https://x.org/a/b/c?d=e\nAda"
+LONG = "<p>The hive weighs 30 kg, and the bees are well.</p>" * 6
+
+
+@pytest.mark.parametrize(
+    ("plain", "richer", "expected"),
+    [
+        (NOTICE, "<p>The real text</p>", "The real text"),
+        (IMPRINT, "<p>View this email in your browser.</p>" + LONG, "View this email in"),
+        (REPLY, "<p>Yes, <b>at nine.</b> <a href='https://x.org'>See</a><br>Ada</p>" + LONG, REPLY),
+        ("Is the HTML broken?", "<p>Is the <i>HTML</i> broken?</p>", "Is the HTML broken?"),
+        ("Another letter, as long", "<p>and its other form</p>", "Another letter, as long"),
+        ("Ja.", "<p>Ja.</p>" + LONG, "Ja."),
+        ("+1", "<img src='a.png'>", "+1"),
+        (NOTICE, "", NOTICE),
+        ("One letter. " * 60, LONG * 60, ("One letter. " * 60).strip()),
+    ],
+)
+def test_a_plain_form_that_only_points_to_the_other_is_not_the_letter(
+    tmp_path, plain, richer, expected
+):
+    """Of two forms the plain one is read, unless it says little that the other says too."""
+    path = tmp_path / "a.eml"
+    parts = ALTERNATIVES.replace("utf-8\n\n--b", f"utf-8\n\n{plain}\n--b")
+    content = parts.replace("<p>Only here</p>", richer)
+    path.write_bytes(letter(content, Content_Type="multipart/alternative; boundary=b"))
+    (turn,) = read_all(path)[0]
+    said = turn.text.removeprefix("Ada\n\n")
+    assert said == expected or (plain == IMPRINT and said.startswith(expected))
+
+
+def test_a_passage_that_is_quoted_is_counted_once(tmp_path):
+    """Outlook writes both a line of dashes and a head above the letter that it quotes."""
+    path = tmp_path / "a.eml"
+    path.write_bytes(letter(PASSED_BY_OUTLOOK, Subject="Re: Hive"))
+    assert read_all(path)[1]["quoted passage"] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "expected"),
+    [
+        ("From - Mon Jan  1 09:00:00 2024", "", datetime(2024, 1, 1, 9, tzinfo=UTC)),
+        ("From 1@xxx Mon Jan 01 09:00:00 +0200 2024", "", datetime(2024, 1, 1, 7, tzinfo=UTC)),
+        ("From 1@xxx Mon Foo 99 09:00:00 2024", "", None),
+        (
+            "From - Mon Jan  1 09:00:00 2024",
+            "Date: 2023-05-06T08:00:00Z\n",
+            datetime(2023, 5, 6, 8, tzinfo=UTC),
+        ),
+    ],
+)
+def test_a_letter_without_a_date_has_that_of_its_place_in_the_mbox(
+    tmp_path, line, headers, expected
+):
+    """The line above a letter says when it was stored, which is near to when it was sent."""
+    path = tmp_path / "Inbox.mbox"
+    path.write_text(f"{line}\nFrom: A <a@x.org>\nSubject: x\n{headers}\nkept\n")
+    assert [turn.created_at for turn in read_all(path)[0]] == [expected]
+
+
 def test_letters_without_an_id_or_a_zone_and_deleted_ones(tmp_path):
     """A letter is known by its content, -0000 is UTC, and deleted letters are gone."""
     box = tmp_path / "Inbox.mbox"
