@@ -54,7 +54,7 @@ _PASSED_ON_SUBJECT = re.compile(
 )
 # "From: Berlin", "To: Prague" heads no letter: that has an address, a clock, or when it was sent.
 _ADDRESSED = re.compile(
-    r"@|\d[:.h]\d\d|^[ \t>*]*(?:sent|gesendet|envoyé|enviad[oa]|inviato|verzonden|skickat|sendt"
+    r"@|\d:\d\d|^[ \t>*]*(?:sent|gesendet|envoyé|enviad[oa]|inviato|verzonden|skickat|sendt"
     r"|lähetetty|wysłano|subject|betreff|objet|asunto|assunto|oggetto|onderwerp|ämne|emne|aihe"
     r"|temat)\b",
     re.I | re.M,
@@ -217,7 +217,7 @@ def _not_quoted(lines: Iterable[str], left_out: LeftOut) -> list[str]:
     for line in lines:
         if line.startswith(">"):
             if not quoting:
-                forwarded = _FORWARDED.search("\n".join(kept).rstrip()) is not None
+                forwarded = _FORWARDED.search(_last(kept)) is not None
                 left_out["quoted passage"] += not forwarded
                 kept = kept if forwarded else _without_introduction(kept)
             quoting = True
@@ -227,6 +227,11 @@ def _not_quoted(lines: Iterable[str], left_out: LeftOut) -> list[str]:
             quoting = quoting and not line.strip()
             kept.append(line)
     return kept
+
+
+def _last(lines: list[str]) -> str:
+    """Return the last line that says anything."""
+    return next((line.rstrip() for line in reversed(lines) if line.strip()), "")
 
 
 def _without_introduction(lines: list[str]) -> list[str]:

@@ -139,10 +139,17 @@ def test_a_long_request_to_codex_is_read(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["--\n" + "Bees. " * 50_000, " " * 60_000, "\n" * 60_000, "-" * 60_000]
+    "text",
+    [
+        "--\n" + "Bees. " * 50_000,
+        " " * 60_000,
+        "\n" * 60_000,
+        "-" * 60_000,
+        "> When?\n\nAt nine.\n\n" * 20_000,  # took 746 s
+    ],
 )
-def test_a_letter_of_one_long_line_is_read(text):
-    """So does looking for signatures and quoted heads in a letter."""
+def test_a_long_letter_is_read(text):
+    """So does looking for signatures, quotations and quoted heads in a letter."""
     assert own_words(f"Ada keeps bees.\n\n{text}", LeftOut()).startswith("Ada keeps bees.")
 
 
