@@ -218,6 +218,7 @@ _PASSWORD = (
     r"|jelszó|parola|şifre|lozinka|mật khẩu|пароль|密码|密碼|パスワード|비밀번호)"
 )
 _KEY = (
+    r"(?<![A-Za-z0-9])"
     r"(?:api[ _-]?key|secret[ _-]?(?:access[ _-]?)?key|client[ _-]?secret|access[ _-]?key|"
     r"(?:access|auth|bearer|refresh|bot|api)[ _-]?token|private[ _-]?key|secret|token)"
 )
@@ -225,13 +226,31 @@ _KEY = (
 _MARKS = r"(?:[*_`\"']|~~){0,4}"
 _SAID = (
     rf"{_MARKS}\s*(?::=|=>|[:=：])"  # noqa: RUF001  a wide colon
-    rf"(?!\s*(?:\"\"|''|``)){_MARKS}\s*"  # an empty value is none, and nor is what comes after it
+    # An empty value is none, and nor is what comes after it.
+    rf"(?!\s*(?:\"\"|''|``)){_MARKS}\s*{_MARKS}"
 )
 _IS = rf"{_MARKS}\s+(?:is|was|ist|lautet|est|es|är|er|è)(?::\s*|\s+)"
 # "Pass" and "pw" are labels where a sign follows; a test that has run says "PASS: its-name".
 _PASS = r"(?<![A-Za-z0-9])(?!(?<!_)(?-i:PASS: ))(?:pass|pw)"
 # Behind a sign a value goes on up to white space: passwords have commas, brackets and quotes.
 _ALL = r"[^\s\"'`<>|,;)\]}][^\s\"<>|]{3,}"
+
+
+def _password(
+    pattern: str, holds: Callable[[str], bool], *, sign: str = "", trims: bool = False
+) -> _Rule:
+    return _Rule("password", re.compile(pattern, re.I), sign, holds, trims)
+
+
+def _cell(
+    kind: str, label: str, value: str, holds: Callable[[str], bool], *, trims: bool = False
+) -> _Rule:
+    """Return the rule of | label | value |: a row of headings has no label in its first cell."""
+    pattern = (
+        rf"^[ \t]*\|[^|\n]{{0,40}}{label}{_MARKS}:?{_MARKS}[ \t]*\|[ \t]*{_MARKS}{value}[ \t]*\|"
+    )
+    return _Rule(kind, re.compile(pattern, re.I | re.M), "|", holds, trims)
+
 
 _RULES: tuple[_Rule, ...] = (
     _Rule(
@@ -385,84 +404,32 @@ _RULES: tuple[_Rule, ...] = (
         ),
         "authorization",
     ),
-    _Rule(
-        "password",
-        re.compile(
-            rf"{_PASSWORD}{_SAID}{_MARKS}(?P<quote>[\"'`])"
-            r"(?P<secret>(?:(?!(?P=quote)(?!\w))[^\n]){4,200})(?P=quote)",
-            re.I,
-        ),
-        "",
+    _password(
+        rf"{_PASSWORD}{_SAID}(?P<quote>[\"'`])"
+        r"(?P<secret>(?:(?!(?P=quote)(?!\w))[^\n]){4,200})(?P=quote)",
         _is_password,
     ),
-    _Rule(  # alone on the rest of its line
-        "password",
-        re.compile(
-            rf"{_PASSWORD}{_SAID}{_MARKS}(?P<secret>{_ALL})(?<![,;:)])[ \t\r]*(?=\n|$)", re.I
-        ),
-        "",
+    _password(  # alone on the rest of its line
+        rf"{_PASSWORD}{_SAID}(?P<secret>{_ALL})(?<![,;:)])[ \t\r]*(?=\n|$)",
         _is_password,
         trims=True,
     ),
-    _Rule(
-        "password",
-        re.compile(rf"{_PASSWORD}{_SAID}{_MARKS}(?P<secret>{_ALL})", re.I),
-        "",
-        _is_mixed_password,
-        trims=True,
-    ),
-    _Rule(
-        "password",
-        re.compile(rf"{_PASS}{_SAID}{_MARKS}(?P<secret>{_ALL})", re.I),
-        "",
+    _password(rf"{_PASSWORD}{_SAID}(?P<secret>{_ALL})", _is_mixed_password, trims=True),
+    _password(
+        rf"{_PASS}{_SAID}(?P<secret>{_ALL})",
         lambda text: len(text) > 5 and _is_mixed_password(text),
         trims=True,
     ),
-    _Rule(
-        "password",
-        re.compile(
-            rf"{_PASSWORD}(?:{_IS}{_MARKS}|\s+(?=\S{{8}}))"
-            r"(?P<secret>(?:[^\s\"'`<>|,;)\]}]|[,;)](?=\w)){5,}?)"
-            r"(?=[.!?]?(?:[\s,;)\"'`<>|\]}*]|$))(?![,;)]\w)",
-            re.I,
-        ),
-        "",
+    _password(
+        rf"{_PASSWORD}(?:{_IS}{_MARKS}|\s+(?=\S{{8}}))"
+        r"(?P<secret>(?:[^\s\"'`<>|,;)\]}]|[,;)](?=\w)){5,}?)"
+        r"(?=[.!?]?(?:[\s,;)\"'`<>|\]}*]|$))(?![,;)]\w)",
         _is_mixed_password,
     ),
-    _Rule(  # <password>x</password>
-        "password",
-        re.compile(rf"{_PASSWORD}>(?P<secret>[^\s<>]{{4,}})</", re.I),
-        "</",
-        _is_password,
-    ),
-    _Rule(  # | password | x |, the label in the first cell, for a row of headings has it elsewhere
-        "password",
-        re.compile(
-            rf"^[ \t]*\|[^|\n]{{0,40}}{_PASSWORD}{_MARKS}:?{_MARKS}[ \t]*\|[ \t]*{_MARKS}"
-            r"(?P<secret>[^\s|]{4,})[ \t]*\|",
-            re.I | re.M,
-        ),
-        "|",
-        _is_mixed_password,
-        trims=True,
-    ),
-    _Rule(
-        "key",
-        re.compile(rf"(?<![A-Za-z0-9]){_KEY}{_SAID}{_MARKS}(?P<secret>[\w.~+/=-]{{12,}})", re.I),
-        "",
-        _is_value,
-    ),
-    _Rule(
-        "key",
-        re.compile(
-            rf"^[ \t]*\|[^|\n]{{0,40}}(?<![A-Za-z0-9]){_KEY}{_MARKS}:?{_MARKS}"
-            rf"[ \t]*\|[ \t]*{_MARKS}"
-            r"(?P<secret>[\w.~+/=-]{12,})[*_`]{0,3}[ \t]*\|",
-            re.I | re.M,
-        ),
-        "|",
-        _is_value,
-    ),
+    _password(rf"{_PASSWORD}>(?P<secret>[^\s<>]{{4,}})</", _is_password, sign="</"),
+    _cell("password", _PASSWORD, r"(?P<secret>[^\s|]{4,})", _is_mixed_password, trims=True),
+    _Rule("key", re.compile(rf"{_KEY}{_SAID}(?P<secret>[\w.~+/=-]{{12,}})", re.I), "", _is_value),
+    _cell("key", _KEY, r"(?P<secret>[\w.~+/=-]{12,})[*_`]{0,3}", _is_value),
     _Rule(
         "PIN",
         re.compile(

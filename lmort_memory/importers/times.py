@@ -147,17 +147,15 @@ def from_stamp(value: object) -> datetime | None:
     text = str(value).strip()
     if not _STAMP.fullmatch(text):
         return None
-    when = _parsed(text.ljust(14, "0"), "%Y%m%d%H%M%S")
-    return _utc(when) if when is not None and when.year in _YEARS_IN_NAMES else None
+    return _moment(text)
 
 
 def from_name(stem: str) -> datetime | None:
     """Find the time in a file's name: "2024-05-01 Trondheim", 20240502T091500, 2024-W18."""
     if moment := _MOMENT_IN_NAME.search(stem):
-        parts = "".join(part or "00" for part in moment.groups())
-        when = _parsed(parts, "%Y%m%d%H%M%S")
-        if when is not None and when.year in _YEARS_IN_NAMES:
-            return _utc(when)
+        when = _moment("".join(filter(None, moment.groups())))
+        if when is not None:
+            return when
     for day in _DAY_IN_NAME.finditer(stem):
         when = _day(*(part for part in day.groups() if part))
         if when is not None and when.year in _YEARS_IN_NAMES:
@@ -202,6 +200,12 @@ def _day(year: str, month: str, day: str) -> datetime | None:
         return day_as_time(date(int(year), int(month), int(day)))
     except ValueError:
         return None
+
+
+def _moment(figures: str) -> datetime | None:
+    """Read year, month, day and hour, with minutes and seconds or without."""
+    when = _parsed(figures.ljust(14, "0"), "%Y%m%d%H%M%S")
+    return _utc(when) if when is not None and when.year in _YEARS_IN_NAMES else None
 
 
 def _parsed(text: str, form: str) -> datetime | None:

@@ -88,19 +88,20 @@ def _words(message: Object) -> str:
 
 
 def _card(card: Object) -> str:
-    fields = map(object_of, items_of(card, "fields"))
+    fields = (_field(object_of(item)) for item in items_of(card, "fields"))
     said = (
         text_of(object_of(card.get("author")), "name"),
         text_of(card, "title"),
         text_of(card, "description"),
-        *(": ".join(filter(None, map(str.strip, _pair(field)))) for field in fields),
+        *fields,
         text_of(object_of(card.get("footer")), "text"),
     )
     return "\n".join(part.strip() for part in said if part.strip())
 
 
-def _pair(field: Object) -> tuple[str, str]:
-    return text_of(field, "name"), text_of(field, "value")
+def _field(field: Object) -> str:
+    said = (text_of(field, key).strip() for key in ("name", "value"))
+    return ": ".join(filter(None, said))
 
 
 FORMAT = Format(

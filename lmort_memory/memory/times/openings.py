@@ -82,27 +82,42 @@ def opened(before: str, span: Span, now: datetime) -> Span:
         span: The span.
         now: The current time.
     """
+    before, span = _part(before, span)
+    for pattern, read in _READERS:
+        found = pattern.search(before)
+        if found is not None:
+            return read(found, span, now)
+    return span
+
+
+def _part(before: str, span: Span) -> tuple[str, Span]:
+    """Read "the end of" and "early", and return what stands before that, and the part."""
     part = _PART.search(before)
-    if part is not None and (part[1] or _LONG.match(span.words.casefold())):
-        low, high = _PARTS[part[1] or part[2]]
-        length = span.end - span.start
-        span = Span(span.start + low * length, span.start + high * length, part[0] + span.words)
-        before = before[: part.start()]
-    beside = _BESIDE.search(before)
-    if beside is not None:
-        return _beside(beside, span)
-    far = _SO_FAR.search(before) if span.words.endswith((" ago", " back")) else None
-    if far is not None:
-        words, middle = far[0] + span.words, span.start + (span.end - span.start) / 2
-        if far[1]:
-            return Span(everything_before(now), middle, words)
-        return Span(middle, now, words)
-    near = _RUN_UP.search(before)
-    if near is not None:
-        start = span.start - timedelta(days=_RUN_UP_DAYS)
-        return Span(start, span.start, near[0] + span.words)
-    found = _OPENED_BY.search(before)
-    if found is None or (found[1] == "up to" and _is_doing(before[: found.start()], span)):
+    if part is None or not (part[1] or _LONG.match(span.words.casefold())):
+        return before, span
+    low, high = _PARTS[part[1] or part[2]]
+    length = span.end - span.start
+    start, end = span.start + low * length, span.start + high * length
+    return before[: part.start()], Span(start, end, part[0] + span.words)
+
+
+def _so_far(found: re.Match[str], span: Span, now: datetime) -> Span:
+    """Read "more than" and "less than" before "a year ago"."""
+    if not span.words.endswith((" ago", " back")):
+        return span
+    words, middle = found[0] + span.words, span.start + (span.end - span.start) / 2
+    if found[1]:
+        return Span(everything_before(now), middle, words)
+    return Span(middle, now, words)
+
+
+def _run_up(found: re.Match[str], span: Span, _: datetime) -> Span:
+    return Span(span.start - timedelta(days=_RUN_UP_DAYS), span.start, found[0] + span.words)
+
+
+def _opened(found: re.Match[str], span: Span, now: datetime) -> Span:
+    """Read "since" and "until", and all that means one of them."""
+    if found[1] == "up to" and _is_doing(found.string[: found.start()], span):
         return span
     words, clock = found[0] + span.words, _CLOCK.match(span.words.casefold()) is not None
     if found[1] in (*_FROM_IT_ON, *_AFTER_IT):
@@ -117,7 +132,7 @@ def _is_doing(before: str, span: Span) -> bool:
     return span.words.casefold().startswith(_NAMED_WITH) or _DOING.search(before) is not None
 
 
-def _beside(found: re.Match[str], span: Span) -> Span:
+def _beside(found: re.Match[str], span: Span, _: datetime) -> Span:
     """Read "the day after Christmas", "two weeks before the 5th", "the Sunday after Easter"."""
     counted, unit = found[1] or found[2], found[3]
     earlier = found["side"] not in ("after", "following")
@@ -171,3 +186,6 @@ def _neighbour(
         return (year_before(start), start) if earlier else (end, end.replace(year=end.year + 1))
     length = timedelta(days=_LENGTHS[unit])
     return (start - length, start) if earlier else (end, end + length)
+
+
+_READERS = ((_BESIDE, _beside), (_SO_FAR, _so_far), (_RUN_UP, _run_up), (_OPENED_BY, _opened))

@@ -23,10 +23,13 @@ _MOST = 3  # a pasted text may have "from ... to" in every line
 _FROM_TO = re.compile(
     r"\b(?:between|from) (?:the )?([^?!;]{1,40}?) (?:and|to|until|till|up to|through)(?: the)? "
 )
-_WITH_A_DASH = re.compile(  # "5-7 May", "2025-05-01 to 2025-05-07"
-    rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)? ?[-\u2013] ?(?=\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{MONTH})"
-    r"|(\d{4}-\d\d-\d\d) (?:to|until|till|through|-|\u2013) (?=\d{4}-\d\d-\d\d))"
+_WITH_A_DASH = re.compile(  # "5-7 May"
+    rf"\b(\d{{1,2}})(?:st|nd|rd|th)? ?[-\u2013] ?(?=\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{MONTH})"
 )
+_IN_FIGURES = re.compile(  # "2025-05-01 to 2025-05-07"
+    r"\b(\d{4}-\d\d-\d\d) (?:to|until|till|through|-|\u2013) (?=\d{4}-\d\d-\d\d)"
+)
+_RANGES = (_FROM_TO, _WITH_A_DASH, _IN_FIGURES)  # the first of the two times is group 1
 _BARE_DAY = re.compile(r"^\d{1,2}(?:st|nd|rd|th)?$")
 _MONTH_OF = re.compile(rf"(?:of )?{MONTH}(?:,? (?:of )?(?:19|20)\d\d)?")
 _NOW = re.compile(r"(?:now|today)\b")
@@ -64,9 +67,8 @@ def composed(lowered: str, now: datetime, read: Read) -> Composed | None:
 
 
 def _from_to(lowered: str, now: datetime, read: Read) -> Composed | None:
-    for found in chain(*(islice(one.finditer(lowered), _MOST) for one in (_FROM_TO, _WITH_A_DASH))):
-        first = next(filter(None, (found[1], found.groups()[-1]))).strip()
-        rest = lowered[found.end() : found.end() + _LONGEST]
+    for found in chain(*(islice(one.finditer(lowered), _MOST) for one in _RANGES)):
+        first, rest = found[1].strip(), lowered[found.end() : found.end() + _LONGEST]
         today = _NOW.match(rest)
         until = (now, now, today[0]) if today else read(rest)
         if until is None:

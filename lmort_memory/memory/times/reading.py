@@ -25,7 +25,7 @@ from lmort_memory.times import day_of
 
 __all__ = ["ago", "dated", "spoken", "without"]
 
-_FROM = re.compile(r"\b(?:starting )?from (?:the )?$")
+_FROM = re.compile(r"\bfrom (?:the )?$")
 _ON = re.compile(r"\s*(?:onwards?|forwards?|on(?!\s+(?:the|my|our|your|a|an|this|that)\b))\b")
 _LONGEST = 1000  # characters that are searched for a time; a pasted document is not a question
 _MOST = 5  # places of one phrase that are tried
@@ -59,7 +59,8 @@ def _named(text: str, small: str, now: datetime) -> Span | None:
     found = composed(small, now, lambda part: _beginning(part, now))
     if found is not None:
         return past(opened(small[: found.begins], Span(*found.times, found.words), now), now)
-    return _single(text, small, now)
+    span = _single(text, small, now)
+    return None if span is None else _onward(small, span, now)
 
 
 def _beginning(part: str, now: datetime) -> tuple[datetime, datetime, str] | None:
@@ -81,17 +82,15 @@ def _single(text: str, small: str, now: datetime) -> Span | None:
             before = small[: found.start()]
             span = None if doubtful(before, found[0], small[found.end() :]) else read(found, today)
             if span is not None:
-                return past(_onward(small, opened(before, Span(*span, found[0]), now), now), now)
-    other = parsed(text, now)
-    return None if other is None else past(_onward(small, other, now), now)
+                return past(opened(before, Span(*span, found[0]), now), now)
+    return past(parsed(text, now), now)
 
 
 def _onward(small: str, span: Span, now: datetime) -> Span:
     """Read "from March onwards", "from Monday on" and "as from March": up to now."""
     words = lowered(span.words)
-    begins = small.find(words)
-    before, after = small[: max(begins, 0)], small[begins + len(words) :]
-    if begins < 0 or not (words.startswith("from ") or _FROM.search(before)):
+    before, found, after = small.partition(words)
+    if not found or not (words.startswith("from ") or _FROM.search(before)):
         return span
     on = _ON.match(after)
     if on is None and not before.endswith("as "):
