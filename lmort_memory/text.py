@@ -9,6 +9,7 @@ command line, the importers and the chat need no check of their own.
 from __future__ import annotations
 
 import codecs
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -43,8 +44,13 @@ _MARKS = (  # that of UTF-32 begins with that of UTF-16
 )
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _INVALID = re.compile("[\ud800-\udfff\0]")
-# What a terminal may obey and JSON does not escape: DEL, C1, line separators, marks of direction.
-_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# What a terminal may obey or nobody sees, and JSON does not escape: DEL, C1, line separators, marks
+# of direction and all other characters of format (tags can hold words). Not the joiners of emoji.
+_OBEYED = re.compile(
+    "[\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f"
+    "\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+)
 # Every escape of JSON, so that a backslash which is itself escaped begins none.
 _ESCAPED = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -94,11 +100,11 @@ def _join(pair: re.Match[str]) -> str:
 
 
 def escaped_controls(json_text: str) -> str:
-    """Return JSON in which no character can move a cursor or turn the order of what is read.
+    """Return JSON in which no character can move a cursor, turn the order of what is read or hide.
 
     It means the same: these characters occur in strings only, where JSON has an escape for them.
     """
-    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)
+    return _OBEYED.sub(lambda found: json.dumps(found[0])[1:-1], json_text)
 
 
 def whole_json(written: bytes) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -37,11 +36,12 @@ def dumped_records(path: Path) -> Iterator[Iterator[Dumped | LedgerEntry]]:
     from lmort_memory.store import SQLiteStore
     from lmort_memory.store.copying import copy_database
     from lmort_memory.store.file_checks import refuse_foreign
+    from lmort_memory.store.temporary import private_folder
 
     try:
         refuse_foreign(path)
-        with tempfile.TemporaryDirectory(prefix="lmort-") as folder:  # of mode 0700
-            copy = Path(folder) / "copy.db"
+        with private_folder() as folder:
+            copy = folder / "copy.db"
             copy_database(path, copy)
             with SQLiteStore(copy) as store:
                 yield chain(store.dump(Filter(), vectors=True), store.every_ledger())

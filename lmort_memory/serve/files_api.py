@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from lmort_memory.serve import inputs, schemas, wire
 from lmort_memory.serve.http import ApiError, decode, json_reply, query_of
 from lmort_memory.serve.imports import Upload
 from lmort_memory.serve.queries import ExportQuery, ImportQuery
+from lmort_memory.store.temporary import private_folder
 from lmort_memory.types import one_scope
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from lmort_memory.memory import Memory
     from lmort_memory.serve.engine import Engine
 
 __all__ = ["FilesAPI"]
+
+
+class _Fleeting(FileResponse):
+    """An export that is gone once it was sent, or refused, or nobody wanted it any more."""
+
+    def __init__(self, path: Path, kept: ExitStack) -> None:
+        super().__init__(path, media_type="application/jsonl", filename="memory.jsonl")
+        self._kept = kept
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:  # not a background task: an impossible range is answered without it
+            self._kept.close()
 
 
 class FilesAPI:
@@ -36,22 +50,13 @@ class FilesAPI:
         asked = query_of(request, ExportQuery)
         scope = None if asked.scope == "*" else asked.scope
 
-        def export(memory: Memory) -> Path:
-            folder = Path(tempfile.mkdtemp(prefix="lmort-export-"))  # mode 0700
-            try:
-                memory.export(folder / "memory.jsonl", scope=scope, vectors=asked.vectors)
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-            return folder / "memory.jsonl"
+        def export(memory: Memory) -> _Fleeting:
+            with ExitStack() as stack:
+                path = stack.enter_context(private_folder()) / "memory.jsonl"
+                memory.export(path, scope=scope, vectors=asked.vectors)
+                return _Fleeting(path, stack.pop_all())
 
-        path = await self._engine.on_memory(export)
-        return FileResponse(
-            path,
-            media_type="application/jsonl",
-            filename="memory.jsonl",
-            background=BackgroundTask(shutil.rmtree, path.parent, ignore_errors=True),
-        )
+        return await self._engine.on_memory(export)
 
     async def begin_import(self, request: Request) -> Response:
         """Import the file that the body is; progress is at /api/imports/{id}."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from starlette.responses import Response
 
 from lmort_memory.errors import LmortError, RecordNotFoundError
 from lmort_memory.serve.schemas import FORMS
-from lmort_memory.text import whole_json
+from lmort_memory.text import escaped_controls, whole_json
 
 __all__ = [
     "ApiError",
@@ -63,18 +62,12 @@ class ApiError(Exception):
 
 
 def to_json(value: object) -> bytes:
-    """Encode one of our values; no stored character can move a terminal's cursor."""
-    return _OBEYED.sub(_escape, _encoder.encode(value))
+    """Encode one of our values; no stored character can move a terminal's cursor.
 
-
-# As `lmort_memory.text.escaped_controls`, in UTF-8: somebody may read an answer with curl.
-_OBEYED = re.compile(
-    rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
-)
-
-
-def _escape(found: re.Match[bytes]) -> bytes:
-    return b"\\u%04x" % ord(found[0].decode())
+    Somebody may read an answer with curl.
+    """
+    written = _encoder.encode(value)
+    return escaped_controls(written.decode()).encode()
 
 
 def json_reply(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

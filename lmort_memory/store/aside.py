@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lmort_memory.paths import beside, parts_of
+from lmort_memory.store.temporary import abandoned_folders
 
 __all__ = ["older_copies", "put_back", "replaced_copies", "set_aside"]
 
@@ -74,11 +75,12 @@ def replaced_copies(database: Path) -> list[Path]:
 
 
 def older_copies(database: Path) -> list[Path]:
-    """Return the files beside a database that may hold what has been forgotten.
+    """Return the files outside a database that may hold what has been forgotten.
 
-    Databases that were set aside, and what a killed backup or restore has left.
+    Databases that were set aside, what a killed backup or restore has left beside it, and what any
+    killed process has left in the temporary folder.
     """
-    return [*replaced_copies(database), *parts_of(database)]
+    return [*replaced_copies(database), *parts_of(database), *abandoned_folders()]
 
 
 def _link(database: Path, aside: Path) -> bool:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from lmort_memory.errors import StoreError
 from lmort_memory.store import schema
 from lmort_memory.store.encryption import MAGIC
+from lmort_memory.store.temporary import private_folder
 
 __all__ = ["repaired_copy"]
 
@@ -34,8 +35,8 @@ def repaired_copy(path: Path, *, encrypted: bool = False) -> Iterator[Path]:
         StoreError: the database cannot be read, or there is no space for the copy.
     """
     try:
-        with TemporaryDirectory(prefix="lmort-salvage-") as folder:
-            copy = Path(folder) / "copy.db"
+        with private_folder() as folder:
+            copy = folder / "copy.db"
             shutil.copyfile(path, copy)
             log = path.with_name(f"{path.name}-wal")
             if log.is_file():

@@ -22,6 +22,7 @@ from lmort_memory.store.connection import Database
 from lmort_memory.store.deleting.rows import Erased, erase
 from lmort_memory.store.filters import compile_filter
 from lmort_memory.store.records.reindex import reindex
+from lmort_memory.store.temporary import remove_abandoned
 from lmort_memory.store.values import Filter, Receipt
 from lmort_memory.store.vectors.search import DenseSearch
 from lmort_memory.store.words.quotes import quoting
@@ -103,6 +104,7 @@ class Purger:
         mine = erased is not None and len(plans) == 1
         with self._database.translated("clean"):
             remove_parts(self._database.path)  # what a killed restore has left
+            remove_abandoned()
             for _, text in plans:
                 vectors, states = self._planned(text)
                 self._remove_states(states)

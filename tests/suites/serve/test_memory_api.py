@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -131,6 +132,24 @@ def test_an_export_comes_back(api):
     record = add(api, "A thing to carry elsewhere.", scope="carried")
     lines = api.get("/api/export", params={"scope": "carried"}).text.splitlines()
     assert [json.loads(line)["id"] for line in lines] == [record["id"]]
+
+
+def test_an_export_that_is_not_sent_leaves_no_copy(api):
+    """A range that cannot be is refused, and the file that was written for it goes."""
+    before = set(Path(tempfile.gettempdir()).glob("lmort-*/memory.jsonl"))
+    for wanted in ("bytes=x", "bytes=99999999-", "bytes=0-3"):
+        status = api.get("/api/export", headers={"Range": wanted}).status_code
+        assert status == {"bytes=x": 400, "bytes=0-3": 206}.get(wanted, 416)
+    assert set(Path(tempfile.gettempdir()).glob("lmort-*/memory.jsonl")) <= before
+
+
+def test_no_character_of_an_answer_is_obeyed_or_hidden(api):
+    """Somebody may read an answer with curl: controls, marks of direction, tags are escaped."""
+    hostile = "\x1b\x7f\x9b\u200b\u202e\u206a\ufeff\U000e0041"
+    record = add(api, f"bees {hostile}", scope="hostile")
+    answer = api.get(f"/api/records/{record['id']}")
+    assert not any(character in answer.text for character in hostile)
+    assert answer.json()["text"] == f"bees {hostile}"
 
 
 def test_a_map_places_the_memories(api):
