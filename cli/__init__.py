@@ -82,7 +82,8 @@ def _is_text(argument: str) -> bool:
 
 
 def main() -> None:
-    """Run `lmort-mem` as the program."""
+    """Run `lmort-mem` as the program; what it and its libraries write is for this user alone."""
+    os.umask(os.umask(0o077) | 0o077)
     _use_streams()
     try:
         status = run()

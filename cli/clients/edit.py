@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lmort_memory.errors import LmortError
-from lmort_memory.paths import replacing
+from lmort_memory.paths import make_private_dir, replacing
 
 from . import jsonc
 from .table import NAME, Client, Entry, Hooks
@@ -81,7 +81,7 @@ def _editing(path: Path, ours: str) -> Iterator[None]:
     """Turn what is wrong with the settings, or with the edit, into a message about the file."""
     try:
         yield
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise LmortError(
             f"cannot edit {path}: {error} — correct the file, or add {ours} by hand"
         ) from error
@@ -112,7 +112,7 @@ def write(path: Path, text: str) -> None:
     """
     target = path.resolve()  # a link stays a link
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_private_dir(target.parent)
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
         with replacing(target) as fresh:
             fresh.write_bytes(text.encode())

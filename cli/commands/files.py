@@ -22,7 +22,7 @@ from ..app import command
 from ..opening import database_path, open_damaged, open_memory, scope_to_write
 from ..options import Base, Models, Redact, WrongUsage
 from ..passphrase import passphrase_for
-from ..terminal.output import note, note_list, print_json, say, size, visible
+from ..terminal.output import note, note_list, one_line, print_json, say, size
 from ..terminal.progress import Meter, duration
 
 if TYPE_CHECKING:
@@ -212,16 +212,17 @@ def _report_passed_over(items: Sequence[PassedOver], shown: _Shown) -> None:
     if aside:
         note(f"skipped: {_counted(Counter(item.reason for item in aside))}")
         if shown.verbose:
-            shown.list([_line(item) for item in aside])
+            shown.list([told(item) for item in aside])
     if unknown:
         note(f"skipped, unknown format: {_counted(Counter(_suffix(i.path) for i in unknown))}")
-        shown.list([_line(item) for item in unknown])
+        shown.list([told(item) for item in unknown])
     if problems:
         note(f"not imported, {len(problems)}:")
-        shown.list([_line(item) for item in problems])
+        shown.list([told(item) for item in problems])
 
 
-def _line(item: PassedOver) -> str:
+def told(item: PassedOver) -> str:
+    """Say which file was passed over, and why."""
     named = item.reason.startswith(item.path)  # as the errors of damaged files are
     return item.reason if named else f"{item.path}: {item.reason}"
 
@@ -371,7 +372,7 @@ def restore(
     if database.exists() and not yes:
         if not sys.stdin.isatty():
             raise WrongUsage(f"this replaces {database} — pass --yes to confirm")
-        typer.confirm(visible(f"Replace {database}?"), abort=True, err=True)
+        typer.confirm(one_line(f"Replace {database}?", sys.maxsize), abort=True, err=True)
     backup = expanded(path)
     passphrase = passphrase_for(backup, base.passphrase_file)
     aside = restore_backup(backup, database, passphrase=passphrase)

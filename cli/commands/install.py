@@ -15,14 +15,14 @@ from typing import Annotated
 
 import typer
 
-from lmort_memory.paths import chosen_db
+from lmort_memory.paths import chosen_db, expanded
 
 from ..app import command
 from ..clients.edit import edited, hooked, read, write
 from ..clients.table import CLIENTS, Client
 from ..opening import setting_text
 from ..options import Base, Models, WrongUsage
-from ..terminal.output import note, print_json, say
+from ..terminal.output import note, print_json, say_text
 
 __all__ = ["install"]
 
@@ -89,7 +89,7 @@ def install(
     if client not in CLIENTS:
         raise WrongUsage(f"unknown client {client!r}; choose one of {', '.join(CLIENTS)}")
     known = CLIENTS[client]
-    path = (file or known.path()).expanduser()
+    path = expanded(file or known.path())
     db = None if remove or base.db is None else _whole_name(base.db)
     entry = None if remove else known.entry(_program(), _arguments(db, base, models, scope))
     before = read(path)
@@ -107,7 +107,7 @@ def install(
         note(f"{' and '.join(str(one.path) for one in changes)}: no change needed")
         return
     for one in changed:
-        say(one.shown)
+        say_text(one.shown)
     if not yes:
         note("nothing written; pass --yes to write it")
         return
@@ -121,7 +121,7 @@ def _with_hooks(
 ) -> list[_Change]:
     """Add the hooks to the change: in the same file, or in one of their own."""
     assert client.hooks is not None
-    path = client.hooks.path().expanduser()
+    path = expanded(client.hooks.path())
     if path == server.path:
         after = hooked(client.hooks, path, server.after, command)
         return [_Change(path, server.before, after)]
@@ -164,11 +164,11 @@ def _arguments(db: str | None, base: Base, models: Models, scope: str | None) ->
     if db is not None:
         arguments += ["--db", db]
     if base.passphrase_file is not None:
-        arguments += ["--passphrase-file", str(base.passphrase_file.expanduser().absolute())]
+        arguments += ["--passphrase-file", str(expanded(base.passphrase_file).absolute())]
     if models.model is not None:
         arguments += ["--model", str(runnable_model(models.model))]
     if tuner := models.tuner and setting_text("tuner", models.tuner):
-        arguments += ["--tuner", str(Path(tuner).expanduser().absolute())]
+        arguments += ["--tuner", str(expanded(tuner).absolute())]
     for name, value in (("--gpu-layers", models.gpu_layers), ("--threads", models.threads)):
         arguments += [] if value is None else [name, str(value)]
     if scope is not None:

@@ -15,7 +15,16 @@ from lmort_memory.paths import expanded
 from ..app import command
 from ..opening import chosen_scope, open_memory
 from ..options import MOST, Base, Choice, Models, WrongUsage, given_text, parse_object, parse_where
-from ..terminal.output import as_json, day, note, one_line, print_json, say, terminal_width
+from ..terminal.output import (
+    as_json,
+    day,
+    note,
+    one_line,
+    print_json,
+    say,
+    say_text,
+    terminal_width,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,13 +100,13 @@ def show(
     if base.json:
         print_json({"record": record, "history": versions, "took_the_place_of": earlier})
         return
-    say(record.text)
+    say_text(record.text)
     for name, value in _facts(record):
         say(f"{name:<10} {value}", faint=True)
     for before in earlier:
-        say(f"replaced {before.id}: {before.text}", faint=True)
+        say_text(f"replaced {before.id}: {before.text}", faint=True)
     for version in versions:
-        say(f"until {day(version.updated_at)}: {version.text}", faint=True)
+        say_text(f"until {day(version.updated_at)}: {version.text}", faint=True)
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
@@ -131,7 +140,10 @@ def edit(
     if text is not None and not text.strip():
         raise WrongUsage("the new text is empty; to delete a record, use `forget`")
     with open_memory(base, models if text else None) as memory:
-        record = memory.update(record_id, text, metadata=metadata)
+        try:
+            record = memory.update(record_id, text, metadata=metadata)
+        except ValueError as error:
+            raise WrongUsage(f"this record cannot be edited so: {error}") from error
     if base.json:
         print_json(record)
     else:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmort_memory.errors import MissingDependencyError, TunerError
+from lmort_memory.paths import make_private_dir
 from lmort_memory.settings import tell_library
 
 from ..app import PlainCommand, examples, in_order
 from ..opening import setting_text
-from ..terminal.output import note, print_json, say, size
+from ..terminal.output import note, print_json, say, say_text, size
 from ..terminal.progress import Meter, duration
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def analyze(
             with Meter(dataset.name, unit="texts") as meter:
                 sets.append(analyze_set(backbone, dataset, max_pairs=pairs, progress=meter))
         analysis = Analysis(backbone.facts.name, backbone.fingerprint, tuple(sets))
-    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_dir(out)
     found = analysis.to_json(fraction)
     _write_json(out / "analysis.json", found)
     pictures = {kind: out / f"layers-{kind}.png" for kind in ("raw", "standardised")}
@@ -254,7 +255,7 @@ def tables(
     if json:
         print_json({"rows": results, "pictures": [work / f"figure-{n}.png" for n in (4, 5)]})
     else:
-        say(markdown(results))
+        say_text(markdown(results))
 
 
 def _set_in(folder: Path) -> EvalSet:

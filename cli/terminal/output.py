@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import shutil
 import sys
 import unicodedata
@@ -17,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from lmort_memory.text import valid
 from lmort_memory.times import day_of
 from lmort_memory.types import JsonValue
 
@@ -31,6 +31,7 @@ __all__ = [
     "one_line",
     "print_json",
     "say",
+    "say_text",
     "size",
     "styled",
     "terminal_width",
@@ -40,14 +41,25 @@ __all__ = [
 _LISTED = 10
 
 
-def say(text: str = "", *, faint: bool = False, flush: bool = False, end: str = "\n") -> None:
+def say(text: str = "", *, faint: bool = False, flush: bool = False) -> None:
     """Print a line of output, faint if it is secondary."""
+    say_text(_joined(text), faint=faint, flush=flush)
+
+
+def say_text(text: str, *, faint: bool = False, flush: bool = False, end: str = "\n") -> None:
+    """Print a text that may have several lines."""
     print(styled(text, sys.stdout) if faint else visible(text), flush=flush, end=end)
 
 
 def note(text: str, *, faint: bool = False) -> None:
     """Print a line about the work: a warning, a summary, a hint."""
-    print(styled(text, sys.stderr) if faint else visible(text), file=sys.stderr, flush=True)
+    line = _joined(text)
+    print(styled(line, sys.stderr) if faint else visible(line), file=sys.stderr, flush=True)
+
+
+def _joined(text: str) -> str:
+    """Make one line of a text: a name with a line end in it would write lines of its own."""
+    return text.replace("\n", " ")
 
 
 def note_list(lines: Sequence[str], *, more: str, everything: bool = False) -> None:
@@ -108,14 +120,28 @@ def visible(text: str) -> str:
     """Remove the control characters that a terminal obeys, except line ends and tabs.
 
     Each line that this program prints goes through here once, so that no stored text, file name or
-    id can move the cursor, set a title, or reverse the order of what is read.
+    id can move the cursor, set a title, or reverse the order of what is read. A byte of a name that
+    is no UTF-8 is shown as U+FFFD.
     """
-    return _TOWERS.sub(r"\1", "".join(c for c in text if _is_harmless(c)))
+    return _without_towers("".join(c for c in valid(text) if _is_harmless(c)))
 
 
-# Marks that stack on one letter: a real one bears four or five, a tower covers other lines.
-_MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
-_TOWERS = re.compile(f"([{_MARKS}]{{8}})[{_MARKS}]+")
+_MOST_MARKS = 8  # on one letter: a real one bears four or five, a tower covers other lines
+
+
+def _without_towers(text: str) -> str:
+    """Drop the marks that stack too high on one letter, of every script."""
+    if text.isascii():
+        return text
+    kept: list[str] = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
+        if marks <= _MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
 _JOINERS = "\u200c\u200d"  # joiners of multi-part emoji and of Indic letters
 
 
@@ -139,7 +165,7 @@ def one_line(text: str, width: int) -> str:
     A Chinese character takes two columns, a joined emoji as many as the terminal gives it.
     """
     line = " ".join("".join(c if _is_harmless(c) else " " for c in text).split())
-    line = _TOWERS.sub(r"\1", line)
+    line = _without_towers(line)
     if len(line) * 2 <= width:
         return line
     from rich.cells import cell_len, set_cell_size

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from ..options import read_stdin
-from .output import day, json_text, note, one_line, say, terminal_width, visible
+from .output import day, json_text, note, one_line, say, say_text, terminal_width, visible
 from .progress import Waiting
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _answer(pieces: Iterable[ReplyPiece]) -> Iterator[str]:
         for piece in pieces:
             thought = piece.thought if thinking else piece.thought.lstrip()
             if thought:
-                say(thought, faint=True, flush=True, end="")
+                say_text(thought, faint=True, flush=True, end="")
                 thinking = True
             if piece.text:
                 if thinking:
@@ -203,8 +203,8 @@ class Terminal:
             one_line(f"[{n}] {day(r.created_at)} {r.role}: {r.text}", width)
             for n, r in enumerate(records, 1)
         ]
-        if parts:
-            self.say(("  " if width == share else "\n").join(parts))
+        for line in ["  ".join(parts)] if parts and width == share else parts:
+            self.say(line)
 
     def show_reply(self, pieces: Iterable[ReplyPiece]) -> None:
         """Print reasoning faintly and the reply as Markdown, each block once it is complete."""

@@ -24,7 +24,7 @@ from agent.memory_provider import MemoryProvider
 from lmort_memory.adapters.notes import notes_for
 from lmort_memory.adapters.toolbox import INSTRUCTIONS, SCHEMAS, Tools
 from lmort_memory.errors import BackboneError
-from lmort_memory.paths import default_db
+from lmort_memory.paths import default_db, make_private_dir, replacing
 from lmort_memory.scopes import to_scope
 from lmort_memory.store.values import Filter
 from lmort_memory.types import DEFAULT_SCOPE, Source, Turn
@@ -188,10 +188,10 @@ def install(home: str | Path | None = None) -> Path:
         home: Hermes' home; None takes `$HERMES_HOME` or ~/.hermes.
     """
     base = Path(home or os.environ.get("HERMES_HOME") or Path.home() / ".hermes").expanduser()
-    folder = base / "plugins" / "lmort"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (folder / "__init__.py").write_text(_SHIM, encoding="utf-8")
-    (folder / "plugin.yaml").write_text(_MANIFEST, encoding="utf-8")
+    folder = make_private_dir(base / "plugins" / "lmort")
+    for name, text in (("__init__.py", _SHIM), ("plugin.yaml", _MANIFEST)):
+        with replacing(folder / name) as fresh:  # private: Hermes runs it
+            fresh.write_text(text, encoding="utf-8")
     return folder
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unicodedata
@@ -14,13 +15,16 @@ import unicodedata
 import pytest
 
 from lmort_memory import Memory, StoreError, Turn
+from lmort_memory.cli import main
+from lmort_memory.cli.clients import edit
 from lmort_memory.cli.terminal.hits import snippet
-from lmort_memory.cli.terminal.output import visible
+from lmort_memory.cli.terminal.output import one_line, visible
 from lmort_memory.memory.transfer import from_line
 from lmort_memory.store import Filter, SQLiteStore
 from lmort_memory.store.converting import convert
 from lmort_memory.store.deleting.forget import state_path
 from lmort_memory.store.restoring import restore_backup
+from lmort_memory.store.temporary import abandoned_folders, private_folder
 from tests.support.cli import Cli, spawn
 
 # Everything that a terminal obeys: ESC, C1 controls, OSC 8, marks of direction, odd line ends.
@@ -278,9 +282,46 @@ def test_no_stored_character_reaches_a_terminal(tmp_path, monkeypatch, capsys):
     assert not obeyed("".join(lines)) and from_line(lines[0]).record.text == f"bees {HOSTILE}"
 
 
+def test_a_name_with_a_line_end_writes_no_line_of_its_own(tmp_path, monkeypatch, capsys):
+    """Whatever a file is called, what is said about it is one line; a text keeps its lines."""
+    cli = Cli(monkeypatch, capsys)
+    db, folder = tmp_path / "m.db", tmp_path / "notes\nFORGED"
+    folder.mkdir()
+    (folder / "a\nFORGED.md").write_text("bees\nhoney")
+    (folder / "b\nFORGED.odd").write_text("odd")
+    (folder / "c\nFORGED.jsonl").write_text('{"text": 3}\n')
+    os.mkfifo(folder / "d\nFORGED.md")
+    with memory_at(db) as memory:
+        turn = Turn(text="My password is: Xk9#mQ2$vL", role="r\nFORGED", session="s\nFORGED")
+        record = memory.add(turn)
+    for command in (
+        ("import", folder, "--no-vectors", "-v"),
+        ("import", folder, "--no-vectors", "--dry-run"),
+        ("list",),
+        ("show", record.id),
+        ("audit",),
+        ("recall", "bees", "--mode", "lexical"),
+        ("export", folder / "e.jsonl"),
+        ("backup", folder / "b.db"),
+        ("status", "--db", folder / "a\nFORGED.db"),
+    ):
+        done = cli(*command, *(() if "--db" in command else ("--db", db)))
+        assert "FORGED" not in [line.strip()[:6] for line in (done.out + done.err).splitlines()]
+    with memory_at(db) as memory:
+        note = next(record for record in memory.records() if record.role == "note")
+    assert "\nbees\nhoney\n" in cli("show", note.id, "--db", db).out
+
+
+def test_a_byte_that_is_no_text_is_seen():
+    """A name that is no UTF-8 is not shown as a shorter one."""
+    assert visible(os.fsdecode(b"a\xff.db")) == "a\ufffd.db"
+
+
 def test_marks_do_not_tower():
     """A thousand combining marks on one letter do not cover the lines above it."""
-    assert len(visible("a" + "\u0301" * 1000)) < 10
+    for mark in "\u0301\u0e47\u0e34\u064e\u05b4\u20dd\U0001d167":  # Latin, Thai, Arabic, Hebrew, …
+        assert len(visible("a" + mark * 1000)) < 10
+        assert len(one_line("a" + mark * 1000, 10_000)) < 10
     assert visible("Vi\u0323\u0302t n\u0302\u0303") == "Vi\u0323\u0302t n\u0302\u0303"
 
 
@@ -351,6 +392,44 @@ def test_a_forget_finds_what_killed_commands_have_left(tmp_path, monkeypatch, ca
     assert not old.exists() and str(new) in done.err
     new.unlink()
     assert "delete it" not in cli("forget", "--session", "4712", "--yes", "--db", path).err
+
+
+def test_a_forget_clears_what_a_kill_has_left_in_the_temporary_folder(tmp_path, monkeypatch):
+    """A copy of a killed process goes; one that a process still uses stays."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed = tmp_path / "lmort-copy-killed"
+
+    def leave():
+        killed.mkdir()
+        for name in ("copy.db", "lock"):
+            (killed / name).write_text("my PIN is 4711")
+
+    leave()
+    assert abandoned_folders() == [killed]
+    os.utime(killed, (0, 0))
+    with memory_at(tmp_path / "m.db") as memory, private_folder() as used:
+        assert not killed.exists() and used.stat().st_mode & 0o777 == 0o700
+        leave()
+        os.utime(killed, (0, 0))
+        os.utime(used, (0, 0))
+        memory.add(Turn(text="my PIN is 4711", session="s"))
+        memory.forget(session="s")
+        assert used.exists() and not killed.exists()
+    assert not used.exists()
+
+
+def test_what_the_program_writes_is_for_this_user_alone(tmp_path, monkeypatch):
+    """Folders on the way, and whatever a library writes, under a mask that allows everything."""
+    before = os.umask(0)
+    try:
+        edit.write(tmp_path / "far" / "off" / "settings.json", "{}")
+        monkeypatch.setattr(sys, "argv", ["lmort-mem", "--version"])
+        with pytest.raises(SystemExit):
+            main()
+        (tmp_path / "log").write_text("of a library")
+    finally:
+        os.umask(before)
+    assert not [file for file in tmp_path.rglob("*") if file.stat().st_mode & 0o077]
 
 
 def test_a_backup_clears_away_what_a_killed_one_has_left(tmp_path, monkeypatch, capsys):

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lmort_memory.errors import TunerError
+from lmort_memory.paths import make_private_dir
 
 from .own import FEWEST_PAIRS
 
@@ -88,7 +89,7 @@ def planned(
 
 def keep(plan: Plan, work: Path, inputs: Mapping[str, object]) -> None:
     """Write a plan, and what it was made for, into the work folder."""
-    work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_dir(work)
     fresh = work / f"{_FILE}.new"
     fresh.write_text(json.dumps({"inputs": inputs, "plan": asdict(plan)}, indent=1))
     fresh.replace(work / _FILE)

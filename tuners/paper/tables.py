@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lmort_memory.encoder.lmort import Tuner
+from lmort_memory.paths import make_private_dir
 
 from ..evaluate.metrics import score_run
 from ..evaluate.report import dense_scores, output_losses
@@ -170,7 +171,7 @@ class Series:
         }
 
     def _keep(self, result: Mapping[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_dir(self.folder)
         with (self.folder / "results.jsonl").open("a") as file:
             file.write(json.dumps(result) + "\n")
 

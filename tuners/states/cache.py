@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from lmort_memory.errors import TunerError
+from lmort_memory.paths import make_private_dir
 from lmort_memory.types import HiddenStates
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def _claim(folder: Path, wanted: Manifest) -> Manifest:
     """Write a folder's manifest, or check that the existing one covers what is needed."""
     found = _read_manifest(folder)
     if found is None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_dir(folder)
         (folder / "manifest.json").write_text(json.dumps(asdict(wanted), indent=1))
         return wanted
     same = {**asdict(wanted), "layers": None} == {**asdict(found), "layers": None}

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from lmort_memory.errors import MissingDependencyError, TunerError
+from lmort_memory.paths import make_private_dir
 
 from ..states.cache import texts_digest
 
@@ -87,7 +88,7 @@ def fill_targets(
         TunerError: the folder has the vectors of other texts.
         MissingDependencyError: vectors are missing and the teacher is not installed.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_dir(folder)
     _claim(folder / "teacher.json", {"teacher": TEACHER_NAME, "texts": texts_digest(texts)})
     path = folder / "teacher.f32"
     row = 4 * Teacher.dim

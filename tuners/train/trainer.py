@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from lmort_memory.encoder.artifact import read_artifact
 from lmort_memory.encoder.lexicon import load_lexicon
 from lmort_memory.errors import TunerError
+from lmort_memory.paths import make_private_dir
 
 from .batches import Batch, epoch_plan, make_batch, packed_states
 from .closed_form import pooled_states, ridge, statistics
@@ -157,7 +158,7 @@ class Trainer:
         self.total = recipe.train.epochs * len(self._plan(0))
         self._identity = _identity(config, recipe, training)
         self._words = load_lexicon().vectors(training.data.texts) if recipe.train.words else None
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_dir(folder)
         resumes = (folder / _CHECKPOINT).is_file()
         self.model = Lmort(config) if resumes else new_model(config, recipe.train, training)
         self.model.to(self.device)

@@ -20,6 +20,7 @@ from lmort_memory.modelfile.convert.plans import plan_checkpoint
 from lmort_memory.modelfile.convert.weights import FILE_TYPES
 from lmort_memory.modelfile.elsewhere import located
 from lmort_memory.modelfile.facts import ModelFacts, read_facts
+from lmort_memory.paths import make_private_dir
 from lmort_memory.types import Progress
 
 __all__ = ["FILE_TYPES", "convert", "converted_path", "ensure_runnable", "needs_conversion"]
@@ -121,7 +122,7 @@ def ensure_runnable(
             f"{_size(sum(piece.nbytes for piece in plan.pieces))} into {out}"
         )
     try:
-        out.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_dir(out.parent)
     except OSError as error:
         raise BackboneError(f"cannot create {out.parent}: {error.strerror}") from error
     write_gguf(plan, out, progress=progress)
