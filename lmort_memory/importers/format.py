@@ -123,6 +123,8 @@ class Format:
         appends: Its turns are messages that carry their own time. A file that lacks some, being
             older or cut off, takes none of them away.
         only_named: It is read where a person names it, and not where a folder holds it.
+        longest: Bytes that such a file may have, where it is read whole; a larger one is refused
+            before any of it is read.
     """
 
     name: str
@@ -136,6 +138,7 @@ class Format:
     fallback: bool = False
     appends: bool = False
     only_named: bool = False
+    longest: int | None = None
 
 
 def file_uri(path: Path) -> str:

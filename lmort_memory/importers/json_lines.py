@@ -17,6 +17,7 @@ from lmort_memory.types import JsonValue
 __all__ = ["first_objects", "line_objects"]
 
 _LINES_LOOKED_AT = 20
+_BYTES_LOOKED_AT = 4 * MAX_ELEMENT_CHARS  # a sparse file is one line of any length
 _BLOCK = 1 << 20
 
 
@@ -24,7 +25,7 @@ def first_objects(path: Path, *, lines: int = _LINES_LOOKED_AT) -> list[Object]:
     """Return the objects of the first lines; those that cannot be read are passed over."""
     found: list[Object] = []
     with suppress(ImportFileError):
-        for _, value in islice(line_objects(path, _ignore), lines):
+        for _, value in islice(_objects(path, _ignore, most=_BYTES_LOOKED_AT), lines):
             found.append(value)
     return found
 
@@ -46,9 +47,20 @@ def line_objects(
         ImportFileError: compressed data is damaged or expands without end.
         OSError: unreadable.
     """
+    return _objects(path, damaged, tail_may_be_cut=tail_may_be_cut)
+
+
+def _objects(
+    path: Path,
+    damaged: Callable[[str], None],
+    *,
+    tail_may_be_cut: bool = False,
+    most: int | None = None,
+) -> Iterator[tuple[int, Object]]:
+    """Yield the objects, as `line_objects`; no line that begins after about `most` bytes."""
     try:
         with open_bytes(path) as stream:
-            for number, line in enumerate(_lines(stream), 1):
+            for number, line in enumerate(_lines(stream, most), 1):
                 if line is None:
                     damaged(f"line {number} is longer than {MAX_ELEMENT_CHARS} bytes")
                 elif content := _content(line):
@@ -65,14 +77,18 @@ def line_objects(
         ) from error
 
 
-def _lines(stream: Lines) -> Iterator[bytes | None]:
-    """Yield the lines, None for one that is too long."""
-    while line := stream.readline(MAX_ELEMENT_CHARS):
+def _lines(stream: Lines, most: int | None) -> Iterator[bytes | None]:
+    """Yield the lines, None for one that is too long; `most` as in `_objects`."""
+    read = 0
+    while (most is None or read < most) and (line := stream.readline(MAX_ELEMENT_CHARS)):
+        read += len(line)
         if len(line) < MAX_ELEMENT_CHARS or line.endswith(b"\n"):
             yield line
             continue
-        while (rest := stream.readline(_BLOCK)) and not rest.endswith(b"\n"):
-            pass
+        while (most is None or read < most) and (rest := stream.readline(_BLOCK)):
+            read += len(rest)
+            if rest.endswith(b"\n"):
+                break
         yield None
 
 

@@ -256,7 +256,7 @@ class _Scan:
             if not claims:
                 claims = [form for form in likely if form.fallback and form.matches(path)]
             if len(claims) == 1:
-                return FoundFile(path, claims[0], path.stat().st_size)
+                return _sized(path, claims[0])
             return _of_several(path, claims) if claims else _unknown(path, likely)
         except OSError as error:
             return _problem(path, f"it cannot be read: {error.strerror or error}")
@@ -266,6 +266,14 @@ class _Scan:
             return _problem(path, _without_path(str(error), path))
         except UNFORESEEN as error:
             return _problem(path, f"it cannot be read: {error or type(error).__name__}")
+
+
+def _sized(path: Path, form: Format) -> FoundFile | PassedOver:
+    size = path.stat().st_size
+    if form.longest is not None and size > form.longest:
+        reason = f"it has {size} bytes, a file of {form.name} may have {form.longest} — split it"
+        return _problem(path, reason)
+    return FoundFile(path, form, size)
 
 
 def _may_be(path: Path, form: Format) -> bool:

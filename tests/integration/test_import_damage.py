@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 import pytest
 
 from lmort_memory import Memory
-from lmort_memory.importers import scan
+from lmort_memory.importers import known_formats, scan
+from lmort_memory.importers.format import MAX_TEXT_BYTES
 from lmort_memory.importing import estimate, import_files
 from lmort_memory.store import SQLiteStore
 from lmort_memory.types import Turn
@@ -229,6 +230,33 @@ def test_a_bomb_is_given_up_with_its_bound(filling, memory, folder):
     (problem,) = done.passed_over
     assert any(character.isdigit() for character in problem.reason.partition("export.zip")[2])
     assert "Where?" in texts(memory)
+
+
+def test_a_file_of_a_terabyte_of_nothing_is_given_up(memory, folder):
+    """A sparse file is refused by its size or its beginning; it is not read to its end."""
+    names = [f"x{suffix}" for form in known_formats() for suffix in form.suffixes if suffix]
+    for name in dict.fromkeys([*names, "rollout-2025-01-01T00-00-00-x.jsonl"]):
+        with (folder / name).open("wb") as file:
+            file.truncate(1 << 40)
+    (folder / "sound.md").write_text("Ada keeps bees.")
+    done = import_files(memory, scan([folder]))
+    assert "Ada keeps bees." in "".join(texts(memory))
+    reasons = {item.path.rpartition("/")[2]: item.reason for item in done.passed_over}
+    assert reasons.keys() >= {*names}
+    for name in ("x.md", "x.txt", "x.org"):
+        assert str(1 << 40) in reasons[name] and str(MAX_TEXT_BYTES) in reasons[name]
+
+
+def test_a_gzipped_log_cannot_run_without_end(memory, folder):
+    """A log of Codex that expands a thousand times is given up with its bound."""
+    first = {"type": "session_meta", "payload": {"id": "s"}, "timestamp": "2025-01-01T00:00:00Z"}
+    path = folder / "rollout-2025-01-01T00-00-00-s.jsonl.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(f"{json.dumps(first)}\n".encode() * 30)
+        for _ in range(80):
+            file.write(b" " * (1 << 20))
+    (problem,) = import_files(memory, scan([folder])).passed_over
+    assert "100 times its size" in problem.reason
 
 
 def test_a_zip_says_what_it_left(memory, folder):

@@ -12,7 +12,6 @@ Tool calls, reasoning, instructions, and sessions of sub-agents are left out.
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import re
@@ -22,8 +21,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import IO
 
+from lmort_memory.compressed import DAMAGE, Bounded, Lines, open_bytes
 from lmort_memory.errors import ImportFileError, MissingDependencyError
 from lmort_memory.importers.format import Format, LeftOut
 from lmort_memory.importers.json_fields import Object, items_of, object_of, text_of
@@ -34,7 +33,7 @@ from lmort_memory.types import JsonValue, Source, Turn
 __all__ = ["FORMAT"]
 
 _NAME = re.compile(r"rollout-.+\.jsonl(?:\.zst|\.gz)?")
-_LOOKED_AT = 5
+_LOOKED_AT = 20  # lines
 _LINE_TYPES = {"session_meta", "response_item", "event_msg", "turn_context", "compacted"}
 _EVENTS = {
     "user_message": "user",
@@ -59,7 +58,7 @@ def _matches(path: Path) -> bool:
         return True  # reading says which package is missing
     try:
         with _opened(path) as stream:
-            return any(_is_rollout(entry) for entry in islice(_objects(stream), _LOOKED_AT))
+            return any(map(_is_rollout, _objects(stream, lines=_LOOKED_AT)))
     except (EOFError, ImportFileError):
         return False
 
@@ -75,6 +74,8 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
         yield from _turns(path, _Session(path, left_out), left_out)
     except EOFError as error:
         raise ImportFileError(f"{path} is cut off: {error}", path=str(path)) from error
+    except (ValueError, *DAMAGE) as error:  # it expands without end
+        raise ImportFileError(f"{path} is damaged: {error}", path=str(path)) from error
 
 
 def _turns(path: Path, session: _Session, left_out: LeftOut | None) -> Iterator[Turn]:
@@ -92,7 +93,7 @@ def _said_in(name: str, fork: Path) -> Counter[tuple[str, str]]:
             session = _Session(path, LeftOut(), is_fork=False)
             said.update((turn.role, turn.text) for turn in _turns(path, session, None))
             break
-    except (OSError, EOFError, ImportFileError, MissingDependencyError):
+    except (OSError, ValueError, *DAMAGE, ImportFileError, MissingDependencyError):
         pass  # what could be read of it counts
     return said
 
@@ -245,9 +246,11 @@ def _text(item: Object) -> str:
     return "\n\n".join(part for part in said if part) or text_of(item, "text").strip()
 
 
-def _objects(stream: IO[bytes], left_out: LeftOut | None = None) -> Iterator[Object]:
-    """Yield the objects of the lines. One bad line hides nothing but itself."""
-    while line := stream.readline(MAX_ELEMENT_CHARS):
+def _objects(
+    stream: Lines, left_out: LeftOut | None = None, *, lines: int | None = None
+) -> Iterator[Object]:
+    """Yield the objects of the lines, or of the first. One bad line hides nothing but itself."""
+    for line in islice(iter(lambda: stream.readline(MAX_ELEMENT_CHARS), b""), lines):
         if not line.strip():
             continue
         try:
@@ -261,20 +264,14 @@ def _objects(stream: IO[bytes], left_out: LeftOut | None = None) -> Iterator[Obj
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    if path.suffix == ".gz":
-        with gzip.open(path) as unpacked:
-            yield io.BufferedReader(unpacked)
-    elif path.suffix == ".zst":
-        with _unpacked_zstd(path) as stream:
-            yield stream
-    else:
-        with path.open("rb") as stream:
-            yield stream
+def _opened(path: Path) -> Iterator[Lines]:
+    opened = _unpacked_zstd if path.suffix == ".zst" else open_bytes
+    with opened(path) as stream:
+        yield stream
 
 
 @contextmanager
-def _unpacked_zstd(path: Path) -> Iterator[IO[bytes]]:
+def _unpacked_zstd(path: Path) -> Iterator[Lines]:
     if not _has_zstd():
         raise MissingDependencyError("zstandard", extra="documents")
     import zstandard
@@ -282,7 +279,7 @@ def _unpacked_zstd(path: Path) -> Iterator[IO[bytes]]:
     try:
         with path.open("rb") as packed:
             reader = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
-            yield io.BufferedReader(reader)
+            yield Bounded(io.BufferedReader(reader), path.stat().st_size)
     except zstandard.ZstdError as error:
         raise ImportFileError(f"{path} is damaged: {error}", path=str(path)) from error
 

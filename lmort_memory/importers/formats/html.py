@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from lmort_memory.errors import ImportFileError
 from lmort_memory.importers.document import document_turns
 from lmort_memory.importers.format import MAX_TEXT_BYTES, Format, LeftOut, RefusedError, file_uri
 from lmort_memory.importers.html import decode_html, parse_html
@@ -35,8 +34,6 @@ def _matches(path: Path) -> bool:
 
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
-    if path.stat().st_size > MAX_TEXT_BYTES:
-        raise ImportFileError(f"{path} is over {MAX_TEXT_BYTES} bytes — split it", path=str(path))
     page = parse_html(decode_html(path.read_bytes()))
     left_out.update(page.left_out)
     if not page.blocks:
@@ -57,4 +54,5 @@ FORMAT = Format(
     read=_read,
     version=2,
     about="HTML pages",
+    longest=MAX_TEXT_BYTES,
 )

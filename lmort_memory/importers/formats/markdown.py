@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from pathlib import Path
 
-from lmort_memory.importers.format import Format, LeftOut, file_uri, read_text
+from lmort_memory.importers.format import MAX_TEXT_BYTES, Format, LeftOut, file_uri, read_text
 from lmort_memory.importers.front_matter import FrontMatter, parse_front_matter
 from lmort_memory.importers.language import (
     Cut,
@@ -275,4 +275,5 @@ FORMAT = Format(
     read=_read,
     version=7,
     about="Markdown notes and Obsidian vaults",
+    longest=MAX_TEXT_BYTES,
 )

@@ -29,8 +29,6 @@ def _matches(path: Path) -> bool:
 
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
-    if path.stat().st_size > MAX_TEXT_BYTES:
-        raise ImportFileError(f"{path} is over {MAX_TEXT_BYTES} bytes — split it", path=str(path))
     try:
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
@@ -91,4 +89,5 @@ FORMAT = Format(
     matches=_matches,
     read=_read,
     about="OPML outlines",
+    longest=MAX_TEXT_BYTES,
 )

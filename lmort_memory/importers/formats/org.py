@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lmort_memory.importers.document import Block, Outline, document_turns
-from lmort_memory.importers.format import Format, LeftOut, file_uri, read_text
+from lmort_memory.importers.format import MAX_TEXT_BYTES, Format, LeftOut, file_uri, read_text
 from lmort_memory.importers.times import from_iso, from_name, modified_at
 from lmort_memory.types import JsonValue, Turn
 
@@ -169,4 +169,5 @@ FORMAT = Format(
     matches=lambda path: True,
     read=_read,
     about="Org files",
+    longest=MAX_TEXT_BYTES,
 )

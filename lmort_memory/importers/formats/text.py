@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from lmort_memory.importers.format import Format, LeftOut, file_uri, read_text
+from lmort_memory.importers.format import MAX_TEXT_BYTES, Format, LeftOut, file_uri, read_text
 from lmort_memory.importers.split import pieces
 from lmort_memory.importers.times import modified_at
 from lmort_memory.types import Source, Turn
@@ -44,4 +44,5 @@ FORMAT = Format(
     read=_read,
     about="plain text",
     fallback=True,
+    longest=MAX_TEXT_BYTES,
 )
