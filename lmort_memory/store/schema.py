@@ -309,12 +309,15 @@ TYPED = (
 )
 
 
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"  # a view of that name is none
+
+
 def missing_tables(connection: sqlite3.Connection) -> list[str]:
     """Return the tables of the latest schema that a database lacks."""
     made = re.findall(
         r"CREATE (?:VIRTUAL )?TABLE (\w+)", " ".join(M001 + M002_TOKEN_CODES + M004_SYNC)
     )
-    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    there = {name for (name,) in connection.execute(_TABLES)}
     return [name for name in made if name not in there]
 
 

@@ -141,6 +141,9 @@ def _wrong_values(connection: sqlite3.Connection) -> Iterator[str]:
     connection.create_function("is_utf8", 1, _is_utf8, deterministic=True)
     for table in schema.TYPED:
         for _, name, kind, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall():
+            if kind not in _KINDS:
+                yield f"{table} has a column {name} of another type"
+                continue
             wrong = f"typeof({name}) NOT IN ('{kind.lower()}', 'null')"
             if kind == "TEXT":
                 wrong += f" OR NOT is_utf8(CAST({name} AS BLOB))"

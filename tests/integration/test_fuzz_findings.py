@@ -191,6 +191,44 @@ def test_a_value_of_another_type_is_found_and_ends_in_an_error_of_ours(tmp_path,
         assert memory.store.verify().problems
 
 
+def test_json_of_another_program_is_exported_as_json(tmp_path):
+    """Half an emoji and numbers beyond all numbers, stored as metadata, come back as something."""
+    written = r"""{"half \ud83d": "\ud83d", "far": 1e999, "none": NaN, "whole": 7}"""
+    with Memory(None, SQLiteStore(tmp_path / "m.db")) as memory:
+        memory.add("Ada keeps bees.")
+    with closing(sqlite3.connect(tmp_path / "m.db")) as connection, connection:
+        connection.execute("UPDATE records SET metadata = ?", (written,))
+    with Memory(None, SQLiteStore(tmp_path / "m.db")) as memory:
+        memory.export(tmp_path / "e.jsonl")
+    with Memory(None, SQLiteStore(tmp_path / "new.db")) as memory:
+        memory.restore(tmp_path / "e.jsonl")
+        (record,) = memory.records()
+    found = {"half \ufffd": "\ufffd", "far": None, "none": None, "whole": 7}
+    assert record.metadata == found
+
+
+def test_a_view_in_the_place_of_a_table_is_damage(tmp_path, monkeypatch, capsys):
+    """Whatever the schema holds, verify says what is wrong with it."""
+    with Memory(None, SQLiteStore(tmp_path / "m.db")) as memory:
+        memory.add("Ada keeps bees.")
+    with closing(sqlite3.connect(tmp_path / "m.db")) as connection, connection:
+        connection.execute("DROP TABLE sources")
+        connection.execute("CREATE VIEW sources AS SELECT 1 AS uri, 2 AS scope")
+    done = Cli(monkeypatch, capsys)("verify", "--db", tmp_path / "m.db")
+    assert done.status == 1 and "the table sources is missing" in done.out
+
+
+def test_a_record_that_no_turn_can_be_is_refused_in_a_line(tmp_path, monkeypatch, capsys):
+    """Scope "*" was stored by another program: editing the record says why it cannot."""
+    path = tmp_path / "m.db"
+    with Memory(None, SQLiteStore(path)) as memory:
+        id_ = memory.add("Ada keeps bees.").id
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE records SET scope = '*'")
+    done = Cli(monkeypatch, capsys)("edit", id_, "--metadata", '{"a": 1}', "--db", path)
+    assert done.status == 2 and "means all scopes" in done.err
+
+
 LIES = {
     "a name of data": "UPDATE caches SET file = x'ff'",
     "a name with an end in it": "UPDATE caches SET file = char(0)",

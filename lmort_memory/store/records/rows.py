@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
@@ -15,6 +16,7 @@ from lmort_memory.store.damaged import reading
 from lmort_memory.store.ulid import new_id
 from lmort_memory.store.values import SessionInfo
 from lmort_memory.store.words.tokenizer import indexed
+from lmort_memory.text import whole_json
 from lmort_memory.types import JsonValue, Record, Source, Turn
 
 __all__ = [
@@ -256,17 +258,30 @@ def dump_metadata(metadata: Mapping[str, JsonValue]) -> str:
 
 
 def load_metadata(text: str) -> dict[str, JsonValue]:
-    """Return the metadata that `dump_metadata` wrote.
+    """Return the metadata that `dump_metadata` wrote, or another program.
+
+    Half an emoji becomes U+FFFD and a number that is not finite None: an export could not be read.
 
     Raises:
         ValueError: it is not a JSON object.
     """
     if text == "{}":  # most records, and a recall reads a hundred
         return {}
-    loaded: JsonValue = json.loads(text)
+    if "\\u" in text:  # not written by `dump_metadata`, unless it is a control character
+        text = whole_json(text.encode()).decode()
+    loaded: JsonValue = json.loads(text, parse_float=_finite, parse_constant=_nothing)
     if not isinstance(loaded, dict):
         raise ValueError("metadata is not a JSON object")
     return loaded
+
+
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
+
+
+def _nothing(_: str) -> None:
+    """Read NaN and the infinities, which JSON has not, as None."""
 
 
 def _maybe_us(turn: Turn) -> int | None:
