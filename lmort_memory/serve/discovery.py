@@ -10,8 +10,10 @@ from __future__ import annotations
 import hmac
 import json
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ __all__ = ["Server", "discovery_path", "find_server", "publish", "server_to_use"
 
 _PATIENCE_S = 2.0  # for the answer of a server on this machine that may be busy
 _LONGEST = 1 << 16  # bytes of the discovery file
+_LONGEST_ANSWER = 1 << 24  # bytes, where one is not waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,9 @@ class Server:
     ) -> Any:  # noqa: ANN401 — JSON in, JSON out
         """Send a request and return the JSON of the answer.
 
+        With `timeout_s`, which is for all of the answer, its length is bounded too: what listens
+        there may be another program, whose answer has no end.
+
         Raises:
             OSError: there is no answer.
             BackboneError: the server refused, and why.
@@ -74,16 +80,19 @@ class Server:
             if self.token:
                 headers["Authorization"] = f"Bearer {self.token}"
             data = None if body is None else json.dumps(body).encode()
-            connection.request(method, path, data, headers)
-            response = connection.getresponse()
-            answer = json.loads(response.read())
-        except (http.client.HTTPException, ValueError) as error:
+            connection.connect()
+            with _hung_up_after(timeout_s, connection.sock):
+                connection.request(method, path, data, headers)
+                response = connection.getresponse()
+                answer = json.loads(response.read(None if timeout_s is None else _LONGEST_ANSWER))
+        except (http.client.HTTPException, ValueError, RecursionError) as error:
             raise ConnectionError(f"the server at {self.url} broke off: {error}") from error
         finally:
             connection.close()
         if response.status >= 400:
-            said = answer.get("error", {}).get("message", f"status {response.status}")
-            raise BackboneError(f"the server at {self.url} refused: {said}")
+            raise BackboneError(
+                f"the server at {self.url} refused: {_said(answer) or f'status {response.status}'}"
+            )
         return answer
 
     def proves_itself(self) -> bool:
@@ -97,6 +106,32 @@ class Server:
         expected = hmac.new(self.token.encode(), challenge.encode(), "sha256").hexdigest()
         proof = answer.get("proof") if isinstance(answer, dict) else None
         return isinstance(proof, str) and hmac.compare_digest(proof, expected)
+
+
+@contextmanager
+def _hung_up_after(seconds: float | None, connected: socket.socket) -> Iterator[None]:
+    """Break the connection off if the block takes longer; None waits for ever."""
+    if seconds is None:
+        yield
+        return
+
+    def hang_up() -> None:
+        with suppress(OSError):  # the other side was faster
+            connected.shutdown(socket.SHUT_RDWR)
+
+    alarm = threading.Timer(seconds, hang_up)
+    alarm.daemon = True
+    alarm.start()
+    try:
+        yield
+    finally:
+        alarm.cancel()
+
+
+def _said(answer: object) -> object:
+    """Return the message of an error, if the answer has the form of one."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    return error.get("message") if isinstance(error, dict) else None
 
 
 def discovery_path() -> Path:
@@ -149,5 +184,5 @@ def _read() -> Server | None:
             model=None if fields["model"] is None else str(fields["model"]),
             tuner=None if fields["tuner"] is None else str(fields["tuner"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

@@ -22,6 +22,13 @@ def test_a_file_that_others_could_write_is_not_believed():
     assert find_server() is None
 
 
+def test_a_file_that_is_nested_without_end_is_rubbish():
+    """As every other file that holds no server."""
+    publish(SERVER)
+    discovery_path().write_text("[" * 60_000)
+    assert find_server() is None
+
+
 def test_no_server_means_no_connection():
     """Without a file nothing is connected to; with one of rubbish neither."""
     assert find_server() is None

@@ -3,15 +3,19 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
 
 import httpx
 import pytest
 
 from lmort_memory import BackboneError, Memory
 from lmort_memory.serve.borrowed import BorrowedEncoder, borrow_memory
-from lmort_memory.serve.discovery import find_server
+from lmort_memory.serve.discovery import Server, find_server
 from lmort_memory.types import Encoder, TokenEncoder
 from tests.suites.serve.servers import environment
 
@@ -24,6 +28,31 @@ def run(home, *arguments, **variables):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"[]", b"[" * 60_000, b'{"proof": 5}', b"\xff", None],
+    ids=["a list", "deep", "a number", "no text", "without an end"],
+)
+@pytest.mark.parametrize("status", [200, 404])
+def test_another_program_on_the_port_is_no_server(answer, status):
+    """It may listen where a killed server did: whatever it says, and however long, is not ours."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_answer, args=(listener, status, answer), daemon=True).start()
+        other = Server("127.0.0.1", listener.getsockname()[1], "a token", 1, None, None)
+        assert other.proves_itself() is False
+
+
+def _answer(listener, status, answer):
+    connection, _ = listener.accept()
+    with connection, suppress(OSError):
+        connection.recv(65536)
+        connection.sendall(f"HTTP/1.1 {status} Yes\r\nX-Y: z\r\n\r\n".encode())
+        connection.sendall(answer or b"")
+        while answer is None:  # as a camera's pictures, slowly
+            connection.sendall(b" ")
+            time.sleep(0.05)
 
 
 def test_borrowed_vectors_are_the_models_own(fresh_server, tmp_path, monkeypatch):
