@@ -86,8 +86,10 @@ def expanded(path: str | Path) -> Path:
     """Return a path with `~` and `~user` expanded.
 
     Raises:
-        LmortError: the user does not exist.
+        LmortError: the user does not exist, or the path holds a NUL, as no file's name can.
     """
+    if "\0" in str(path):
+        raise LmortError(f"the path {str(path)!r} holds a NUL character — write it without")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

@@ -83,13 +83,16 @@ def setting(name: str, option: str | float | None = None) -> Setting:
     Raises:
         LmortError: the settings file or the variable's value is invalid.
     """
-    if option not in (None, ""):  # scripts pass "" for an unset variable
+    if option not in (
+        None,
+        "",
+    ):  # scripts pass "" for an unset variable; in the file it is unset too
         return Setting(option, "option")
     variable = f"LMORT_{name.upper()}"
     if text := os.environ.get(variable):
         return Setting(parse_value(name, text, where=f"${variable}"), "environment")
-    if name in (config := read_config()):
-        return Setting(config[name], "file")
+    if (value := read_config().get(name)) not in (None, ""):
+        return Setting(value, "file")
     return Setting(None, "default")
 
 
@@ -149,7 +152,7 @@ def read_config() -> dict[str, str | int | float]:
         entries = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # [[[[… is TOML too
         raise LmortError(
             f"cannot read the settings file {path}: {error} — correct or remove it"
         ) from error

@@ -117,6 +117,10 @@ def pulses(database: Path) -> list[Pulse]:
     return [pulse for pulse, _ in _found(database)]
 
 
+def _when(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
 def _found(database: Path) -> list[tuple[Pulse, Path]]:
     found = []
     for path in sorted(database.parent.glob(f"{glob.escape(database.name)}.watch-*")):
@@ -125,15 +129,15 @@ def _found(database: Path) -> list[tuple[Pulse, Path]]:
             facts = json.loads(path.read_text(encoding="utf-8"))
             pulse = Pulse(
                 pid=int(facts["pid"]),
-                folders=tuple(facts["folders"]),
-                scope=facts["scope"],
-                since=datetime.fromisoformat(facts["since"]),
+                folders=tuple(map(str, facts["folders"])),
+                scope=str(facts["scope"]),
+                since=_when(facts["since"]),
                 beat_at=datetime.fromtimestamp(beat_at, UTC),
-                changed_at=facts["changed_at"] and datetime.fromisoformat(facts["changed_at"]),
-                error=facts["error"],
+                changed_at=facts["changed_at"] and _when(facts["changed_at"]),
+                error=facts["error"] and str(facts["error"]),
                 alive=time.time() - beat_at < _DEAD_AFTER_S,
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue  # being replaced, or not ours
         found.append((pulse, path))
     return found

@@ -25,6 +25,7 @@ from lmort_memory.importers import Format, scan_changed
 from lmort_memory.importing.deleted import is_below, prune
 from lmort_memory.importing.heartbeat import Heartbeat
 from lmort_memory.importing.run import ImportReport, import_files
+from lmort_memory.paths import expanded
 from lmort_memory.types import DEFAULT_SCOPE
 
 if TYPE_CHECKING:
@@ -290,7 +291,7 @@ class _Listing:
 
 
 def _folder(path: str | Path) -> Path:
-    found = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  keeps links
+    found = Path(os.path.abspath(expanded(path)))  # noqa: PTH100  keeps links
     if not found.is_dir():
         raise ImportFileError(
             f"{found} is not a folder — choose an existing folder", path=str(found)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from lmort_memory.errors import BackboneError
+from lmort_memory.paths import expanded
 
 __all__ = ["located"]
 
@@ -133,7 +134,7 @@ def _below(path: Path, folder: Path) -> str:
 
 
 def _roots(*places: str | None) -> list[Path]:
-    return [Path(place).expanduser() for place in places if place]
+    return [expanded(place) for place in places if place]
 
 
 def _missing(name: str, roots: Iterable[Path], there: list[str], get: str) -> BackboneError:

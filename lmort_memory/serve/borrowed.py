@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmort_memory.errors import BackboneError, SpaceMismatchError
 from lmort_memory.memory import Memory
+from lmort_memory.paths import located
 from lmort_memory.serve import wire
 from lmort_memory.serve.discovery import Server, server_to_use
 from lmort_memory.types import Encoded, Progress
@@ -224,4 +225,4 @@ def _same(one: str | Path | None, other: str | Path | None) -> bool:
     """Whether two names, of which None is the default, name one file."""
     if one is None or other is None:
         return one is None and other is None
-    return Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
+    return located(one) == located(other)

@@ -254,6 +254,8 @@ def test_settings_come_from_option_environment_file_default(cli, monkeypatch, ho
         ("colour = 'blue'", "unknown setting 'colour'"),
         ("max_tokens = 'many'", "max_tokens must be a whole number"),
         ("temperature = true", "temperature must be a number"),
+        ("stop = " + "[" * 100_000, "cannot read the settings file"),
+        ('db = "a\\u0000b"', "holds a NUL"),
     ],
 )
 def test_a_bad_settings_file_is_an_error(cli, home, text, reason):
@@ -264,6 +266,14 @@ def test_a_bad_settings_file_is_an_error(cli, home, text, reason):
     assert outcome.status == 1
     assert reason in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_an_empty_text_in_the_settings_file_is_unset(cli, home):
+    """As an empty option and an empty variable: it is not the current folder."""
+    (home / "config").mkdir()
+    (home / "config" / "config.toml").write_text('db = ""\nscope = ""\n')
+    assert cli("config", "--json").json["settings"]["db"]["origin"] == "default"
+    assert cli("status").status == 0
 
 
 def test_a_settings_file_in_the_working_folder_is_not_read(cli, tmp_path, monkeypatch):

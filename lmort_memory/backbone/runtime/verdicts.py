@@ -83,7 +83,13 @@ def recall(attempt: Attempt, types: Sequence[WeightType]) -> Verdict | None:
     try:
         known = json.loads(_path(attempt, types).read_text(encoding="utf-8"))
         return Verdict(**{one.name: known[one.name] for one in fields(Verdict)})
-    except (OSError, ValueError, KeyError, TypeError):  # missing, or damaged: try again
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ):  # missing, or damaged: try again
         return None
 
 
