@@ -42,9 +42,10 @@ def _clear_abandoned() -> None:
     """Remove what a killed server has left: uploads that nothing has touched for some minutes."""
     now = time.time()
     for left in uploads_dir().glob("*"):
-        touched = max(one.lstat().st_mtime for one in (left, *left.rglob("*")))
-        if now - touched > _ABANDONED_S:
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(OSError):  # another server's, gone meanwhile
+            touched = max(one.lstat().st_mtime for one in (left, *left.rglob("*")))
+            if now - touched > _ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 class Upload:
@@ -154,14 +155,14 @@ class Imports:
     """The imports of a server. Any thread may call any method."""
 
     def __init__(self) -> None:
-        with suppress(OSError):  # another server's upload, gone meanwhile
-            _clear_abandoned()
+        _clear_abandoned()
         self._jobs: dict[str, Job] = {}
         self._touched = time.monotonic()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lmort-import")
 
     def begin(self, memory: Memory, path: Path, *, name: str, scope: str) -> schemas.Import:
         """Import a file that was uploaded, after those before it."""
+        _clear_abandoned()  # a server that was started at once found them too young
         job = Job(new_id(), name, scope, path)
         self._jobs[job.id] = job
         for old in [j for j in self._jobs.values() if j.finished][:-_KEPT]:

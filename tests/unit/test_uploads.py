@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lmort_memory import Memory
 from lmort_memory.serve.imports import Imports, Upload, uploads_dir
+from lmort_memory.store import SQLiteStore
 
 
 def test_a_server_removes_what_a_killed_one_left(
@@ -26,6 +28,25 @@ def test_a_server_removes_what_a_killed_one_left(
     Imports().close()
     assert not place.exists()
     assert coming.finish().read_bytes() == b"words"
+
+
+def test_what_a_killed_server_left_goes_while_the_next_one_runs(tmp_path, monkeypatch):
+    """It was too young when the next one started; it goes with a later import."""
+    monkeypatch.setenv("LMORT_HOME", str(tmp_path))
+    imports = Imports()
+    left, sent = Upload("old.md"), Upload("new.md")
+    left.write(b"secret")
+    sent.write(b"words")
+    place = left.finish()
+    for path in (place, place.parent):
+        os.utime(path, (0, 0))
+    with Memory(None, SQLiteStore(tmp_path / "m.db")) as memory:
+        imports.begin(memory, sent.finish(), name="new.md", scope="default")
+        assert not place.exists()
+        while imports.active:
+            time.sleep(0.01)
+        imports.close()
+        assert [record.text for record in memory.records()] == ["new\n\nwords"]
 
 
 def test_the_same_content_may_come_as_a_file_and_as_a_folder(tmp_path, monkeypatch):
