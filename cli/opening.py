@@ -193,16 +193,19 @@ def open_damaged(base: Base) -> Iterator[Memory]:
     with repaired_copy(path, encrypted=passphrase is not None) as copy:
         try:
             store = SQLiteStore(copy, key=passphrase, read_only=True)
-        except PassphraseError:
-            raise
-        except NewerSchemaError as error:
-            raise NewerSchemaError(str(error).replace(str(copy), str(path))) from error
+        except (PassphraseError, NewerSchemaError) as error:
+            raise type(error)(str(error).replace(str(copy), str(path))) from error
         except StoreError as error:
-            raise StoreError(
-                f"cannot read anything from {path} — restore a backup: lmort-mem restore BACKUP"
-            ) from error
+            raise nothing_left(path) from error
         with Memory(None, store) as memory:
             yield memory
+
+
+def nothing_left(path: Path) -> StoreError:
+    """Return the error for a damaged database of which nothing can be read."""
+    return StoreError(
+        f"cannot read anything from {path} — restore a backup: lmort-mem restore BACKUP"
+    )
 
 
 def chosen_scope(option: str | None) -> str | None:

@@ -19,7 +19,7 @@ import typer
 from lmort_memory.paths import expanded, located, remove_parts
 
 from ..app import command
-from ..opening import database_path, open_damaged, open_memory, scope_to_write
+from ..opening import database_path, nothing_left, open_damaged, open_memory, scope_to_write
 from ..options import Base, Models, Redact, WrongUsage
 from ..passphrase import passphrase_for
 from ..terminal.output import note, note_list, one_line, print_json, say, size
@@ -271,6 +271,9 @@ def export(
         with open_damaged(base) as memory:
             warn_of_plain(memory, plain=plain)
             count = memory.salvage(path, scope=scope, plain=plain)
+            if not count and not memory.store.verify().ok:
+                path.unlink()
+                raise nothing_left(database_path(base))
     else:
         with open_memory(base) as memory:
             warn_of_plain(memory, plain=plain)

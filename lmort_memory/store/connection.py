@@ -233,7 +233,7 @@ class Database:
         return held
 
     def _read_only(self) -> sqlite3.Connection:
-        """Connect to a file on a read-only medium.
+        """Connect to a file on a read-only medium, or to a damaged one.
 
         In WAL mode, SQLite needs a file beside the database. If it cannot create one, the database
         is opened as immutable. The log is then not read; a clean close has emptied it.
@@ -241,9 +241,10 @@ class Database:
         uri = f"file:{quote(str(self.path))}?mode=ro"
         try:
             connection = self._opened(uri)
-            connection.execute("SELECT count(*) FROM sqlite_master")
+            _load_schema(connection)
         except failures("OperationalError"):
             connection = self._opened(f"{uri}&immutable=1")
+            _load_schema(connection)
         return connection
 
     def _opened(self, name: str) -> sqlite3.Connection:
@@ -256,9 +257,9 @@ class Database:
             check_same_thread=False,
             uri=name.startswith("file:"),
         )
-        if self.key is not None and self.read_only:
-            # SQLite refuses a file that was cut unless this is on. `repaired_copy` mends the header
-            # of a plain file instead; here it is encrypted.
+        if self.read_only:
+            # SQLite refuses a file that was cut, or whose schema cannot be read to its end, unless
+            # this is on. It changes nothing here: nothing is written.
             connection.execute("PRAGMA writable_schema = ON")
         connection.executescript(PRAGMAS)
         return connection
@@ -279,6 +280,22 @@ class Database:
                 schema.migrate(connection, self.path)
             # Write the version to the main file at once: `refuse_foreign` reads it there.
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def _load_schema(connection: sqlite3.Connection) -> None:
+    """Load what can be read of the schema: damage fails the first statement, and no later one.
+
+    The triggers come last, and VACUUM puts them on the last pages: where a file was cut.
+
+    Raises:
+        OperationalError: SQLite cannot create its file beside the database.
+    """
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except failures("OperationalError"):
+        raise
+    except failures("DatabaseError"):
+        return
 
 
 class _Held:

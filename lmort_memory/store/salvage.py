@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import struct
@@ -28,8 +29,8 @@ def repaired_copy(path: Path, *, encrypted: bool = False) -> Iterator[Path]:
     """Yield a copy of a database with a valid header and the length that the header states.
 
     Otherwise SQLite refuses a truncated file, however little is missing. The missing part reads as
-    damaged pages. An encrypted file is copied as it is: see `Database._opened`. The database itself
-    is not touched, and the copy is deleted afterwards.
+    damaged pages. An encrypted file is copied up to its last whole page: see `Database._opened`.
+    The database itself is not touched, and the copy is deleted afterwards.
 
     Raises:
         StoreError: the database cannot be read, or there is no space for the copy.
@@ -41,7 +42,9 @@ def repaired_copy(path: Path, *, encrypted: bool = False) -> Iterator[Path]:
             log = path.with_name(f"{path.name}-wal")
             if log.is_file():
                 shutil.copyfile(log, copy.with_name("copy.db-wal"))
-            if not encrypted:
+            if encrypted:  # half a page is noise, and SQLCipher reads nothing after it
+                os.truncate(copy, copy.stat().st_size // PAGE * PAGE)
+            else:
                 _repair_header(copy)
             yield copy
     except OSError as error:

@@ -292,8 +292,7 @@ def checked_version(connection: sqlite3.Connection, path: Path) -> int:
     """
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if tables and not application:
+    if not application and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise StoreError(
             f"cannot open {path}: found the database of another program — name another with --db"
         )

@@ -82,6 +82,23 @@ def test_what_is_left_is_counted_and_saved(tmp_path, monkeypatch, capsys, sound,
         assert path.read_bytes() == before, "the damaged file was touched"
 
 
+@pytest.mark.parametrize("lost", [1, PAGE, 3 * PAGE])
+def test_the_end_of_a_file_that_was_rewritten_takes_no_record_along(
+    tmp_path, monkeypatch, capsys, lost
+):
+    """A forget and `gc` put the end of the schema on the last page: all records are before it."""
+    cli = Cli(monkeypatch, capsys)
+    path, saved = tmp_path / "m.db", tmp_path / "saved.jsonl"
+    with Memory(None, SQLiteStore(path)) as memory:
+        memory.add([f"record number {i} about {'bees and honey ' * 12}" for i in range(N)])
+        memory.store.compact()
+    path.write_bytes(path.read_bytes()[:-lost])
+    verified = cli("verify", "--json", "--db", path)
+    assert verified.status == 1 and verified.json["readable"] == N
+    assert cli("export", saved, "--salvage", "--db", path).status == 0
+    assert len(saved.read_text().splitlines()) == N
+
+
 def test_a_backup_takes_the_place_of_a_damaged_database(tmp_path, monkeypatch, capsys):
     """Restore works over damage and over a log that a crash has left, and keeps what was there."""
     cli = Cli(monkeypatch, capsys)

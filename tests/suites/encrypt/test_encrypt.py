@@ -370,7 +370,13 @@ def _cut(file, size):
     file.truncate(size * 3 // 4)
 
 
-@pytest.mark.parametrize(("damage", "least"), [(_flip, 0.9), (_cut, 0.25)])
+def _cut_within_a_page(file, size):
+    file.truncate(size - 1)
+
+
+@pytest.mark.parametrize(
+    ("damage", "least"), [(_flip, 0.9), (_cut, 0.25), (_cut_within_a_page, 0.9)]
+)
 def test_damage_is_survived(tmp_path, damage, least):
     """Of a damaged encrypted database `export --salvage --plain` saves what can be read."""
     path = tmp_path / "memory.db"
