@@ -190,7 +190,7 @@ def open_damaged(base: Base) -> Iterator[Memory]:
 
     path = database_path(base)
     passphrase = passphrase_of(base)
-    with repaired_copy(path, encrypted=passphrase is not None) as copy:
+    with repaired_copy(path, passphrase=passphrase) as copy:
         try:
             store = SQLiteStore(copy, key=passphrase, read_only=True)
         except (PassphraseError, NewerSchemaError) as error:

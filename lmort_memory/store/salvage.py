@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import struct
@@ -11,10 +12,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lmort_memory.errors import StoreError
+from lmort_memory.errors import PassphraseError, StoreError
 from lmort_memory.store import schema
-from lmort_memory.store.encryption import MAGIC
+from lmort_memory.store.encryption import MAGIC, connect
 from lmort_memory.store.temporary import private_folder
+from lmort_memory.store.unlocking import unlock
 
 __all__ = ["repaired_copy"]
 
@@ -22,17 +24,19 @@ PAGE = 4096
 _PAGES = struct.Struct(">I")  # how many pages the file has, at offset 28
 _PAGES_AT = 28
 _HEADER_BYTES = 100
+_FORGED = re.compile(r"page (\d+)$")
 
 
 @contextmanager
-def repaired_copy(path: Path, *, encrypted: bool = False) -> Iterator[Path]:
+def repaired_copy(path: Path, *, passphrase: str | None = None) -> Iterator[Path]:
     """Yield a copy of a database with a valid header and the length that the header states.
 
     Otherwise SQLite refuses a truncated file, however little is missing. The missing part reads as
-    damaged pages. An encrypted file is copied up to its last whole page: see `Database._opened`.
-    The database itself is not touched, and the copy is deleted afterwards.
+    damaged pages. Of an encrypted one, the pages that fail their check are made such pages too. The
+    database itself is not touched, and the copy is deleted afterwards.
 
     Raises:
+        PassphraseError: the passphrase is wrong.
         StoreError: the database cannot be read, or there is no space for the copy.
     """
     try:
@@ -42,16 +46,41 @@ def repaired_copy(path: Path, *, encrypted: bool = False) -> Iterator[Path]:
             log = path.with_name(f"{path.name}-wal")
             if log.is_file():
                 shutil.copyfile(log, copy.with_name("copy.db-wal"))
-            if encrypted:  # half a page is noise, and SQLCipher reads nothing after it
-                os.truncate(copy, copy.stat().st_size // PAGE * PAGE)
-            else:
+            if passphrase is None:
                 _repair_header(copy)
+            else:
+                with _named(copy, path):
+                    _blank_forged(copy, passphrase)
             yield copy
     except OSError as error:
         raise StoreError(
             f"cannot copy {path} to salvage it: {error.strerror} — the copy needs as much free"
             " space in the temporary folder ($TMPDIR)"
         ) from error
+
+
+@contextmanager
+def _named(copy: Path, path: Path) -> Iterator[None]:
+    """Have an error about the passphrase name the database, and not its copy."""
+    try:
+        yield
+    except PassphraseError as error:
+        raise PassphraseError(str(error).replace(str(copy), str(path))) from error
+
+
+def _blank_forged(copy: Path, passphrase: str) -> None:
+    """Write zeros over the pages of an encrypted file that fail their check, and drop half a page.
+
+    SQLCipher reads nothing more on a connection that has met one.
+    """
+    os.truncate(copy, copy.stat().st_size // PAGE * PAGE)
+    key = unlock(copy, passphrase)
+    with closing(connect(copy, key)) as connection:
+        told = [line for (line,) in connection.execute("PRAGMA cipher_integrity_check").fetchall()]
+    with copy.open("r+b") as file:
+        for page in (int(found[1]) for found in map(_FORGED.search, told) if found):
+            file.seek((page - 1) * PAGE)
+            file.write(bytes(PAGE))
 
 
 def _repair_header(copy: Path) -> None:

@@ -370,18 +370,25 @@ def _cut(file, size):
     file.truncate(size * 3 // 4)
 
 
+def _flip_at_the_end(file, size):
+    file.seek(size - 9)
+    file.write(b"x")
+
+
 def _cut_within_a_page(file, size):
     file.truncate(size - 1)
 
 
 @pytest.mark.parametrize(
-    ("damage", "least"), [(_flip, 0.9), (_cut, 0.25), (_cut_within_a_page, 0.9)]
+    ("damage", "least"),
+    [(_flip, 0.9), (_cut, 0.25), (_cut_within_a_page, 0.9), (_flip_at_the_end, 0.9)],
 )
 def test_damage_is_survived(tmp_path, damage, least):
     """Of a damaged encrypted database `export --salvage --plain` saves what can be read."""
     path = tmp_path / "memory.db"
     with SQLiteStore(path, key=PASSPHRASE) as store:
         store.add([Turn(f"{text} " + "abc " * 60) for text in TEXTS])
+        store.compact()  # the schema ends on the last page then
     (tmp_path / "pw").write_text(PASSPHRASE)
     size = path.stat().st_size
     with path.open("rb+") as file:
@@ -390,6 +397,9 @@ def test_damage_is_survived(tmp_path, damage, least):
     assert spawn("verify", *named).status == 1
     out = spawn("export", tmp_path / "saved.jsonl", "--salvage", "--plain", *named)
     assert out.status == 0, out.err
+    (tmp_path / "pw").write_text("another")
+    wrong = spawn("export", tmp_path / "w.jsonl", "--salvage", "--plain", *named)
+    assert wrong.status == 1 and f"cannot open {path}: the passphrase is wrong" in wrong.err
     assert len((tmp_path / "saved.jsonl").read_text().splitlines()) > least * len(TEXTS)
 
 
