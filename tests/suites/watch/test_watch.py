@@ -12,6 +12,7 @@ from lmort_memory.errors import ImportFileError
 from lmort_memory.importing import Heartbeat, Watcher, pulses
 from lmort_memory.importing import watching as module
 from lmort_memory.memory import Memory
+from tests.support.cli import Cli
 
 PATIENCE_S = 20.0
 
@@ -189,3 +190,22 @@ def test_what_is_no_folder_is_an_error_at_once(memory, folder):
     """A mistyped folder is refused before anything is watched."""
     with pytest.raises(ImportFileError, match="not a folder"):
         Watcher(memory, [folder / "nothing"])
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        "[" * 60_000,
+        '{"pid": 1e999}',
+        '{"pid": 1, "folders": [1, null], "scope": 2, "since": "2025-01-01", "changed_at":'
+        ' "2025-01-01", "error": ["x"]}',
+    ],
+    ids=["deep", "beyond numbers", "other types"],
+)
+def test_a_file_of_rubbish_ends_no_status(tmp_path, monkeypatch, capsys, facts):
+    """A heartbeat that another program wrote is read as texts and times, or passed over."""
+    (tmp_path / "m.db.watch-1").write_text(facts)
+    for pulse in pulses(tmp_path / "m.db"):
+        assert pulse.folders == ("1", "None") and pulse.since.tzinfo is not None
+    done = Cli(monkeypatch, capsys)("status", "--db", tmp_path / "m.db")
+    assert done.status == 0 and "Traceback" not in done.err
