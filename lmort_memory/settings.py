@@ -83,10 +83,8 @@ def setting(name: str, option: str | float | None = None) -> Setting:
     Raises:
         LmortError: the settings file or the variable's value is invalid.
     """
-    if option not in (
-        None,
-        "",
-    ):  # scripts pass "" for an unset variable; in the file it is unset too
+    # Scripts pass "" for an unset variable; in the file it is unset too.
+    if option not in (None, ""):
         return Setting(option, "option")
     variable = f"LMORT_{name.upper()}"
     if text := os.environ.get(variable):
