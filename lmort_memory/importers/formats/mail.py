@@ -11,7 +11,7 @@ import codecs
 import email.policy
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -32,9 +32,15 @@ __all__ = ["FORMAT"]
 _FROM = re.compile(rb"From \S+ .*\d{1,2}:\d{2}.*\d{4}\s*$")
 _ESCAPED = re.compile(rb"^>(>*From )", re.M)
 _HEADER = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]*:[^\n]*\n(?:[ \t][^\n]*\n)*)+")
+# A boundary with "=" in it is to be quoted, and is not by all: "----" would be taken for it.
+_BARE_BOUNDARY = re.compile(
+    rb"^(content-type:[^\n]*(?:\n[ \t][^\n]*)*?\bboundary=)([^\s\";]+)", re.I | re.M
+)
 _NEEDED = re.compile(rb"^(?:From|Date|Subject|Message-ID|Received|To):", re.I | re.M)
 _ALONE = (".eml", ".emlx")
 _COUNT = re.compile(rb"\d{1,9}[ \t]*\n")
+# What a mail server writes above a letter, with a date or without one; "From :" is a header.
+_ENVELOPE = re.compile(rb">?From (?!\s*:)[^\n]*\n")
 _ID = re.compile(r"<([^<>\s]+)>")
 _DELETED = 0x0008  # in X-Mozilla-Status: Thunderbird keeps such letters until it compacts the file
 
@@ -43,7 +49,8 @@ def _matches(path: Path) -> bool:
     with path.open("rb") as stream:
         head = _begun(stream.read(16 * 1024).replace(b"\r\n", b"\n"))
     if path.suffix.lower() in _ALONE:
-        headers = _HEADER.match(_COUNT.sub(b"", head))
+        above = _COUNT.match(head) or _ENVELOPE.match(head)
+        headers = _HEADER.match(head, above.end() if above else 0)
         return headers is not None and len(_NEEDED.findall(headers[0])) > 1
     first, _, rest = head.partition(b"\n")
     headers = _HEADER.match(rest.lstrip(b">"))
@@ -56,23 +63,35 @@ def _begun(data: bytes) -> bytes:
 
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
-    if path.suffix.lower() in _ALONE:
-        letters: Iterable[tuple[bytes, bytes]] = [(b"", _alone(path.read_bytes()))]
-    else:
-        letters = _letters(path, left_out)
+    letters = _alone if path.suffix.lower() in _ALONE else _letters
     parser = BytesParser(policy=email.policy.default)
-    for line, data in letters:
-        letter = parser.parsebytes(data)
+    for line, data in letters(path, left_out):
+        letter = parser.parsebytes(_readable(data))
         if isinstance(letter, EmailMessage):
             letter.set_unixfrom(line.decode("ascii", "replace"))
             yield from _turns(letter, _digest(data), left_out)
 
 
-def _alone(data: bytes) -> bytes:
-    """Return the letter of a file that has one; Apple writes its size first, and more behind."""
-    data = _begun(data)
-    size = _COUNT.match(data)
-    return data[size.end() :][: int(size[0])] if size else data.rstrip(b"\0")
+def _alone(path: Path, left_out: LeftOut) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the letter of a file that has one; Apple writes its size first, and more behind.
+
+    Where the line of a mailbox stands above it, others may follow, as in a mailbox.
+    """
+    data = _begun(path.read_bytes())
+    if _FROM.match(data.partition(b"\n")[0]):
+        yield from _letters(path, left_out)
+    elif size := _COUNT.match(data):
+        yield b"", data[size.end() :][: int(size[0])]
+    else:
+        above = _ENVELOPE.match(data)
+        yield b"", data[above.end() if above else 0 :].rstrip(b"\0")
+
+
+def _readable(data: bytes) -> bytes:
+    """Return the letter with its boundary in quotation marks."""
+    headers = _HEADER.match(data)
+    end = headers.end() if headers else 0
+    return _BARE_BOUNDARY.sub(rb'\1"\2"', data[:end], count=1) + data[end:]
 
 
 def _digest(data: bytes) -> str:
@@ -204,7 +223,7 @@ FORMAT = Format(
     suffixes=(".mbox", ".eml", ".emlx", ".mbx", ""),
     matches=_matches,
     read=_read,
-    version=3,
+    version=4,
     about="mail: mbox files, with or without a suffix, .eml and .emlx messages",
     appends=True,
 )

@@ -295,6 +295,47 @@ def test_eml_and_what_is_no_mail(tmp_path):
     assert reasons == {"Makefile": "unknown", "b.eml": "unknown"}
 
 
+@pytest.mark.parametrize(
+    "above",
+    [
+        "From ada@example.org Wed May  1 09:30:00 2024\n",
+        "From ada@example.org\n",
+        ">From - Wed May  1 09:30:00 2024\n",
+    ],
+)
+def test_eml_below_the_line_of_a_mailbox(tmp_path, above):
+    """A letter that a mail server or a reader for terminals has stored is the letter below."""
+    letter = "Message-ID: <7@example.org>\nFrom: Ada <ada@example.org>\nSubject: Bees\n\nFour.\n"
+    for name, text in (("unix.eml", above + letter), ("dos.eml", above + letter)):
+        newline = "\r\n" if name == "dos.eml" else "\n"
+        (tmp_path / name).write_text(text, newline=newline)
+        (turn,), left_out = read_all(tmp_path / name)
+        assert turn.text == "Ada: Bees\n\nFour." and turn.source.uri == "mail:7@example.org"
+        assert left_out == {}
+
+
+def test_eml_of_several_letters_is_a_mailbox(tmp_path):
+    """Programs give a mailbox the suffix of a letter; each letter in it is one."""
+    letter = (
+        "From bo@x.org Wed May  1 09:30:0{0} 2024\nFrom: Bo <bo@x.org>\nTo: a@x.org\n\n{0}.\n\n"
+    )
+    (tmp_path / "two.eml").write_text(letter.format(1) + letter.format(2))
+    turns, _ = read_all(tmp_path / "two.eml")
+    assert texts(turns) == ["Bo\n\n1.", "Bo\n\n2."]
+    assert [turn.created_at.second for turn in turns] == [1, 2]
+
+
+def test_boundary_that_lacks_its_quotation_marks(tmp_path):
+    """Of "----=_Next" unquoted, the parser would take "----", and find no parts."""
+    (tmp_path / "a.eml").write_text(
+        "From: Ada <ada@example.org>\nSubject: Bees\nContent-Type: multipart/alternative;\n"
+        "\tboundary=----=_Next_1\n\nThis is MIME.\n\n------=_Next_1\nContent-Type: text/plain\n\n"
+        "Four hives.\n\n------=_Next_1\nContent-Type: text/html\n\n<p>Four hives.</p>\n\n"
+        "------=_Next_1--\n"
+    )
+    assert texts(read_all(tmp_path / "a.eml")[0]) == ["Ada: Bees\n\nFour hives."]
+
+
 def test_whatsapp_dates_of_iran_and_of_no_calendar(tmp_path):
     """Solar Hijri dates are read; a day or an hour that is none is its neighbour's."""
     chat = tmp_path / "WhatsApp Chat with Bees.txt"
