@@ -25,7 +25,11 @@ _BLOCKS |= {"ul", "ol", "dl", "dt", "dd", "table", "blockquote", "pre", "address
 _BLOCKS |= {"body", "html", "figcaption", "details", "summary", "center", "hr", "en-note"}
 _HEADING = re.compile(r"h([1-6])")
 _SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all", re.I)
+# The last is Evernote's: a notice to old versions in place of tasks, which the file has elsewhere.
+_HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|--en-task-group\s*:\s*true",
+    re.I,
+)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.I)
 
 

@@ -94,6 +94,6 @@ FORMAT = Format(
     suffixes=(".enex",),
     matches=_matches,
     read=_read,
-    version=2,
+    version=3,
     about="Evernote exports, .enex",
 )

@@ -64,6 +64,8 @@ ENEX = """<?xml version="1.0" encoding="UTF-8"?>
 <task><title>Feed</title><taskStatus>open</taskStatus></task>
 <content><![CDATA[<?xml version="1.0"?><!DOCTYPE en-note SYSTEM "enml2.dtd">
 <en-note><div>Four&nbsp;hives.</div><div><en-todo checked="true"/>paint</div>
+<div style="--en-task-group:true; color:#868686"><div>Content not supported</div>
+<div>This block is a placeholder for Tasks.</div></div>
 <en-crypt>abc</en-crypt><en-media hash="x" type="image/png"/></en-note>]]></content>
 <resource><data encoding="base64">AAAA</data></resource></note>
 <note><title>Empty</title><content><![CDATA[<en-note></en-note>]]></content></note></en-export>
@@ -71,7 +73,10 @@ ENEX = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def test_evernote_notes_with_tasks_and_tags(tmp_path):
-    """A note has its own source, date and tags; what has no text is counted."""
+    """A note has its own source, date and tags; what has no text is counted.
+
+    Evernote's notice to versions that know no tasks is not of the note's author.
+    """
     path = tmp_path / "Garden.enex"
     path.write_text(ENEX)
     turns, left_out = read_all(path)
