@@ -26,6 +26,7 @@ _BLOCK = re.compile(r"\s*#\+(begin|end)_(\w+)\b.*", re.I)
 _DRAWER = re.compile(r"\s*:([\w-]+):\s*")
 _PROPERTY = re.compile(r"\s*:([\w-]+):\s+(.*)")
 _LINK = re.compile(r"\[\[([^\[\]]+)\](?:\[([^\[\]]+)\])?\]")
+_PICTURE = re.compile(r"\[\[[^\[\]]+\.(?:png|jpe?g|gif|svg|webp|bmp|avif|heic)\]\]", re.I)
 _STAMP = re.compile(r"[<\[](\d{4}-\d{2}-\d{2})[^<>\[\]\d]*(?:(\d{1,2}):(\d{2}))?[^<>\[\]]*[>\]]")
 _COMMENT = re.compile(r"\s*#(?:\s.*|$)")
 
@@ -114,10 +115,12 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     date = _time(org.keywords.get("date", "")) or from_name(path.stem) or modified_at(path)
     found = False
     for section in org.sections:
-        text = _shown("\n".join(section.lines)).strip("\n")
+        said, pictures = _PICTURE.subn("", "\n".join(section.lines))
+        left_out["picture"] += pictures
+        text = _shown(said).strip("\n")
         metadata = _metadata(section, (*file_tags, *section.tags))
         if not text.strip():
-            if not section.headings or _has_below(section, org.sections):
+            if pictures or not section.headings or _has_below(section, org.sections):
                 continue
             text = section.headings[-1]
             section.headings = section.headings[:-1]
@@ -168,6 +171,7 @@ FORMAT = Format(
     suffixes=(".org",),
     matches=lambda path: True,
     read=_read,
+    version=2,
     about="Org files",
     longest=MAX_TEXT_BYTES,
 )

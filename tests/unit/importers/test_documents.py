@@ -143,6 +143,21 @@ def test_org_headings_tags_and_what_is_left_out(tmp_path):
     assert left_out == {"comment": 1, "drawer": 1, "tree marked COMMENT": 1}
 
 
+def test_pictures_of_org_are_left_out(tmp_path):
+    """The path of a picture says nothing, its description does; a heading above one asks."""
+    path = tmp_path / "bees.org"
+    path.write_text(
+        "* Queen\nShe is blue.\n[[file:img/queen 1.png]]\n* Hive\n[[./hive.JPG]]\n"
+        "* Yard\n[[file:yard.png][The yard in May]]\n"
+    )
+    turns, left_out = read_all(path)
+    assert texts(turns) == [
+        "bees > Queen\n\nShe is blue.",
+        "bees > Yard\n\nThe yard in May",
+    ]
+    assert left_out == {"picture": 2}
+
+
 OPML = """<?xml version="1.0"?><opml version="2.0"><head><title>Garden</title></head><body>
 <outline text="Bees"><outline text="&lt;b&gt;Feed&lt;/b&gt; them" _note="in May">
 <outline text="sugar"/></outline></outline>
