@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,8 +43,11 @@ _OUTLINER = re.compile(
 )
 _COMMENT = re.compile(r"^[ \t]*(`{3,}|~{3,})|(`+)|(%%)|(<!--)", re.MULTILINE)
 _EMBED = re.compile(
-    r"!\[\[[^\[\]\n]*\]\]|!\[(?P<alt>[^\]\n]*)\]\([^)\n]*\)|<[^<>\n]*>|\^[\w-]+$", re.M
+    r"!\[\[[^\[\]\n]*\]\]|!\[(?P<alt>[^\]\n]*)\]\([^)\n]*\)|(?P<shortcode>\{\{[<%][^{}]*[>%]\}\})"
+    r"|<[^<>\n]*>|\^[\w-]+$",
+    re.M,
 )
+_CAPTION = re.compile(r"\b(?:caption|alt|title)=(?:\"([^\"]*)\"|`([^`]*)`)")  # of Hugo's figures
 _WORD = re.compile(r"[^\W_]")
 _DRAWING = re.compile(
     r"^(?:%%[ \t]*\n)?#{1,2} (?:Excalidraw Data|Text Elements|Drawing|Embedded Files)[ \t]*$", re.M
@@ -115,7 +119,8 @@ def is_language(text: str) -> bool:
 
 def _description(embed: re.Match[str]) -> str:
     """Return a picture's description where it is one, and not the name of a file."""
-    alt = embed["alt"] or ""
+    captions = _CAPTION.findall(embed["shortcode"] or "")
+    alt = embed["alt"] or " ".join(filter(None, itertools.chain(*captions)))
     return alt if len(alt.split()) > 1 and not re.fullmatch(r".*\.\w{2,5}", alt) else ""
 
 

@@ -6,15 +6,17 @@ markdown-it knows what is code, a table, a link, HTML. The rules here add what o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 
 if TYPE_CHECKING:
+    from markdown_it.rules_core import StateCore
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
@@ -26,8 +28,18 @@ _TAG = re.compile(r"#([^\s!@#$%^&*(),.:;'\"?<>\[\]{}|\\`~=+\u2000-\u206f\u3000-\
 _BEFORE_A_TAG = re.compile(r"[\s(\[{,;>*_~|\"'“‘«—–-]")  # noqa: RUF001  signs of other scripts
 _COLOUR = re.compile(r"(?=[a-f]*\d)[\da-f]{3,4}(?:[\da-f]{2}){0,2}|([a-f])\1{2}(?:\1{3})?", re.I)
 _FORMULA = re.compile(r"\$\$.+?\$\$|\$(?![\s\d])[^$\n]*?(?<!\s)\$(?!\d)", re.DOTALL)
+# What Pandoc, Hugo and kramdown read behind a heading as its name and class: {#hives .wide n=1}
+_ATTRIBUTE = r"(?:[#.][^\s{}]+|[\w:-]+=(?:\"[^\"{}\n]*\"|[^\s{}\"]+))"
+_ATTRIBUTES = re.compile(
+    rf"\{{:?[ \t]*(?=[#.]){_ATTRIBUTE}(?:[ \t]+{_ATTRIBUTE})*[ \t]*\}}[ \t]*\Z"
+)
+_HTML = re.compile(r"<(/?)([a-z][a-z0-9-]*)([^<>]*)>", re.IGNORECASE)
+_BLOCK_OF_LOGSEQ = re.compile(r"\(\([\da-f-]{36}\)\)")
 # markdown-it looks for the end of every bracket; a run of open ones would take hours.
 _UNCLOSED = re.compile(r"(?:!?\[[ \t]*){9,}")
+# Hugo's links to its pages: [the hive]({{< relref "hive.md#queen" >}})
+_RELREF = re.compile(r"\]\(\{\{[<%][ \t]*(?:rel)?ref[ \t]+\"([^\"<>\n]+)\"[ \t]*[>%]\}\}\)")
+_DENDRON = re.compile(r"dendron://[^/|]*/")  # and the name of a vault
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:|:/|//|#", re.IGNORECASE)  # Joplin's begin with ":/"
 _NOTE = re.compile(r"\.(?:md|markdown|mdown)$", re.IGNORECASE)
 _PICTURE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|bmp|avif|heic)$", re.IGNORECASE)
@@ -68,12 +80,18 @@ class Outline:
     fences: tuple[tuple[str, int, int], ...]
 
 
-def parse(text: str) -> Outline:
-    """Return the outline of a Markdown text."""
+def parse(text: str, *, label_first: bool = False) -> Outline:
+    """Return the outline of a Markdown text.
+
+    Args:
+        text: The text, without front matter.
+        label_first: Wiki links are those of Dendron, [[label|note]].
+    """
     headings: list[Heading] = []
     facts: list[Fact] = []
     fences: list[tuple[str, int, int]] = []
-    tokens = _parser().parse(_UNCLOSED.sub(lambda run: " " * len(run[0]), text))
+    text = _RELREF.sub(r"](<\1>)", _UNCLOSED.sub(lambda run: " " * len(run[0]), text))
+    tokens = _parser().parse(text, {"label_first": label_first})
     for place, token in enumerate(tokens):
         first, last = token.map or (0, 0)
         if token.type == "fence":
@@ -92,13 +110,14 @@ def parse(text: str) -> Outline:
 
 def wiki_target(inside: str) -> str:
     """Return the note that "Note#Heading|alias" names; "" for a place in the same note."""
-    target = re.split(r"\\?\||[#^]", inside, maxsplit=1)[0].strip()
+    target = re.split(r"\\?\||[#^]", _DENDRON.sub("", inside), maxsplit=1)[0].strip()
     return _NOTE.sub("", target)
 
 
 @cache
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"maxNesting": 50}).enable(["table", "strikethrough"])
+    parser.core.ruler.after("block", "attributes", _without_attributes)
     rules = parser.inline.ruler
     rules.before("link", "wiki", _wiki)
     rules.before("link", "tag", _tag)
@@ -106,9 +125,22 @@ def _parser() -> MarkdownIt:
     return parser
 
 
+def _without_attributes(state: StateCore) -> None:
+    """Take the attributes off the headings before they are read: `{#hives}` holds no tag."""
+    for before, token in pairwise(state.tokens):
+        if before.type == "heading_open":
+            token.content = _ATTRIBUTES.sub("", token.content).rstrip()
+
+
 def _wiki(state: StateInline, silent: bool) -> bool:
     found = _WIKI.match(state.src, state.pos)
-    return _push(state, silent, "embed" if found and found[1] else "wiki", found, 2)
+    pushed = _push(state, silent, "embed" if found and found[1] else "wiki", found, 2)
+    if pushed and not silent:
+        token = state.tokens[-1]
+        label, bar, note = token.content.partition("|")
+        if bar and (state.env["label_first"] or _DENDRON.match(note)):
+            token.content = f"{note}|{label}"
+    return pushed
 
 
 def _tag(state: StateInline, silent: bool) -> bool:
@@ -161,8 +193,12 @@ def _linked_note(href: str) -> str:
     """Return the note that a Markdown link leads to; "" for the web, files, and the same note."""
     if not href or _SCHEME.match(href):
         return ""
-    path = re.split(r"[#?]", href, maxsplit=1)[0]
-    path = unquote(path).strip()
+    plain = unquote(href).strip()
+    if inside := _WIKI.fullmatch(plain):  # of Logseq: [the hive]([[Hives]])
+        return wiki_target(inside[2])
+    if _BLOCK_OF_LOGSEQ.fullmatch(plain):
+        return ""
+    path = unquote(re.split(r"[#?]", href, maxsplit=1)[0]).strip()
     if _FILE.search(path) and not _NOTE.search(path):
         return ""
     return re.sub(r"^(?:\.{0,2}/)+", "", _NOTE.sub("", path))
@@ -171,13 +207,27 @@ def _linked_note(href: str) -> str:
 def _plain(tokens: Sequence[Token]) -> str:
     """Return the words of a heading, without markup."""
     words: list[str] = []
+    markup = _markup(token.content for token in tokens if token.type == "html_inline")
     for token in tokens:
         if token.type in ("wiki", "embed"):
             words.append(token.content.rpartition("|")[2])
         elif token.type == "tag":
             words.append(f"#{token.content}")
-        elif token.type in ("text", "code_inline", "formula", "html_inline"):
+        elif token.type == "html_inline":
+            words.append("" if token.content in markup else token.content)
+        elif token.type in ("text", "code_inline", "formula"):
             words.append(token.content)
         elif token.type == "image":
             words.append(_plain(token.children or []))
     return " ".join("".join(words).split())
+
+
+def _markup(tags: Iterable[str]) -> set[str]:
+    """Return the HTML among what looks like it, and not words, as in "The <b> tag" and "List<T>".
+
+    It is HTML where an element is closed, or has attributes.
+    """
+    found = [tag for tag in map(_HTML.fullmatch, tags) if tag]
+    opened = {tag[2].lower() for tag in found if not tag[1]}
+    html = opened & {tag[2].lower() for tag in found if tag[1]}
+    return {tag[0] for tag in found if tag[2].lower() in html or "=" in tag[3]}

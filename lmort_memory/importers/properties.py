@@ -12,10 +12,19 @@ from lmort_memory.importers.markdown_parser import wiki_target
 from lmort_memory.importers.times import from_epoch, from_stamp, from_words
 from lmort_memory.types import JsonValue
 
-__all__ = ["created_in", "links_in", "properties_text", "property_metadata", "tags_in", "title_in"]
+__all__ = [
+    "created_in",
+    "links_in",
+    "properties_text",
+    "property_metadata",
+    "tags_in",
+    "title_in",
+    "title_of_page",
+]
 
 _WIKI = re.compile(r"!?\[\[([^\[\]\n]+)\]\]")
 _TAGS = re.compile("tags?", re.IGNORECASE)  # Obsidian reads its own names in any case
+_PAGE_TITLE = re.compile(r"\s*(?:[\w-]+::[ \t].*\n)*?title::[ \t]+(\S.*)", re.IGNORECASE)
 _SIGNS = re.compile(r"[^a-z]+")
 # Of the names that programs give to it, the first that a note has; without signs and case.
 _CREATED = tuple(
@@ -23,7 +32,7 @@ _CREATED = tuple(
     date datetime day published publishedat publishdate datepublished pubdate""".split()  # noqa: SIM905
 )
 _FOR_PROGRAMS = re.compile(
-    r"css-?class(?:es)?|publish|permalink|position|kanban-plugin|excalidraw-.*|banner.*|draft"
+    r"css-?class(?:es)?|publish|permalink|slug|position|kanban-plugin|excalidraw-.*|banner.*|draft"
     r"|layout|obsidianuimode|obsidianeditingmode",
     re.IGNORECASE,
 )
@@ -77,6 +86,12 @@ def title_in(front: FrontMatter) -> str:
     """Return the title that the properties give, "" if none."""
     titles = (value for key, value in front.values.items() if key.lower() == "title")
     return next((str(one).strip() for one in titles if isinstance(one, str | int | float)), "")
+
+
+def title_of_page(text: str, start: int) -> str:
+    """Return the title that the lines at the top of a page of Logseq's give, "" if none."""
+    found = _PAGE_TITLE.match(text, start)
+    return found[1].strip() if found else ""
 
 
 def properties_text(front: FrontMatter) -> str:

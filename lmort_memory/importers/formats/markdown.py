@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import attrgetter, itemgetter
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from lmort_memory.importers.properties import (
     property_metadata,
     tags_in,
     title_in,
+    title_of_page,
 )
 from lmort_memory.importers.split import PIECE_CHARS, pieces
 from lmort_memory.importers.times import from_name, modified_at
@@ -72,7 +74,7 @@ class _Note:
     @property
     def title(self) -> str:
         """What the note is called."""
-        named = title_in(self.front)
+        named = title_in(self.front) or title_of_page(self.text, self.front.end)
         if not named and self.path.parent.suffix.lower() == ".textbundle":
             return self.path.parent.stem  # of Bear and Ulysses: its text is called text.md
         name = self.path.name.split(".excalidraw.md")[0].removesuffix(self.path.suffix)
@@ -142,12 +144,20 @@ def _note(path: Path, text: str) -> _Note:
     if len(text) - front.end > _STRUCTURED_CHARS:
         outline = Outline((), (), ())
     else:
-        outline = parse(prose[front.end :])
+        outline = parse(prose[front.end :], label_first=_is_dendrons(path.parent))
     if hidden := queries(lines, outline.fences):
         prose = masked(prose, hidden)
         cuts = sorted((*cuts, *hidden), key=lambda cut: cut.start)
     placed = tuple(_placed(prose, lines, outline.facts))
     return _Note(path, text, prose, tuple(cuts), front, tuple(lines), outline, placed)
+
+
+@lru_cache(maxsize=4096)
+def _is_dendrons(folder: Path) -> bool:
+    """Whether a folder lies in a workspace of Dendron's, which writes links as [[label|note]]."""
+    return (folder / "dendron.yml").is_file() or (
+        folder.parent != folder and _is_dendrons(folder.parent)
+    )
 
 
 def _placed(text: str, lines: Sequence[int], facts: Iterable[Fact]) -> Iterator[tuple[int, Fact]]:
@@ -273,7 +283,7 @@ FORMAT = Format(
     suffixes=(".md", ".markdown", ".mdown"),
     matches=lambda path: True,
     read=_read,
-    version=7,
+    version=8,
     about="Markdown notes and Obsidian vaults",
     longest=MAX_TEXT_BYTES,
 )
