@@ -114,13 +114,13 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
     file_tags = tuple(tag for tag in re.split(r"[:\s]+", org.keywords.get("filetags", "")) if tag)
     date = _time(org.keywords.get("date", "")) or from_name(path.stem) or modified_at(path)
     found = False
-    for section in org.sections:
+    for section, after in zip(org.sections, [*org.sections[1:], _Section()], strict=True):
         said, pictures = _PICTURE.subn("", "\n".join(section.lines))
         left_out["picture"] += pictures
         text = _shown(said).strip("\n")
         metadata = _metadata(section, (*file_tags, *section.tags))
         if not text.strip():
-            if pictures or not section.headings or _has_below(section, org.sections):
+            if pictures or not section.headings or _is_above(section, after):
                 continue
             text = section.headings[-1]
             section.headings = section.headings[:-1]
@@ -136,12 +136,10 @@ def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
         left_out["note without text"] += 1
 
 
-def _has_below(section: _Section, sections: list[_Section]) -> bool:
-    """Whether other headings stand under a heading, which then is in their paths."""
+def _is_above(section: _Section, after: _Section) -> bool:
+    """Whether the next heading stands under this one, which then is in its path."""
     length = len(section.headings)
-    return any(
-        len(one.headings) > length and one.headings[:length] == section.headings for one in sections
-    )
+    return len(after.headings) > length and after.headings[:length] == section.headings
 
 
 def _metadata(section: _Section, tags: tuple[str, ...]) -> dict[str, JsonValue]:

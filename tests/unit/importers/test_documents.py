@@ -143,6 +143,14 @@ def test_org_headings_tags_and_what_is_left_out(tmp_path):
     assert left_out == {"comment": 1, "drawer": 1, "tree marked COMMENT": 1}
 
 
+def test_org_headings_without_text_are_kept_unless_others_stand_under_them(tmp_path):
+    """One of two headings of a name has nothing below it: it is not in the path of the other's."""
+    path = tmp_path / "bees.org"
+    path.write_text("* Call Bo\n* Call Bo\n** At nine\n* Feed\n*** Sugar\n")
+    turns, _ = read_all(path)
+    assert texts(turns) == ["bees\n\nCall Bo", "bees > Call Bo\n\nAt nine", "bees > Feed\n\nSugar"]
+
+
 def test_pictures_of_org_are_left_out(tmp_path):
     """The path of a picture says nothing, its description does; a heading above one asks."""
     path = tmp_path / "bees.org"
