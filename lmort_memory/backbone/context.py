@@ -91,7 +91,6 @@ class Context:
                 f"llama.cpp could not create a context of {size.n_ctx} tokens "
                 f"({take_errors() or 'no reason given'}) — try a smaller context"
             )
-        self.memory = cpp.llama_get_memory(self._ctx)
         # llama.cpp has room for a multiple of 256, but learned positions end where they end.
         self.n_ctx: int = min(size.n_ctx, cpp.llama_n_ctx(self._ctx))
         self._n_embd: int = cpp.llama_model_n_embd(model)
@@ -99,8 +98,19 @@ class Context:
 
     @property
     def handle(self) -> Any:  # noqa: ANN401
-        """The llama_context pointer, for samplers."""
+        """The llama_context pointer, for samplers.
+
+        Raises:
+            BackboneError: the context was closed; llama.cpp would read freed memory.
+        """
+        if not self._ctx:
+            raise BackboneError("the conversation is closed — open another to continue")
         return self._ctx
+
+    @property
+    def memory(self) -> Any:  # noqa: ANN401
+        """The llama_memory pointer: the cells; BackboneError as for `handle`."""
+        return llama().llama_get_memory(self.handle)
 
     def decode(
         self,
@@ -125,7 +135,7 @@ class Context:
         n = len(tokens)
         batch = self._batch.fill(tokens, positions, sequences, outputs)
         self.capture.begin(n, self._n_embd)
-        code = llama().llama_decode(self._ctx, batch)
+        code = llama().llama_decode(self.handle, batch)
         if code == 0 and not self.capture.aborted:
             return
         self._remove(positions, sequences)
@@ -176,11 +186,11 @@ class Context:
     def state(self, max_bytes: int) -> bytes | None:
         """Return the cells of sequence 0, or None if they exceed `max_bytes`."""
         cpp = llama()
-        size = cpp.llama_state_seq_get_size(self._ctx, 0)
+        size = cpp.llama_state_seq_get_size(self.handle, 0)
         if size > max_bytes:
             return None
         buffer = (ctypes.c_uint8 * size)()
-        written = cpp.llama_state_seq_get_data(self._ctx, buffer, size, 0)
+        written = cpp.llama_state_seq_get_data(self.handle, buffer, size, 0)
         return bytes(memoryview(buffer)[:written])
 
     def set_state(self, data: bytes) -> bool:
@@ -189,7 +199,7 @@ class Context:
         The data must come from `state` of the same model and build: llama.cpp does not check it.
         """
         buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
-        return bool(llama().llama_state_seq_set_data(self._ctx, buffer, len(data), 0))
+        return bool(llama().llama_state_seq_set_data(self.handle, buffer, len(data), 0))
 
     def close(self) -> None:
         """Free the context; calling it again does nothing."""

@@ -182,8 +182,9 @@ class TokenSequence:
         return saved.label if self._run(lambda: self._restore(saved)) else None
 
     def close(self) -> None:
-        """Free the context."""
+        """Free the context, and with it every cell."""
         self._run(self._context.close)
+        self._tokens.clear()
 
     def _run(self, job: Callable[[], T]) -> T:
         return self._thread.run(job, Priority.CHAT)

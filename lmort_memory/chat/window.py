@@ -302,9 +302,8 @@ class Window:
 
     def remove(self, records: Collection[str]) -> None:
         """Drop every exchange that shows one of these records, and all cells computed after it."""
-        if self._exchanges.drop_showing(records):
+        if self._exchanges.drop_showing(records) and (have := self._sequence.tokens):
             prompt = self._exchanges.prompt(reply=False)
-            have = self._sequence.tokens
             self._sequence.cut(common_prefix(have, prompt.tokens), len(have), move=False)
 
     def save(self, path: Path, *, label: Sequence[str]) -> bool:

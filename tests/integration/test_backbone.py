@@ -228,6 +228,24 @@ def test_a_closed_backbone_says_so(tiny):
         list(opened.hidden_states(["x"], layers=(1,)))
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda sequence: sequence.extend([5]),
+        lambda sequence: sequence.cut(0, 2, move=True),
+        lambda sequence: sequence.sampler(Sampling()),
+    ],
+)
+def test_a_closed_sequence_says_so(backbone, use):
+    """llama.cpp would read freed memory, which ends the process; closing it twice is nothing."""
+    sequence = backbone.open_sequence(n_ctx=256)
+    sequence.extend([5, 6, 7])
+    sequence.close()
+    sequence.close()
+    with pytest.raises(BackboneError, match="closed"):
+        use(sequence)
+
+
 def test_urgent_jobs_overtake(backbone):
     """Of the jobs that wait, chat goes before recall before import."""
     thread = InferenceThread(lambda _abort: None)

@@ -279,6 +279,18 @@ def test_a_chat_that_neither_stores_nor_recalls_captures_nothing(memory):
     assert memory.status().store.records == 1
 
 
+def test_a_closed_chat_says_so(memory):
+    """It takes no turn and stores none; what was said is still explained, and still forgotten."""
+    with Chat(memory, options=OPTIONS) as chat:
+        told = say(chat, "My sister Ada keeps bees in Trondheim.")
+    held = memory.status().store.records
+    with pytest.raises(BackboneError, match="closed"):
+        chat.say("Where does my sister live?")
+    assert memory.status().store.records == held
+    assert chat.ledger().turn_id == told.turn.id
+    assert chat.forget(told.turn.id).records == 1
+
+
 def test_a_memory_without_model_cannot_chat(tmp_path):
     """The error is the caller's and says why."""
     with (
