@@ -1,4 +1,4 @@
-"""What the author of a letter wrote: the text of its parts, without what is quoted, and signatures.
+"""The text of a letter: which of its parts are read, and how they are decoded.
 
 Mail is decoded leniently, since a third of the world's mailers never read the standards: a charset
 that is missing, unknown or wrong costs no letter.
@@ -7,14 +7,15 @@ that is missing, unknown or wrong costs no letter.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from email.message import EmailMessage, MIMEPart
 
 from lmort_memory.importers.format import LeftOut
 from lmort_memory.importers.html import html_text
-from lmort_memory.importers.messages import clean
+from lmort_memory.importers.quotations import all_words, own_words
 
-__all__ = ["body_of", "own_words"]
+__all__ = ["body_of"]
 
 # Names that mailers use for a charset or a part of it, and what decodes the whole, as browsers do.
 _WIDER = {
@@ -31,41 +32,10 @@ _WIDER = {
     "unicode-1-1-utf-7": "utf-7",
     "utf8mb4": "utf-8",
 }
-_INTRODUCED = re.compile(
-    r"(?:On|Am|Le|El|Il|Em|Op|Den|På) .{6,200}"
-    r"(?:wrote|schrieb[^\n:]{0,80}|a écrit|escribió|ha scritto|escreveu|schreef[^\n:]{0,80}|skrev"
-    r"[^\n:]{0,80})\s?:\s*\Z",
-    re.S,
-)
-_DATED = re.compile(r"@|\d:\d\d|\b(?:19|20)\d\d\b")
-_PASSED_ON = re.compile(
-    r"(?<!-)-{2,}+\s?(?:Original Message|Ursprüngliche Nachricht|Message d'origine)"
-)
-# The line above a letter that was passed on, which is what its sender wanted to say.
-_FORWARDED = re.compile(
-    r"(?:forwarded|weitergeleitet|transféré|reenviado|inoltrato|doorgestuurd|encaminhad|vidarebefo"
-    r"|转发|轉寄)[^\n]*\Z",
-    re.I,
-)
 # What programs put before the subject of a letter that is passed on; "AW: WG:" answers one.
 _PASSED_ON_SUBJECT = re.compile(
     r"\s*(?:fwd?|wg|tr|rv|enc|i|pd|vb|vl|doorst(?:uren)?|转发|轉寄)\s*[:：]",  # noqa: RUF001
     re.I,
-)
-# "From: Berlin", "To: Prague" heads no letter: that has an address, a clock, or when it was sent.
-_ADDRESSED = re.compile(
-    r"@|\d:\d\d|^[ \t>*]*(?:sent|gesendet|envoyé|enviad[oa]|inviato|verzonden|skickat|sendt"
-    r"|lähetetty|wysłano|subject|betreff|objet|asunto|assunto|oggetto|onderwerp|ämne|emne|aihe"
-    r"|temat)\b",
-    re.I | re.M,
-)
-# The head that Outlook and others put above the letter that is answered, in the reader's language.
-_HEAD = re.compile(
-    r"(?:^[ \t>]*+(?:_{8,}+|-{8,}+)?[ \t]*+\n{1,4}+)?"
-    r"^[ \t]*+\*?(?:From|Von|De|Da|Van|Från|Fra|Lähettäjä|Od|Feladó|Kimden|Från|От|Від"
-    r"|差出人|发件人|寄件者|보낸 사람)\*?[ \u00a0]?[:：].+\n+"  # noqa: RUF001  a wide colon
-    r"(?:^[ \t]*\*?[^\s:：*][^:：\n*]{0,20}\*?[ \u00a0]?[:：].+(?:\n+|\Z)){2}",  # noqa: RUF001
-    re.M,
 )
 # A plain form of so many characters may be but a notice that the letter is to be read as HTML.
 _LONGEST_NOTICE = 500
@@ -73,58 +43,75 @@ _MUCH_LONGER = 3  # times
 _NAMES_HTML = re.compile(r"\bhtml\b", re.I)
 _NOT_SAID = re.compile(r"https?://\S+|[\W_]+")  # what the two forms of a letter differ in
 _COMPARED = 12  # characters at a time
-_QUOTED = re.compile(r"^(?:> ?)+", re.M)
-_SIGNATURE = re.compile(r"^-- \n|^--\n(?=(?:.*\n){0,7}.*\n?\Z)", re.M)
-_ENCRYPTED = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\Z)", re.S)
-_SIGNED = re.compile(
-    r"-----BEGIN PGP SIGNED MESSAGE-----\n(?:[^\n]+\n)*\n|-----BEGIN PGP SIGNATURE-----.*", re.S
-)
 
 
 def body_of(letter: EmailMessage, left_out: LeftOut, *, subject: str) -> str:
     """Return what the author wrote, "" where that is nothing but attachments."""
-    passed_on = _PASSED_ON_SUBJECT.match(subject) is not None
-    return "\n\n".join(_parts(letter, left_out, passed_on=passed_on))
+    words_of = all_words if _PASSED_ON_SUBJECT.match(subject) else own_words
+    return "\n\n".join(_Body(words_of).texts(letter, left_out))
 
 
-def _parts(part: MIMEPart, left_out: LeftOut, *, passed_on: bool) -> Iterator[str]:
-    """Yield the texts of a part: of alternatives one, of a mixture all."""
-    kind = part.get_content_type()
-    if not part.is_multipart() or kind == "message/rfc822":
-        yield from _text(part, left_out, passed_on=passed_on)
-        return
-    inside = [one for one in part.iter_parts() if isinstance(one, MIMEPart)]
-    if kind == "multipart/alternative":
-        yield from _best(inside, left_out, passed_on=passed_on)
-    elif kind == "multipart/encrypted":
-        left_out["encrypted passage"] += 1
-    elif kind == "multipart/signed":
-        yield from _parts(inside[0], left_out, passed_on=passed_on) if inside else ()
-    else:
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """Finds the parts of a letter that are to be read.
+
+    Attributes:
+        words_of: Returns what is kept of the text of a part.
+    """
+
+    words_of: Callable[[str, LeftOut], str]
+
+    def texts(self, part: MIMEPart, left_out: LeftOut) -> Iterator[str]:
+        """Yield the texts of a part: of alternatives one, of a mixture all."""
+        kind = part.get_content_type()
+        if not part.is_multipart() or kind == "message/rfc822":
+            yield from self._text(part, left_out)
+            return
+        inside = [one for one in part.iter_parts() if isinstance(one, MIMEPart)]
+        if kind == "multipart/alternative":
+            yield from self._best(inside, left_out)
+        elif kind == "multipart/encrypted":
+            left_out["encrypted passage"] += 1
+        elif kind == "multipart/signed":
+            yield from self.texts(inside[0], left_out) if inside else ()
+        else:
+            for one in inside:
+                yield from self.texts(one, left_out)
+
+    def _best(self, inside: list[MIMEPart], left_out: LeftOut) -> Iterator[str]:
+        """Yield the plain form if it says anything but that there is another, else that one."""
+        plain = [one for one in inside if one.get_content_type() == "text/plain"]
+        others = [one for one in inside if one not in plain]
+        texts, counted = self._first(plain)
+        if sum(map(len, texts)) <= _LONGEST_NOTICE:  # a longer one is a letter: no other is parsed
+            richer, also_counted = self._first(others)
+            if not texts or _is_notice("\n".join(texts), "\n".join(richer)):
+                texts, counted = richer, also_counted
+        left_out.update(counted)
+        yield from texts
+
+    def _first(self, inside: list[MIMEPart]) -> tuple[list[str], LeftOut]:
+        """Return the texts of the first part that has any, and what was left out of it."""
         for one in inside:
-            yield from _parts(one, left_out, passed_on=passed_on)
+            counted = LeftOut()
+            if texts := list(self.texts(one, counted)):
+                return texts, counted
+        return [], LeftOut()
 
-
-def _best(inside: list[MIMEPart], left_out: LeftOut, *, passed_on: bool) -> Iterator[str]:
-    """Yield the plain form if it says anything but that there is another, else that one."""
-    plain = [one for one in inside if one.get_content_type() == "text/plain"]
-    others = [one for one in inside if one not in plain]
-    texts, counted = _first(plain, passed_on=passed_on)
-    if sum(map(len, texts)) <= _LONGEST_NOTICE:  # a longer one is a letter: no other is parsed
-        richer, also_counted = _first(others, passed_on=passed_on)
-        if not texts or _is_notice("\n".join(texts), "\n".join(richer)):
-            texts, counted = richer, also_counted
-    left_out.update(counted)
-    yield from texts
-
-
-def _first(inside: list[MIMEPart], *, passed_on: bool) -> tuple[list[str], LeftOut]:
-    """Return the texts of the first part that has any, and what was left out of it."""
-    for one in inside:
-        counted = LeftOut()
-        if texts := list(_parts(one, counted, passed_on=passed_on)):
-            return texts, counted
-    return [], LeftOut()
+    def _text(self, part: MIMEPart, left_out: LeftOut) -> Iterator[str]:
+        kind = part.get_content_type()
+        named = part.get_filename() is not None
+        broken = part.get_content_maintype() == "multipart"  # its parts are not to be found
+        if part.is_attachment() or named or not (broken or kind in ("text/plain", "text/html")):
+            left_out["attachment"] += 1
+            return
+        text = _decoded(part).replace("\r\n", "\n").replace("\r", "\n").rstrip("\0")
+        if kind == "text/html":
+            text = html_text(text)
+        elif str(part.get_param("format", "")).lower() == "flowed":
+            text = _unfolded(text, joined=str(part.get_param("delsp", "")).lower() == "yes")
+        if said := self.words_of(text, left_out):
+            yield said
 
 
 def _is_notice(plain: str, richer: str) -> bool:
@@ -138,22 +125,6 @@ def _is_notice(plain: str, richer: str) -> bool:
         return False
     pieces = [said[start : start + _COMPARED] for start in range(0, len(said), _COMPARED)]
     return 2 * sum(piece in there for piece in pieces) < len(pieces)
-
-
-def _text(part: MIMEPart, left_out: LeftOut, *, passed_on: bool) -> Iterator[str]:
-    kind = part.get_content_type()
-    named = part.get_filename() is not None
-    broken = part.get_content_maintype() == "multipart"  # its parts are not to be found
-    if part.is_attachment() or named or not (broken or kind in ("text/plain", "text/html")):
-        left_out["attachment"] += 1
-        return
-    text = _decoded(part).replace("\r\n", "\n").replace("\r", "\n").rstrip("\0")
-    if kind == "text/html":
-        text = html_text(text)
-    elif str(part.get_param("format", "")).lower() == "flowed":
-        text = _unfolded(text, joined=str(part.get_param("delsp", "")).lower() == "yes")
-    if said := own_words(text, left_out, passed_on=passed_on):
-        yield said
 
 
 def _decoded(part: MIMEPart) -> str:
@@ -184,68 +155,3 @@ def _unfolded(text: str, *, joined: bool) -> str:
         if goes_on and joined:
             lines[-1] = lines[-1][:-1]
     return "\n".join(lines)
-
-
-def own_words(text: str, left_out: LeftOut, *, passed_on: bool = False) -> str:
-    """Cut off what is quoted, with the line that introduces it, and the signature.
-
-    Of a letter that is passed on, all stays: what its sender wanted to say stands in the quotation.
-    """
-    text, encrypted = _ENCRYPTED.subn("", text)
-    left_out["encrypted passage"] += encrypted
-    text = _SIGNED.sub("", text)
-    if passed_on:
-        return clean(_QUOTED.sub("", text))
-    text = _SIGNATURE.split(text, maxsplit=1)[0]
-    for find in (_PASSED_ON.search, _head_in):  # the second in what the first has left
-        found = find(text)
-        before = clean(text[: found.start()]) if found else ""
-        if found and before and not _FORWARDED.search(before):
-            left_out["quoted passage"] += 1
-            text = text[: found.start()]
-    return clean("\n".join(_not_quoted(text.split("\n"), left_out)))
-
-
-def _head_in(text: str) -> re.Match[str] | None:
-    return next((one for one in _HEAD.finditer(text) if _ADDRESSED.search(one[0])), None)
-
-
-def _not_quoted(lines: Iterable[str], left_out: LeftOut) -> list[str]:
-    """Return the lines without quotations, but with one that is said to be forwarded."""
-    kept: list[str] = []
-    quoting = forwarded = False
-    for line in lines:
-        if line.startswith(">"):
-            if not quoting:
-                forwarded = _FORWARDED.search(_last(kept)) is not None
-                left_out["quoted passage"] += not forwarded
-                kept = kept if forwarded else _without_introduction(kept)
-            quoting = True
-            if forwarded:
-                kept.append(_QUOTED.sub("", line))
-        else:
-            quoting = quoting and not line.strip()
-            kept.append(line)
-    return kept
-
-
-def _last(lines: list[str]) -> str:
-    """Return the last line that says anything."""
-    return next((line.rstrip() for line in reversed(lines) if line.strip()), "")
-
-
-def _without_introduction(lines: list[str]) -> list[str]:
-    """Drop "On Monday, Ada wrote:", which may be broken over three lines, in any language."""
-    end = len(lines)
-    while end and not lines[end - 1].strip():
-        end -= 1
-    first = end
-    while first and lines[first - 1].strip():
-        first -= 1
-    said = "\n".join(lines[first:end]).strip()
-    if end - first <= 3 and said.endswith((":", "：")) and _DATED.search(said):  # noqa: RUF001
-        return lines[:first]
-    for first in range(end - 1, max(end - 4, -1), -1):
-        if _INTRODUCED.match("\n".join(lines[first:end]).strip()):
-            return lines[:first]
-    return lines

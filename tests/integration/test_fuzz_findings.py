@@ -14,7 +14,7 @@ from lmort_memory.errors import ImportFileError
 from lmort_memory.importers import read, scan
 from lmort_memory.importers.format import LeftOut
 from lmort_memory.importers.html import parse_html
-from lmort_memory.importers.letters import own_words
+from lmort_memory.importers.quotations import own_words
 from lmort_memory.importers.times import from_words
 from lmort_memory.packing import pack
 from lmort_memory.store import Filter, SQLiteStore
