@@ -19,7 +19,8 @@ from lmort_memory.kit import load_kit, load_pairs
 from lmort_memory.testing.tiny_gguf import write_tiny_gguf
 from lmort_memory.tuners.evaluate.held_out import Figures, best_tier, judge
 from lmort_memory.tuners.make import maker as maker_module
-from lmort_memory.tuners.make.maker import CLOSED_FORM, LMORT, Maker
+from lmort_memory.tuners.make.fitted import CLOSED_FORM, LMORT
+from lmort_memory.tuners.make.maker import Maker
 from lmort_memory.tuners.states.cache import Estimate
 from tests.support.tiny_hf import write_tiny_hf
 

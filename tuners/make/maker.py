@@ -13,26 +13,25 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from lmort_memory.encoder.artifact import Artifact, TunerCard
+from lmort_memory.encoder.artifact import Artifact
 from lmort_memory.encoder.background import with_background
 from lmort_memory.encoder.config import TunerConfig
 from lmort_memory.encoder.in_chat import with_chat
 from lmort_memory.encoder.pooling import pool_states
 from lmort_memory.encoder.probe import ceiling, choose_layers
 from lmort_memory.encoder.token_fit import with_tokens
-from lmort_memory.encoder.untrained import AT_ONCE, beside_words, identity_of, project
+from lmort_memory.encoder.untrained import AT_ONCE, beside_words, project
 
 from ..evaluate.held_out import Figures, best_tier, encode_cache, judge
 from ..states.cache import estimate, fill
-from ..train.closed_form import pooled_states, ridge_behind, statistics
 from ..train.data import TrainingData
 from . import plan as plans
+from .fitted import CLOSED_FORM, LMORT, card_of, closed_form, config_of
 from .in_chat import EXCHANGES, measure
 from .own import add_own_directions, add_words, capture_pairs
 from .plan import FEWEST, Plan
@@ -58,14 +57,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-__all__ = ["CLOSED_FORM", "LMORT", "Made", "Maker", "Tier"]
-
-CLOSED_FORM: Final = "closed form"
-LMORT: Final = "LMORT"
+__all__ = ["Made", "Maker", "Tier"]
 
 _PROBE_TEXTS: Final = 256  # for choosing the layers, where they take no more than
 _PROBE_SHARE: Final = 0.2  # of the time
-_REMOVED: Final = 10  # principal directions, as in the at-once tier
 _CHAT_SHARE: Final = 0.05  # of the time, for what a chat adds
 _CHATTED: Final = 8  # texts that cost as much as an exchange, which goes through every block
 _FEWEST_EXCHANGES: Final = 12
@@ -204,7 +199,7 @@ class Maker:
         begun = time.monotonic()
         tiers = {AT_ONCE: self._judged(self._at_once(plan), None, held, begun)}
         begun = time.monotonic()
-        fitted = self._closed_form(plan, fit, targets)
+        fitted = closed_form(self.backbone, self.kit, plan, fit)
         tiers[CLOSED_FORM] = self._finished(fitted, fit, pairs, held, begun)
         if plan.train_s:
             begun = time.monotonic()
@@ -295,19 +290,6 @@ class Maker:
         made = project(self.backbone, pool_states(captured), plan.layers)
         return beside_words(made, self.kit.vectors)
 
-    def _closed_form(self, plan: Plan, fit: StatesCache, targets: Array) -> Artifact:
-        stats = statistics(fit)
-        stats = {layer: stats[layer] for layer in plan.layers}
-        inputs = pooled_states(fit, plan.layers, stats)
-        # At this scale the entries of a vector are about 1, which suits AdamW's step size.
-        scale = np.float32(targets.shape[1] ** 0.5)
-        weight, bias = ridge_behind(inputs, targets * scale, removed=_REMOVED)
-        config = self._config(plan, n_layer=0)
-        weights = {"pooled.weight": weight, "pooled.bias": bias}
-        for layer, (mean, std) in stats.items():
-            weights[f"stats.{layer}.mean"], weights[f"stats.{layer}.std"] = mean, std
-        return Artifact(self._card(config, CLOSED_FORM, plan), weights)
-
     def _lmort(
         self,
         plan: Plan,
@@ -327,7 +309,7 @@ class Maker:
             texts, np.arange(len(texts)), alone, np.full((len(texts), 0), -1, dtype=np.int64), ()
         )
         training = TrainingSet(fit, data, targets)
-        config = self._config(plan, n_layer=2)
+        config = config_of(self.backbone, self.kit, plan, n_layer=2)
         if not plan.epochs:
             plan = replace(plan, epochs=self._epochs_that_fit(plan, config, training))
             self._keep(plan)
@@ -338,7 +320,9 @@ class Maker:
                 {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
             )
         model = trainer.run(checkpoint_every=20, progress=stages("LMORT"))
-        return Artifact(self._card(config, LMORT, plan), model.weights()), plan
+        return Artifact(
+            card_of(self.backbone, self.kit, plan, config, LMORT), model.weights()
+        ), plan
 
     def _epochs_that_fit(self, plan: Plan, config: TunerConfig, training: TrainingSet) -> int:
         from ..train.trainer import Trainer
@@ -349,34 +333,6 @@ class Maker:
         trial.run(stop_at=1 + _STEPS_MEASURED)
         step_s = (time.monotonic() - start) / _STEPS_MEASURED
         return int(min(_MAX_EPOCHS, max(1, plan.train_s // (step_s * trial.total))))
-
-    def _config(self, plan: Plan, *, n_layer: int) -> TunerConfig:
-        n_embd = self.backbone.n_embd
-        width = min(256, n_embd)
-        return TunerConfig(
-            n_embd=n_embd,
-            align_layer=plan.layers[0],
-            uniform_layer=plan.layers[-1],
-            n_layer=n_layer,
-            n_head=max(n for n in (8, 4, 2, 1) if width % n == 0),
-            width=width,
-            n_ff=3 * width,
-            pooled_layers=plan.layers,
-            dim=self.kit.vectors.shape[1],
-        )
-
-    def _card(self, config: TunerConfig, tier: str, plan: Plan) -> TunerCard:
-        provenance = {
-            "recipe": "tuner make",
-            "tier": tier,
-            "data": f"calibration kit, {plan.n_fit} texts, {plan.n_pairs} pairs",
-            "texts": str(plan.n_fit),
-            "teacher": self.kit.teacher,
-            "date": datetime.now(UTC).date().isoformat(),
-        }
-        if tier == LMORT:
-            provenance["epochs"] = str(plan.epochs)
-        return TunerCard(config, identity_of(self.backbone), provenance=provenance)
 
     def _planned(self, each: float, *, probe_s: float) -> Plan:
         trains = self.train and find_spec("torch") is not None

@@ -154,7 +154,7 @@ def test_no_character_of_an_answer_is_obeyed_or_hidden(api):
     record = add(api, f"bees {hostile}", scope="hostile")
     answer = api.get(f"/api/records/{record['id']}")
     assert not any(character in answer.text for character in hostile)
-    assert answer.json()["text"] == f"bees {hostile}"
+    assert answer.json()["record"]["text"] == f"bees {hostile}"
 
 
 def test_a_map_places_the_memories(api):
