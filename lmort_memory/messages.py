@@ -103,10 +103,13 @@ def said_text(said: Said) -> str:
     """Return the words of a text, of a message or of content parts; other parts are left out.
 
     Raises:
+        TypeError: it is none of the three.
         ValueError: a message of no known dialect.
     """
     if isinstance(said, str):
         return said
+    if isinstance(said, bytes) or not isinstance(said, Iterable):
+        raise TypeError(f"a turn is a text, a message or its parts; got {type(said).__name__}")
     message = said if isinstance(said, Mapping) else {"role": "user", "content": list(said)}
     return "\n".join(one.text for one in read_messages(message, left_out=Counter()) if one.text)
 

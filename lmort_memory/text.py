@@ -84,7 +84,12 @@ def valid(text: str) -> str:
     """Return the text with U+FFFD in place of each lone surrogate and NUL.
 
     Two surrogates that form a pair become the character that they encode.
+
+    Raises:
+        TypeError: it is no text: a record, say, where its id is needed.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a text or an id must be a str; got {type(text).__name__}")
     if not _INVALID.search(text):
         return text
     joined = _PAIR.sub(_join, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import get_args
 
 from lmort_memory.backbone import Sampling
 from lmort_memory.backbone.template import SPEAKERS
@@ -57,6 +58,29 @@ class ChatOptions:
     speakers: tuple[str, str] = SPEAKERS
 
     def __post_init__(self) -> None:
-        """Raise ValueError if a stop text is empty: every reply would end before it begins."""
+        """Refuse what would otherwise fail at the first turn, or change a reply in silence.
+
+        Raises:
+            TypeError: a count is no whole number, or `stop` is one text.
+            ValueError: a value is out of range, or a stop text is empty: every reply would end
+                before it begins.
+        """
+        for name, least in _LEAST.items():
+            _check_count(name, getattr(self, name), least)
+        if isinstance(self.stop, str):
+            raise TypeError(f"stop takes a tuple of texts; got one — write ({self.stop!r},)")
         if "" in self.stop:
             raise ValueError("a stop text must not be empty")
+        if self.old_notes not in get_args(OldNotes):
+            known = ", ".join(get_args(OldNotes))
+            raise ValueError(f"old_notes must be one of {known}; got {self.old_notes!r}")
+
+
+_LEAST = {"n_ctx": 1, "max_tokens": 0, "memories": 0, "memory_tokens": 0}
+
+
+def _check_count(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number; got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}")

@@ -93,10 +93,12 @@ def to_forget(ids: str | Iterable[str] | None, given: Conditions) -> Filter:
     """Return which records a call of `forget` names.
 
     Raises:
-        TypeError: as `to_filter`.
+        TypeError: as `to_filter`, or the ids are neither a text nor several.
         ValueError: no ids and no condition, or a `where` that matches every record.
     """
     named = to_filter(given, call="forget", include_superseded=True)
+    if not isinstance(ids, Iterable | None):
+        raise TypeError(f"forget() takes an id or several, as str; got {type(ids).__name__}")
     chosen_ids = (ids,) if isinstance(ids, str) else ids if ids is None else tuple(ids)
     chosen = replace(named, ids=chosen_ids, expired=True)
     if names_nothing(named.where):

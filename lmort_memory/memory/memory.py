@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Memory"]
 
+_ONE = (str, bytes, Mapping)  # one item, although Python could walk through it
+
 
 class Memory(MemoryRecords, MemoryCopies, Closing):
     """A memory of texts and conversations, stored in one file and searched by meaning and words.
@@ -205,7 +207,7 @@ class Memory(MemoryRecords, MemoryCopies, Closing):
             ValueError: an item without text, metadata that is not JSON, or a naive time.
             SpaceMismatchError: `encoded` has another width, or there is no encoder.
         """
-        single = isinstance(item, str | Mapping) or not isinstance(item, Sequence)
+        single = isinstance(item, _ONE) or not isinstance(item, Sequence)
         items: Sequence[Item] = [item] if single else item  # type: ignore[list-item, assignment]
         left_out: Counter[str] = Counter()
         turns = [
@@ -247,7 +249,13 @@ class Memory(MemoryRecords, MemoryCopies, Closing):
         Each batch is on disk, and can be found by words, before the next is read. Vectors are made
         after all items are stored (unless `defer`). Messages without text are skipped. After an
         interruption, call it again with the same items.
+
+        Raises:
+            TypeError: a single text or message, whose letters or fields would be the items.
         """
+        if isinstance(items, _ONE):
+            found = type(items).__name__
+            raise TypeError(f"add_many takes several items; got one {found}, which `add` takes")
         new = done = 0
         rest = iter(items)
         while batch := list(islice(rest, BATCH)):

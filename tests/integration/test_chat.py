@@ -291,6 +291,35 @@ def test_a_closed_chat_says_so(memory):
     assert chat.forget(told.turn.id).records == 1
 
 
+@pytest.mark.parametrize("said", [None, 5, b"bees"])
+def test_a_turn_of_another_type_is_named(memory, said):
+    """The error says what a turn is; nothing is stored."""
+    with (
+        Chat(memory, options=OPTIONS) as chat,
+        pytest.raises(TypeError, match="a text, a message or its parts; got"),
+    ):
+        chat.say(said)
+    assert memory.status().store.records == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"stop": "###"}, TypeError, r"write \('###',\)"),
+        ({"stop": ("",)}, ValueError, "must not be empty"),
+        ({"max_tokens": "12"}, TypeError, "max_tokens must be a whole number; got '12'"),
+        ({"max_tokens": -1}, ValueError, "max_tokens must be at least 0; got -1"),
+        ({"n_ctx": 0}, ValueError, "n_ctx must be at least 1; got 0"),
+        ({"memories": -1}, ValueError, "memories must be at least 0"),
+        ({"old_notes": "drop"}, ValueError, "one of shift, evaluate, keep; got 'drop'"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(options, error, says):
+    """At once, and not at the first turn or never."""
+    with pytest.raises(error, match=says):
+        ChatOptions(**options)
+
+
 def test_a_memory_without_model_cannot_chat(tmp_path):
     """The error is the caller's and says why."""
     with (

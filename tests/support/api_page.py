@@ -17,7 +17,7 @@ HEAD = """# API
 Made from the docstrings, and held in step with them by a test. Everything below is imported from
 `lmort_memory`, what belongs to imports from `lmort_memory.importers` and `lmort_memory.importing`.
 Results are frozen values. Times carry a zone. Errors of ours derive from `LmortError`; a wrong
-argument is a `ValueError`.
+argument is a `ValueError`, one of a wrong type a `TypeError`.
 
 **Stability.** The names on this page follow semantic versioning: before 1.0 a minor release may
 change one, and the changelog says so. That includes what other people's code implements:

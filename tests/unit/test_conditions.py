@@ -118,6 +118,43 @@ def test_a_time_or_metadata_of_another_type_is_named(memory):
         memory.supersede(first, 5)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda memory, record: memory.get(record),
+        lambda memory, record: memory.history(record),
+        lambda memory, record: memory.update(record, "Ada keeps goats"),
+        lambda memory, record: memory.forget(record),
+        lambda memory, record: memory.forget([record]),
+        lambda memory, record: memory.recall(record),
+        lambda memory, record: list(memory.records(after=record)),
+    ],
+)
+def test_a_record_in_place_of_its_id_is_named(memory, call):
+    """Whoever passes a record on is told what was found, not what a regular expression wants."""
+    record = next(memory.records())
+    with pytest.raises(TypeError, match="str; got Record"):
+        call(memory, record)
+    assert memory.get(record.id).text == "Ada keeps bees"
+
+
+@pytest.mark.parametrize(
+    ("one", "kind"),
+    [("Bees", "str"), (b"Bees", "bytes"), ({"role": "user", "content": "Bees"}, "dict")],
+)
+def test_one_item_is_not_several(memory, one, kind):
+    """A text is not a row of letters, nor a message one of its fields' names."""
+    with pytest.raises(TypeError, match=f"several items; got one {kind}"):
+        memory.add_many(one)
+    assert len(list(memory.records())) == 2
+
+
+def test_bytes_are_no_text(memory):
+    """They are refused as what they are."""
+    with pytest.raises(TypeError, match="got bytes"):
+        memory.add(b"Bees")
+
+
 def test_an_id_that_is_no_text_is_no_record(memory):
     """Half an emoji in an id finds nothing, as any other id that does not exist."""
     with pytest.raises(RecordNotFoundError):
