@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -62,14 +63,16 @@ class PlainCommand(TyperCommand):
         given = list(args)
         try:
             self._refuse_empty_places(args)
-            return super().parse_args(ctx, self._texts_last(ctx, args))
+            rest = super().parse_args(ctx, self._texts_last(ctx, args))
+            self._refuse_empty_paths(ctx.params, given)
         except _UsageError as error:
             if self._takes_text() and hasattr(error, "possibilities"):  # no such option
                 error.message += ". Put -- before a text that begins with a dash"
             elif self._takes_text() and "unexpected extra argument" in error.message:
                 error.message = self._in_quotes(ctx.command_path, given)
-            error.message = visible(error.message)
+            error.message = visible(_with_what_was_found(error))
             raise
+        return rest
 
     def _refuse_empty_places(self, args: Sequence[str]) -> None:
         """Refuse "" as a file or folder: Python takes it for the current folder.
@@ -84,13 +87,23 @@ class PlainCommand(TyperCommand):
             for number, word in enumerate(words)
             if not word
         ]
-        if "--watch=" in args or ("--watch", "") in pairwise(args):
-            empty.append("--watch FOLDER")
         for name in empty:
-            if name.rpartition(" ")[2] in _PLACES:
-                raise typer.BadParameter(
-                    f'{name} is empty — name a file or folder; the current folder is "."'
-                )
+            if name in _PLACES:
+                raise typer.BadParameter(_empty_place(name))
+
+    def _refuse_empty_paths(self, values: Mapping[str, Any], args: Sequence[str]) -> None:
+        """Refuse "" for an option that is read as a path, likewise; as a text it is none given.
+
+        Raises:
+            BadParameter: there is one.
+        """
+        options = [one for one in self.params if one.param_type_name == "option"]
+        for one in options:
+            value = values.get(one.name or "")
+            read = value if isinstance(value, list) else [value]
+            given = any(f"{name}=" in args or (name, "") in pairwise(args) for name in one.opts)
+            if given and Path() in read:
+                raise typer.BadParameter(_empty_place(f"{one.opts[0]} {one.metavar}"))
 
     def _in_quotes(self, command: str, args: Sequence[str]) -> str:
         """Write the command as it was meant: what stands before a text, such as an id, and it."""
@@ -148,6 +161,20 @@ class PlainCommand(TyperCommand):
 
         formatter.write_dl = write_plainly
         super().format_options(ctx, formatter)
+
+
+def _empty_place(name: str) -> str:
+    return f'{name} is empty — name a file or folder; the current folder is "."'
+
+
+def _with_what_was_found(error: Any) -> str:  # noqa: ANN401  a private class of typer
+    """Return a usage error's message; typer takes pydantic's, which leaves out what was given."""
+    refusals: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
+    if not refusals:
+        return str(error.message)
+    told = str(refusals[0]["msg"])
+    plain = told.removeprefix("Value error, ")  # of typer's own checks, which do name it
+    return plain if plain != told else f"{told}; found {refusals[0]['input']!r}"
 
 
 def _without_type(name: str) -> str:

@@ -18,6 +18,7 @@ from ..options import MOST, Base, Choice, Models, WrongUsage, given_text, parse_
 from ..terminal.output import (
     as_json,
     day,
+    json_text,
     note,
     one_line,
     print_json,
@@ -113,7 +114,9 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     facts = as_json(replace(record, text=""))
     assert isinstance(facts, dict), "a record is a dataclass"
     shown = [(name, value) for name, value in facts.items() if value not in (None, "", {})]
-    return [(name, one_line(str(value), sys.maxsize)) for name, value in shown]
+    # What is no text is JSON: metadata can be given back to `edit --metadata`.
+    texts = [(name, one if isinstance(one, str) else json_text(one)) for name, one in shown]
+    return [(name, one_line(text, sys.maxsize)) for name, text in texts]
 
 
 @command(
@@ -189,6 +192,9 @@ def forget(
         raise WrongUsage(
             "--where matches every record — give a condition that selects the records to forget"
         )
+    for name, value in (("scope", scope), ("session", session), ("source", source)):
+        if value == "":  # of a script whose variable is not set; it must not mean the default
+            raise WrongUsage(f"--{name} is empty — name what to forget, or leave it out")
     if not ids and (scope, session, source, where) == (None,) * 4:
         raise WrongUsage("give record ids, or an option that selects records")
     chosen = Filter(
