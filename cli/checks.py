@@ -147,7 +147,11 @@ def _database(named: Named) -> Iterator[Check]:
     from lmort_memory.memory import Memory
     from lmort_memory.memory.canaries import drifts
 
-    path = named.database
+    try:
+        path = named.database
+    except LmortError as error:  # a name that can be none
+        yield Check("database", "bad", str(error), named.undo("db"))
+        return
     if isinstance(path, str):
         yield from _server(path, named)
         return

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 APP = "lmort"
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")  # "C://" is a drive
 _STALE_S = 600.0  # how long nothing has been written to a file that nobody writes any more
 
 
@@ -71,10 +73,21 @@ def default_db() -> Path | str:
 
 
 def chosen_db(named: str | Path | None) -> Path | str:
-    """Return a database that somebody named, or the default: a file, or a server's URL."""
+    """Return a database that somebody named, or the default: a file, or a server's URL.
+
+    Raises:
+        LmortError: it is another kind of URL, or as `expanded`.
+    """
     if named is None:
         return default_db()
-    return str(named) if is_server(named) else expanded(named)
+    if is_server(named):
+        return str(named)
+    if isinstance(named, str) and (kind := _URL.match(named)):  # else folders of such names
+        raise LmortError(
+            f"a database is a file or postgresql://USER@HOST/NAME; found {kind[0]}… — name a file"
+            " by its path"
+        )
+    return expanded(named)
 
 
 def is_server(place: str | Path) -> bool:

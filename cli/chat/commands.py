@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from lmort_memory.errors import LmortError
+from lmort_memory.errors import LmortError, RecordNotFoundError
 
 from ..terminal.hits import parts_of
 from ..terminal.output import day, duration_ms, one_line, size, terminal_width
@@ -152,13 +152,13 @@ class Commands:
             self._screen.say(_fitted(f"[{number}] ", record))
 
     def _correct(self, rest: str) -> None:
-        number, _, text = rest.partition(" ")
+        number, text = [*rest.split(maxsplit=1), "", ""][:2]  # in a block, a line may part them
         if not self.listed:
             raise LmortError(
                 "no memories are listed yet; list some with /recall TEXT, then /correct N TEXT"
             )
         at = self._place(number)
-        if at is None or not text.strip():
+        if at is None or not text:
             raise LmortError(
                 f"/correct needs a number from 1 to {len(self.listed)}, from the last list, and"
                 " then the corrected text"
@@ -166,7 +166,10 @@ class Commands:
         old = self.listed[at]
         if text.strip() == old.text.strip():
             raise LmortError(f"memory [{at + 1}] says so already")
-        new = self._current.chat.correct(old.id, text.strip())
+        try:
+            new = self._current.chat.correct(old.id, text.strip())
+        except RecordNotFoundError as error:
+            raise LmortError(f"memory [{at + 1}] is already forgotten") from error
         self.listed[at] = new
         self._screen.say(_fitted(f"[{at + 1}] ", new))
         self._screen.say(_fitted("    before: ", old))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lmort_memory.errors import LmortError
-from lmort_memory.paths import is_server
+from lmort_memory.paths import chosen_db, is_server
 from lmort_memory.settings import (
     KINDS,
     Setting,
@@ -91,6 +91,8 @@ def _parsed(name: str, value: str) -> str | int | float:
         parsed = parse_value(name, value, where="config")
         if name == "speakers":
             speakers_of(value)
+        elif name == "db":
+            chosen_db(value)
     except LmortError as error:
         raise WrongUsage(str(error)) from error
     return _in_full(name, value) if name in _FILES else parsed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -18,6 +19,7 @@ __all__ = ["find_server_beside", "listen", "serve"]
 
 _GRACE_S = 10  # for replies under way when the server is told to end
 _BACKLOG = 512
+_PORTS = (errno.EADDRINUSE, errno.EACCES)  # what another port mends
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -37,9 +39,14 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(_BACKLOG)
     except (OSError, UnicodeError, OverflowError) as error:  # a name or a port that is none
         raise LmortError(
-            f"cannot listen on {host}:{port}: {error} — choose another with --port, 0 for any"
+            f"cannot listen on {host}:{port}: {error} — choose another with {_at_fault(error)}"
         ) from error
     return listener
+
+
+def _at_fault(error: Exception) -> str:
+    wants_port = getattr(error, "errno", None) in _PORTS
+    return "--port, 0 for any" if wants_port else "--host; 127.0.0.1 is this machine"
 
 
 def serve(

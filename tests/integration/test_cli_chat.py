@@ -91,6 +91,17 @@ def test_forget_inside_the_chat(cli):
     assert outcome.out.endswith("nothing found\n")
 
 
+def test_a_correction_may_begin_after_any_space(cli):
+    """A tab parts number and text, or the end of a line; what was forgotten is not corrected."""
+    cli("add", "Ada keeps bees.")
+    outcome = cli(
+        "chat", stdin="/recall bees\n/correct 1\tAda keeps goats.\n/forget 1\n/correct 1 Bees.\n"
+    )
+    assert outcome.status == 3
+    assert re.search(r"\[1\] .* user: Ada keeps goats\.\n    before: ", outcome.out)
+    assert outcome.out.endswith("memory [1] is already forgotten\n")
+
+
 def test_what_cannot_be_done_does_not_end_the_chat(cli):
     """An unknown command is reported, a text longer than the context answered; the chat goes on."""
     outcome = cli("chat", "--json", stdin="/dance\n" + "bees " * 3000 + "\nHello.\n")

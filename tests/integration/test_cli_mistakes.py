@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -9,7 +10,7 @@ from importlib.metadata import version
 
 import pytest
 
-from lmort_memory import Turn
+from lmort_memory import LmortError, Memory, Turn
 from tests.support.cli import spawn
 
 
@@ -172,6 +173,72 @@ def test_an_empty_place_is_not_the_current_folder(cli, tmp_path, monkeypatch, co
     assert cli("list").err == "nothing found\n"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("serve", "--watch="),
+        ("install", "cursor", "--file", ""),
+        ("add", "Bees.", "--passphrase-file", ""),
+        ("encrypt", "--new-passphrase-file="),
+        ("tuner", "make", "--work", ""),
+    ],
+)
+def test_an_empty_option_that_is_a_place_is_not_the_current_folder_either(cli, command):
+    """Read as a path it would be "."; the current folder can still be named so."""
+    done = cli(*command)
+    assert done.status == 2 and "is empty — name a file or folder" in done.err
+    named = cli("add", "Bees.", "--passphrase-file", ".")
+    assert named.status == 1 and "the passphrase file . cannot be read" in named.err
+
+
+@pytest.mark.parametrize("option", ["--scope", "--session", "--source"])
+def test_an_empty_name_forgets_nothing(cli, option):
+    """`forget --scope "$S" --yes` with S unset is no request to forget the default scope."""
+    cli("add", "Ada keeps bees.")
+    done = cli("forget", option, "", "--yes")
+    assert done.status == 2 and f"{option} is empty" in done.err
+    assert len(cli("list", "--json").json) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("recall", "bees", "-k", "0"), "greater than or equal to 1; found '0'"),
+        (("add", "bees", "--threads", "many"), "a valid integer"),
+        (("add", "bees", "--threads", "many"), "found 'many'"),
+        (("tuner", "make", "--minutes", "-1"), "greater than or equal to 0; found '-1'"),
+        (("recall", "bees", "--mode", "fuzzy"), "'--mode': 'fuzzy' is not one of 'hybrid'"),
+    ],
+)
+def test_a_value_that_is_refused_is_shown(cli, arguments, says):
+    """What a command refuses may come from a script that does not show it."""
+    done = cli(*arguments)
+    assert done.status == 2 and says in done.err
+
+
+@pytest.mark.parametrize("url", ["sqlite:///notes.db", "mysql://ada:secret@db/notes", "FILE:///n"])
+def test_a_url_that_is_no_database_is_refused(cli, tmp_path, monkeypatch, url):
+    """It is no path of folders named "sqlite:"; what it may hold of a password is not shown."""
+    monkeypatch.chdir(tmp_path)
+    for command in (("list", "--db", url), ("copy", url, "n.db"), ("config", "db", url)):
+        done = cli(*command)
+        assert done.status != 0 and "a database is a file or postgresql://USER@HOST" in done.err
+        assert "secret" not in done.err
+    assert "FAIL database" in cli("doctor", "--db", url).out
+    with pytest.raises(LmortError, match="a database is a file or postgresql"):
+        Memory.open(url, with_model=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_shown_metadata_can_be_given_back(cli):
+    """It is JSON, as `edit --metadata` takes it."""
+    metadata = {"done": True, "with": ["Åse", None]}
+    id_ = cli("add", "Bees.", "--metadata", json.dumps(metadata)).out.strip()
+    (shown,) = re.findall(r"^metadata +(.+)$", cli("show", id_).out, re.MULTILINE)
+    assert json.loads(shown) == metadata
+    assert cli("edit", id_, "--metadata", shown).status == 0
+
+
 def test_a_model_that_is_not_there_leaves_the_chat_as_it_was(cli):
     """/model with a wrong name says so, and the conversation goes on with the old model."""
     done = cli("chat", stdin="/model other.gguf\n/model\n")
@@ -197,18 +264,28 @@ def test_an_unknown_option_before_any_command_turns_nothing_around(cli):
     assert done.status == 2 and "--xoption" in done.err
 
 
-@pytest.mark.parametrize("host", ["a..b", "x" * 70, "\u202e"])
-def test_a_host_that_is_none_is_one_line(host):
-    """A name that cannot be encoded, and so reaches no resolver, is no traceback."""
+@pytest.mark.parametrize(
+    ("address", "option"),
+    [
+        ("'a..b', 0", "--host"),
+        ("'x' * 70, 0", "--host"),
+        ("'\u202e', 0", "--host"),
+        ("'192.0.2.1', 0", "--host"),  # of documentation, so no machine's own
+        ("'127.0.0.1', (taken := listen('127.0.0.1', 0)).getsockname()[1]", "--port"),
+    ],
+)
+def test_an_address_that_cannot_be_taken_is_one_line(address, option):
+    """It names the option at fault; a name that cannot be encoded is no traceback either."""
     program = (
         "import sys; from lmort_memory.errors import LmortError\n"
         "from lmort_memory.serve.running import listen\n"
-        "try:\n    listen(sys.argv[1], 0)\n"
+        f"try:\n    listen({address})\n"
         "except LmortError as error:\n    sys.exit(str(error))"
     )
-    command = [sys.executable, "-c", program, host]
+    command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stderr.startswith("cannot listen on") and "--port" in done.stderr
+    assert done.stderr.startswith("cannot listen on") and len(done.stderr.splitlines()) == 1
+    assert f"choose another with {option}" in done.stderr
 
 
 @pytest.mark.parametrize(
