@@ -15,6 +15,7 @@ import ctypes
 import re
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,8 +77,12 @@ def find_layer_names(
         BackboneError: the graph does not name its block outputs, so they cannot be captured.
     """
     cpp = llama()
+    # In a thread of its own: in the caller's, Ctrl-C would be raised inside the callback and be
+    # lost, and with it the nodes, as if the model had none.
+    with ThreadPoolExecutor(1) as thread:
+        nodes = thread.submit(_graph_nodes, model, token, in_parts=in_parts).result()
     return name_layers(
-        _graph_nodes(model, token, in_parts=in_parts),
+        nodes,
         n_layer=cpp.llama_model_n_layer(model),
         n_embd=cpp.llama_model_n_embd(model),
         architecture=architecture,
