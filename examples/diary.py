@@ -37,4 +37,6 @@ def write_entry(text: str, database: Path | None = None, *, max_tokens: int = 80
 
 if __name__ == "__main__":
     entry = " ".join(sys.argv[1:]) or sys.stdin.read()
+    if not entry.strip():
+        sys.exit(f"usage: {sys.argv[0]} ENTRY")
     print(write_entry(entry))

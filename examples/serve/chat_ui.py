@@ -17,7 +17,7 @@ from openai import OpenAI
 def main() -> None:
     """Read turns from stdin; stream each reply, then say what was recalled for it."""
     client, messages = OpenAI(), []
-    for line in sys.stdin:
+    for line in filter(str.strip, sys.stdin):
         messages.append({"role": "user", "content": line.strip()})
         stream = client.chat.completions.create(
             model="lmort+memory", messages=messages, stream=True, max_tokens=60
