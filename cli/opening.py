@@ -93,6 +93,7 @@ def open_memory(
     find_tuner: bool = False,
     redact: bool | None = None,
     notices: bool = True,
+    existing: bool = False,
 ) -> Iterator[Memory]:
     """Open the memory named by the options; without `models` no model is loaded.
 
@@ -105,6 +106,11 @@ def open_memory(
         find_tuner: Look up the model's own tuner and ignore the one in the settings.
         redact: Whether to replace secrets before storing; None takes the setting.
         notices: Whether to say what is to be done about the model or its vectors.
+        existing: Whether a database that was named must be there: a command that saves or checks
+            what is stored would be right about a new one, whose name was mistyped.
+
+    Raises:
+        StoreError: it must be there, and is not.
     """
     from lmort_memory.memory import Memory
 
@@ -113,6 +119,8 @@ def open_memory(
     path = setting_text("db", base.db)
     place = chosen_db(path)
     new = path is not None and isinstance(place, Path) and not place.exists()
+    if new and existing:
+        raise StoreError(f"there is no database at {path} — name an existing one with --db")
     if models is None:
         opened = Memory.open(
             path, with_model=False, redact=wants_redaction(redact), passphrase=passphrase_of(base)

@@ -47,7 +47,7 @@ def audit(
 
     Checks older versions of edited records too. Exit status 1 if any are found.
     """
-    with open_memory(base) as memory, Meter("looking", unit="records") as meter:
+    with open_memory(base, existing=True) as memory, Meter("looking", unit="records") as meter:
         found = list(_findings(memory, chosen_scope(scope or "*"), meter))
     if base.json:
         print_json(found)

@@ -151,7 +151,7 @@ def _verified(base: Base) -> tuple[Verification, list[Drift]]:
     from lmort_memory.store.values import Verification
 
     try:
-        with open_memory(base) as memory:
+        with open_memory(base, existing=True) as memory:
             found = memory.store.verify()
             return found, drifts(memory.store) if found.ok else []
     except DamagedStoreError as error:
@@ -193,7 +193,7 @@ def reencode(
 @command("lmort-mem gc")
 def gc(*, base: Base) -> None:
     """Delete expired records and return free space to the disk."""
-    with open_memory(base) as memory:
+    with open_memory(base, existing=True) as memory:
         before = memory.status().store.size_bytes
         receipt = memory.store.sweep()
         memory.store.compact()

@@ -263,7 +263,7 @@ def export(
     if path == Path("-"):
         if salvage:
             raise WrongUsage("--salvage needs a file, not stdout: reading may stop at any record")
-        with open_memory(base) as memory:
+        with open_memory(base, existing=True) as memory:
             warn_of_plain(memory, plain=plain)
             _print_records(memory, scope=scope, vectors=vectors)
         return
@@ -275,7 +275,7 @@ def export(
                 path.unlink()
                 raise nothing_left(database_path(base))
     else:
-        with open_memory(base) as memory:
+        with open_memory(base, existing=True) as memory:
             warn_of_plain(memory, plain=plain)
             count = memory.export(path, vectors=vectors, scope=scope, plain=plain)
     if base.json:
@@ -323,7 +323,7 @@ def backup(
     The copy is an ordinary database: open it with `--db`, or return to it with `restore`.
     """
     removed: list[Path] = []
-    with open_memory(base) as memory:
+    with open_memory(base, existing=True) as memory:
         if keep is None:
             memory.backup(path)
         else:

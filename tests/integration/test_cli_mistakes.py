@@ -49,6 +49,19 @@ def test_a_new_database_is_announced(cli, tmp_path):
     assert cli("recall", "bees", "--db", path).err == "nothing found\n"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("backup", "copy"), ("export", "copy"), ("export", "-"), ("verify",), ("audit",), ("gc",)],
+)
+def test_what_saves_or_checks_a_database_makes_none(cli, tmp_path, monkeypatch, command):
+    """A name that was mistyped is no sound memory, and no backup of a new one is any use."""
+    monkeypatch.chdir(tmp_path)
+    done = cli(*command, "--db", "mistyped.db")
+    assert (done.status, done.out) == (1, "")
+    assert "there is no database at mistyped.db — name an existing one with --db" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_is_said_to_be_nothing(cli):
     """An empty list says so, on stderr; a search for nothing is a slip."""
     empty = cli("list")
