@@ -22,7 +22,8 @@ from ..app import command
 from ..opening import database_path, nothing_left, open_damaged, open_memory, scope_to_write
 from ..options import Base, Models, Redact, WrongUsage
 from ..passphrase import passphrase_for
-from ..terminal.output import note, note_list, one_line, print_json, say, size
+from ..terminal.asking import confirm
+from ..terminal.output import note, note_list, print_json, say, size
 from ..terminal.progress import Meter, duration
 
 if TYPE_CHECKING:
@@ -375,7 +376,7 @@ def restore(
     if database.exists() and not yes:
         if not sys.stdin.isatty():
             raise WrongUsage(f"this replaces {database} — pass --yes to confirm")
-        typer.confirm(one_line(f"Replace {database}?", sys.maxsize), abort=True, err=True)
+        confirm(f"Replace {database}?", abort=True)
     backup = expanded(path)
     passphrase = passphrase_for(backup, base.passphrase_file)
     aside = restore_backup(backup, database, passphrase=passphrase)

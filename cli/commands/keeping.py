@@ -15,6 +15,7 @@ from lmort_memory.paths import expanded
 from ..app import command
 from ..opening import chosen_scope, open_memory
 from ..options import MOST, Base, Choice, Models, WrongUsage, given_text, parse_object, parse_where
+from ..terminal.asking import confirm
 from ..terminal.output import (
     as_json,
     day,
@@ -209,7 +210,7 @@ def forget(
         if source is not None:
             chosen = replace(chosen, source=_known_source(memory, source))
         unknown = _unknown(memory, ids or [])
-        chosen = _with_quotes(memory, chosen)
+        chosen = chosen if yes else _with_quotes(memory, chosen)
         receipt = _forget(memory, chosen, sure=yes or bool(ids))
         older = older_copies(memory.status().store.path) if receipt.records else []
     if base.json:
@@ -231,7 +232,7 @@ def _with_quotes(memory: Memory, chosen: Filter) -> Filter:
     note(f"{len(quotes)} other records repeat some of it:")
     for record in memory.store.get(quotes).values():
         note(one_line(f"  {record.id}  {record.role}: {record.text}", terminal_width()))
-    if not typer.confirm("Forget them too?", err=True):
+    if not confirm("Forget them too?"):
         return chosen
     from lmort_memory.store.values import Filter
 
@@ -262,7 +263,7 @@ def _forget(memory: Memory, chosen: Filter, *, sure: bool) -> Receipt:
         if count and not sys.stdin.isatty():
             raise WrongUsage(f"this forgets {count} records — pass --yes to confirm")
         if count:
-            typer.confirm(f"Forget {count} records?", abort=True, err=True)
+            confirm(f"Forget {count} records?", abort=True)
     return memory.store.forget(chosen)
 
 

@@ -149,9 +149,9 @@ PROMPT = "\x1b[?2004h> "
 
 
 class Tty:
-    """`lmort-mem chat` on a terminal of its own."""
+    """`lmort-mem` on a terminal of its own."""
 
-    def __init__(self, *arguments, term="xterm"):
+    def __init__(self, *arguments, term="xterm", prompt=PROMPT):
         """Start it and wait for the prompt."""
         self.shown = ""
         self.decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end within a character
@@ -159,7 +159,7 @@ class Tty:
         if not self.child:
             os.environ["TERM"] = term
             os.execv(sys.executable, [sys.executable, "-m", "lmort_memory.cli", *arguments])
-        self.wait_for("> " if term == "dumb" else PROMPT)
+        self.wait_for("> " if term == "dumb" else prompt)
 
     def wait_for(self, text, seconds=240):
         """Read until a text is shown."""
@@ -185,9 +185,11 @@ class Tty:
         still reads one, with the next key only; on one core with other work that is no rare case.
         """
         self.type("\x03")
-        for _ in range(30):
+        for again in range(30):
             if self.shows(answer, seconds=3):
                 self.shown = self.shown.partition(answer)[2]
+                if again:  # each that was pressed is answered: none may be left for what follows
+                    self.shows(answer, seconds=3)
                 return
             os.write(self.fd, b"x")
             time.sleep(0.5)  # Ctrl-C discards what has not been read
@@ -370,3 +372,22 @@ def test_a_pasted_text_is_no_command(tiny):
     listed = spawn("list", "--role", "user", "--json").json
     wanted = ["/nosuch\nthird line", "/quit\nsecond line", "two\nlines"]
     assert sorted(record["text"] for record in listed) == wanted
+
+
+def test_a_question_is_answered_or_stopped(tiny):
+    """Enter is no; Ctrl-C is a stop, with its own status; with --yes nothing is asked at all."""
+    spawn("add", "Ada keeps bees.", "--session", "told")
+    spawn("add", "You said: Ada keeps bees.", "--session", "quoted")
+    command = ("forget", "--session", "told")
+    stopped = Tty(*command, prompt="Forget them too? [y/N]: ")
+    time.sleep(0.5)  # until it waits for a key: see `interrupt`
+    stopped.type("\x03")
+    assert stopped.status() == 130
+    refused = Tty(*command, prompt="Forget them too? [y/N]: ")
+    refused.type("\r")
+    refused.wait_for("Forget 1 records? [y/N]: ")
+    refused.type("\r")
+    assert refused.status() == 1
+    assert len(spawn("list", "--json").json) == 2
+    assert Tty(*command, "--yes", prompt="1 other records repeat some of it").status() == 0
+    assert [record["session"] for record in spawn("list", "--json").json] == ["quoted"]
