@@ -201,8 +201,8 @@ def open_damaged(base: Base) -> Iterator[Memory]:
     with repaired_copy(path, passphrase=passphrase) as copy:
         try:
             store = SQLiteStore(copy, key=passphrase, read_only=True)
-        except (PassphraseError, NewerSchemaError) as error:
-            raise type(error)(str(error).replace(str(copy), str(path))) from error
+        except (PassphraseError, NewerSchemaError):
+            raise
         except StoreError as error:
             raise nothing_left(path) from error
         with Memory(None, store) as memory:

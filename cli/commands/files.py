@@ -213,19 +213,13 @@ def _report_passed_over(items: Sequence[PassedOver], shown: _Shown) -> None:
     if aside:
         note(f"skipped: {_counted(Counter(item.reason for item in aside))}")
         if shown.verbose:
-            shown.list([told(item) for item in aside])
+            shown.list(list(map(str, aside)))
     if unknown:
         note(f"skipped, unknown format: {_counted(Counter(_suffix(i.path) for i in unknown))}")
-        shown.list([told(item) for item in unknown])
+        shown.list(list(map(str, unknown)))
     if problems:
         note(f"not imported, {len(problems)}:")
-        shown.list([told(item) for item in problems])
-
-
-def told(item: PassedOver) -> str:
-    """Say which file was passed over, and why."""
-    named = item.reason.startswith(item.path)  # as the errors of damaged files are
-    return item.reason if named else f"{item.path}: {item.reason}"
+        shown.list(list(map(str, problems)))
 
 
 def _counted(reasons: Mapping[str, int]) -> str:

@@ -13,7 +13,6 @@ from ..app import command
 from ..opening import open_memory, scope_to_write
 from ..options import Base, Models, Redact
 from ..terminal.output import as_json, note
-from .files import told
 
 if TYPE_CHECKING:
     from lmort_memory.importing import WatchReport
@@ -79,7 +78,7 @@ def tell_report(report: WatchReport) -> None:
     parts = []
     if (done := report.changed) is not None:
         parts.append(f"{done.files} files read: {done.added} turns added, {done.removed} removed")
-        parts += [told(item) for item in done.passed_over if item.kind == "problem"]
+        parts += [str(item) for item in done.passed_over if item.kind == "problem"]
     if report.forgotten:
         files = len(report.forgotten)
         parts.append(f"{files} files deleted: {report.turns_forgotten} turns forgotten")

@@ -24,7 +24,7 @@ from agent.memory_provider import MemoryProvider
 from lmort_memory.adapters.notes import notes_for
 from lmort_memory.adapters.toolbox import INSTRUCTIONS, SCHEMAS, Tools
 from lmort_memory.errors import BackboneError
-from lmort_memory.paths import default_db, make_private_dir, replacing
+from lmort_memory.paths import default_db, expanded, make_private_dir, replacing
 from lmort_memory.scopes import to_scope
 from lmort_memory.store.values import Filter
 from lmort_memory.types import DEFAULT_SCOPE, Source, Turn
@@ -187,7 +187,7 @@ def install(home: str | Path | None = None) -> Path:
     Args:
         home: Hermes' home; None takes `$HERMES_HOME` or ~/.hermes.
     """
-    base = Path(home or os.environ.get("HERMES_HOME") or Path.home() / ".hermes").expanduser()
+    base = expanded(home or os.environ.get("HERMES_HOME") or Path.home() / ".hermes")
     folder = make_private_dir(base / "plugins" / "lmort")
     for name, text in (("__init__.py", _SHIM), ("plugin.yaml", _MANIFEST)):
         with replacing(folder / name) as fresh:  # private: Hermes runs it

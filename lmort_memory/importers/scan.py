@@ -52,6 +52,11 @@ class PassedOver:
     reason: str
     kind: Literal["aside", "unknown", "problem"]
 
+    def __str__(self) -> str:
+        """Return which file it is, and why; the errors of damaged files name it themselves."""
+        named = self.reason.startswith(self.path)
+        return self.reason if named else f"{self.path}: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class ScanReport:

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lmort_memory.errors import PassphraseError, StoreError
+from lmort_memory.errors import NewerSchemaError, PassphraseError, StoreError
 from lmort_memory.store import schema
 from lmort_memory.store.encryption import MAGIC, connect
 from lmort_memory.store.temporary import private_folder
@@ -33,7 +33,8 @@ def repaired_copy(path: Path, *, passphrase: str | None = None) -> Iterator[Path
 
     Otherwise SQLite refuses a truncated file, however little is missing. The missing part reads as
     damaged pages. Of an encrypted one, the pages that fail their check are made such pages too. The
-    database itself is not touched, and the copy is deleted afterwards.
+    database itself is not touched, and the copy is deleted afterwards. What opening the copy says
+    of the passphrase or the version is said of the database.
 
     Raises:
         PassphraseError: the passphrase is wrong.
@@ -46,12 +47,12 @@ def repaired_copy(path: Path, *, passphrase: str | None = None) -> Iterator[Path
             log = path.with_name(f"{path.name}-wal")
             if log.is_file():
                 shutil.copyfile(log, copy.with_name("copy.db-wal"))
-            if passphrase is None:
-                _repair_header(copy)
-            else:
-                with _named(copy, path):
+            with _named(copy, path):
+                if passphrase is None:
+                    _repair_header(copy)
+                else:
                     _blank_forged(copy, passphrase)
-            yield copy
+                yield copy
     except OSError as error:
         raise StoreError(
             f"cannot copy {path} to salvage it: {error.strerror} — the copy needs as much free"
@@ -61,11 +62,11 @@ def repaired_copy(path: Path, *, passphrase: str | None = None) -> Iterator[Path
 
 @contextmanager
 def _named(copy: Path, path: Path) -> Iterator[None]:
-    """Have an error about the passphrase name the database, and not its copy."""
+    """Have an error about the passphrase or the version name the database, and not its copy."""
     try:
         yield
-    except PassphraseError as error:
-        raise PassphraseError(str(error).replace(str(copy), str(path))) from error
+    except (PassphraseError, NewerSchemaError) as error:
+        raise type(error)(str(error).replace(str(copy), str(path))) from error
 
 
 def _blank_forged(copy: Path, passphrase: str) -> None:

@@ -17,7 +17,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -263,11 +263,8 @@ def _objects(
             left_out["damaged line"] += 1
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Lines]:
-    opened = _unpacked_zstd if path.suffix == ".zst" else open_bytes
-    with opened(path) as stream:
-        yield stream
+def _opened(path: Path) -> AbstractContextManager[Lines]:
+    return _unpacked_zstd(path) if path.suffix == ".zst" else open_bytes(path)
 
 
 @contextmanager

@@ -38,6 +38,7 @@ _BARE_BOUNDARY = re.compile(
 )
 _NEEDED = re.compile(rb"^(?:From|Date|Subject|Message-ID|Received|To):", re.I | re.M)
 _ALONE = (".eml", ".emlx")
+_HEAD_BYTES = 16 * 1024  # by which a file is known
 _COUNT = re.compile(rb"\d{1,9}[ \t]*\n")
 # What a mail server writes above a letter, with a date or without one; "From :" is a header.
 _ENVELOPE = re.compile(rb">?From (?!\s*:)[^\n]*\n")
@@ -47,7 +48,7 @@ _DELETED = 0x0008  # in X-Mozilla-Status: Thunderbird keeps such letters until i
 
 def _matches(path: Path) -> bool:
     with path.open("rb") as stream:
-        head = _begun(stream.read(16 * 1024).replace(b"\r\n", b"\n"))
+        head = _begun(stream.read(_HEAD_BYTES).replace(b"\r\n", b"\n"))
     if path.suffix.lower() in _ALONE:
         above = _COUNT.match(head) or _ENVELOPE.match(head)
         headers = _HEADER.match(head, above.end() if above else 0)
@@ -63,28 +64,31 @@ def _begun(data: bytes) -> bytes:
 
 
 def _read(path: Path, left_out: LeftOut) -> Iterator[Turn]:
-    letters = _alone if path.suffix.lower() in _ALONE else _letters
+    letters = [(b"", _alone(path))] if _is_alone(path) else _letters(path, left_out)
     parser = BytesParser(policy=email.policy.default)
-    for line, data in letters(path, left_out):
+    for line, data in letters:
         letter = parser.parsebytes(_readable(data))
         if isinstance(letter, EmailMessage):
             letter.set_unixfrom(line.decode("ascii", "replace"))
             yield from _turns(letter, _digest(data), left_out)
 
 
-def _alone(path: Path, left_out: LeftOut) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the letter of a file that has one; Apple writes its size first, and more behind.
+def _is_alone(path: Path) -> bool:
+    """Whether a file has one letter: below the line of a mailbox, others may follow."""
+    if path.suffix.lower() not in _ALONE:
+        return False
+    with path.open("rb") as stream:
+        first, _, _ = _begun(stream.read(_HEAD_BYTES)).partition(b"\n")
+    return _FROM.match(first) is None
 
-    Where the line of a mailbox stands above it, others may follow, as in a mailbox.
-    """
+
+def _alone(path: Path) -> bytes:
+    """Return the letter of a file that has one; Apple writes its size first, and more behind."""
     data = _begun(path.read_bytes())
-    if _FROM.match(data.partition(b"\n")[0]):
-        yield from _letters(path, left_out)
-    elif size := _COUNT.match(data):
-        yield b"", data[size.end() :][: int(size[0])]
-    else:
-        above = _ENVELOPE.match(data)
-        yield b"", data[above.end() if above else 0 :].rstrip(b"\0")
+    if size := _COUNT.match(data):
+        return data[size.end() :][: int(size[0])]
+    above = _ENVELOPE.match(data)
+    return data[above.end() if above else 0 :].rstrip(b"\0")
 
 
 def _readable(data: bytes) -> bytes:
